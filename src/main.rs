@@ -1,0 +1,3 @@
+//! The command `socklab`: parse, log, run, exit code.
+
+fn main() {}

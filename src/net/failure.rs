@@ -1,0 +1,80 @@
+//! A failure as its user reads it: one line that says what was tried, on what, why it did not work
+//! and what to look at; and the exit code a script can act on.
+
+use std::{fmt, io};
+
+/// How the process ends when it did not do what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The work was tried and failed.
+    Failed = 1,
+    /// The command line asks for something that does not exist.
+    Usage = 2,
+    /// The server is full and said so.
+    Busy = 3,
+    /// No answer came within the time allowed.
+    NoAnswer = 4,
+}
+
+/// Why a command could not be carried out: `cannot <verb> <object>: <cause> (<hint>)`, or a
+/// sentence of its own.
+#[derive(Debug)]
+pub struct Failure {
+    text: String,
+    /// The exit code that goes with it.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// The system refused: `cannot listen on 127.0.0.1:5000: address already in use`.
+    ///
+    /// `action` is a verb and its object.
+    pub fn cannot(action: impl fmt::Display, cause: &io::Error) -> Self {
+        Self { text: format!("cannot {action}: {}", cause_of(cause)), exit: Exit::Failed }
+    }
+
+    /// A failure in words of its own, without a full stop.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { text: text.into(), exit }
+    }
+
+    /// Adds what the user might look at, in brackets.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.text = format!("{} ({hint})", self.text);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The system's own words for an error, without Rust's `(os error 98)`: `address already in use`.
+pub fn cause_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_with_verb_object_cause_and_hint() {
+        let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
+        let failure =
+            Failure::cannot("connect to 127.0.0.1:5000", &refused).hint("is the server started?");
+        assert_eq!(
+            failure.to_string(),
+            "cannot connect to 127.0.0.1:5000: connection refused (is the server started?)"
+        );
+        assert_eq!(failure.exit as i32, 1);
+    }
+}
