@@ -1,0 +1,296 @@
+//! When is a reply complete? A pure state machine: bytes and times in, verdicts out.
+//!
+//! TCP keeps no message boundaries, and the servers this client talks to do not agree on one: ours
+//! end a reply with a newline, many others send the bare text and expect it to be read by one call.
+//! So a reply ends at the first of these:
+//!
+//! - what has come so far ends in a newline (trailing NULs, a C string's terminator, not counted);
+//! - a gap without a byte: [`GAP`], or [`LINE_GAP`] once the server has sent a newline;
+//! - end of input.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+/// The silence that ends a reply of a server that has never sent a newline: longer than the
+/// pause between the segments of one write, shorter than a person notices.
+pub(super) const GAP: Duration = Duration::from_millis(25);
+
+/// The silence that ends a reply without a newline of a server that has sent one before: it speaks
+/// in lines, so a line is almost certainly unfinished, and only a server of mixed habits waits.
+pub(super) const LINE_GAP: Duration = Duration::from_secs(1);
+
+/// The longest reply, in bytes: far beyond any answer a person reads, far below what hurts memory.
+pub(super) const LIMIT: usize = 1 << 20;
+
+const _: () = assert!(GAP.as_nanos() < LINE_GAP.as_nanos());
+
+/// What is known about the reply that is being received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may go on: ask again when more has come, or when it is [`Reply::due`].
+    Open,
+    /// It is whole: [`Reply::take`] it.
+    Complete,
+    /// The deadline passed before it was whole.
+    Late,
+    /// It is longer than [`LIMIT`].
+    Long,
+    /// The server closed the connection without a byte of it.
+    Closed,
+}
+
+/// The reply that is being received, and what the connection has taught about the server so far.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// What has come of it, at most [`LIMIT`] bytes.
+    text: Vec<u8>,
+    /// Every byte must have come by then; the gap that ends the reply may reach beyond it.
+    deadline: Instant,
+    /// When the last byte of `text` came; without meaning while `text` is empty.
+    heard_at: Instant,
+    /// The last byte of `text` that is not NUL is a newline.
+    line_ended: bool,
+    /// The server has sent a newline on this connection.
+    speaks_in_lines: bool,
+    /// The reply before this one ended at a gap, so a newline that comes first now is its
+    /// terminator: a server that writes text and newline apart has the second write held back by
+    /// Nagle's algorithm until our delayed acknowledgement, up to 40 ms.
+    newline_owed: bool,
+}
+
+impl Reply {
+    /// Nothing has come yet on a connection made at `now`.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            text: Vec::new(),
+            deadline: now,
+            heard_at: now,
+            line_ended: false,
+            speaks_in_lines: false,
+            newline_owed: false,
+        }
+    }
+
+    /// Expects a new reply, all of it by `deadline`.
+    pub(super) fn expect(&mut self, deadline: Instant) {
+        self.text.clear();
+        self.line_ended = false;
+        self.deadline = deadline;
+    }
+
+    /// When [`Self::silence`] will have something to say.
+    pub(super) fn due(&self) -> Instant {
+        match (self.text.is_empty(), self.speaks_in_lines) {
+            (true, _) => self.deadline,
+            (false, false) => self.heard_at + GAP,
+            (false, true) => self.heard_at + LINE_GAP,
+        }
+    }
+
+    /// `bytes`, at least one, came at `now`.
+    pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> Verdict {
+        self.speaks_in_lines |= memchr::memchr(b'\n', bytes).is_some();
+        let bytes = self.without_owed_newline(bytes);
+        if bytes.len() > LIMIT - self.text.len() {
+            return Verdict::Long;
+        }
+        self.text.extend_from_slice(bytes);
+        self.heard_at = now;
+        if let Some(last) = bytes.iter().rfind(|&&byte| byte != 0) {
+            self.line_ended = *last == b'\n';
+        }
+        match () {
+            () if self.line_ended => Verdict::Complete,
+            () if now > self.deadline => Verdict::Late,
+            () => Verdict::Open,
+        }
+    }
+
+    /// Nothing has come until `now`.
+    pub(super) fn silence(&self, now: Instant) -> Verdict {
+        match () {
+            () if now < self.due() => Verdict::Open,
+            () if self.text.is_empty() => Verdict::Late,
+            () => Verdict::Complete,
+        }
+    }
+
+    /// The server will send no more.
+    pub(super) fn ended(&self) -> Verdict {
+        if self.text.is_empty() { Verdict::Closed } else { Verdict::Complete }
+    }
+
+    /// Whether nothing of it has come.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The text that has come, without its terminator.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        self.newline_owed = !self.text.is_empty() && !self.line_ended;
+        let mut text = mem::take(&mut self.text);
+        let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        text.truncate(end);
+        if text.pop_if(|last| *last == b'\n').is_some() {
+            text.pop_if(|last| *last == b'\r');
+        }
+        text
+    }
+
+    /// `bytes` less the newline that ends the reply before.
+    fn without_owed_newline<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if !mem::take(&mut self.newline_owed) {
+            return bytes;
+        }
+        bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")).unwrap_or(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(2);
+
+    #[expect(clippy::disallowed_methods, reason = "a first instant has to come from somewhere")]
+    fn some_time() -> Instant {
+        Instant::now()
+    }
+
+    fn after(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A reply expected at once, and the instant it was expected at.
+    fn expected() -> (Reply, Instant) {
+        let start = some_time();
+        let mut reply = Reply::new(start);
+        reply.expect(start + DEADLINE);
+        (reply, start)
+    }
+
+    /// The server has answered `text` and the next reply is expected.
+    fn once_answered(text: &[u8]) -> (Reply, Instant) {
+        let (mut reply, start) = expected();
+        reply.received(text, start);
+        reply.take();
+        reply.expect(start + DEADLINE);
+        (reply, start)
+    }
+
+    #[test]
+    fn a_newline_completes_a_reply_at_once() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(b"66\n", start), Verdict::Complete);
+        assert_eq!(reply.take(), b"66");
+    }
+
+    #[test]
+    fn a_reply_that_comes_byte_by_byte_is_complete_at_its_newline() {
+        let (mut reply, start) = expected();
+        for byte in b"66\r" {
+            assert_eq!(reply.received(&[*byte], start), Verdict::Open);
+        }
+        assert_eq!(reply.received(b"\n", start), Verdict::Complete);
+        assert_eq!(reply.take(), b"66");
+    }
+
+    #[test]
+    fn several_lines_in_one_go_are_one_reply() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(b"sum: 17\nproduct: 60\n", start), Verdict::Complete);
+        assert_eq!(reply.take(), b"sum: 17\nproduct: 60");
+    }
+
+    #[test]
+    fn a_reply_without_a_newline_is_complete_after_the_gap() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(b"6", start), Verdict::Open);
+        assert_eq!(reply.received(b"6", start + after(20)), Verdict::Open);
+        assert_eq!(reply.due(), start + after(45));
+        assert_eq!(reply.silence(start + after(44)), Verdict::Open);
+        assert_eq!(reply.silence(start + after(45)), Verdict::Complete);
+        assert_eq!(reply.take(), b"66");
+    }
+
+    #[test]
+    fn a_server_that_has_sent_a_newline_is_given_a_second_to_end_its_line() {
+        let (mut reply, start) = once_answered(b"66\n");
+        assert_eq!(reply.received(b"6", start), Verdict::Open);
+        assert_eq!(reply.silence(start + after(999)), Verdict::Open);
+        assert_eq!(reply.silence(start + after(1000)), Verdict::Complete);
+    }
+
+    #[test]
+    fn end_of_input_completes_what_has_come() {
+        let (mut reply, start) = expected();
+        reply.received(b"66", start);
+        assert_eq!(reply.ended(), Verdict::Complete);
+        assert_eq!(reply.take(), b"66");
+    }
+
+    #[test]
+    fn end_of_input_without_a_byte_is_no_reply() {
+        assert_eq!(expected().0.ended(), Verdict::Closed);
+    }
+
+    #[test]
+    fn silence_until_the_deadline_is_late() {
+        let (reply, start) = expected();
+        assert_eq!(reply.due(), start + DEADLINE);
+        assert_eq!(reply.silence(start + after(1999)), Verdict::Open);
+        assert_eq!(reply.silence(start + DEADLINE), Verdict::Late);
+    }
+
+    #[test]
+    fn the_gap_may_reach_beyond_the_deadline_but_no_byte_may() {
+        let (mut reply, start) = expected();
+        reply.received(b"6", start + after(1990));
+        assert_eq!(reply.silence(start + after(2010)), Verdict::Open);
+        assert_eq!(reply.received(b"6", start + after(2010)), Verdict::Late);
+    }
+
+    #[test]
+    fn nuls_at_the_end_are_a_terminator_and_others_are_text() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(b"6\x006\0\0", start), Verdict::Open);
+        assert_eq!(reply.take(), b"6\x006");
+    }
+
+    #[test]
+    fn a_newline_before_nuls_completes_a_reply() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(b"66\n\0\0", start), Verdict::Complete);
+        assert_eq!(reply.take(), b"66");
+    }
+
+    #[test]
+    fn only_the_last_newline_is_the_terminator() {
+        let (mut reply, start) = expected();
+        reply.received(b"66\n\n", start);
+        assert_eq!(reply.take(), b"66\n");
+    }
+
+    #[test]
+    fn an_empty_line_is_an_empty_reply() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(b"\n", start), Verdict::Complete);
+        assert_eq!(reply.take(), b"");
+    }
+
+    #[test]
+    fn a_newline_that_comes_after_the_gap_belongs_to_the_reply_before() {
+        let (mut reply, start) = once_answered(b"66");
+        assert_eq!(reply.received(b"\n", start), Verdict::Open);
+        assert_eq!(reply.due(), start + DEADLINE, "nothing of the next reply has come");
+        assert_eq!(reply.received(b"67\n", start), Verdict::Complete);
+        assert_eq!(reply.take(), b"67");
+    }
+
+    #[test]
+    fn a_reply_over_the_limit_is_refused() {
+        let (mut reply, start) = expected();
+        assert_eq!(reply.received(&vec![b'6'; LIMIT], start), Verdict::Open);
+        assert_eq!(reply.received(b"6", start), Verdict::Long);
+    }
+}
