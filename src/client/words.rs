@@ -1,0 +1,129 @@
+//! What can go wrong between the client and a server, in words: each failure is one line that says
+//! what to look at, and the exit code a script can act on.
+
+use std::io;
+use std::time::Duration;
+
+use super::connection::{QUESTION_LIMIT, timed_out};
+use super::output::escaped;
+use super::reply;
+use crate::net::failure::{Exit, Failure};
+
+/// How much of a server's text fits into a failure's one line, in characters.
+const QUOTE_LIMIT: usize = 200;
+
+/// No address of the host took the connection within `timeout`; the last one's error.
+pub(super) fn cannot_connect(
+    host: &str,
+    port: u16,
+    timeout: Duration,
+    error: &io::Error,
+) -> Failure {
+    if timed_out(error) {
+        return no_answer(timeout);
+    }
+    let place =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let failure = Failure::cannot(format!("connect to {place}"), error);
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => failure.hint("is the server started?"),
+        _ => failure,
+    }
+}
+
+/// Not a byte came within `timeout`.
+pub(super) fn no_answer(timeout: Duration) -> Failure {
+    Failure::new(Exit::NoAnswer, format!("no answer within {}", spoken(timeout)))
+        .hint("is the server busy with another client?")
+}
+
+/// The server was still sending when `timeout` had passed.
+pub(super) fn half_an_answer(timeout: Duration) -> Failure {
+    let text = format!("only a part of the answer within {}", spoken(timeout));
+    Failure::new(Exit::NoAnswer, text)
+}
+
+/// A reply is over the limit.
+pub(super) fn long_answer() -> Failure {
+    let text = format!("the server's reply is longer than {} bytes", reply::LIMIT);
+    Failure::new(Exit::Failed, text)
+}
+
+/// A question is over the limit.
+pub(super) fn long_question() -> Failure {
+    let text = format!("cannot send a message of more than {QUESTION_LIMIT} bytes");
+    Failure::new(Exit::Failed, text)
+}
+
+/// The server closed the connection instead of answering; whether it had said anything before.
+pub(super) fn hung_up_on(heard: bool) -> Failure {
+    let failure = Failure::new(Exit::Failed, "the server closed the connection before it answered");
+    failure.hint(if heard {
+        "does it answer only one message for each connection?"
+    } else {
+        "is the server full, or did it fail?"
+    })
+}
+
+/// The server said that it is full: `text`.
+pub(super) fn busy(text: &[u8]) -> Failure {
+    let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let quote: String = escaped(first_line).chars().take(QUOTE_LIMIT).collect();
+    Failure::new(Exit::Busy, format!("the server replied: {quote}"))
+}
+
+/// The connection failed in a way that is nobody's habit.
+pub(super) fn broken(error: &io::Error) -> Failure {
+    Failure::cannot("talk to the server", error)
+}
+
+/// `2 s`, `500 ms`, `250 us`.
+fn spoken(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match () {
+        () if micros.is_multiple_of(1_000_000) => format!("{} s", micros / 1_000_000),
+        () if micros.is_multiple_of(1000) => format!("{} ms", micros / 1000),
+        () => format!("{micros} us"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_spoken_in_the_largest_whole_unit() {
+        assert_eq!(spoken(Duration::from_secs(2)), "2 s");
+        assert_eq!(spoken(Duration::from_millis(500)), "500 ms");
+        assert_eq!(spoken(Duration::from_millis(1500)), "1500 ms");
+        assert_eq!(spoken(Duration::from_micros(250)), "250 us");
+    }
+
+    #[test]
+    fn a_connect_that_takes_too_long_is_no_answer() {
+        let error = io::Error::from(io::ErrorKind::TimedOut);
+        let failure = cannot_connect("127.0.0.1", 5000, Duration::from_secs(2), &error);
+        assert_eq!(
+            failure.to_string(),
+            "no answer within 2 s (is the server busy with another client?)"
+        );
+        assert_eq!(failure.exit, Exit::NoAnswer);
+    }
+
+    #[test]
+    fn an_ipv6_host_is_shown_in_brackets() {
+        let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
+        let failure = cannot_connect("::1", 5000, Duration::from_secs(2), &refused);
+        assert_eq!(
+            failure.to_string(),
+            "cannot connect to [::1]:5000: connection refused (is the server started?)"
+        );
+    }
+
+    #[test]
+    fn a_busy_server_is_quoted_on_one_harmless_line() {
+        let failure = busy(b"busy: \x1b[2Jtry later\nor never");
+        assert_eq!(failure.to_string(), "the server replied: busy: \\x1b[2Jtry later");
+        assert_eq!(failure.exit, Exit::Busy);
+    }
+}
