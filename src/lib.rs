@@ -8,3 +8,5 @@
 pub mod arithmetic;
 
 pub mod net;
+
+pub mod client;

@@ -1,0 +1,97 @@
+//! The command `client`: asks a server, ours or anybody's, and shows what it replies.
+//!
+//! The questions come from a terminal, from a pipe or from the command line; whichever it is, they
+//! are asked in lock-step: the next one is sent when the reply to the last one is complete.
+//!
+//! | where to read | what |
+//! | --- | --- |
+//! | `reply` | when a reply is complete, as a pure state machine |
+//! | `connection` | connecting, asking and hearing within the time allowed |
+//! | `converse` | questions from a pipe and from the command line |
+//! | `terminal` | the conversation with a person |
+//! | `words` | the failures, as one line each |
+//! | `output` | how a reply is shown to a program and to a person |
+
+mod connection;
+mod converse;
+mod output;
+mod reply;
+mod terminal;
+mod words;
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+pub use connection::Connection;
+pub use converse::{ask_each, ask_lines};
+pub use output::{Output, Shown};
+pub use terminal::{Prompt, talk};
+
+use crate::net::failure::{Exit, Failure};
+use terminal::{Keyboard, ask_address};
+
+/// The host that is offered to who names none.
+pub const DEFAULT_HOST: &str = "127.0.0.1";
+
+/// The port of who names none.
+pub const DEFAULT_PORT: u16 = 5000;
+
+/// The time for connecting and for each reply: what the first client of this kind waited before it
+/// took the server for busy.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the client is to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server's name or address. Without it a person is asked for it and the port; a program
+    /// must give it.
+    pub host: Option<String>,
+    /// The server's port, [`DEFAULT_PORT`] with a host alone.
+    pub port: Option<u16>,
+    /// Questions that are asked instead of those from standard input.
+    pub expressions: Vec<String>,
+    /// For connecting, and for each reply.
+    pub timeout: Duration,
+    /// Asks after each answer whether to continue; only in a conversation on a terminal.
+    pub confirm: bool,
+}
+
+/// Connects, asks everything there is to ask, and leaves.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let on_terminal = io::stdin().is_terminal();
+    let mut keyboard = Keyboard::default();
+    let mut typed = |prompt| keyboard.line(prompt);
+    let address = match (&config.host, config.port) {
+        (None, None) if on_terminal => ask_address(&mut typed)?,
+        (None, None) => return Err(no_address()),
+        (host, port) => {
+            let host = host.as_deref().unwrap_or(DEFAULT_HOST);
+            Some((host.into(), port.unwrap_or(DEFAULT_PORT)))
+        }
+    };
+    let Some((host, port)) = address else { return Ok(()) };
+    let conversation = on_terminal && config.expressions.is_empty();
+    let mut output = Output::new(io::stdout().lock(), shown(conversation));
+    let mut server = Connection::open(&host, port, config.timeout)?;
+    if !config.expressions.is_empty() {
+        ask_each(&mut server, &config.expressions, &mut output)
+    } else if on_terminal {
+        talk(&mut server, typed, &mut output, config.confirm)
+    } else {
+        ask_lines(&mut server, io::stdin().lock(), &mut output)
+    }
+}
+
+/// Who reads the replies: `socklab client | tee answers` types at a terminal, but a program reads.
+fn shown(conversation: bool) -> Shown {
+    match (io::stdout().is_terminal(), conversation) {
+        (true, true) => Shown::Labelled,
+        (true, false) => Shown::Escaped,
+        (false, _) => Shown::Raw,
+    }
+}
+
+fn no_address() -> Failure {
+    let text = "the client needs HOST and PORT when its input is not a terminal";
+    Failure::new(Exit::Usage, text).hint("for example: socklab client 127.0.0.1 5000")
+}
