@@ -1,0 +1,405 @@
+//! The client against small servers of every habit, each a script on a port of its own.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test may panic as the test may")]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
+use socklab::client::{ask_each, ask_lines, talk};
+use socklab::net::failure::{Exit, Failure};
+
+const HOST: &str = "127.0.0.1";
+
+/// Short enough for a test to wait it out, long enough for a busy machine to answer in.
+const SHORT: Duration = Duration::from_millis(200);
+
+/// A server that serves one connection by its script; the test waits for the script's end, so that
+/// a script's panic is the test's.
+struct Scripted {
+    port: u16,
+    /// Says when the greeting is on its way.
+    greeted: mpsc::Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Scripted {
+    fn new(script: impl FnOnce(Peer) + Send + 'static) -> Self {
+        Self::greeting(b"", script)
+    }
+
+    fn greeting(text: &'static [u8], script: impl FnOnce(Peer) + Send + 'static) -> Self {
+        let listener = TcpListener::bind((HOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (said, greeted) = mpsc::channel();
+        let serve = move || {
+            let mut peer = Peer::new(listener.accept().unwrap().0);
+            peer.say(text);
+            said.send(()).unwrap();
+            script(peer);
+        };
+        let thread = thread::Builder::new().spawn(serve).unwrap();
+        Self { port, greeted, thread: Some(thread) }
+    }
+
+    /// Answers each line by what `answer` makes of it, in one write.
+    fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
+        Self::new(move |mut peer| {
+            while let Some(question) = peer.question() {
+                peer.say(&answer(&question));
+            }
+        })
+    }
+
+    fn connect(&self, timeout: Duration) -> Connection {
+        let connection = Connection::open(HOST, self.port, timeout).unwrap();
+        self.greeted.recv().unwrap();
+        connection
+    }
+
+    /// What a pipe with this input prints, and how it ends.
+    fn piped(&self, input: &[u8], timeout: Duration) -> (String, Result<(), Failure>) {
+        let mut printed = Vec::new();
+        let mut output = Output::new(&mut printed, Shown::Raw);
+        let result = ask_lines(&mut self.connect(timeout), input, &mut output);
+        (String::from_utf8(printed).unwrap(), result)
+    }
+
+    /// What a pipe with this input prints when all goes well.
+    fn prints(&self, input: &[u8]) -> String {
+        let (printed, result) = self.piped(input, DEFAULT_TIMEOUT);
+        result.unwrap();
+        printed
+    }
+
+    /// What a person reads besides the prompts, and how it ends.
+    fn talked(
+        &self,
+        typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
+        confirm: bool,
+    ) -> (String, Result<(), Failure>) {
+        let mut printed = Vec::new();
+        let mut output = Output::new(&mut printed, Shown::Labelled);
+        let result = talk(&mut self.connect(DEFAULT_TIMEOUT), typed, &mut output, confirm);
+        (String::from_utf8(printed).unwrap(), result)
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        let ended = self.thread.take().expect("joined only here").join();
+        if !thread::panicking() {
+            ended.unwrap();
+        }
+    }
+}
+
+/// The server's end of a connection.
+struct Peer {
+    stream: TcpStream,
+    lines: BufReader<TcpStream>,
+}
+
+impl Peer {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap());
+        Self { stream, lines }
+    }
+
+    fn question(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line).unwrap_or(0);
+        (read > 0).then(|| line.strip_suffix('\n').expect("the client ends lines").into())
+    }
+
+    /// The client may have left already, which is no concern of a script's.
+    fn say(&mut self, text: &[u8]) {
+        let _ = self.stream.write_all(text);
+    }
+
+    /// Waits until the client has left.
+    fn until_end(&mut self) {
+        let _ = io::copy(&mut self.lines, &mut io::sink());
+    }
+}
+
+/// A person who types these lines, then ends the input.
+fn typing(lines: &'static [&'static str]) -> impl FnMut(Prompt) -> Result<Option<String>, Failure> {
+    let mut lines = lines.iter();
+    move |_| Ok(lines.next().map(|&line| line.into()))
+}
+
+fn assert_failure(result: Result<(), Failure>, exit: Exit, text: &str) {
+    let failure = result.unwrap_err();
+    assert_eq!((failure.to_string().as_str(), failure.exit), (text, exit));
+}
+
+#[test]
+fn replies_of_a_line_server_are_printed_in_order() {
+    let server = Scripted::answering(|question| format!("<{question}>\n").into());
+    assert_eq!(server.prints(b"1 + 2\n\n30 / 10"), "<1 + 2>\n<>\n<30 / 10>\n");
+}
+
+#[test]
+fn replies_without_newlines_are_printed_in_order() {
+    let server = Scripted::answering(|question| format!("<{question}>").into());
+    assert_eq!(server.prints(b"1 + 2\n30 / 10\n"), "<1 + 2>\n<30 / 10>\n");
+}
+
+#[test]
+fn a_c_strings_terminator_is_not_printed() {
+    let server = Scripted::answering(|question| format!("<{question}>\0\0").into());
+    assert_eq!(server.prints(b"1\n2\n"), "<1>\n<2>\n");
+}
+
+#[test]
+fn several_lines_in_one_go_are_one_reply() {
+    let server = Scripted::answering(|_| b"sum: 17\nproduct: 60\n".into());
+    assert_eq!(server.prints(b"10 7\n"), "sum: 17\nproduct: 60\n");
+}
+
+#[test]
+fn a_reply_in_pieces_is_one_reply() {
+    let server = Scripted::greeting(b"this server speaks in lines\n", |mut peer| {
+        while let Some(question) = peer.question() {
+            for byte in question.bytes() {
+                peer.say(&[byte]);
+            }
+            peer.say(b"\n");
+        }
+    });
+    assert_eq!(server.prints(b"sixty-six\nseven\n"), "sixty-six\nseven\n");
+}
+
+#[test]
+fn a_newline_held_back_until_the_next_question_is_not_its_answer() {
+    let server = Scripted::new(|mut peer| {
+        peer.question();
+        peer.say(b"66");
+        peer.question();
+        peer.say(b"\n67\n");
+    });
+    assert_eq!(server.prints(b"1\n2\n"), "66\n67\n");
+}
+
+#[test]
+fn what_was_read_last_is_read_although_the_server_resets() {
+    let server = Scripted::new(|mut peer| {
+        let mut byte = [0];
+        peer.stream.read_exact(&mut byte).unwrap();
+        peer.say(b"66");
+    });
+    assert_eq!(server.prints(b"1 + 2\n"), "66\n");
+}
+
+#[test]
+fn an_empty_input_is_a_success() {
+    let server = Scripted::new(|mut peer| peer.until_end());
+    assert_eq!(server.prints(b""), "");
+}
+
+#[test]
+fn expressions_are_asked_line_by_line() {
+    let server = Scripted::answering(|question| format!("<{question}>\n").into());
+    let expressions = ["1 + 2".into(), "3\n4".into(), String::new()];
+    let mut printed = Vec::new();
+    let mut output = Output::new(&mut printed, Shown::Raw);
+    ask_each(&mut server.connect(DEFAULT_TIMEOUT), &expressions, &mut output).unwrap();
+    assert_eq!(printed, b"<1 + 2>\n<3>\n<4>\n<>\n");
+}
+
+#[test]
+fn a_greeting_is_not_taken_for_an_answer() {
+    let server = Scripted::greeting(b"welcome\n", |mut peer| {
+        while let Some(question) = peer.question() {
+            peer.say(format!("<{question}>\n").as_bytes());
+        }
+    });
+    assert_eq!(server.prints(b"1\n2\n"), "<1>\n<2>\n");
+}
+
+#[test]
+fn a_silent_server_is_left_after_the_timeout() {
+    let server = Scripted::new(|mut peer| peer.until_end());
+    let (printed, result) = server.piped(b"1 + 2\n", SHORT);
+    assert_eq!(printed, "");
+    let text = "no answer within 200 ms (is the server busy with another client?)";
+    assert_failure(result, Exit::NoAnswer, text);
+}
+
+#[test]
+fn a_server_whose_queue_is_full_is_left_after_the_timeout() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let port = listener.local_addr().unwrap().as_socket_ipv4().unwrap().port();
+    let queued = TcpStream::connect((HOST, port)).unwrap();
+    let failure = Connection::open(HOST, port, SHORT).unwrap_err();
+    let text = "no answer within 200 ms (is the server busy with another client?)";
+    assert_failure(Err(failure), Exit::NoAnswer, text);
+    drop(queued);
+}
+
+#[test]
+fn a_server_that_is_not_started_refuses() {
+    let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
+    let failure = Connection::open(HOST, port, DEFAULT_TIMEOUT).unwrap_err();
+    let text =
+        format!("cannot connect to 127.0.0.1:{port}: connection refused (is the server started?)");
+    assert_failure(Err(failure), Exit::Failed, &text);
+}
+
+#[test]
+fn a_timeout_beyond_any_calendar_is_no_panic() {
+    let server = Scripted::answering(|_| b"66\n".into());
+    let (printed, result) = server.piped(b"1\n", Duration::MAX);
+    result.unwrap();
+    assert_eq!(printed, "66\n");
+}
+
+#[test]
+fn a_full_server_is_told_apart() {
+    let server = Scripted::greeting(b"busy: the server is full, try again later\n", |mut peer| {
+        peer.stream.shutdown(Shutdown::Write).unwrap();
+        peer.until_end();
+    });
+    let (_, result) = server.piped(b"1 + 2\n", DEFAULT_TIMEOUT);
+    let text = "the server replied: busy: the server is full, try again later";
+    assert_failure(result, Exit::Busy, text);
+}
+
+#[test]
+fn busy_is_an_ordinary_word_once_the_server_has_answered() {
+    let server = Scripted::answering(|question| format!("{question}\n").into());
+    assert_eq!(server.prints(b"hello\nbusy: bee\n"), "hello\nbusy: bee\n");
+}
+
+#[test]
+fn a_server_that_closes_instead_of_answering_is_a_failure() {
+    let server = Scripted::new(|mut peer| {
+        peer.question();
+    });
+    let (_, result) = server.piped(b"1 + 2\n", DEFAULT_TIMEOUT);
+    let text = "the server closed the connection before it answered \
+                (is the server full, or did it fail?)";
+    assert_failure(result, Exit::Failed, text);
+}
+
+#[test]
+fn a_server_of_one_answer_leaves_the_second_question_open() {
+    let server = Scripted::new(|mut peer| {
+        peer.question();
+        peer.say(b"Hello from the server!\n");
+    });
+    let (printed, result) = server.piped(b"hello\nhello?\n", DEFAULT_TIMEOUT);
+    assert_eq!(printed, "Hello from the server!\n");
+    let text = "the server closed the connection before it answered \
+                (does it answer only one message for each connection?)";
+    assert_failure(result, Exit::Failed, text);
+}
+
+#[test]
+fn an_endless_reply_is_a_failure_and_not_memory() {
+    let server = Scripted::new(|mut peer| {
+        peer.question();
+        while peer.stream.write_all(&[b'6'; 4096]).is_ok() {}
+    });
+    let (printed, result) = server.piped(b"1\n", DEFAULT_TIMEOUT);
+    assert_eq!(printed, "");
+    let text = "the server's reply is longer than 1048576 bytes";
+    assert_failure(result, Exit::Failed, text);
+}
+
+#[test]
+fn a_message_over_the_limit_is_not_sent() {
+    let server = Scripted::new(|mut peer| assert_eq!(peer.question(), None));
+    let (_, result) = server.piped(&vec![b'1'; 2 << 20], DEFAULT_TIMEOUT);
+    assert_failure(result, Exit::Failed, "cannot send a message of more than 1048575 bytes");
+}
+
+#[test]
+fn a_large_echo_comes_back_whole() {
+    let server = Scripted::answering(|question| format!("{question}\n").into());
+    let message = format!("{}\n", "1".repeat((1 << 20) - 1));
+    assert_eq!(server.prints(message.as_bytes()), message);
+}
+
+#[test]
+fn a_person_reads_who_speaks_and_leaves_by_a_word() {
+    let server = Scripted::answering(|question| format!("<{question}>\n").into());
+    let (printed, result) = server.talked(typing(&["1 + 2", " ", "3\n4", "exit", "5"]), false);
+    result.unwrap();
+    assert_eq!(printed, "Server replied: <1 + 2>\nServer replied: <3>\nServer replied: <4>\n");
+}
+
+#[test]
+fn a_person_is_asked_whether_to_continue() {
+    let server = Scripted::answering(|question| format!("<{question}>\n").into());
+    let mut prompts = Vec::new();
+    let mut lines = ["1", "y", "2", "n", "3"].into_iter();
+    let typed = |prompt| {
+        prompts.push(prompt);
+        Ok(lines.next().map(String::from))
+    };
+    let (printed, result) = server.talked(typed, true);
+    result.unwrap();
+    assert_eq!(printed, "Server replied: <1>\nServer replied: <2>\n");
+    assert_eq!(prompts, [Prompt::Message, Prompt::Continue, Prompt::Message, Prompt::Continue]);
+}
+
+#[test]
+fn a_person_reads_the_greeting_and_what_comes_late() {
+    let (go, gone) = mpsc::channel();
+    let (said, heard) = mpsc::channel();
+    let server = Scripted::greeting(b"welcome", move |mut peer| {
+        peer.question();
+        peer.say(b"first line\n");
+        gone.recv().unwrap();
+        peer.say(b"second line\x1b\n");
+        said.send(()).unwrap();
+        peer.question();
+        peer.say(b"answer\n");
+        peer.until_end();
+    });
+    let mut lines = ["1", "2", "quit"].into_iter();
+    let typed = |_| {
+        let line = lines.next();
+        if line == Some("2") {
+            go.send(()).unwrap();
+            heard.recv().unwrap();
+        }
+        Ok(line.map(String::from))
+    };
+    let (printed, result) = server.talked(typed, false);
+    result.unwrap();
+    let lines = ["welcome", "Server replied: first line", "second line\\x1b"];
+    let printed: Vec<&str> = printed.lines().collect();
+    assert_eq!(printed[..3], lines);
+    assert_eq!(printed[3..], ["Server replied: answer"]);
+}
+
+#[test]
+fn a_server_that_has_closed_ends_the_conversation_before_the_next_prompt() {
+    let server = Scripted::greeting(b"this server speaks in lines\n", |mut peer| {
+        peer.question();
+        peer.say(b"Hello from the server!");
+    });
+    let (printed, result) = server.talked(typing(&["hello", "hello?"]), false);
+    result.unwrap();
+    let said = "this server speaks in lines\nServer replied: Hello from the server!\n";
+    assert_eq!(printed, format!("{said}The server closed the connection.\n"));
+}
+
+#[test]
+fn a_conversation_with_a_full_server_ends_before_the_first_prompt() {
+    let server = Scripted::greeting(b"busy: try again later\n", drop);
+    let typed = |_| unreachable!("nobody is prompted");
+    let (printed, result) = server.talked(typed, false);
+    assert_eq!(printed, "");
+    assert_failure(result, Exit::Busy, "the server replied: busy: try again later");
+}
