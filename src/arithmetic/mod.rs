@@ -1,1 +1,245 @@
 //! The calculator's language: Python's arithmetic, to the byte, without running code.
+//!
+//! [`evaluate`] answers what `str(eval(text))` does in Python 3.11, for the part of Python that is
+//! arithmetic, in bounded time and memory. A rule of the language is found in one chapter:
+//!
+//! | what | where |
+//! | --- | --- |
+//! | what a number, a name, an operator looks like | `token`, `lexis`, `literal`, `words` |
+//! | which operator binds tighter | `grammar`, which makes `code` |
+//! | what is computed, in which order | `machine`, on the types in `value` |
+//! | what an operator does to operands of some type | `operators`, then `integer`, `float` |
+//! | what a value looks like in print | `render` |
+//! | how a mistake is worded | `error`, or beside the rule |
+//! | what is too large or takes too long | `limits` |
+
+mod code;
+mod error;
+mod float;
+mod grammar;
+mod integer;
+mod lexis;
+pub mod limits;
+mod literal;
+mod machine;
+mod operators;
+mod pile;
+mod render;
+mod token;
+mod value;
+mod words;
+
+pub use error::{Class, Error};
+pub use value::{Kind, Value};
+
+use limits::{Meter, TEXT_BYTES};
+
+/// Whose arithmetic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Python's: `7 / 2` is 3.5.
+    #[default]
+    Python,
+    /// C's, on integers only: `7 / 2` is 3, `-7 / 2` is -3 and `-7 % 2` is -1.
+    Integer,
+}
+
+/// What a text came to.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The value, or why there is none.
+    pub outcome: Result<Value, Error>,
+    /// What it cost, in products of 64-bit limbs: 0 for an ordinary small request.
+    pub work: u64,
+}
+
+/// The value of a text.
+pub fn evaluate(text: &[u8], dialect: Dialect) -> Answer {
+    let mut meter = Meter::default();
+    let outcome = answer(text, dialect, &mut meter);
+    Answer { outcome, work: meter.spent() }
+}
+
+fn answer(text: &[u8], _dialect: Dialect, meter: &mut Meter) -> Result<Value, Error> {
+    let text = readable(text)?;
+    let code = match grammar::parse(text) {
+        Ok(code) => code,
+        Err(grammar::Failure::Refused(error)) => return Err(error),
+        Err(grammar::Failure::Malformed) => return Err(Error::Syntax("invalid syntax".into(), 1)),
+    };
+    let value = machine::run(&code, text, meter)?;
+    render::check_printable(&value)?;
+    Ok(value)
+}
+
+/// The text as such, if it is one.
+fn readable(text: &[u8]) -> Result<&str, Error> {
+    if text.len() > TEXT_BYTES {
+        return Err(Error::Worded(
+            Class::Syntax,
+            format!("text too long (limit {TEXT_BYTES} bytes)").into(),
+        ));
+    }
+    if memchr::memchr(0, text).is_some() {
+        let words = "source code string cannot contain null bytes";
+        return Err(Error::Fixed(Class::Syntax, words));
+    }
+    core::str::from_utf8(text).map_err(|error| {
+        let place = error.valid_up_to();
+        let byte = text.get(place).copied().unwrap_or_default();
+        let reason = match error.error_len() {
+            None => "unexpected end of data",
+            Some(1) => "invalid start byte",
+            Some(_) => "invalid continuation byte",
+        };
+        let words = format!(
+            "(unicode error) 'utf-8' codec can't decode byte {byte:#04x} in position {place}: \
+             {reason}"
+        );
+        Error::Syntax(words.into(), 1)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the calculator replies.
+    fn reply(text: &str) -> String {
+        let mut out = String::new();
+        match evaluate(text.as_bytes(), Dialect::Python).outcome {
+            Ok(value) => value.render(&mut out).unwrap(),
+            Err(error) => error.render(&mut out).unwrap(),
+        }
+        out
+    }
+
+    #[track_caller]
+    fn replies(rows: &[(&str, &str)]) {
+        for (text, expected) in rows {
+            assert_eq!(reply(text), *expected, "{text}");
+        }
+    }
+
+    const UNPRINTABLE: &str = "ValueError: Exceeds the limit (4300 digits) for integer string \
+                               conversion; use sys.set_int_max_str_digits() to increase the limit";
+
+    #[test]
+    fn operators_bind_as_in_python() {
+        replies(&[
+            ("1 + 2", "3"),
+            ("1+2*3-4", "3"),
+            ("(3*4-5)/7", "1.0"),
+            ("-2**2", "-4"),
+            ("2**-1", "0.5"),
+            ("2**3**2", "512"),
+            ("2**-2**2", "0.0625"),
+            ("10-5-2", "3"),
+            ("1+2<<3", "24"),
+            ("6|1^3&2", "7"),
+            ("--+~5", "-6"),
+        ]);
+    }
+
+    #[test]
+    fn integers_divide_down_and_never_overflow() {
+        replies(&[
+            ("-7//2", "-4"),
+            ("-7%2", "1"),
+            ("7%-2", "-1"),
+            ("9223372036854775807+1", "9223372036854775808"),
+            ("-9223372036854775808//-1", "9223372036854775808"),
+            ("-9223372036854775808%-1", "0"),
+            ("2**64-2**64+5", "5"),
+            ("-2**64//3", "-6148914691236517206"),
+            ("1<<64>>60", "16"),
+            ("-5>>1<<2", "-12"),
+        ]);
+    }
+
+    #[test]
+    fn floats_look_as_in_python() {
+        replies(&[
+            ("0.1+0.2", "0.30000000000000004"),
+            ("1e16", "1e+16"),
+            ("1e15", "1000000000000000.0"),
+            ("0.0001", "0.0001"),
+            ("0.00001", "1e-05"),
+            ("5e-324", "5e-324"),
+            ("1e300*1e10", "inf"),
+            ("1e400-1e400", "nan"),
+            ("-0.0", "-0.0"),
+            ("5.0%-0.5", "-0.0"),
+            ("-7.5//2", "-4.0"),
+        ]);
+    }
+
+    #[test]
+    fn integers_and_floats_meet_rounded_correctly() {
+        replies(&[
+            ("(2**53+1)*1.0", "9007199254740992.0"),
+            ("(2**53+3)*1.0", "9007199254740996.0"),
+            ("(2**64+2**11)*1.0", "1.8446744073709552e+19"),
+            ("(2**64+2**11+1)*1.0", "1.8446744073709556e+19"),
+            ("10**400/10**399", "10.0"),
+            ("1/3**700", "0.0"),
+            ("3/2**1075", "1e-323"),
+            ("5/2**1076", "5e-324"),
+            ("1/2**1075", "0.0"),
+            ("(2**1024-2**970)/1", "OverflowError: integer division result too large for a float"),
+            ("(2**1024-2**970-1)/1", "1.7976931348623157e+308"),
+        ]);
+    }
+
+    #[test]
+    fn a_mistake_is_worded_as_in_python() {
+        replies(&[
+            ("1/0", "ZeroDivisionError: division by zero"),
+            ("1//0", "ZeroDivisionError: integer division or modulo by zero"),
+            ("1%0", "ZeroDivisionError: integer modulo by zero"),
+            ("1.0%0", "ZeroDivisionError: float modulo"),
+            ("0**-1", "ZeroDivisionError: 0.0 cannot be raised to a negative power"),
+            ("10.0**400", "OverflowError: (34, 'Numerical result out of range')"),
+            ("10**400*1.0", "OverflowError: int too large to convert to float"),
+            ("1<<-1", "ValueError: negative shift count"),
+            ("1.5&2", "TypeError: unsupported operand type(s) for &: 'float' and 'int'"),
+            ("~1.5", "TypeError: bad operand type for unary ~: 'float'"),
+            ("1/0 + x", "ZeroDivisionError: division by zero"),
+            ("x + 1/0", "NameError: name 'x' is not defined"),
+            ("1 +", "SyntaxError: invalid syntax (<string>, line 1)"),
+            ("1/0 )", "SyntaxError: invalid syntax (<string>, line 1)"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_and_not_computed() {
+        replies(&[
+            ("9**9**9", UNPRINTABLE),
+            ("-9**9**9", UNPRINTABLE),
+            ("1<<10**9", UNPRINTABLE),
+            ("10**4300", UNPRINTABLE),
+            ("9**9**9**9", "OverflowError: integer too large (limit 262144 bits)"),
+            ("2**262144-1", "OverflowError: integer too large (limit 262144 bits)"),
+            ("2**262143%7", "1"),
+            ("1<<2**80", "OverflowError: too many digits in integer"),
+            ("0<<2**80", "0"),
+            ("(-1)**2**80", "1"),
+            ("-1>>2**80", "-1"),
+        ]);
+        assert_eq!(evaluate(b"9**9**9", Dialect::Python).work, 0);
+        assert!(evaluate(b"9**9999", Dialect::Python).work > 0);
+    }
+
+    #[test]
+    fn nesting_is_limited_and_chains_are_not() {
+        replies(&[
+            (&format!("{}1{}", "(".repeat(200), ")".repeat(200)), "1"),
+            (&format!("{}1", "-".repeat(998)), "1"),
+            (
+                &format!("{}1", "-".repeat(1_001)),
+                "RecursionError: maximum recursion depth exceeded during compilation",
+            ),
+            (&format!("1{}", "+1".repeat(100_000)), "100001"),
+        ]);
+    }
+}

@@ -1,0 +1,155 @@
+//! What went wrong, in the words of Python 3.11: `Class: text`.
+//!
+//! Words that never vary stand where the rule is that they belong to; words that name types, names
+//! or numbers are put together here.
+
+use core::fmt::{Result as Written, Write};
+
+use super::limits::{DECIMAL_DIGITS, INTEGER_BITS};
+use super::value::Kind;
+
+/// The Python exception that an error would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// `IndentationError`, a kind of `SyntaxError`.
+    Indentation,
+    /// `NameError`
+    Name,
+    /// `OverflowError`
+    Overflow,
+    /// `RecursionError`
+    Recursion,
+    /// `SyntaxError`
+    Syntax,
+    /// `TypeError`
+    Type,
+    /// `ValueError`
+    Value,
+    /// `ZeroDivisionError`
+    ZeroDivision,
+}
+
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Indentation => "IndentationError",
+            Self::Name => "NameError",
+            Self::Overflow => "OverflowError",
+            Self::Recursion => "RecursionError",
+            Self::Syntax => "SyntaxError",
+            Self::Type => "TypeError",
+            Self::Value => "ValueError",
+            Self::ZeroDivision => "ZeroDivisionError",
+        }
+    }
+}
+
+/// Why a text has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Words that never vary.
+    Fixed(Class, &'static str),
+    /// Words put together where the rule is.
+    Worded(Class, Box<str>),
+    /// The text breaks the language's grammar, on this line.
+    Syntax(Box<str>, u32),
+    /// A name that means nothing here.
+    Name(Box<str>),
+    /// No such operation between these two: `+`, and so on.
+    Operands(&'static str, Kind, Kind),
+    /// No such operation on this one: `unary -`, `abs()`.
+    Operand(&'static str, Kind),
+    /// These two have no order.
+    Order(&'static str, Kind, Kind),
+    /// An integer beyond [`INTEGER_BITS`], refused before it was computed.
+    TooLarge,
+    /// An integer of more than [`DECIMAL_DIGITS`] digits, where it had to be printed.
+    Unprintable,
+}
+
+impl Error {
+    pub(super) fn overflow(words: &'static str) -> Self {
+        Self::Fixed(Class::Overflow, words)
+    }
+
+    pub(super) fn value(words: &'static str) -> Self {
+        Self::Fixed(Class::Value, words)
+    }
+
+    pub(super) fn zero_division(words: &'static str) -> Self {
+        Self::Fixed(Class::ZeroDivision, words)
+    }
+
+    /// The exception it would be in Python.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Fixed(class, _) | Self::Worded(class, _) => *class,
+            Self::Syntax(..) => Class::Syntax,
+            Self::Name(_) => Class::Name,
+            Self::Operands(..) | Self::Operand(..) | Self::Order(..) => Class::Type,
+            Self::TooLarge => Class::Overflow,
+            Self::Unprintable => Class::Value,
+        }
+    }
+
+    /// Writes `Class: text`.
+    pub fn render(&self, out: &mut impl Write) -> Written {
+        out.write_str(self.class().name())?;
+        out.write_str(": ")?;
+        match self {
+            Self::Fixed(_, words) => out.write_str(words),
+            Self::Worded(_, words) => out.write_str(words),
+            Self::Syntax(words, line) => write!(out, "{words} (<string>, line {line})"),
+            Self::Name(name) => write!(out, "name '{name}' is not defined"),
+            Self::Operands(operator, left, right) => write!(
+                out,
+                "unsupported operand type(s) for {operator}: '{}' and '{}'",
+                left.name(),
+                right.name()
+            ),
+            Self::Operand(operator, kind) => {
+                write!(out, "bad operand type for {operator}: '{}'", kind.name())
+            }
+            Self::Order(operator, left, right) => write!(
+                out,
+                "'{operator}' not supported between instances of '{}' and '{}'",
+                left.name(),
+                right.name()
+            ),
+            Self::TooLarge => write!(out, "integer too large (limit {INTEGER_BITS} bits)"),
+            Self::Unprintable => write!(
+                out,
+                "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion; \
+                 use sys.set_int_max_str_digits() to increase the limit"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(error: &Error) -> String {
+        let mut out = String::new();
+        error.render(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn an_error_is_its_class_and_its_words() {
+        assert_eq!(
+            rendered(&Error::Operands("+", Kind::Int, Kind::Float)),
+            "TypeError: unsupported operand type(s) for +: 'int' and 'float'"
+        );
+        assert_eq!(
+            rendered(&Error::Syntax("invalid syntax".into(), 1)),
+            "SyntaxError: invalid syntax (<string>, line 1)"
+        );
+    }
+
+    #[test]
+    fn an_error_is_small_enough_to_travel_in_registers_and_one_word() {
+        assert!(size_of::<Error>() <= 24);
+    }
+}
