@@ -1,0 +1,231 @@
+//! Bytes on their way from a producer to a consumer, and the pool that large buffers come from.
+//!
+//! A busy connection borrows, an idle one owns nothing: while a connection has its turn its buffers
+//! are [`BUFFER_SIZE`] large and come from the loop's [`Pool`]; when the turn is over, what must wait
+//! (a partial line, an unsent tail) moves to a block of just its size, and the large one goes back.
+//! The pool is last in, first out, so the same memory, warm in the cache, serves every connection.
+
+/// The size of a borrowed buffer, and so the most that one receive can bring, in bytes.
+pub const BUFFER_SIZE: usize = 64 * 1024;
+
+/// The largest remainder that is copied out of a borrowed buffer at the end of a turn, in bytes.
+/// A longer one keeps the buffer: copying it would cost more than another buffer does.
+const COPY_LIMIT: usize = BUFFER_SIZE / 4;
+
+/// The free buffers that a pool keeps; more are given back to the system.
+const POOL_SIZE: usize = 8;
+
+const _: () = assert!(COPY_LIMIT < BUFFER_SIZE);
+
+/// A queue of bytes in one block of memory.
+///
+/// `0 <= start <= end <= storage.len()`: the bytes from `start` to `end` are pending, those behind
+/// `end` are room. An empty buffer has both at 0.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    storage: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes that were written and not yet consumed, oldest first.
+    #[inline]
+    pub fn pending(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+
+    /// How many bytes are pending.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing is pending.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// How many bytes of memory the buffer holds.
+    pub fn size(&self) -> usize {
+        self.storage.len()
+    }
+
+    /// The free space behind the pending bytes, which move to the front for it. What is put there
+    /// counts only once [`filled`](Self::filled) says so.
+    pub fn room(&mut self) -> &mut [u8] {
+        self.compact();
+        &mut self.storage[self.end..]
+    }
+
+    /// The first `n` bytes of [`room`](Self::room) are pending now.
+    pub fn filled(&mut self, n: usize) {
+        assert!(n <= self.storage.len() - self.end, "more bytes than there was room for");
+        self.end += n;
+    }
+
+    /// Appends a copy of `bytes`; the block grows if it must.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) {
+        if self.storage.len() - self.end < bytes.len() {
+            self.grow(bytes.len());
+        }
+        self.storage[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// The first `n` pending bytes are done with.
+    #[inline]
+    pub fn consume(&mut self, n: usize) {
+        assert!(n <= self.len(), "more bytes consumed than were pending");
+        self.start += n;
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    /// Nothing is pending any more.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+
+    /// Makes the block at least [`BUFFER_SIZE`] large, out of `pool`, for a turn of its connection.
+    #[inline]
+    pub fn borrow(&mut self, pool: &mut Pool) {
+        if self.storage.len() < BUFFER_SIZE {
+            let parked = std::mem::replace(&mut self.storage, pool.take());
+            let (start, end) = (self.start, self.end);
+            self.clear();
+            self.write(&parked[start..end]);
+        }
+    }
+
+    /// Keeps what is pending, and only that; the large block goes back to `pool`.
+    #[inline]
+    pub fn park(&mut self, pool: &mut Pool) {
+        if self.len() > COPY_LIMIT {
+            return;
+        }
+        let parked = Box::from(self.pending());
+        let borrowed = std::mem::replace(&mut self.storage, parked);
+        self.start = 0;
+        self.end = self.storage.len();
+        pool.give(borrowed);
+    }
+
+    fn compact(&mut self) {
+        if self.start > 0 {
+            self.storage.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// Makes room for `more` bytes, at the front or in a larger block.
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        self.compact();
+        let needed = self.end + more;
+        if needed > self.storage.len() {
+            let mut larger = vec![0; needed.next_power_of_two()].into_boxed_slice();
+            larger[..self.end].copy_from_slice(&self.storage[..self.end]);
+            self.storage = larger;
+        }
+    }
+}
+
+/// The free buffers of one loop or one thread.
+#[derive(Debug, Default)]
+pub struct Pool {
+    /// Each is [`BUFFER_SIZE`] long; at most [`POOL_SIZE`] of them, the one used last on top.
+    free: Vec<Box<[u8]>>,
+}
+
+impl Pool {
+    #[inline]
+    fn take(&mut self) -> Box<[u8]> {
+        self.free.pop().unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice())
+    }
+
+    /// A block of another size, grown for one long reply, is not kept.
+    #[inline]
+    fn give(&mut self, block: Box<[u8]>) {
+        if block.len() == BUFFER_SIZE && self.free.len() < POOL_SIZE {
+            self.free.push(block);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_in_the_order_in_which_they_came() {
+        let mut buffer = Buffer::default();
+        buffer.write(b"abc");
+        buffer.consume(2);
+        buffer.write(b"defgh");
+        assert_eq!(buffer.pending(), b"cdefgh");
+    }
+
+    #[test]
+    fn pending_bytes_move_to_the_front_to_give_all_the_room_there_is() {
+        let mut pool = Pool::default();
+        let mut buffer = Buffer::default();
+        buffer.borrow(&mut pool);
+        buffer.write(b"abc");
+        buffer.consume(2);
+        assert_eq!(buffer.room().len(), BUFFER_SIZE - 1);
+        buffer.room()[0] = b'x';
+        buffer.filled(1);
+        assert_eq!(buffer.pending(), b"cx");
+    }
+
+    #[test]
+    fn a_parked_buffer_keeps_its_bytes_and_nothing_else() {
+        let mut pool = Pool::default();
+        let mut buffer = Buffer::default();
+        buffer.borrow(&mut pool);
+        buffer.write(b"half a line");
+        buffer.consume(5);
+        buffer.park(&mut pool);
+        assert_eq!((buffer.pending(), buffer.storage.len()), (&b"a line"[..], 6));
+        assert_eq!(pool.free.len(), 1);
+
+        buffer.borrow(&mut pool);
+        assert_eq!((buffer.pending(), buffer.storage.len()), (&b"a line"[..], BUFFER_SIZE));
+        assert!(pool.free.is_empty());
+
+        buffer.clear();
+        buffer.park(&mut pool);
+        assert_eq!(buffer.storage.len(), 0);
+    }
+
+    #[test]
+    fn a_long_remainder_keeps_the_borrowed_block() {
+        let mut pool = Pool::default();
+        let mut buffer = Buffer::default();
+        buffer.borrow(&mut pool);
+        buffer.write(&vec![7; COPY_LIMIT + 1]);
+        buffer.park(&mut pool);
+        assert_eq!(buffer.storage.len(), BUFFER_SIZE);
+        assert!(pool.free.is_empty());
+    }
+
+    #[test]
+    fn a_block_that_grew_does_not_stay_in_the_pool() {
+        let mut pool = Pool::default();
+        let mut buffer = Buffer::default();
+        buffer.borrow(&mut pool);
+        buffer.write(&vec![1; BUFFER_SIZE]);
+        buffer.write(&[2; 10]);
+        assert_eq!(buffer.len(), BUFFER_SIZE + 10);
+        buffer.clear();
+        buffer.park(&mut pool);
+        assert!(pool.free.is_empty());
+    }
+}
