@@ -1,0 +1,22 @@
+//! The echo service (RFC 862): every byte back as it came.
+
+use std::time::Instant;
+
+use super::{Event, Framing, Next, Output, Service};
+
+/// Sends back whatever it receives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Echo;
+
+impl Service for Echo {
+    fn framing(&self) -> Framing {
+        Framing::Raw
+    }
+
+    fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
+        if let Event::Message(bytes) = event {
+            out.write(bytes);
+        }
+        Next::Read
+    }
+}

@@ -1,0 +1,118 @@
+//! What a server does for its clients, told as pure state machines.
+//!
+//! A [`Service`] sees events, never a socket, a clock or a delimiter, and says after each what it
+//! waits for. So one text serves under every model, and a test drives it by calling it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::arithmetic::Dialect;
+use crate::buffer::Buffer;
+
+mod busy;
+mod calc;
+mod echo;
+mod hello;
+
+pub use busy::{BUSY_TEXT, Busy};
+use calc::Calc;
+use echo::Echo;
+use hello::Hello;
+
+/// The longest reply a service may write in one step, in bytes. It bounds what a connection can
+/// hold back when its peer does not read.
+pub const MAX_REPLY: usize = 64 * 1024;
+
+/// Everything that can happen to a service.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The connection is there; nothing was received yet.
+    Open,
+    /// One whole message without its terminator or, for a raw service, some bytes of the stream.
+    Message(&'a [u8]),
+    /// The time of [`Next::ReadUntil`] or [`Next::SleepUntil`] has come.
+    Timeout,
+}
+
+/// What a service waits for next: the whole of its control over its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next message, however long it takes.
+    Read,
+    /// The next message, or a [`Event::Timeout`] at this time.
+    ReadUntil(Instant),
+    /// A [`Event::Timeout`] at this time; messages wait until then. A time that is not in the
+    /// future means: let the other connections have their turn first.
+    SleepUntil(Instant),
+    /// Nothing: what was written is sent, then the connection ends.
+    Close,
+}
+
+/// How a service wants its input cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Into messages; each reply gets the terminator that its message had.
+    Messages,
+    /// Not at all: any number of bytes, as they come.
+    Raw,
+}
+
+/// One client's conversation.
+pub trait Service: Send {
+    /// How the input is cut; the same answer for the whole conversation.
+    fn framing(&self) -> Framing;
+
+    /// Takes one event, writes at most one reply of at most [`MAX_REPLY`] bytes, and says what
+    /// comes next.
+    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next;
+}
+
+/// Where a step writes its reply. Writing cannot fail: the room was made sure of before the step.
+#[derive(Debug)]
+pub struct Output<'a> {
+    buffer: &'a mut Buffer,
+}
+
+impl<'a> Output<'a> {
+    /// What is written goes to the end of `buffer`.
+    pub fn new(buffer: &'a mut Buffer) -> Self {
+        Self { buffer }
+    }
+
+    /// Writes bytes of the reply as they are.
+    #[inline]
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.buffer.write(bytes);
+    }
+}
+
+impl fmt::Write for Output<'_> {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.buffer.write(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Which service a server offers, with its settings: what every new connection's service is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// A calculator: an expression in, its value or an error back.
+    Calc(Dialect),
+    /// Every byte back as it came.
+    Echo,
+    /// One message in, this greeting back.
+    Hello(Arc<str>),
+}
+
+impl Offer {
+    /// The service for one new connection.
+    pub fn start(&self) -> Box<dyn Service> {
+        match self {
+            Self::Calc(dialect) => Box::new(Calc::new(*dialect)),
+            Self::Echo => Box::new(Echo),
+            Self::Hello(greeting) => Box::new(Hello::new(Arc::clone(greeting))),
+        }
+    }
+}
