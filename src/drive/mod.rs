@@ -1,0 +1,27 @@
+//! The two ways to move bytes between a socket and a session: wait in the system call
+//! ([`blocking`]), or only do what can be done at once ([`ready`]). Both are one match on
+//! [`Want`](crate::session::Want).
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+pub mod blocking;
+pub mod ready;
+
+/// A connected stream socket, as far as a driver needs one.
+pub trait Socket: Read + Write {
+    /// Closes the sending half: the peer sees the end of input, and we can still receive.
+    fn shut_down_sending(&self) -> io::Result<()>;
+}
+
+impl Socket for mio::net::TcpStream {
+    fn shut_down_sending(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Socket for &std::net::TcpStream {
+    fn shut_down_sending(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
