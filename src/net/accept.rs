@@ -1,0 +1,72 @@
+//! What an error of accept(2) means for the server: three kinds, three fates.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// Whose failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody is waiting.
+    Nobody,
+    /// This peer's, or a signal's: the next one may do.
+    Peer,
+    /// The machine has run out of something: nobody can be accepted for a while. The descriptor stays
+    /// ready, but edge-triggered readiness is not told twice; so it takes a timer to try again.
+    Machine,
+    /// Ours: the listener itself is broken.
+    Listener,
+}
+
+/// Sorts an error of accept.
+pub fn triage(error: &io::Error) -> Trouble {
+    let Some(errno) = Errno::from_io_error(error) else { return Trouble::Listener };
+    match errno {
+        Errno::WOULDBLOCK => Trouble::Nobody,
+        // Linux passes errors that are pending on the new socket on to accept (accept(2), "Error
+        // handling"): they are to be treated like EAGAIN, by trying again.
+        Errno::INTR
+        | Errno::CONNABORTED
+        | Errno::PROTO
+        | Errno::PERM
+        | Errno::NETDOWN
+        | Errno::NOPROTOOPT
+        | Errno::HOSTDOWN
+        | Errno::NONET
+        | Errno::HOSTUNREACH
+        | Errno::OPNOTSUPP
+        | Errno::NETUNREACH
+        | Errno::TIMEDOUT => Trouble::Peer,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Trouble::Machine,
+        _ => Trouble::Listener,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(errno: Errno) -> Trouble {
+        triage(&errno.into())
+    }
+
+    #[test]
+    fn a_peer_that_gave_up_does_not_stop_the_next() {
+        assert_eq!(of(Errno::CONNABORTED), Trouble::Peer);
+        assert_eq!(of(Errno::INTR), Trouble::Peer);
+        assert_eq!(of(Errno::HOSTUNREACH), Trouble::Peer);
+    }
+
+    #[test]
+    fn a_machine_without_descriptors_or_memory_is_given_time() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(of(errno), Trouble::Machine);
+        }
+    }
+
+    #[test]
+    fn a_broken_listener_is_not_tried_for_ever() {
+        assert_eq!(of(Errno::BADF), Trouble::Listener);
+        assert_eq!(of(Errno::INVAL), Trouble::Listener);
+    }
+}

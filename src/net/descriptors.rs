@@ -1,0 +1,55 @@
+//! How many connections the process may have open: the limit on descriptors (getrlimit(2)).
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors that are not connections: the three standard ones, the listener, epoll, signals, a
+/// waker, the log, with some to spare.
+const OWN_DESCRIPTORS: u64 = 16;
+
+/// The limit that is taken when the system names none.
+const UNLIMITED: u64 = 1 << 20;
+
+/// The most clients that are told at once that the server is full; each needs a descriptor.
+const MAX_TURNED_AWAY: usize = 256;
+
+/// How the descriptors that a server may open are shared out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// For clients that are served.
+    pub clients: usize,
+    /// For clients that are told at the door that the server is full.
+    pub turned_away: usize,
+}
+
+impl Share {
+    /// The best shares under this limit: a quarter, and no more than 256, for the door.
+    fn of(limit: u64) -> Self {
+        let free = usize::try_from(limit.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX);
+        let turned_away = (free / 4).clamp(1, MAX_TURNED_AWAY);
+        Self { clients: free.saturating_sub(turned_away).max(1), turned_away }
+    }
+}
+
+/// Raises the process's own limit as far as the system lets it, and shares it out.
+pub fn share() -> Share {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    Share::of(limit.unwrap_or(UNLIMITED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_limit_goes_to_the_clients() {
+        assert_eq!(Share::of(20_000), Share { clients: 19_728, turned_away: 256 });
+    }
+
+    #[test]
+    fn a_small_limit_still_leaves_room_to_say_busy() {
+        assert_eq!(Share::of(64), Share { clients: 36, turned_away: 12 });
+        assert_eq!(Share::of(3), Share { clients: 1, turned_away: 1 });
+    }
+}
