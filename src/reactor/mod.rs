@@ -1,0 +1,289 @@
+//! The readiness loop: one thread, one [`Poll`], and all the connections it can hold.
+//!
+//! [`Reactor::turn`] is the whole of it. An event is only a hint that marks its connection; the
+//! marked connections then run, each until it must wait or has had its share. A connection is
+//! registered once, edge-triggered, for both directions, and never again.
+//!
+//! The reactor holds connections and knows nothing of where they come from. What else its owner waits
+//! for (a listener, a waker, signals) is registered under one of the [`Outside`] tokens, and a turn
+//! returns which of them were marked.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::event::{Event, Source};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+use crate::buffer::Pool;
+use crate::drive::ready::{self, Incoming, Readiness, Rest};
+use crate::session::{Ending, Session};
+
+mod timers;
+
+use timers::Timers;
+
+/// The events taken from the kernel in one turn; more wait for the next.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// Tokens from here on belong to the owner; those below are the keys of connections.
+const FIRST_OUTSIDE: usize = usize::MAX - 7;
+
+/// Something that the owner of a reactor waits for together with its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// A socket that connections come from.
+    Listener,
+    /// Signals to the process.
+    Signals,
+    /// A word from another thread.
+    Waker,
+}
+
+/// Which [`Outside`] sources had an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks(u8);
+
+impl Marks {
+    /// Whether `source` had an event.
+    pub fn contains(self, source: Outside) -> bool {
+        self.0 & (1 << source as u8) != 0
+    }
+}
+
+/// A connection, and what its owner calls it.
+struct Connection<G> {
+    socket: TcpStream,
+    session: Session,
+    ready: Readiness,
+    /// Whether its key is in the run queue.
+    queued: bool,
+    /// When its timer will fire: at its deadline or before.
+    armed: Option<Instant>,
+    guest: G,
+}
+
+/// A readiness loop. `G` is what the owner knows of a connection; it comes back at the end.
+pub struct Reactor<G> {
+    poll: Poll,
+    events: Events,
+    connections: Slab<Connection<G>>,
+    /// The keys of the connections that are to run, each once, in order.
+    run_queue: VecDeque<usize>,
+    timers: Timers,
+    pool: Pool,
+    /// When the last wait ended. Within a turn time stands still.
+    now: Instant,
+    /// The keys that are free as soon as no event of this turn can name them.
+    finished: Vec<usize>,
+    /// The connections that have ended, until the owner asks.
+    departed: Vec<(G, Ending)>,
+}
+
+impl<G> Reactor<G> {
+    /// An empty loop.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            connections: Slab::new(),
+            run_queue: VecDeque::new(),
+            timers: Timers::default(),
+            pool: Pool::default(),
+            now: clock(),
+            finished: Vec::new(),
+            departed: Vec::new(),
+        })
+    }
+
+    /// Waits for `source`, too.
+    pub fn register(&self, source: &mut impl Source, name: Outside) -> io::Result<()> {
+        self.poll.registry().register(source, token_of(name), Interest::READABLE)
+    }
+
+    /// Waits for `source` no longer.
+    pub fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
+        self.poll.registry().deregister(source)
+    }
+
+    /// What another thread ends a wait with; it marks [`Outside::Waker`].
+    pub fn waker(&self) -> io::Result<Waker> {
+        Waker::new(self.poll.registry(), token_of(Outside::Waker))
+    }
+
+    /// When the last wait ended.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether there is no connection.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// How many timers are set: no more than one a connection.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Takes a connection in and opens its session. What the service says first is sent in the next
+    /// turn.
+    pub fn add(&mut self, mut socket: TcpStream, mut session: Session, guest: G) -> io::Result<()> {
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut socket, Token(key), interest)?;
+        session.turn(&mut self.pool).open(self.now);
+        let ready = Readiness::default();
+        entry.insert(Connection { socket, session, ready, queued: true, armed: None, guest });
+        self.run_queue.push_back(key);
+        Ok(())
+    }
+
+    /// One round. It waits no longer than to `wake_at`, and not at all while a connection can run.
+    pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<Marks> {
+        self.wait(wake_at)?;
+        self.now = clock();
+        let marks = self.mark();
+        self.expire();
+        self.run();
+        self.reap();
+        Ok(marks)
+    }
+
+    /// The connections that have ended since this was asked last, and why.
+    pub fn departed(&mut self) -> impl Iterator<Item = (G, Ending)> + use<'_, G> {
+        self.departed.drain(..)
+    }
+
+    /// From now on an empty socket is the end of input: every connection answers what has come, and
+    /// ends.
+    pub fn drain(&mut self) {
+        for (key, connection) in &mut self.connections {
+            connection.ready.incoming = Incoming::Last;
+            queue(&mut self.run_queue, key, connection);
+        }
+    }
+
+    /// Ends every connection at once.
+    pub fn cut(&mut self) {
+        for (key, connection) in &mut self.connections {
+            connection.session.turn(&mut self.pool).cut(Ending::Forced);
+            queue(&mut self.run_queue, key, connection);
+        }
+        self.run();
+        self.reap();
+    }
+
+    /// The time it takes is counted from the beginning of the last turn: a timer may be late by as
+    /// much as that turn took.
+    fn wait(&mut self, wake_at: Option<Instant>) -> io::Result<()> {
+        let timeout = if self.run_queue.is_empty() {
+            let wake_at = wake_at.into_iter().chain(self.timers.next()).min();
+            wake_at.map(|at| at.saturating_duration_since(self.now))
+        } else {
+            Some(Duration::ZERO)
+        };
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn mark(&mut self) -> Marks {
+        let mut marks = Marks::default();
+        for event in &self.events {
+            match event.token() {
+                Token(token) if token >= FIRST_OUTSIDE => marks.0 |= 1 << (token - FIRST_OUTSIDE),
+                Token(key) => {
+                    // A stale event of a connection that has gone marks another one, or none: at
+                    // worst it costs a receive that would block.
+                    if let Some(connection) = self.connections.get_mut(key) {
+                        hint(&mut connection.ready, event);
+                        queue(&mut self.run_queue, key, connection);
+                    }
+                }
+            }
+        }
+        marks
+    }
+
+    fn expire(&mut self) {
+        while let Some(key) = self.timers.expired(self.now) {
+            let connection = &mut self.connections[key];
+            connection.armed = None;
+            connection.session.turn(&mut self.pool).tick(self.now);
+            queue(&mut self.run_queue, key, connection);
+        }
+    }
+
+    /// Runs the connections that were marked before it began; one that is not done goes to the back.
+    fn run(&mut self) {
+        for _ in 0..self.run_queue.len() {
+            let Some(key) = self.run_queue.pop_front() else { break };
+            let connection = &mut self.connections[key];
+            connection.queued = false;
+            let mut turn = connection.session.turn(&mut self.pool);
+            match ready::run(&mut connection.socket, &mut turn, &mut connection.ready, self.now) {
+                Rest::Finished => self.finished.push(key),
+                rest => {
+                    self.timers.arm(key, &mut connection.armed, turn.deadline());
+                    drop(turn);
+                    if rest == Rest::Spent {
+                        queue(&mut self.run_queue, key, connection);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Closes what has finished. Slots are freed only here, when all events of the turn were looked
+    /// at, so none of them can mean a newer connection in the same slot.
+    fn reap(&mut self) {
+        for key in self.finished.drain(..) {
+            let mut connection = self.connections.remove(key);
+            self.timers.disarm(key, &mut connection.armed);
+            let ending = connection.session.ending().expect("a finished session has a reason");
+            self.departed.push((connection.guest, ending));
+        }
+    }
+}
+
+fn token_of(name: Outside) -> Token {
+    Token(FIRST_OUTSIDE + name as usize)
+}
+
+/// Puts a connection on the run queue, unless it is there.
+#[inline]
+fn queue<G>(run_queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection<G>) {
+    if !connection.queued {
+        connection.queued = true;
+        run_queue.push_back(key);
+    }
+}
+
+/// What an event says of a socket. After a reset there may still be something to receive, and then
+/// the error: so an error is an invitation to receive.
+#[inline]
+fn hint(ready: &mut Readiness, event: &Event) {
+    let broken = event.is_error();
+    if event.is_readable() || event.is_read_closed() || broken {
+        ready.incoming(event.is_read_closed() || broken);
+    }
+    ready.writable |= event.is_writable() || event.is_write_closed() || broken;
+}
+
+#[expect(clippy::disallowed_methods, reason = "the loop's clock: read once a turn, and passed on")]
+fn clock() -> Instant {
+    Instant::now()
+}
