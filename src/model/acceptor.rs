@@ -1,0 +1,216 @@
+//! The thread that accepts: the door, the loop, the signals and the stop, for every model.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::threads::Threads;
+use super::{Config, Model};
+use crate::net::door::{Door, Guest};
+use crate::net::failure::Failure;
+use crate::reactor::{Outside, Reactor};
+use crate::service::{Busy, Offer, Service};
+use crate::session::{Ending, Limits, Session};
+
+/// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// Whether the server goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    Serving,
+    /// No one is let in any more; those inside have until this time.
+    Draining {
+        until: Instant,
+    },
+    /// Those still inside are sent away.
+    Over,
+}
+
+/// Who serves the admitted.
+enum Place {
+    /// The acceptor's own loop.
+    Here,
+    /// A thread for each.
+    Threads(Threads),
+}
+
+pub(super) struct Acceptor {
+    door: Door,
+    reactor: Reactor<Guest>,
+    signals: Signals,
+    place: Place,
+    offer: Offer,
+    limits: Arc<Limits>,
+    drain: Duration,
+    course: Course,
+}
+
+impl Acceptor {
+    pub(super) fn new(
+        mut door: Door,
+        config: &Config,
+        limits: Arc<Limits>,
+    ) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
+        let reactor = Reactor::new().map_err(cannot)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+        reactor.register(&mut signals, Outside::Signals).map_err(cannot)?;
+        if let Some(listener) = door.listener() {
+            reactor.register(listener, Outside::Listener).map_err(cannot)?;
+        }
+        let place = match config.model {
+            Model::Loop | Model::Single => Place::Here,
+            Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
+        };
+        let (offer, drain) = (config.offer.clone(), config.drain);
+        Ok(Self { door, reactor, signals, place, offer, limits, drain, course: Course::Serving })
+    }
+
+    pub(super) fn run(&mut self) -> Result<(), Failure> {
+        while self.course != Course::Over {
+            let wake_at = self.wake_at();
+            let marks =
+                self.reactor.turn(wake_at).map_err(|error| Failure::cannot("wait", &error))?;
+            if marks.contains(Outside::Signals) {
+                self.obey_signals().map_err(|error| cannot_accept(&error))?;
+            }
+            if marks.contains(Outside::Listener) {
+                self.door.knocked();
+            }
+            self.see_off();
+            self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
+            self.end_if_due();
+        }
+        self.cut();
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        match self.course {
+            Course::Serving => self.door.wake_at(self.reactor.now()),
+            Course::Draining { until } => Some(until),
+            Course::Over => None,
+        }
+    }
+
+    /// The first signal lets nobody in any more and waits for those inside; the second does not wait.
+    fn obey_signals(&mut self) -> io::Result<()> {
+        for _ in self.signals.pending().collect::<Vec<_>>() {
+            match self.course {
+                Course::Serving => self.drain()?,
+                Course::Draining { .. } | Course::Over => self.course = Course::Over,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is connected by now, accepted or not, may have asked something and is answered.
+    fn drain(&mut self) -> io::Result<()> {
+        self.admit(usize::MAX)?;
+        self.door.close();
+        log::info!("stopping; {} clients are being served", self.door.served());
+        self.course = Course::Draining { until: self.reactor.now() + self.drain };
+        self.reactor.drain();
+        if let Place::Threads(threads) = &self.place {
+            threads.drain();
+        }
+        Ok(())
+    }
+
+    /// Lets in those who wait, or tells them that the server is full; no more than `most`.
+    fn admit(&mut self, most: usize) -> io::Result<()> {
+        for _ in 0..most {
+            let now = self.reactor.now();
+            let Some((socket, guest)) = self.door.accept(now)? else { break };
+            if guest.admitted {
+                self.serve(socket, guest);
+            } else {
+                self.turn_away(socket, guest);
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, socket: TcpStream, mut guest: Guest) {
+        let Guest { number, address, .. } = guest;
+        log::info!("client {number} connected from {address} ({} now)", self.door.served());
+        let session = self.session(self.offer.start(), &guest);
+        match &mut self.place {
+            Place::Here => self.seat(socket, session, guest),
+            Place::Threads(threads) => {
+                if let Err((socket, error)) = threads.start(socket, session, guest) {
+                    log::warn!("no thread for client {number}: {error}");
+                    self.door.turn_away(&mut guest);
+                    self.turn_away(socket, guest);
+                }
+            }
+        }
+    }
+
+    fn turn_away(&mut self, socket: TcpStream, guest: Guest) {
+        let Guest { number, address, .. } = guest;
+        log::info!("client {number} from {address} turned away: the server is full");
+        let session = self.session(Box::new(Busy), &guest);
+        self.seat(socket, session, guest);
+    }
+
+    fn session(&self, service: Box<dyn Service>, guest: &Guest) -> Session {
+        Session::new(service, Arc::clone(&self.limits), guest.number, self.reactor.now())
+    }
+
+    /// Gives a connection a place in this thread's own loop.
+    fn seat(&mut self, socket: TcpStream, session: Session, guest: Guest) {
+        if let Err(error) = self.reactor.add(socket, session, guest) {
+            log::warn!("client {} cannot be served: {error}", guest.number);
+            self.door.left(&guest);
+        }
+    }
+
+    /// Notes who has left.
+    fn see_off(&mut self) {
+        for (guest, ending) in self.reactor.departed() {
+            farewell(&mut self.door, guest, ending);
+        }
+        if let Place::Threads(threads) = &mut self.place {
+            for (guest, ending) in threads.departed() {
+                farewell(&mut self.door, guest, ending);
+            }
+        }
+    }
+
+    /// A drain ends when nobody is left or its time is over.
+    fn end_if_due(&mut self) {
+        if let Course::Draining { until } = self.course
+            && (self.door.is_empty() || self.reactor.now() >= until)
+        {
+            self.course = Course::Over;
+        }
+    }
+
+    /// Sends away whoever is still there.
+    fn cut(&mut self) {
+        let left = self.door.served();
+        if left > 0 {
+            log::warn!("{left} clients are cut off");
+        }
+        self.reactor.cut();
+        if let Place::Threads(threads) = &self.place {
+            threads.cut();
+        }
+        self.see_off();
+    }
+}
+
+fn cannot_accept(error: &io::Error) -> Failure {
+    Failure::cannot("accept clients", error)
+}
+
+fn farewell(door: &mut Door, guest: Guest, ending: Ending) {
+    door.left(&guest);
+    log::info!("client {} left: {ending} ({} now)", guest.number, door.served());
+}

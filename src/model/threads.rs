@@ -1,0 +1,118 @@
+//! A thread for each client: it waits in its own system calls and serves one session from its first
+//! event to its last byte. The acceptor lets it go, hears when it is done, and can wake it.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
+use std::thread;
+
+use mio::Waker;
+use slab::Slab;
+
+use crate::drive::blocking;
+use crate::net::door::Guest;
+use crate::session::{Ending, Session};
+
+/// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of it.
+const STACK_SIZE: usize = 512 * 1024;
+
+/// The threads that serve clients.
+pub(super) struct Threads {
+    /// Each client's socket. Weak, so that the connection closes when its thread lets go of it.
+    sockets: Slab<Weak<TcpStream>>,
+    departures: Receiver<(usize, Guest, Ending)>,
+    report: Sender<(usize, Guest, Ending)>,
+    waker: Arc<Waker>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Threads {
+    /// None yet. `waker` wakes the acceptor when one ends.
+    pub(super) fn new(waker: Waker) -> Self {
+        let (report, departures) = mpsc::channel();
+        let (sockets, waker) = (Slab::new(), Arc::new(waker));
+        Self { sockets, departures, report, waker, stopping: Arc::default() }
+    }
+
+    /// Starts one more. If the machine has no thread to give, the socket comes back.
+    pub(super) fn start(
+        &mut self,
+        socket: mio::net::TcpStream,
+        mut session: Session,
+        guest: Guest,
+    ) -> Result<(), (mio::net::TcpStream, io::Error)> {
+        let socket = Arc::new(TcpStream::from(socket));
+        let entry = self.sockets.vacant_entry();
+        let (key, own) = (entry.key(), Arc::clone(&socket));
+        let (report, waker) = (self.report.clone(), Arc::clone(&self.waker));
+        let stopping = Arc::clone(&self.stopping);
+        let body = move || {
+            let mut departure = Departure { key, guest, ending: Ending::Broken, report, waker };
+            blocking::serve(&own, &mut session, &stopping);
+            drop(own);
+            departure.ending = session.ending().unwrap_or(Ending::Broken);
+        };
+        let started = socket.set_nonblocking(false).and_then(|()| {
+            let name = format!("client {}", guest.number);
+            thread::Builder::new().name(name).stack_size(STACK_SIZE).spawn(body)
+        });
+        match started {
+            Ok(_) => {
+                entry.insert(Arc::downgrade(&socket));
+                Ok(())
+            }
+            Err(error) => {
+                let socket = Arc::into_inner(socket).expect("only the thread would have shared it");
+                socket.set_nonblocking(true).ok();
+                Err((mio::net::TcpStream::from_std(socket), error))
+            }
+        }
+    }
+
+    /// Those that have ended since this was asked last, and why.
+    pub(super) fn departed(&mut self) -> impl Iterator<Item = (Guest, Ending)> + use<'_> {
+        self.departures.try_iter().map(|(key, guest, ending)| {
+            self.sockets.remove(key);
+            (guest, ending)
+        })
+    }
+
+    /// From now on an empty socket is the end of input. Shutting down the receiving half is what
+    /// wakes a thread out of its system call; what came before can still be received.
+    pub(super) fn drain(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.shut_down(Shutdown::Read);
+    }
+
+    /// Ends every connection at once.
+    pub(super) fn cut(&self) {
+        self.shut_down(Shutdown::Both);
+    }
+
+    fn shut_down(&self, how: Shutdown) {
+        for socket in self.sockets.iter().filter_map(|(_, socket)| socket.upgrade()) {
+            // A connection that the peer has reset meanwhile needs no waking.
+            socket.shutdown(how).ok();
+        }
+    }
+}
+
+/// Reports the end of a thread when it is dropped: also when the thread panics, so that a fault of
+/// ours does not take a place for good.
+struct Departure {
+    key: usize,
+    guest: Guest,
+    ending: Ending,
+    report: Sender<(usize, Guest, Ending)>,
+    waker: Arc<Waker>,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        // Nobody listens any more only when the process is about to end.
+        self.report.send((self.key, self.guest, self.ending)).ok();
+        self.waker.wake().ok();
+    }
+}
