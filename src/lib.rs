@@ -1,12 +1,29 @@
 //! socklab: a laboratory for TCP servers.
 //!
 //! A **service** is a pure state machine, a **session** turns bytes into its events and its answers
-//! into bytes, and every server **model** only moves bytes between a socket and a session.
+//! into bytes, and every server **model** only moves bytes between a socket and a session. So one
+//! service text runs unchanged under every server design, and everything but the thin drivers is
+//! tested without a socket, a thread or a clock.
 //!
-//! A module imports only from those above it in this list; `tests/tidy.rs` keeps it so.
+//! A module imports only from rows above its own; `tests/tidy.rs` keeps it so.
+//!
+//! | layer | modules |
+//! | --- | --- |
+//! | 0 | [`arithmetic`], [`buffer`] |
+//! | 1 | [`service`] |
+//! | 2 | [`session`] |
+//! | 3 | [`drive`], [`net`] |
+//! | 4 | [`reactor`] |
+//! | 5 | [`model`], [`client`] |
+//! | 6 | [`cli`] |
 
 pub mod arithmetic;
-
-pub mod net;
-
+pub mod buffer;
+pub mod cli;
 pub mod client;
+pub mod drive;
+pub mod model;
+pub mod net;
+pub mod reactor;
+pub mod service;
+pub mod session;

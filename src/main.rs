@@ -1,3 +1,58 @@
 //! The command `socklab`: parse, log, run, exit code.
 
-fn main() {}
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use socklab::cli::{Cli, Command, ModelArg, ServeArgs, ServiceArg};
+use socklab::net::failure::Failure;
+use socklab::{client, model};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("socklab: {failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) | Command::Server3(args) => {
+            serve(args, ModelArg::Loop, ServiceArg::Calc)
+        }
+        Command::Server1(args) => serve(args, ModelArg::Single, ServiceArg::Calc),
+        Command::Server2(args) => serve(args, ModelArg::Thread, ServiceArg::Calc),
+        Command::Server4(args) => serve(args, ModelArg::Loop, ServiceArg::Echo),
+        Command::Client(args) => client::run(&args.config()),
+    }
+}
+
+fn serve(args: ServeArgs, model: ModelArg, service: ServiceArg) -> Result<(), Failure> {
+    model::serve(&args.config(model, service), announce)
+}
+
+/// The one line that a script waits for.
+fn announce(address: SocketAddr) {
+    let mut out = io::stdout().lock();
+    // Somebody who closed our output does not wait for the line.
+    writeln!(out, "listening on {address}").and_then(|()| out.flush()).ok();
+}
+
+fn start_log(cli: &Cli) {
+    let level = match cli.command {
+        Command::Client(_) => "warn",
+        _ => "info",
+    };
+    let default = env_logger::Env::default().default_filter_or(level);
+    let mut log = env_logger::Builder::from_env(default);
+    if let Some(level) = cli.log_level() {
+        log.filter_level(level);
+    }
+    log.format_target(false).init();
+}

@@ -1,0 +1,225 @@
+//! The command line: what can be asked for, and the plain configurations it is turned into.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::arithmetic::Dialect;
+use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT};
+use crate::model::{self, DRAIN, Model};
+use crate::net::door::WhenFull;
+use crate::service::Offer;
+use crate::session::{Limits, MAX_MESSAGE_LIMIT};
+
+/// The longest time that an option takes: about ten years.
+const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// A laboratory for TCP servers: the same small services under every classic server design.
+#[derive(Debug, Parser)]
+#[command(name = "socklab", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log more: each message and its reply.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Log less: warnings only; twice: nothing.
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    pub quiet: u8,
+}
+
+impl Cli {
+    /// The log level that -v and -q ask for; none if neither is there, which leaves it to `RUST_LOG`.
+    pub fn log_level(&self) -> Option<log::LevelFilter> {
+        match (self.verbose, self.quiet) {
+            (0, 0) => None,
+            (0, 1) => Some(log::LevelFilter::Warn),
+            (0, _) => Some(log::LevelFilter::Off),
+            (1, _) => Some(log::LevelFilter::Debug),
+            _ => Some(log::LevelFilter::Trace),
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve clients until Ctrl-C or SIGTERM.
+    Serve(ServeArgs),
+    /// The first of the original servers: calc for one client at a time (serve --model single).
+    Server1(ServeArgs),
+    /// The second: calc with a thread for each client (serve --model thread).
+    Server2(ServeArgs),
+    /// The third: calc in one readiness loop (serve --model loop).
+    Server3(ServeArgs),
+    /// The fourth: echo in one readiness loop (serve --model loop --service echo).
+    Server4(ServeArgs),
+    /// Ask a server: from a pipe, from the command line, or in a conversation on a terminal.
+    Client(ClientArgs),
+}
+
+/// What can be said about a server.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The name or address to listen on.
+    #[arg(default_value = DEFAULT_HOST)]
+    host: String,
+    /// The port to listen on; 0 for any that is free.
+    #[arg(default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// How the server is built [default: loop].
+    #[arg(long, value_enum)]
+    model: Option<ModelArg>,
+    /// What it does for its clients [default: calc].
+    #[arg(long, value_enum)]
+    service: Option<ServiceArg>,
+    /// The most clients served at once [default: 1 for single, else what the descriptor limit allows].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    max_clients: Option<usize>,
+    /// What happens to one client more.
+    #[arg(long, value_enum, default_value_t = WhenFullArg::Reply)]
+    when_full: WhenFullArg,
+    /// How many connections may wait to be accepted; Linux adds one [default: 0 for single, else 1024].
+    #[arg(long, value_name = "N")]
+    backlog: Option<u32>,
+    /// The rules by which calc counts.
+    #[arg(long, value_enum, default_value_t = DialectArg::Python)]
+    dialect: DialectArg,
+    /// What hello says.
+    #[arg(long, value_name = "TEXT", default_value = "Hello from the server!")]
+    greeting: String,
+    /// The longest message, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message,
+        value_parser = message_limit)]
+    max_message: usize,
+    /// How long a client may be silent and unread, such as 90s or 5m.
+    #[arg(long, value_name = "TIME", default_value_t = Limits::default().idle.into(),
+        value_parser = time)]
+    idle_timeout: humantime::Duration,
+    /// How long a stop waits for clients to finish, such as 500ms or 5s.
+    #[arg(long, value_name = "TIME", default_value_t = DRAIN.into(), value_parser = time)]
+    drain_timeout: humantime::Duration,
+}
+
+impl ServeArgs {
+    /// The plain configuration. `model` and `service` are the command's own, where nothing is said.
+    pub fn config(self, model: ModelArg, service: ServiceArg) -> model::Config {
+        let offer = match self.service.unwrap_or(service) {
+            ServiceArg::Calc => Offer::Calc(match self.dialect {
+                DialectArg::Python => Dialect::Python,
+                DialectArg::Integer => Dialect::Integer,
+            }),
+            ServiceArg::Echo => Offer::Echo,
+            ServiceArg::Hello => Offer::Hello(self.greeting.into()),
+        };
+        model::Config {
+            host: self.host,
+            port: self.port,
+            model: match self.model.unwrap_or(model) {
+                ModelArg::Loop => Model::Loop,
+                ModelArg::Single => Model::Single,
+                ModelArg::Thread => Model::Thread,
+            },
+            offer,
+            max_clients: self.max_clients,
+            when_full: match self.when_full {
+                WhenFullArg::Reply => WhenFull::Reply,
+                WhenFullArg::Queue => WhenFull::Queue,
+            },
+            backlog: self.backlog,
+            limits: Limits { max_message: self.max_message, idle: self.idle_timeout.into() },
+            drain: self.drain_timeout.into(),
+        }
+    }
+}
+
+/// What can be said about a client.
+#[derive(Debug, Args)]
+pub struct ClientArgs {
+    /// The server's name or address [default: asked for on a terminal].
+    host: Option<String>,
+    /// The server's port [default: 5000].
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// Ask this and leave; may be given several times.
+    #[arg(short = 'e', long = "expression", value_name = "EXPR", allow_hyphen_values = true)]
+    expressions: Vec<String>,
+    /// How long to wait for the connection, and for each answer, such as 500ms or 2s.
+    #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(), value_parser = time)]
+    timeout: humantime::Duration,
+    /// Ask whether to go on after each answer, on a terminal.
+    #[arg(long)]
+    confirm: bool,
+}
+
+impl ClientArgs {
+    /// The plain configuration.
+    pub fn config(self) -> client::Config {
+        client::Config {
+            host: self.host,
+            port: self.port,
+            expressions: self.expressions,
+            timeout: self.timeout.into(),
+            confirm: self.confirm,
+        }
+    }
+}
+
+/// See [`Model`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ModelArg {
+    /// One readiness loop for all clients.
+    Loop,
+    /// One client at a time, backlog 0.
+    Single,
+    /// A thread for each client.
+    Thread,
+}
+
+/// See [`Offer`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ServiceArg {
+    /// An expression in, its value back.
+    Calc,
+    /// Every byte back as it came.
+    Echo,
+    /// One message in, a greeting back, the end.
+    Hello,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WhenFullArg {
+    /// It is told that the server is busy.
+    Reply,
+    /// It waits, unaccepted, until there is room.
+    Queue,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DialectArg {
+    /// As Python counts: 7 / 2 is 3.5.
+    Python,
+    /// As C counts: 7 / 2 is 3.
+    Integer,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    in_range(text, 1, usize::MAX).ok_or_else(|| "expected a number, at least 1".to_owned())
+}
+
+fn message_limit(text: &str) -> Result<usize, String> {
+    in_range(text, 1, MAX_MESSAGE_LIMIT)
+        .ok_or_else(|| format!("expected a number of bytes, 1 to {MAX_MESSAGE_LIMIT}"))
+}
+
+fn in_range(text: &str, least: usize, most: usize) -> Option<usize> {
+    text.parse().ok().filter(|n| (least..=most).contains(n))
+}
+
+fn time(text: &str) -> Result<humantime::Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|time: &humantime::Duration| (Duration::from_millis(1)..=MAX_TIME).contains(time))
+        .ok_or_else(|| "expected a time such as 500ms, 2s or 5m, at least 1ms".to_owned())
+}

@@ -1,0 +1,158 @@
+//! A server as its users start it: the program, in a process of its own, on a free port.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A test that waits this long has failed. Nothing in these tests takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every model, by its name on the command line.
+pub const MODELS: [&str; 3] = ["loop", "single", "thread"];
+
+/// The models that serve more than one client by default.
+pub const CONCURRENT: [&str; 2] = ["loop", "thread"];
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// Kept open, so that the server can write to it.
+    _stdout: BufReader<ChildStdout>,
+    log: BufReader<ChildStderr>,
+}
+
+impl Server {
+    /// Starts `socklab serve 127.0.0.1 0` with more `options`, and waits for its ready line.
+    pub fn start(options: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_socklab"))
+            .args(["serve", "127.0.0.1", "0"])
+            .args(options)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("not a ready line: {line:?}"))
+            .trim_end()
+            .parse()
+            .unwrap();
+        Self { child, address, _stdout: stdout, log }
+    }
+
+    pub fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client { stream }
+    }
+
+    /// Reads the log up to the first line that contains `text`, and returns that line.
+    pub fn log_line(&mut self, text: &str) -> String {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let n = self.log.read_line(&mut line).unwrap();
+            assert!(n > 0, "the log ended without {text:?}");
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap();
+    }
+
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Resident memory, in bytes.
+    pub fn memory(&self) -> usize {
+        let status = self.proc("status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib * 1024
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
+    }
+
+    fn proc(&self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The other end of a connection.
+pub struct Client {
+    pub stream: TcpStream,
+}
+
+impl Client {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Exactly as many bytes as are `expected`, which they must be.
+    #[track_caller]
+    pub fn expect(&mut self, expected: &[u8]) {
+        let mut bytes = vec![0; expected.len()];
+        if let Err(error) = self.stream.read_exact(&mut bytes) {
+            panic!("{error} instead of {}", expected.escape_ascii());
+        }
+        assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
+
+    #[track_caller]
+    pub fn ask(&mut self, question: &[u8], answer: &[u8]) {
+        self.send(question);
+        self.expect(answer);
+    }
+
+    pub fn half_close(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// All that comes before the end of input, which must be an orderly one.
+    #[track_caller]
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Err(error) = self.stream.read_to_end(&mut bytes) {
+            panic!("{error} after {}", bytes.escape_ascii());
+        }
+        bytes
+    }
+
+    /// Closes the connection with a reset instead of a FIN.
+    pub fn reset(self) {
+        let socket = socket2::Socket::from(self.stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}

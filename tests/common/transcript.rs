@@ -1,0 +1,158 @@
+//! Conversations as bytes: what a client sends, and what it must get back, whatever the server's
+//! model and however the bytes are cut on their way.
+
+use std::sync::Arc;
+
+use socklab::arithmetic::Dialect;
+use socklab::service::Offer;
+use socklab::session::Ending;
+
+/// A service on the command line, and in the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Calc,
+    Echo,
+    Hello,
+}
+
+impl Service {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Calc => "calc",
+            Self::Echo => "echo",
+            Self::Hello => "hello",
+        }
+    }
+
+    pub fn offer(self) -> Offer {
+        match self {
+            Self::Calc => Offer::Calc(Dialect::Python),
+            Self::Echo => Offer::Echo,
+            Self::Hello => Offer::Hello(Arc::from("Hello from the server!")),
+        }
+    }
+}
+
+pub struct Transcript {
+    /// What it shows, as a sentence.
+    pub name: &'static str,
+    pub service: Service,
+    pub input: &'static [u8],
+    pub output: &'static [u8],
+    /// Whether the client closes its sending half after the input.
+    pub half_close: bool,
+    /// Why the connection is over, if it is: before the client has closed unless `half_close`.
+    pub ending: Option<Ending>,
+    /// Bytes that may follow the input and change nothing about the output.
+    pub trailing: &'static [u8],
+}
+
+const fn row(
+    name: &'static str,
+    service: Service,
+    input: &'static [u8],
+    output: &'static [u8],
+) -> Transcript {
+    Transcript { name, service, input, output, half_close: false, ending: None, trailing: b"1 +" }
+}
+
+const fn closing(transcript: Transcript) -> Transcript {
+    Transcript { half_close: true, ending: Some(Ending::PeerClosed), trailing: b"", ..transcript }
+}
+
+/// The input is too long by one byte.
+const LONG_LINE: [u8; 4098] = {
+    let mut line = [b'1'; 4098];
+    line[4097] = b'\n';
+    line
+};
+
+/// The input is just not too long: `1` and blanks.
+const LONGEST_LINE: [u8; 4097] = {
+    let mut line = [b' '; 4097];
+    line[0] = b'1';
+    line[4096] = b'\n';
+    line
+};
+
+/// Without an end.
+const ENDLESS_LINE: [u8; 60_000] = [b'('; 60_000];
+
+pub const TRANSCRIPTS: &[Transcript] = &[
+    row("a line is answered with a line", Service::Calc, b"1 + 2\n", b"3\n"),
+    row("a telnet line ends in CRLF, and so does its answer", Service::Calc, b"1+2\r\n", b"3\r\n"),
+    row(
+        "each answer ends as its question did",
+        Service::Calc,
+        b"1\r\n2\n3\r\n4\n",
+        b"1\r\n2\n3\r\n4\n",
+    ),
+    row(
+        "pipelined lines are answered in order",
+        Service::Calc,
+        b"1\n2\n3\n4\n5\n",
+        b"1\n2\n3\n4\n5\n",
+    ),
+    row("division is true division", Service::Calc, b"30 / 10\n", b"3.0\n"),
+    row(
+        "an error is an answer, and the next line is served",
+        Service::Calc,
+        b"1 / 0\n1 / 1\n",
+        b"ZeroDivisionError: division by zero\n1.0\n",
+    ),
+    row("the longest line that is allowed is served", Service::Calc, &LONGEST_LINE, b"1\n"),
+    closing(row("a half-closing client gets every answer", Service::Calc, b"1\n2\n", b"1\n2\n")),
+    closing(row(
+        "an unterminated last line is answered without one",
+        Service::Calc,
+        b"1\n2",
+        b"1\n2",
+    )),
+    closing(row("a client that says nothing gets nothing", Service::Calc, b"", b"")),
+    Transcript {
+        name: "a line over the limit is answered once, and ends the connection",
+        service: Service::Calc,
+        input: &LONG_LINE,
+        output: b"ValueError: message too long (limit 4096 bytes)\n",
+        half_close: false,
+        ending: Some(Ending::TooLong),
+        trailing: b"1\n",
+    },
+    Transcript {
+        name: "a line that never ends is answered once, and ends the connection",
+        service: Service::Calc,
+        input: &ENDLESS_LINE,
+        output: b"ValueError: message too long (limit 4096 bytes)\n",
+        half_close: false,
+        ending: Some(Ending::TooLong),
+        trailing: b"\n1\n",
+    },
+    Transcript {
+        name: "echo sends every byte back, whatever it is",
+        service: Service::Echo,
+        input: b"abc\0\xff\r\n\n\x1b[2J",
+        output: b"abc\0\xff\r\n\n\x1b[2J",
+        half_close: false,
+        ending: None,
+        trailing: b"",
+    },
+    closing(row("echo ends when its client does", Service::Echo, b"no newline", b"no newline")),
+    Transcript {
+        name: "hello greets once and closes",
+        service: Service::Hello,
+        input: b"Hello from the client!\n",
+        output: b"Hello from the server!\n",
+        half_close: false,
+        ending: Some(Ending::Served),
+        trailing: b"and more\n",
+    },
+    Transcript {
+        name: "hello greets a client that closes its half without a newline",
+        service: Service::Hello,
+        input: b"hi",
+        output: b"Hello from the server!",
+        half_close: true,
+        ending: Some(Ending::Served),
+        trailing: b"",
+    },
+];

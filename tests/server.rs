@@ -1,0 +1,344 @@
+//! The server as a process: what its clients see over TCP, under every model.
+
+mod common;
+
+use std::io::{ErrorKind, Read};
+use std::process::Command;
+use std::thread;
+
+use common::server::{CONCURRENT, Client, MODELS, Server};
+use common::transcript::{Service, TRANSCRIPTS};
+use rustix::process::Signal;
+
+const BUSY: &[u8] = b"busy: the server is full, try again later\n";
+
+/// Memory that a server may use while one client misbehaves, in bytes.
+const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
+
+#[test]
+fn every_transcript_holds_over_tcp_under_every_model() {
+    for model in MODELS {
+        for service in [Service::Calc, Service::Echo, Service::Hello] {
+            let server = Server::start(&["--model", model, "--service", service.name()]);
+            for transcript in TRANSCRIPTS.iter().filter(|row| row.service == service) {
+                for piece in [1, usize::MAX] {
+                    println!("{model}: {} ({piece} bytes at a time)", transcript.name);
+                    let mut client = server.connect();
+                    for bytes in transcript.input.chunks(piece.min(transcript.input.len().max(1))) {
+                        client.send(bytes);
+                    }
+                    if transcript.half_close {
+                        client.half_close();
+                    }
+                    client.expect(transcript.output);
+                    if transcript.ending.is_some() {
+                        assert_eq!(client.rest(), b"");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_half_closing_client_gets_every_answer_of_a_long_batch() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model]);
+        let mut client = server.connect();
+        client.send(&b"1 + 2\n".repeat(20_000));
+        client.half_close();
+        assert_eq!(client.rest(), b"3\n".repeat(20_000), "{model}");
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_costs_bounded_memory_and_nobody_else_anything() {
+    const SIZE: usize = 100 * 1024 * 1024;
+    for model in CONCURRENT {
+        let server = Server::start(&["--model", model, "--service", "echo"]);
+        let mut greedy = server.connect();
+        let mut sender = Client { stream: greedy.stream.try_clone().unwrap() };
+        let sending = thread::Builder::new()
+            .spawn(move || {
+                let block = pattern(1 << 20);
+                (0..SIZE >> 20).for_each(|_| sender.send(&block));
+                sender.half_close();
+            })
+            .unwrap();
+        let mut polite = server.connect();
+        for _ in 0..1000 {
+            polite.ask(b"anyone there?", b"anyone there?");
+        }
+        let memory = server.memory();
+        assert!(memory < MEMORY_LIMIT, "{model}: {memory} bytes of memory");
+        // What was held back all comes in the end.
+        let block = pattern(1 << 20);
+        (0..SIZE >> 20).for_each(|_| greedy.expect_same(&block));
+        assert_eq!(greedy.rest(), b"");
+        sending.join().unwrap();
+    }
+}
+
+/// Bytes that show when some are missing or out of order.
+fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|n| (n % 251).to_le_bytes()[0]).collect()
+}
+
+impl Client {
+    /// Like `expect`, for more bytes than a message could show.
+    #[track_caller]
+    fn expect_same(&mut self, expected: &[u8]) {
+        let mut bytes = vec![0; expected.len()];
+        self.stream.read_exact(&mut bytes).unwrap();
+        assert!(bytes == expected, "other bytes came back than were sent");
+    }
+}
+
+#[test]
+fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--max-clients", "1"]);
+        let mut first = server.connect();
+        first.ask(b"1 + 2\n", b"3\n");
+        for _ in 0..100 {
+            let mut second = server.connect();
+            second.send(b"1 + 2\n");
+            second.send(b"3 + 4\n");
+            assert_eq!(second.rest().escape_ascii().to_string(), BUSY.escape_ascii().to_string());
+        }
+        first.ask(b"5 + 6\n", b"11\n");
+    }
+}
+
+#[test]
+fn a_hundred_clients_are_told_busy_at_once_while_the_first_is_served() {
+    // Not `single`: its backlog of 0 makes the kernel drop a SYN now and then.
+    for model in CONCURRENT {
+        let server = Server::start(&["--model", model, "--max-clients", "1"]);
+        let mut first = server.connect();
+        first.ask(b"1\n", b"1\n");
+        // None of them closes before all have read, and the server waits for none of them.
+        let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
+        crowd.iter_mut().for_each(|client| client.expect(BUSY));
+        first.ask(b"2\n", b"2\n");
+    }
+}
+
+#[test]
+fn under_the_policy_queue_the_second_client_waits_for_the_first() {
+    for model in MODELS {
+        let options = ["--model", model, "--max-clients", "1", "--when-full", "queue"];
+        let server = Server::start(&options);
+        let mut first = server.connect();
+        first.ask(b"1\n", b"1\n");
+        let mut second = server.connect();
+        second.send(b"2\n");
+        for _ in 0..100 {
+            first.ask(b"1\n", b"1\n");
+        }
+        second.stream.set_nonblocking(true).unwrap();
+        let early = second.stream.read(&mut [0]).unwrap_err();
+        assert_eq!(early.kind(), ErrorKind::WouldBlock, "{model}");
+        second.stream.set_nonblocking(false).unwrap();
+        drop(first);
+        second.expect(b"2\n");
+    }
+}
+
+#[test]
+fn single_has_a_backlog_of_0_and_the_kernel_queues_one_more() {
+    let server = Server::start(&["--model", "single", "--when-full", "queue"]);
+    let mut first = server.connect();
+    first.ask(b"1\n", b"1\n");
+    let _second = server.connect();
+    let timeout = std::time::Duration::from_millis(300);
+    let third = std::net::TcpStream::connect_timeout(&server.address, timeout);
+    assert_eq!(third.unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn the_place_of_a_client_that_left_is_free_again() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--max-clients", "1"]);
+        for _ in 0..50 {
+            let mut client = served(&server);
+            client.ask(b"6 * 7\n", b"42\n");
+            client.half_close();
+            assert_eq!(client.rest(), b"");
+        }
+    }
+}
+
+/// A client that found room, sooner or later: whoever comes just before the server has counted the
+/// last one out is told that it is full.
+fn served(server: &Server) -> Client {
+    loop {
+        let mut client = server.connect();
+        client.send(b"1\n");
+        let mut answer = [0; 2];
+        client.stream.read_exact(&mut answer).unwrap();
+        if answer == *b"1\n" {
+            return client;
+        }
+    }
+}
+
+#[test]
+fn a_stop_answers_every_request_that_had_arrived() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model]);
+        let mut client = server.connect();
+        client.ask(b"0\n", b"0\n");
+        client.send(&b"1 + 2\n".repeat(5_000));
+        // The answer to the first says that the batch is there.
+        client.expect(b"3\n");
+        server.signal(Signal::TERM);
+        let rest = client.rest();
+        assert_eq!(rest, b"3\n".repeat(rest.len() / 2), "{model}: whole answers, in order");
+        drop(client);
+        assert_eq!(server.wait().code(), Some(0), "{model}");
+    }
+}
+
+#[test]
+fn a_stop_lets_idle_clients_go_and_exits_with_0() {
+    for model in MODELS {
+        for signal in [Signal::TERM, Signal::INT] {
+            let server = Server::start(&["--model", model]);
+            let mut client = server.connect();
+            client.ask(b"1\n", b"1\n");
+            server.signal(signal);
+            assert_eq!(client.rest(), b"");
+            drop(client);
+            assert_eq!(server.wait().code(), Some(0), "{model}");
+        }
+    }
+}
+
+/// A client whose replies fill every buffer between it and the server.
+fn clogged(server: &Server) -> Client {
+    let mut client = server.connect();
+    client.stream.set_nonblocking(true).unwrap();
+    let block = [b'x'; 65_536];
+    while std::io::Write::write(&mut client.stream, &block).is_ok() {}
+    client
+}
+
+#[test]
+fn a_stop_waits_for_the_drain_time_and_no_longer() {
+    for model in MODELS {
+        let options = ["--model", model, "--service", "echo", "--drain-timeout", "200ms"];
+        let server = Server::start(&options);
+        let _client = clogged(&server);
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0), "{model}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for model in MODELS {
+        let options = ["--model", model, "--service", "echo", "--drain-timeout", "1h"];
+        let mut server = Server::start(&options);
+        let _client = clogged(&server);
+        server.signal(Signal::TERM);
+        server.log_line("stopping");
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0), "{model}");
+    }
+}
+
+#[test]
+fn an_idle_client_is_let_go() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--idle-timeout", "50ms"]);
+        let mut client = server.connect();
+        client.ask(b"1\n", b"1\n");
+        assert_eq!(client.rest(), b"", "{model}");
+    }
+}
+
+#[test]
+fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--backlog", "1024", "-q"]);
+        let (descriptors, threads) = (server.descriptors(), server.threads());
+        println!("{model}: {descriptors} descriptors, {threads} threads");
+        for n in 0..3000 {
+            let mut client = server.connect();
+            match n % 5 {
+                0 => {}
+                1 => client.send(b"1 + 2\n"),
+                2 => client.send(b"1 + "),
+                3 => client.send(&b"1 + 2\n".repeat(500)),
+                // A client that finds `single` still taken is told so, and that is an answer, too.
+                _ => {
+                    client.send(b"1 + 2\n");
+                    client.stream.read_exact(&mut [0]).unwrap();
+                }
+            }
+            if n % 2 == 0 {
+                client.reset();
+            }
+        }
+        // Whoever is served now came after all the others; the last to leave may still be going.
+        while server.descriptors() > descriptors || server.threads() > threads {
+            served(&server);
+        }
+    }
+}
+
+#[test]
+fn the_log_says_who_came_and_who_left_and_why() {
+    for model in MODELS {
+        let mut server = Server::start(&["--model", model]);
+        let mut client = server.connect();
+        let address = client.stream.local_addr().unwrap();
+        client.ask(b"1\n", b"1\n");
+        drop(client);
+        server.log_line(&format!("client 1 connected from {address} (1 now)"));
+        server.log_line("client 1 left: it closed the connection (0 now)");
+    }
+}
+
+#[test]
+fn what_a_client_sent_is_escaped_in_the_log() {
+    let mut server = Server::start(&["-v"]);
+    let mut client = server.connect();
+    client.ask(b"\x1b[2J\r\n", b"SyntaxError:");
+    server.log_line("\"\\x1b[2J\" -> \"SyntaxError: ");
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_socklab")).args(args).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn an_occupied_port_is_one_clear_line() {
+    let server = Server::start(&[]);
+    let port = server.address.port().to_string();
+    let (code, text) = run(&["serve", "127.0.0.1", &port]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        text,
+        format!(
+            "socklab: cannot listen on 127.0.0.1:{port}: address already in use \
+             (is another server running there?)\n"
+        )
+    );
+}
+
+#[test]
+fn a_bad_option_says_what_is_accepted() {
+    for (args, accepted) in [
+        (["serve", "--max-clients", "0"], "expected a number, at least 1"),
+        (["serve", "--max-message", "32769"], "expected a number of bytes, 1 to 32768"),
+        (["serve", "--idle-timeout", "soon"], "expected a time such as 500ms, 2s or 5m"),
+        (["serve", "--model", "fork"], "[possible values: loop, single, thread]"),
+    ] {
+        let (code, text) = run(&args);
+        assert_eq!(code, Some(2), "{text}");
+        assert!(text.contains(accepted), "{text}");
+    }
+}

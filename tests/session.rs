@@ -1,0 +1,333 @@
+//! The session by itself: bytes in, bytes out, and time as an argument.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::transcript::{Service, TRANSCRIPTS, Transcript};
+use socklab::buffer::Pool;
+use socklab::service::{self, Busy, Event, Framing, Next, Output};
+use socklab::session::{Ending, LINGER, LINGER_BYTES, Limits, OUTBOX_LIMIT, Session, Want};
+
+/// A connection whose other end and whose clock are in our hands.
+struct Connection {
+    session: Session,
+    pool: Pool,
+    now: Instant,
+    /// What the peer has received.
+    output: Vec<u8>,
+    /// Our FIN was seen.
+    shut_down: bool,
+    finished: bool,
+    /// The peer takes what is sent to it.
+    reading: bool,
+}
+
+impl Connection {
+    fn to(service: Service) -> Self {
+        Self::with(service.offer().start())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
+    fn with(service: Box<dyn service::Service>) -> Self {
+        let now = Instant::now();
+        let session = Session::new(service, Arc::new(Limits::default()), 1, now);
+        let mut connection = Self {
+            session,
+            pool: Pool::default(),
+            now,
+            output: Vec::new(),
+            shut_down: false,
+            finished: false,
+            reading: true,
+        };
+        connection.session.turn(&mut connection.pool).open(now);
+        connection
+    }
+
+    /// Does what the session wants until it wants to receive or to wait; then offers it `input`,
+    /// at most once. Returns how much of it was taken.
+    fn exchange(&mut self, input: Option<&[u8]>) -> usize {
+        let mut turn = self.session.turn(&mut self.pool);
+        let mut input = input;
+        loop {
+            match turn.want() {
+                Want::Send(_) if !self.reading => return 0,
+                Want::Send(bytes) => {
+                    self.output.extend_from_slice(bytes);
+                    let n = bytes.len();
+                    turn.sent(n, self.now);
+                }
+                Want::Receive(room) => {
+                    let Some(bytes) = input.take() else { return 0 };
+                    let n = bytes.len().min(room.len());
+                    room[..n].copy_from_slice(&bytes[..n]);
+                    turn.received(n, self.now);
+                    if n > 0 {
+                        drop(turn);
+                        self.exchange(None);
+                        return n;
+                    }
+                }
+                Want::ShutDown => {
+                    self.shut_down = true;
+                    turn.shut_down();
+                }
+                Want::Wait => return 0,
+                Want::Finished => {
+                    self.finished = true;
+                    return 0;
+                }
+            }
+        }
+    }
+
+    /// The peer sends `bytes`, in pieces of at most `piece`, as far as they are taken.
+    fn receive(&mut self, bytes: &[u8], piece: usize) {
+        for piece in bytes.chunks(piece.max(1)) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let taken = self.exchange(Some(rest));
+                if taken == 0 {
+                    return;
+                }
+                rest = &rest[taken..];
+            }
+        }
+    }
+
+    /// The peer closes its sending half.
+    fn end_input(&mut self) {
+        self.exchange(Some(b""));
+    }
+
+    /// Time passes.
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.session.turn(&mut self.pool).tick(self.now);
+        self.exchange(None);
+    }
+}
+
+/// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
+fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
+    let mut connection = Connection::to(transcript.service);
+    connection.receive(&[transcript.input, trailing].concat(), piece);
+    if transcript.half_close {
+        connection.end_input();
+    }
+    let output = connection.output.escape_ascii().to_string();
+    assert_eq!(output, transcript.output.escape_ascii().to_string(), "{}", transcript.name);
+    assert_eq!(connection.session.ending(), transcript.ending, "{}", transcript.name);
+    if transcript.ending.is_some() {
+        assert!(connection.shut_down || connection.finished, "{}", transcript.name);
+    }
+}
+
+#[test]
+fn every_transcript_holds_fed_whole() {
+    TRANSCRIPTS.iter().for_each(|transcript| hold(transcript, usize::MAX, b""));
+}
+
+#[test]
+fn every_transcript_holds_fed_byte_by_byte() {
+    TRANSCRIPTS.iter().for_each(|transcript| hold(transcript, 1, b""));
+}
+
+#[test]
+fn every_transcript_holds_with_bytes_behind_it() {
+    for piece in [1, 7, usize::MAX] {
+        TRANSCRIPTS.iter().for_each(|transcript| hold(transcript, piece, transcript.trailing));
+    }
+}
+
+#[test]
+fn a_pipelined_batch_is_answered_in_one_send() {
+    let mut connection = Connection::to(Service::Calc);
+    let mut turn = connection.session.turn(&mut connection.pool);
+    let Want::Receive(room) = turn.want() else { panic!("a new session receives") };
+    room[..400].copy_from_slice(&b"1+2\n".repeat(100));
+    turn.received(400, connection.now);
+    assert_eq!(turn.want(), Want::Send(&b"3\n".repeat(100)));
+}
+
+#[test]
+fn an_idle_session_holds_no_buffer() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(b"1 + 2\n", usize::MAX);
+    assert_eq!(connection.session.bytes_held(), 0);
+}
+
+#[test]
+fn a_session_with_half_a_line_holds_just_that() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(b"1 + 2\n1 + ", usize::MAX);
+    assert_eq!(connection.session.bytes_held(), 4);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_received_from_and_memory_stays_bounded() {
+    let mut connection = Connection::to(Service::Echo);
+    connection.reading = false;
+    let mut sent = 0;
+    loop {
+        let taken = connection.exchange(Some(&[b'x'; 100_000]));
+        if taken == 0 {
+            break;
+        }
+        sent += taken;
+        assert!(sent <= 2 * OUTBOX_LIMIT, "{sent} bytes were taken in");
+    }
+    assert!(connection.session.bytes_held() <= 2 * OUTBOX_LIMIT.next_power_of_two());
+
+    connection.reading = true;
+    connection.end_input();
+    assert_eq!(connection.output.len(), sent);
+}
+
+#[test]
+fn replies_are_sent_as_far_as_the_peer_takes_them() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.reading = false;
+    connection.receive(b"1\n22\n333\n", usize::MAX);
+    let mut received = Vec::new();
+    while received.len() < 9 {
+        let mut turn = connection.session.turn(&mut connection.pool);
+        let Want::Send(bytes) = turn.want() else { panic!("there is more to send") };
+        received.push(bytes[0]);
+        turn.sent(1, connection.now);
+    }
+    assert_eq!(received, b"1\n22\n333\n");
+    assert!(matches!(connection.session.turn(&mut connection.pool).want(), Want::Receive(_)));
+}
+
+#[test]
+fn a_closing_service_half_closes_and_waits_for_the_peer() {
+    let mut connection = Connection::with(Box::new(Busy));
+    connection.exchange(None);
+    assert_eq!(connection.output, b"busy: the server is full, try again later\n");
+    assert!(connection.shut_down && !connection.finished);
+    connection.receive(b"what the client had already sent\n", usize::MAX);
+    assert!(!connection.finished);
+    connection.end_input();
+    assert!(connection.finished);
+    assert_eq!(connection.session.ending(), Some(Ending::Served));
+}
+
+#[test]
+fn lingering_ends_at_its_deadline() {
+    let mut connection = Connection::with(Box::new(Busy));
+    connection.exchange(None);
+    connection.wait(LINGER - Duration::from_nanos(1));
+    assert!(!connection.finished);
+    connection.wait(Duration::from_nanos(1));
+    assert!(connection.finished);
+}
+
+#[test]
+fn lingering_ends_when_the_peer_sends_without_end() {
+    let mut connection = Connection::with(Box::new(Busy));
+    connection.exchange(None);
+    for _ in 0..=LINGER_BYTES / 50_000 {
+        connection.exchange(Some(&[0; 50_000]));
+    }
+    assert!(connection.finished);
+}
+
+#[test]
+fn a_silent_client_is_let_go_after_the_idle_time() {
+    let mut connection = Connection::to(Service::Calc);
+    let idle = Limits::default().idle;
+    connection.wait(idle - Duration::from_secs(1));
+    connection.receive(b"1\n", usize::MAX);
+    connection.wait(idle - Duration::from_secs(1));
+    assert!(!connection.finished, "it spoke in the meantime");
+    connection.wait(Duration::from_secs(1));
+    assert!(connection.finished);
+    assert_eq!(connection.session.ending(), Some(Ending::Idle));
+}
+
+#[test]
+fn a_client_that_never_reads_is_let_go_after_the_idle_time() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.reading = false;
+    connection.receive(b"1\n", usize::MAX);
+    connection.wait(Limits::default().idle);
+    assert!(connection.finished);
+}
+
+#[test]
+fn a_stop_answers_what_has_come_and_lingers_for_what_is_on_its_way() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.reading = false;
+    connection.receive(b"1\n2", usize::MAX);
+    connection.reading = true;
+    connection.session.turn(&mut connection.pool).end_input(connection.now);
+    connection.exchange(None);
+    assert_eq!(connection.output, b"1\n2");
+    assert!(connection.shut_down && !connection.finished);
+    assert_eq!(connection.session.ending(), Some(Ending::Drained));
+    connection.end_input();
+    assert!(connection.finished);
+}
+
+/// Answers a message only after a pause, and counts the times it was woken.
+struct Sleeper {
+    pause: Duration,
+}
+
+impl service::Service for Sleeper {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+        match event {
+            Event::Open => Next::Read,
+            Event::Message(text) => {
+                out.write(text);
+                Next::SleepUntil(now + self.pause)
+            }
+            Event::Timeout => {
+                out.write(b"awake");
+                Next::ReadUntil(now + self.pause)
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_wait_until_the_service_has_slept() {
+    let pause = Duration::from_millis(200);
+    let mut connection = Connection::with(Box::new(Sleeper { pause }));
+    connection.receive(b"a\r\nb\r\n", usize::MAX);
+    assert_eq!(connection.output, b"a\r\n");
+    assert_eq!(connection.session.deadline(), Some(connection.now + pause));
+    connection.wait(pause - Duration::from_nanos(1));
+    assert_eq!(connection.output, b"a\r\n");
+    connection.wait(Duration::from_nanos(1));
+    assert_eq!(connection.output, b"a\r\nawake\r\nb\r\n");
+}
+
+#[test]
+fn a_service_that_only_lets_others_go_first_is_not_run_on_in_the_same_call() {
+    let mut connection = Connection::with(Box::new(Sleeper { pause: Duration::ZERO }));
+    connection.receive(b"a\nb\n", usize::MAX);
+    assert_eq!(connection.output, b"a\n");
+    connection.wait(Duration::ZERO);
+    assert_eq!(connection.output, b"a\nawake\nb\n");
+}
+
+#[test]
+fn the_end_of_input_waits_for_a_sleeping_service() {
+    let pause = Duration::from_millis(200);
+    let mut connection = Connection::with(Box::new(Sleeper { pause }));
+    connection.receive(b"a\n", usize::MAX);
+    connection.end_input();
+    assert!(!connection.finished);
+    connection.wait(pause);
+    connection.end_input();
+    assert!(connection.finished);
+    assert_eq!(connection.output, b"a\nawake\n");
+}
