@@ -30,7 +30,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The log level that -v and -q ask for; none if neither is there, which leaves it to `RUST_LOG`.
+    /// The log level that -v and -q ask for; without either it is for `RUST_LOG` to say.
     pub fn log_level(&self) -> Option<log::LevelFilter> {
         match (self.verbose, self.quiet) {
             (0, 0) => None,
@@ -74,13 +74,13 @@ pub struct ServeArgs {
     /// What it does for its clients [default: calc].
     #[arg(long, value_enum)]
     service: Option<ServiceArg>,
-    /// The most clients served at once [default: 1 for single, else what the descriptor limit allows].
+    /// The most clients at once [default: 1 for single, else as many as descriptors allow].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
     /// What happens to one client more.
     #[arg(long, value_enum, default_value_t = WhenFullArg::Reply)]
     when_full: WhenFullArg,
-    /// How many connections may wait to be accepted; Linux adds one [default: 0 for single, else 1024].
+    /// The accept queue's length, to which Linux adds 1 [default: 0 for single, else 1024].
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
     /// The rules by which calc counts.

@@ -264,7 +264,7 @@ fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
         let server = Server::start(&["--model", model, "--backlog", "1024", "-q"]);
         let (descriptors, threads) = (server.descriptors(), server.threads());
         println!("{model}: {descriptors} descriptors, {threads} threads");
-        for n in 0..3000 {
+        for n in 0..10_000 {
             let mut client = server.connect();
             match n % 5 {
                 0 => {}

@@ -127,18 +127,24 @@ fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
 
 #[test]
 fn every_transcript_holds_fed_whole() {
-    TRANSCRIPTS.iter().for_each(|transcript| hold(transcript, usize::MAX, b""));
+    for transcript in TRANSCRIPTS {
+        hold(transcript, usize::MAX, b"");
+    }
 }
 
 #[test]
 fn every_transcript_holds_fed_byte_by_byte() {
-    TRANSCRIPTS.iter().for_each(|transcript| hold(transcript, 1, b""));
+    for transcript in TRANSCRIPTS {
+        hold(transcript, 1, b"");
+    }
 }
 
 #[test]
 fn every_transcript_holds_with_bytes_behind_it() {
     for piece in [1, 7, usize::MAX] {
-        TRANSCRIPTS.iter().for_each(|transcript| hold(transcript, piece, transcript.trailing));
+        for transcript in TRANSCRIPTS {
+            hold(transcript, piece, transcript.trailing);
+        }
     }
 }
 

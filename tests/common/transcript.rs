@@ -33,6 +33,7 @@ impl Service {
     }
 }
 
+#[derive(Clone, Copy)]
 pub struct Transcript {
     /// What it shows, as a sentence.
     pub name: &'static str,
@@ -76,7 +77,7 @@ const LONGEST_LINE: [u8; 4097] = {
 };
 
 /// Without an end.
-const ENDLESS_LINE: [u8; 60_000] = [b'('; 60_000];
+static ENDLESS_LINE: [u8; 60_000] = [b'('; 60_000];
 
 pub const TRANSCRIPTS: &[Transcript] = &[
     row("a line is answered with a line", Service::Calc, b"1 + 2\n", b"3\n"),

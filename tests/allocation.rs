@@ -1,0 +1,94 @@
+//! A message costs no allocation, on either driver: serving a thousand takes as many as serving ten.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use socklab::arithmetic::Dialect;
+use socklab::drive::blocking;
+use socklab::reactor::Reactor;
+use socklab::service::Offer;
+use socklab::session::{Limits, Session};
+
+const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
+const REPLY: &[u8] = b"15\n";
+
+fn offers() -> [(Offer, &'static [u8]); 2] {
+    [(Offer::Calc(Dialect::Python), REPLY), (Offer::Echo, REQUEST)]
+}
+
+/// Both ends of a connection over loopback.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    near.set_nodelay(true).unwrap();
+    (near, far)
+}
+
+#[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
+fn session(offer: &Offer) -> Session {
+    Session::new(offer.start(), Arc::new(Limits::default()), 1, Instant::now())
+}
+
+/// The allocations of serving `count` requests, all sent before, by the blocking driver.
+fn allocations_blocking(offer: &Offer, reply: &[u8], count: usize) -> u64 {
+    let (mut client, socket) = pair();
+    client.write_all(&REQUEST.repeat(count)).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut session = session(offer);
+    let stopping = AtomicBool::new(false);
+    let info = allocation_counter::measure(|| blocking::serve(&socket, &mut session, &stopping));
+    drop(socket);
+    let mut replies = Vec::new();
+    client.read_to_end(&mut replies).unwrap();
+    assert_eq!(replies, reply.repeat(count));
+    info.count_total
+}
+
+#[test]
+fn the_blocking_driver_allocates_nothing_for_a_message() {
+    for (offer, reply) in offers() {
+        let few = allocations_blocking(&offer, reply, 10);
+        let many = allocations_blocking(&offer, reply, 1000);
+        assert_eq!(few, many, "{offer:?}");
+    }
+}
+
+#[test]
+fn the_loop_allocates_nothing_for_a_message() {
+    for (offer, reply) in offers() {
+        let mut reactor = Reactor::new().unwrap();
+        let (mut client, socket) = pair();
+        socket.set_nonblocking(true).unwrap();
+        reactor.add(mio::net::TcpStream::from_std(socket), session(&offer), ()).unwrap();
+        let mut replies = vec![0; reply.len()];
+        let mut converse = |count| {
+            for _ in 0..count {
+                client.write_all(REQUEST).unwrap();
+                client.set_nonblocking(true).unwrap();
+                let mut filled = 0;
+                while filled < replies.len() {
+                    let patience = reactor.now() + Duration::from_secs(60);
+                    reactor.turn(Some(patience)).unwrap();
+                    filled += client.read(&mut replies[filled..]).unwrap_or(0);
+                }
+                client.set_nonblocking(false).unwrap();
+                assert_eq!(replies, reply);
+            }
+        };
+        converse(10);
+        let info = allocation_counter::measure(|| converse(1000));
+        assert_eq!(info.count_total, 0, "{offer:?}");
+    }
+}
+
+#[test]
+fn the_counter_counts() {
+    let info = allocation_counter::measure(|| drop(std::hint::black_box(vec![1; 10])));
+    assert_eq!(info.count_total, 1);
+}

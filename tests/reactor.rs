@@ -1,0 +1,167 @@
+//! The readiness loop with real sockets, in our own hands: one thread is both the server and all of
+//! its clients, so nothing depends on who runs when.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socklab::arithmetic::Dialect;
+use socklab::reactor::Reactor;
+use socklab::service::Offer;
+use socklab::session::{Ending, Limits, Session};
+
+/// A loop, the clients of which connect here.
+struct House {
+    reactor: Reactor<usize>,
+    listener: TcpListener,
+    /// Who has left, and why.
+    departed: Vec<(usize, Ending)>,
+}
+
+impl House {
+    fn new() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self { reactor: Reactor::new().unwrap(), listener, departed: Vec::new() }
+    }
+
+    fn enter(&mut self, guest: usize, offer: &Offer) -> TcpStream {
+        let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = self.listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let limits = Arc::new(Limits::default());
+        let session = Session::new(offer.start(), limits, guest as u64, self.reactor.now());
+        self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
+        client
+    }
+
+    /// One turn that does not wait.
+    fn turn(&mut self) {
+        let now = self.reactor.now();
+        self.reactor.turn(Some(now)).unwrap();
+        self.departed.extend(self.reactor.departed());
+    }
+
+    /// Turns, waiting where nothing can be done, until nobody is left.
+    fn empty(&mut self) {
+        while !self.reactor.is_empty() {
+            let patience = self.reactor.now() + Duration::from_secs(60);
+            self.reactor.turn(Some(patience)).unwrap();
+            self.departed.extend(self.reactor.departed());
+        }
+    }
+}
+
+fn calc() -> Offer {
+    Offer::Calc(Dialect::Python)
+}
+
+fn reset(client: TcpStream) {
+    socket2::Socket::from(client).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
+    let mut house = House::new();
+    house.enter(0, &calc());
+    house.empty();
+    let mut clients = Vec::new();
+    for n in 1..=10_000 {
+        let mut client = house.enter(n, &calc());
+        // Each stage of a connection's life, ended by a FIN or by a reset, with or without a turn of
+        // the loop between, and with other clients in all the other stages.
+        match n % 6 {
+            0 => {}
+            1 => client.write_all(b"1 + ").unwrap(),
+            2 => client.write_all(b"1 + 2\n").unwrap(),
+            3 => client.write_all(&b"1 + 2\n".repeat(100)).unwrap(),
+            4 => {
+                client.write_all(b"1 + 2\n").unwrap();
+                house.turn();
+            }
+            _ => client.shutdown(std::net::Shutdown::Write).unwrap(),
+        }
+        if n % 7 < 3 {
+            house.turn();
+        }
+        clients.push(client);
+        if clients.len() > n % 50 {
+            let client = clients.swap_remove(n * 31 % clients.len());
+            if n % 2 == 0 {
+                reset(client);
+            }
+        }
+    }
+    clients.clear();
+    house.empty();
+    assert_eq!(house.departed.len(), 10_001, "everyone left once");
+    assert_eq!(house.reactor.timers(), 0);
+}
+
+#[test]
+fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
+    let mut house = House::new();
+    let mut greedy = house.enter(1, &Offer::Echo);
+    let mut modest = house.enter(2, &Offer::Echo);
+    let mut scratch = vec![0; 1 << 20];
+    let block = vec![b'x'; 1 << 20];
+    for _ in 0..100 {
+        // It sends and takes all it can, so it could always go on.
+        while greedy.write(&block).is_ok() {}
+        while greedy.read(&mut scratch).is_ok() {}
+        modest.write_all(b"my turn?").unwrap();
+        house.turn();
+        house.turn();
+        let n = modest.read(&mut scratch).unwrap();
+        assert_eq!(&scratch[..n], b"my turn?");
+    }
+}
+
+#[test]
+fn a_blocked_reply_goes_on_when_the_client_reads() {
+    let mut house = House::new();
+    let mut client = house.enter(1, &Offer::Echo);
+    let block = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    // The loop stops receiving when it cannot send, and then the client cannot send either.
+    let mut stuck = 0;
+    while stuck < 3 {
+        match client.write(&block) {
+            Ok(n) => (sent, stuck) = (sent + n, 0),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                stuck += 1;
+            }
+        }
+        house.turn();
+    }
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut received = 0;
+    let mut scratch = vec![0; 1 << 20];
+    loop {
+        match client.read(&mut scratch) {
+            Ok(0) => break,
+            Ok(n) => received += n,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                house.turn();
+            }
+        }
+    }
+    assert_eq!(received, sent);
+    house.empty();
+    assert_eq!(house.departed, [(1, Ending::PeerClosed)]);
+}
+
+#[test]
+fn a_reset_after_a_request_ends_the_connection_with_that_reason() {
+    let mut house = House::new();
+    let client = house.enter(7, &calc());
+    house.turn();
+    reset(client);
+    house.empty();
+    assert_eq!(house.departed, [(7, Ending::PeerReset)]);
+}
