@@ -1,0 +1,366 @@
+# shellcheck shell=bash
+#
+# The words in which the stories of this directory are told. A story sources this file, starts a
+# server, lets clients talk to it, and says what must be true; the output is TAP version 14.
+#
+#   SOCKLAB     the binary; without it target/release/socklab, else target/debug/socklab
+#   SERVER_CMD  another server to tell the stories of, as 'python3 server1.py {host} {port}'
+#   CI=true     a missing tool is a failure; without it the story is skipped with a word
+#
+# Nothing here sleeps to give a program time: every wait is for a line, an end of input or a
+# condition, and PATIENCE is only how long to wait before calling it a failure.
+
+set -euo pipefail
+export LC_ALL=C
+
+HOST=127.0.0.1
+PORT=0              # of the server started last
+OUTPUT=''           # what the program said that `run` ran
+STATUS=0            # exit status of the program that `run` or `stop_server` saw end
+SERVER=''           # the name of the server started last, for the sentences
+SERVER_PID=''       # its process, which leads its own process group
+PATIENCE=${PATIENCE:-10}       # seconds
+GAP=0.2             # seconds without a byte that end a reply sent without a newline
+checks=0            # test points so far
+failures=0          # how many of them failed
+finished=no         # whether the story came to its end
+declare -A to=() from=() peer=()    # by client: descriptor to write, to read; process, if any
+
+scratch=$(mktemp -d)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+if [[ -z ${SOCKLAB:-} ]]; then
+    SOCKLAB=$root/target/release/socklab
+    [[ -x $SOCKLAB ]] || SOCKLAB=$root/target/debug/socklab
+fi
+log=$scratch/server.log
+: >"$log"
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+# Writing to a connection that the server has closed is an error here, not our death; a handler,
+# unlike an ignored signal, is not handed on to the programs we start.
+trap : PIPE
+
+echo 'TAP version 14'
+
+# ---------------------------------------------------------------- what must be true
+
+# is SENTENCE GOT WANT: the two texts are the same.
+is() {
+    if [[ $2 == "$3" ]]; then point ok "$1"; else point 'not ok' "$1" "$2" "$3"; fi
+}
+
+# like SENTENCE GOT PATTERN: the text matches the shell pattern.
+like() {
+    # shellcheck disable=SC2053  # the right side is a pattern on purpose
+    if [[ $2 == $3 ]]; then point ok "$1"; else point 'not ok' "$1" "$2" "$3"; fi
+}
+
+# unlike SENTENCE GOT PATTERN: it does not.
+unlike() {
+    # shellcheck disable=SC2053  # the right side is a pattern on purpose
+    if [[ $2 != $3 ]]; then point ok "$1"; else point 'not ok' "$1" "$2" "not $3"; fi
+}
+
+# answers SENTENCE GOT WANT: our server answers to the byte. Another may write `3` where we write
+# `3.0`, or put words before it: the last number in its reply has to have the same value.
+answers() {
+    local number
+    if ours; then
+        is "$@"
+        return
+    fi
+    number=$(grep -oE '[-+]?[0-9]+([.][0-9]+)?' <<<"$2" | tail -n 1) || true
+    if [[ -n $number ]] && awk -v a="$number" -v b="$3" 'BEGIN { exit !(a == b) }'; then
+        point ok "$1"
+    else
+        point 'not ok' "$1" "$2" "$3, or the same number written otherwise"
+    fi
+}
+
+# an_error: the pattern of a reply that reports one; in another server's, any word will do.
+an_error() { if ours; then echo '*Error: *'; else echo '[!(]*[A-Za-z]*'; fi; }
+
+# holds SENTENCE COMMAND...: the command succeeds, at once or within PATIENCE.
+holds() {
+    if await "${@:2}"; then
+        point ok "$1"
+    else
+        point 'not ok' "$1" "not in $PATIENCE s" "${*:2}"
+    fi
+}
+
+# skip SENTENCE REASON: a check that has no meaning here.
+skip() {
+    checks=$((checks + 1))
+    echo "ok $checks - $1 # SKIP $2"
+}
+
+# finish: the end of every story.
+finish() {
+    finished=yes
+    echo "1..$checks"
+    exit $((failures > 0))
+}
+
+# ours: whether the server is socklab, and not one given by SERVER_CMD.
+ours() { [[ -z ${SERVER_CMD:-} ]]; }
+
+# only_ours REASON: skips the whole story for any other server.
+only_ours() { ours || skip_story "$1"; }
+
+# need TOOL...: skips the whole story where a tool is missing; under CI that is a failure.
+need() {
+    local tool
+    for tool; do
+        if command -v "$tool" >/dev/null && { [[ $tool != nc ]] || openbsd_nc; }; then continue; fi
+        [[ ${CI:-} == true ]] || skip_story "needs $tool"
+        point 'not ok' "$tool is installed, as CI requires"
+        finish
+    done
+}
+
+# ---------------------------------------------------------------- the server
+
+# one_of SERVER...: the names to tell the story with: ours one after the other, or just `yours`.
+one_of() { if ours; then echo "$@"; else echo yours; fi; }
+
+# start_server NAME [OPTION...]: `socklab NAME` on any free port, or SERVER_CMD; then HOST and PORT
+# are where it listens. It fails the story if the server does not come up.
+start_server() { start_server_at 0 "$@"; }
+
+# start_server_at PORT NAME [OPTION...]: the same on a given port.
+start_server_at() {
+    local wanted=$1
+    SERVER=$2
+    if ours; then
+        [[ -x $SOCKLAB ]] || give_up "$SOCKLAB is there (cargo build --release makes it)"
+        start_ours "$wanted" "${@:3}" || give_up "socklab $SERVER says that it listens"
+    else
+        start_yours "$wanted" || give_up "it listens: $SERVER_CMD"
+    fi
+}
+
+# your_command PORT: SERVER_CMD with its blanks filled in.
+your_command() {
+    local command=${SERVER_CMD//'{host}'/$HOST}
+    echo "${command//'{port}'/$1}"
+}
+
+# stop_server: the signal TERM, and its exit status in STATUS.
+stop_server() {
+    kill -TERM -- "-$SERVER_PID" 2>/dev/null || true
+    server_ends || give_up 'the signal TERM ends the server'
+}
+
+# server_ends: waits for the server's own end, and puts its exit status in STATUS.
+server_ends() {
+    await gone "$SERVER_PID" || return 1
+    STATUS=0
+    wait "$SERVER_PID" 2>/dev/null || STATUS=$?
+    SERVER_PID=''
+}
+
+# ---------------------------------------------------------------- the clients
+
+# connect NAME: a client of bash's own, over /dev/tcp.
+connect() {
+    local n
+    exec {n}<>"/dev/tcp/$HOST/$PORT" || return 1
+    to[$1]=$n
+    from[$1]=$n
+}
+
+# connect_with NAME COMMAND...: a client that is a program; we hold its stdin and stdout.
+connect_with() {
+    local name=$1 n
+    mkfifo "$scratch/$name.in" "$scratch/$name.out"
+    spawn "${@:2}" <"$scratch/$name.in" >"$scratch/$name.out" 2>>"$scratch/$name.err" &
+    peer[$name]=$!
+    exec {n}>"$scratch/$name.in"
+    to[$name]=$n
+    exec {n}<"$scratch/$name.out"
+    from[$name]=$n
+    rm "$scratch/$name.in" "$scratch/$name.out"
+}
+
+# say NAME TEXT...: each text as a line of its own, all in one write.
+say() { printf '%s\n' "${@:2}" 1>&"${to[$1]}" 2>/dev/null || true; }
+
+# hear NAME [SECONDS]: prints the next reply, `(end of input)`, or `(silence)` after SECONDS.
+# A reply ends with its line; another server's may have no newline and then ends with a GAP.
+hear() {
+    local first rest='' status=0 gap=$PATIENCE
+    ours || gap=$GAP
+    IFS= read -r -N 1 -t "${2:-$PATIENCE}" -u "${from[$1]}" first 2>/dev/null || status=$?
+    if ((status > 128)); then
+        echo '(silence)'
+    elif ((status > 0)); then
+        echo '(end of input)'
+    else
+        [[ $first == $'\n' ]] || IFS= read -r -t "$gap" -u "${from[$1]}" rest || true
+        rest=$first$rest
+        echo "${rest%$'\r'}"
+    fi
+}
+
+# hear_all NAME: prints every reply, and how it ended.
+hear_all() {
+    local line
+    while IFS= read -r -t "$PATIENCE" -u "${from[$1]}" line 2>/dev/null; do echo "$line"; done
+    hear "$1" 0.1
+}
+
+# ask NAME TEXT: says it and prints the reply.
+ask() {
+    say "$1" "$2"
+    hear "$1"
+}
+
+# small_talk NAME: the conversation that every kind of client is tried with.
+small_talk() {
+    answers "$1 asks 1 + 2" "$(ask "$1" '1 + 2')" 3
+    answers "$1 asks 30 / 10" "$(ask "$1" '30 / 10')" 3.0
+    leave "$1"
+}
+
+# leave NAME: closes the connection; a program sees the end of its stdin.
+leave() {
+    local n=${to[$1]}
+    exec {n}>&-
+    if [[ -n ${peer[$1]:-} ]]; then
+        await gone "${peer[$1]}" || point 'not ok' "$1 leaves at the end of its input"
+        n=${from[$1]}
+        exec {n}<&-
+        unset "peer[$1]"
+    fi
+    unset "to[$1]" "from[$1]"
+}
+
+# run COMMAND...: to its end; what it printed is in OUTPUT, its exit status in STATUS.
+run() {
+    STATUS=0
+    # shellcheck disable=SC2034  # the stories read both
+    OUTPUT=$(timeout "$PATIENCE" "$@" 2>&1) || STATUS=$?
+}
+
+# ---------------------------------------------------------------- conditions
+
+# await COMMAND...: until it succeeds; false when PATIENCE is over.
+await() {
+    local last=$((SECONDS + PATIENCE))
+    until "$@"; do
+        ((SECONDS < last)) || return 1
+        sleep 0.02
+    done
+}
+
+# gone PROCESS
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# listening PORT: read from the kernel's table where there is one, for a connection made to find
+# out would take the only place that a server for one client has.
+listening() {
+    if [[ -r /proc/net/tcp ]]; then
+        grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F]+:0000 0A " \
+            /proc/net/tcp /proc/net/tcp6 2>/dev/null
+    else
+        (: <>"/dev/tcp/$HOST/$1") 2>/dev/null
+    fi
+}
+
+# free_port: one that nobody listens on, below those the kernel gives to clients.
+free_port() {
+    local port
+    while port=$((20000 + RANDOM % 12000)); listening "$port"; do :; done
+    echo "$port"
+}
+
+# ---------------------------------------------------------------- behind the words
+
+point() {
+    checks=$((checks + 1))
+    echo "$1 $checks - $2${SERVER:+ [$SERVER]}"
+    [[ $1 != ok ]] || return 0
+    failures=$((failures + 1))
+    if (($# > 2)); then
+        printf '#   expected: %q\n#   got:      %q\n' "$4" "$3"
+    fi
+    log_tail
+}
+
+log_tail() {
+    [[ -s $log ]] || return 0
+    echo '#   the server said last:'
+    tail -n 15 "$log" | quote
+}
+
+# quote: lines of another program, so that none of them is taken for ours.
+quote() { sed 's/^/#   | /'; }
+
+skip_story() {
+    finished=yes
+    echo "1..0 # SKIP $1"
+    exit 0
+}
+
+give_up() {
+    point 'not ok' "$1"
+    finish
+}
+
+openbsd_nc() { nc -h 2>&1 | grep OpenBSD >/dev/null; }
+
+# spawn COMMAND...: becomes the command, without our clients' descriptors: a copy of one of them
+# in another process would keep the connection open after its client left.
+spawn() {
+    local n
+    for n in "${to[@]}" "${from[@]}"; do exec {n}>&-; done
+    exec "$@"
+}
+
+start_ours() {
+    local ready line=''
+    rm -f "$scratch/ready"
+    mkfifo "$scratch/ready"
+    set -m      # a process group of its own, so that nothing of it can be left behind
+    spawn "$SOCKLAB" "$SERVER" "$HOST" "$1" "${@:2}" </dev/null >"$scratch/ready" 2>>"$log" &
+    SERVER_PID=$!
+    set +m
+    exec {ready}<"$scratch/ready"
+    IFS= read -r -t "$PATIENCE" -u "$ready" line || true
+    PORT=${line##*:}
+    [[ $line == "listening on $HOST:$PORT" ]]
+}
+
+start_yours() {
+    for _ in 1 2 3; do      # somebody else may take the port before the server does
+        PORT=$1
+        [[ $PORT != 0 ]] || PORT=$(free_port)
+        set -m
+        spawn bash -c "$(your_command "$PORT")" </dev/null >>"$log" 2>&1 &
+        SERVER_PID=$!
+        set +m
+        await listening_or_gone
+        gone "$SERVER_PID" || return 0
+    done
+    return 1
+}
+
+listening_or_gone() { listening "$PORT" || gone "$SERVER_PID"; }
+
+clean_up() {
+    local status=$? pid
+    trap - EXIT
+    [[ -z $SERVER_PID ]] || kill -KILL -- "-$SERVER_PID" 2>/dev/null || true
+    for pid in "${peer[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    if [[ $finished == no ]]; then
+        echo "# the story broke off with exit status $status"
+        log_tail
+        ((status > 0)) || status=1
+    fi
+    rm -rf "$scratch"
+    exit "$status"
+}
