@@ -20,7 +20,7 @@ STATUS=0            # exit status of the program that `run` or `stop_server` saw
 SERVER=''           # the name of the server started last, for the sentences
 SERVER_PID=''       # its process, which leads its own process group
 PATIENCE=${PATIENCE:-10}       # seconds
-GAP=0.2             # seconds without a byte that end a reply sent without a newline
+GAP=0.1             # seconds without a byte that end a reply sent without a newline
 checks=0            # test points so far
 failures=0          # how many of them failed
 finished=no         # whether the story came to its end
@@ -32,8 +32,8 @@ if [[ -z ${SOCKLAB:-} ]]; then
     SOCKLAB=$root/target/release/socklab
     [[ -x $SOCKLAB ]] || SOCKLAB=$root/target/debug/socklab
 fi
-log=$scratch/server.log
-: >"$log"
+log=$scratch/server.log     # of the server started last
+log_shown=no
 
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -134,6 +134,8 @@ start_server() { start_server_at 0 "$@"; }
 start_server_at() {
     local wanted=$1
     SERVER=$2
+    : >"$log"
+    log_shown=no
     if ours; then
         [[ -x $SOCKLAB ]] || give_up "$SOCKLAB is there (cargo build --release makes it)"
         start_ours "$wanted" "${@:3}" || give_up "socklab $SERVER says that it listens"
@@ -148,9 +150,12 @@ your_command() {
     echo "${command//'{port}'/$1}"
 }
 
+# signal_server SIGNAL: sends it, to all that SERVER_CMD may have started.
+signal_server() { kill -s "$1" -- "-$SERVER_PID" 2>/dev/null || true; }
+
 # stop_server: the signal TERM, and its exit status in STATUS.
 stop_server() {
-    kill -TERM -- "-$SERVER_PID" 2>/dev/null || true
+    signal_server TERM
     server_ends || give_up 'the signal TERM ends the server'
 }
 
@@ -185,7 +190,7 @@ connect_with() {
     rm "$scratch/$name.in" "$scratch/$name.out"
 }
 
-# say NAME TEXT...: each text as a line of its own, all in one write.
+# say NAME TEXT...: each text as a line of its own, one after the other.
 say() { printf '%s\n' "${@:2}" 1>&"${to[$1]}" 2>/dev/null || true; }
 
 # hear NAME [SECONDS]: prints the next reply, `(end of input)`, or `(silence)` after SECONDS.
@@ -285,13 +290,15 @@ point() {
     [[ $1 != ok ]] || return 0
     failures=$((failures + 1))
     if (($# > 2)); then
-        printf '#   expected: %q\n#   got:      %q\n' "$4" "$3"
+        printf '#   expected: %s\n#   got:      %s\n' "${4@Q}" "${3@Q}"
     fi
-    log_tail
+    show_log
 }
 
-log_tail() {
-    [[ -s $log ]] || return 0
+# show_log: what the server said last, once for each server.
+show_log() {
+    [[ -s $log && $log_shown == no ]] || return 0
+    log_shown=yes
     echo '#   the server said last:'
     tail -n 15 "$log" | quote
 }
@@ -344,6 +351,7 @@ start_yours() {
         set +m
         await listening_or_gone
         gone "$SERVER_PID" || return 0
+        [[ $1 == 0 ]] || break
     done
     return 1
 }
@@ -353,12 +361,12 @@ listening_or_gone() { listening "$PORT" || gone "$SERVER_PID"; }
 clean_up() {
     local status=$? pid
     trap - EXIT
-    [[ -z $SERVER_PID ]] || kill -KILL -- "-$SERVER_PID" 2>/dev/null || true
+    [[ -z $SERVER_PID ]] || signal_server KILL
     for pid in "${peer[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     if [[ $finished == no ]]; then
         echo "# the story broke off with exit status $status"
-        log_tail
+        show_log
         ((status > 0)) || status=1
     fi
     rm -rf "$scratch"
