@@ -1,9 +1,10 @@
 //! Bytes on their way from a producer to a consumer, and the pool that large buffers come from.
 //!
 //! A busy connection borrows, an idle one owns nothing: while a connection has its turn its buffers
-//! are [`BUFFER_SIZE`] large and come from the loop's [`Pool`]; when the turn is over, what must wait
-//! (a partial line, an unsent tail) moves to a block of just its size, and the large one goes back.
-//! The pool is last in, first out, so the same memory, warm in the cache, serves every connection.
+//! are [`BUFFER_SIZE`] large and come from the loop's [`Pool`]; when the turn is over, what must
+//! wait (a partial line, an unsent tail) moves to a block of just its size, and the large one goes
+//! back. The pool is last in, first out, so the same memory, warm in the cache, serves every
+//! connection.
 
 /// The size of a borrowed buffer, and so the most that one receive can bring, in bytes.
 pub const BUFFER_SIZE: usize = 64 * 1024;

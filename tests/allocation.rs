@@ -1,4 +1,5 @@
-//! A message costs no allocation, on either driver: serving a thousand takes as many as serving ten.
+//! A message costs no allocation, on either driver: serving a thousand takes as many as serving
+//! ten.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -71,8 +71,8 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
     let mut clients = Vec::new();
     for n in 1..=10_000 {
         let mut client = house.enter(n, &calc());
-        // Each stage of a connection's life, ended by a FIN or by a reset, with or without a turn of
-        // the loop between, and with other clients in all the other stages.
+        // Each stage of a connection's life, ended by a FIN or by a reset, with or without a turn
+        // of the loop between, and with other clients in all the other stages.
         match n % 6 {
             0 => {}
             1 => client.write_all(b"1 + ").unwrap(),

@@ -1,5 +1,7 @@
 //! The server as a process: what its clients see over TCP, under every model.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::io::{ErrorKind, Read};
@@ -119,7 +121,9 @@ fn a_hundred_clients_are_told_busy_at_once_while_the_first_is_served() {
         first.ask(b"1\n", b"1\n");
         // None of them closes before all have read, and the server waits for none of them.
         let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
-        crowd.iter_mut().for_each(|client| client.expect(BUSY));
+        for client in &mut crowd {
+            client.expect(BUSY);
+        }
         first.ask(b"2\n", b"2\n");
     }
 }
@@ -219,7 +223,7 @@ fn a_stop_lets_idle_clients_go_and_exits_with_0() {
 fn clogged(server: &Server) -> Client {
     let mut client = server.connect();
     client.stream.set_nonblocking(true).unwrap();
-    let block = [b'x'; 65_536];
+    let block = vec![b'x'; 65_536];
     while std::io::Write::write(&mut client.stream, &block).is_ok() {}
     client
 }

@@ -176,9 +176,9 @@ fn a_session_with_half_a_line_holds_just_that() {
 fn a_peer_that_does_not_read_is_not_received_from_and_memory_stays_bounded() {
     let mut connection = Connection::to(Service::Echo);
     connection.reading = false;
-    let mut sent = 0;
+    let (block, mut sent) = (vec![b'x'; 100_000], 0);
     loop {
-        let taken = connection.exchange(Some(&[b'x'; 100_000]));
+        let taken = connection.exchange(Some(&block));
         if taken == 0 {
             break;
         }
@@ -225,9 +225,10 @@ fn a_closing_service_half_closes_and_waits_for_the_peer() {
 fn lingering_ends_at_its_deadline() {
     let mut connection = Connection::with(Box::new(Busy));
     connection.exchange(None);
-    connection.wait(LINGER - Duration::from_nanos(1));
+    let moment = Duration::from_nanos(1);
+    connection.wait(LINGER.saturating_sub(moment));
     assert!(!connection.finished);
-    connection.wait(Duration::from_nanos(1));
+    connection.wait(moment);
     assert!(connection.finished);
 }
 
@@ -235,8 +236,9 @@ fn lingering_ends_at_its_deadline() {
 fn lingering_ends_when_the_peer_sends_without_end() {
     let mut connection = Connection::with(Box::new(Busy));
     connection.exchange(None);
-    for _ in 0..=LINGER_BYTES / 50_000 {
-        connection.exchange(Some(&[0; 50_000]));
+    let block = vec![0; 50_000];
+    for _ in 0..=LINGER_BYTES / block.len() {
+        connection.exchange(Some(&block));
     }
     assert!(connection.finished);
 }
@@ -245,9 +247,10 @@ fn lingering_ends_when_the_peer_sends_without_end() {
 fn a_silent_client_is_let_go_after_the_idle_time() {
     let mut connection = Connection::to(Service::Calc);
     let idle = Limits::default().idle;
-    connection.wait(idle - Duration::from_secs(1));
+    let nearly = idle.saturating_sub(Duration::from_secs(1));
+    connection.wait(nearly);
     connection.receive(b"1\n", usize::MAX);
-    connection.wait(idle - Duration::from_secs(1));
+    connection.wait(nearly);
     assert!(!connection.finished, "it spoke in the meantime");
     connection.wait(Duration::from_secs(1));
     assert!(connection.finished);
@@ -310,9 +313,9 @@ fn messages_wait_until_the_service_has_slept() {
     connection.receive(b"a\r\nb\r\n", usize::MAX);
     assert_eq!(connection.output, b"a\r\n");
     assert_eq!(connection.session.deadline(), Some(connection.now + pause));
-    connection.wait(pause - Duration::from_nanos(1));
+    connection.wait(pause / 2);
     assert_eq!(connection.output, b"a\r\n");
-    connection.wait(Duration::from_nanos(1));
+    connection.wait(pause / 2);
     assert_eq!(connection.output, b"a\r\nawake\r\nb\r\n");
 }
 

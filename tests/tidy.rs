@@ -127,7 +127,9 @@ fn lines_chapters_and_functions_fit_a_page() {
         let name = source.path.display();
         for (n, line) in source.text.lines().enumerate() {
             let width = line.chars().count();
-            assert!(width <= LINE_WIDTH, "{name}:{}: {width} characters", n + 1);
+            // A row of a table cannot be broken.
+            let fits = width <= LINE_WIDTH || line.starts_with("//! |");
+            assert!(fits, "{name}:{}: {width} characters", n + 1);
         }
         if source.path.starts_with(root().join("src")) {
             let length = source.chapter().count();

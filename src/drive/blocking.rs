@@ -10,12 +10,12 @@ use super::Socket;
 use crate::buffer::Pool;
 use crate::session::{Ending, Session, Turn, Want};
 
-/// How late a deadline may be noticed. A socket's timeout is a length of time, set by a system call;
-/// as long as the one that is set would fire no later than this, it is left as it is.
+/// How late a deadline may be noticed. A socket's timeout is a length of time, set by a system
+/// call; as long as the one that is set would fire no later than this, it is left as it is.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 
-/// Serves one connection to its end. When `stopping` is set, an end of input is not the peer's doing:
-/// the receiving half of the socket was shut down to wake us.
+/// Serves one connection to its end. When `stopping` is set, an end of input is not the peer's
+/// doing: the receiving half of the socket was shut down to wake us.
 pub fn serve(mut socket: &TcpStream, session: &mut Session, stopping: &AtomicBool) {
     let mut pool = Pool::default();
     let mut turn = session.turn(&mut pool);
@@ -64,7 +64,8 @@ pub fn serve(mut socket: &TcpStream, session: &mut Session, stopping: &AtomicBoo
     }
 }
 
-/// A system call did not do its work: its time was over, or a signal came, or the connection is gone.
+/// A system call did not do its work: its time was over, or a signal came, or the connection is
+/// gone.
 fn failed(error: &io::Error, turn: &mut Turn<'_>, timeout: &mut Timeout) {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => timeout.current = None,

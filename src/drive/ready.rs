@@ -24,8 +24,8 @@ pub enum Incoming {
     Last,
 }
 
-/// What is known of a socket between its turns. It is a hint: a wrong one costs one system call that
-/// would block, never a lost event.
+/// What is known of a socket between its turns. It is a hint: a wrong one costs one system call
+/// that would block, never a lost event.
 #[derive(Clone, Copy, Debug)]
 pub struct Readiness {
     /// What a receive may bring.

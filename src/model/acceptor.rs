@@ -98,7 +98,8 @@ impl Acceptor {
         }
     }
 
-    /// The first signal lets nobody in any more and waits for those inside; the second does not wait.
+    /// The first signal lets nobody in any more and waits for those inside; the second does not
+    /// wait.
     fn obey_signals(&mut self) -> io::Result<()> {
         for _ in self.signals.pending().collect::<Vec<_>>() {
             match self.course {

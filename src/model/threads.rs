@@ -15,7 +15,8 @@ use crate::drive::blocking;
 use crate::net::door::Guest;
 use crate::session::{Ending, Session};
 
-/// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of it.
+/// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of
+/// it.
 const STACK_SIZE: usize = 512 * 1024;
 
 /// The threads that serve clients.

@@ -11,8 +11,9 @@ pub enum Trouble {
     Nobody,
     /// This peer's, or a signal's: the next one may do.
     Peer,
-    /// The machine has run out of something: nobody can be accepted for a while. The descriptor stays
-    /// ready, but edge-triggered readiness is not told twice; so it takes a timer to try again.
+    /// The machine has run out of something: nobody can be accepted for a while. The descriptor
+    /// stays ready, but edge-triggered readiness is not told twice; so it takes a timer to try
+    /// again.
     Machine,
     /// Ours: the listener itself is broken.
     Listener,

@@ -1,10 +1,10 @@
 //! The door: who gets in is decided here, the same for every model.
 //!
-//! A [`Door`] is a listener, a capacity, and what to do when the house is full. It accepts; its owner
-//! serves the admitted, tells the others that the server is busy, and reports who has left.
+//! A [`Door`] is a listener, a capacity, and what to do when the house is full. It accepts; its
+//! owner serves the admitted, tells the others that the server is busy, and reports who has left.
 //!
-//! Accepting that is owed is remembered and paid when there is room: an edge-triggered listener does
-//! not say a second time that somebody is waiting.
+//! Accepting that is owed is remembered and paid when there is room: an edge-triggered listener
+//! does not say a second time that somebody is waiting.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,8 +14,8 @@ use mio::net::{TcpListener, TcpStream};
 
 use super::accept::{Trouble, triage};
 
-/// How long nothing is accepted after the machine ran out of descriptors or memory. Until then those
-/// who come wait in the backlog.
+/// How long nothing is accepted after the machine ran out of descriptors or memory. Until then
+/// those who come wait in the backlog.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What happens to a client that finds the server full.

@@ -4,9 +4,9 @@
 //! marked connections then run, each until it must wait or has had its share. A connection is
 //! registered once, edge-triggered, for both directions, and never again.
 //!
-//! The reactor holds connections and knows nothing of where they come from. What else its owner waits
-//! for (a listener, a waker, signals) is registered under one of the [`Outside`] tokens, and a turn
-//! returns which of them were marked.
+//! The reactor holds connections and knows nothing of where they come from. What else its owner
+//! waits for (a listener, a waker, signals) is registered under one of the [`Outside`] tokens, and
+//! a turn returns which of them were marked.
 
 use std::collections::VecDeque;
 use std::io;
@@ -227,7 +227,8 @@ impl<G> Reactor<G> {
         }
     }
 
-    /// Runs the connections that were marked before it began; one that is not done goes to the back.
+    /// Runs the connections that were marked before it began; one that is not done goes to the
+    /// back.
     fn run(&mut self) {
         for _ in 0..self.run_queue.len() {
             let Some(key) = self.run_queue.pop_front() else { break };

@@ -1,9 +1,9 @@
 //! When each connection wants to be looked at again.
 //!
-//! A connection has at most one entry, and a deadline that moves away costs nothing: the entry stays
-//! where it is, and when its time comes the connection says when it really wants to be looked at. So
-//! a server that answers a million messages a second, each of which moves an idle deadline, touches
-//! this set only when connections come, go, or want to be woken sooner.
+//! A connection has at most one entry, and a deadline that moves away costs nothing: the entry
+//! stays where it is, and when its time comes the connection says when it really wants to be looked
+//! at. So a server that answers a million messages a second, each of which moves an idle deadline,
+//! touches this set only when connections come, go, or want to be woken sooner.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

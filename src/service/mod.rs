@@ -95,7 +95,8 @@ impl fmt::Write for Output<'_> {
     }
 }
 
-/// Which service a server offers, with its settings: what every new connection's service is made of.
+/// Which service a server offers, with its settings: what every new connection's service is made
+/// of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offer {
     /// A calculator: an expression in, its value or an error back.

@@ -1,7 +1,7 @@
 //! Where a message ends in a stream of bytes, and how its reply ends.
 //!
-//! A message service sees lines: text up to a newline, less one carriage return before it. The reply
-//! ends as its message ended. A raw service sees the bytes as they come.
+//! A message service sees lines: text up to a newline, less one carriage return before it. The
+//! reply ends as its message ended. A raw service sees the bytes as they come.
 
 use crate::service;
 

@@ -20,52 +20,19 @@
 //! window closes on the peer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::buffer::{BUFFER_SIZE, Buffer, Pool};
-use crate::service::{Event, MAX_REPLY, Next, Output, Service};
+use crate::buffer::{Buffer, Pool};
+use crate::service::{Event, Next, Output, Service};
 
 mod ending;
 mod framing;
+mod limits;
 
 pub use ending::Ending;
 use framing::{Frame, Framer};
-
-/// No step is taken while this many bytes of replies wait to be sent.
-pub const OUTBOX_HIGH_WATER: usize = BUFFER_SIZE / 2;
-
-/// The most bytes of replies that can wait to be sent on one connection.
-pub const OUTBOX_LIMIT: usize = OUTBOX_HIGH_WATER + MAX_REPLY + LONGEST_TERMINATOR;
-
-/// `\r\n`, in bytes.
-const LONGEST_TERMINATOR: usize = 2;
-
-/// The largest value of [`Limits::max_message`], in bytes: with any longer one there might be no
-/// room to receive the end of a message behind its beginning.
-pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
-
-/// How long the end of a connection waits for the peer's, counted from the last byte either way.
-pub const LINGER: Duration = Duration::from_secs(2);
-
-/// The input that is thrown away while lingering before the connection is cut, in bytes.
-pub const LINGER_BYTES: usize = 16 * 1024 * 1024;
-
-const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
-
-/// What a connection may take. The same for all connections of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest message, in bytes, 1 to [`MAX_MESSAGE_LIMIT`].
-    pub max_message: usize,
-    /// How long a connection may go without a byte in either direction.
-    pub idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_message: 4096, idle: Duration::from_secs(5 * 60) }
-    }
-}
+use limits::OUTBOX_HIGH_WATER;
+pub use limits::{LINGER, LINGER_BYTES, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT};
 
 /// What a driver must do now: the only question it asks a session.
 #[derive(Debug, PartialEq, Eq)]
@@ -156,8 +123,8 @@ impl Session {
         Turn { session: self, pool }
     }
 
-    /// When [`Turn::tick`] is due, if nothing else happens before: the earliest of the service's own
-    /// time, the idle limit and the end of lingering.
+    /// When [`Turn::tick`] is due, if nothing else happens before: the earliest of the service's
+    /// own time, the idle limit and the end of lingering.
     pub fn deadline(&self) -> Option<Instant> {
         let idle_at = self.active_at + self.limits.idle;
         match (self.phase, self.next) {
@@ -178,7 +145,8 @@ impl Session {
         self.inbox.size() + self.outbox.size()
     }
 
-    /// Serves what is in the inbox, up to the first reason to stop, and moves on through the phases.
+    /// Serves what is in the inbox, up to the first reason to stop, and moves on through the
+    /// phases.
     fn advance(&mut self, now: Instant) {
         while self.phase == Phase::Serving
             && self.outbox.len() < OUTBOX_HIGH_WATER

@@ -1,0 +1,42 @@
+//! What one connection may take of the server's memory and time.
+
+use std::time::Duration;
+
+use crate::buffer::BUFFER_SIZE;
+use crate::service::MAX_REPLY;
+
+/// No step is taken while this many bytes of replies wait to be sent.
+pub(super) const OUTBOX_HIGH_WATER: usize = BUFFER_SIZE / 2;
+
+/// The most bytes of replies that can wait to be sent on one connection.
+pub const OUTBOX_LIMIT: usize = OUTBOX_HIGH_WATER + MAX_REPLY + LONGEST_TERMINATOR;
+
+/// `\r\n`, in bytes.
+const LONGEST_TERMINATOR: usize = 2;
+
+/// The largest value of [`Limits::max_message`], in bytes: with any longer one there might be no
+/// room to receive the end of a message behind its beginning.
+pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
+
+/// How long the end of a connection waits for the peer's, counted from the last byte either way.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// The input that is thrown away while lingering before the connection is cut, in bytes.
+pub const LINGER_BYTES: usize = 16 * 1024 * 1024;
+
+const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
+
+/// What a connection may take. The same for all connections of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message, in bytes, 1 to [`MAX_MESSAGE_LIMIT`].
+    pub max_message: usize,
+    /// How long a connection may go without a byte in either direction.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_message: 4096, idle: Duration::from_secs(5 * 60) }
+    }
+}
