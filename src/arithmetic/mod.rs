@@ -9,6 +9,7 @@
 //! | which operator binds tighter | `grammar`, which makes `code` |
 //! | what is computed, in which order | `machine`, on the types in `value` |
 //! | what an operator does to operands of some type | `operators`, then `integer`, `float` |
+//! | the same for plain small integers, all in one go | `short` |
 //! | what a value looks like in print | `render` |
 //! | how a mistake is worded | `error`, or beside the rule |
 //! | what is too large or takes too long | `limits` |
@@ -25,6 +26,7 @@ mod machine;
 mod operators;
 mod pile;
 mod render;
+mod short;
 mod token;
 mod value;
 mod words;
@@ -55,6 +57,16 @@ pub struct Answer {
 
 /// The value of a text.
 pub fn evaluate(text: &[u8], dialect: Dialect) -> Answer {
+    if dialect == Dialect::Python
+        && let Some(value) = short::evaluate(text)
+    {
+        return Answer { outcome: Ok(Value::Int(value)), work: 0 };
+    }
+    evaluate_at_length(text, dialect)
+}
+
+/// The value of a text that the short way gave up on.
+fn evaluate_at_length(text: &[u8], dialect: Dialect) -> Answer {
     let mut meter = Meter::default();
     let outcome = answer(text, dialect, &mut meter);
     Answer { outcome, work: meter.spent() }
@@ -123,6 +135,60 @@ mod tests {
 
     const UNPRINTABLE: &str = "ValueError: Exceeds the limit (4300 digits) for integer string \
                                conversion; use sys.set_int_max_str_digits() to increase the limit";
+
+    /// Plain texts, and texts that are nearly plain, from a fixed seed.
+    fn plain(seed: &mut u64) -> String {
+        const PIECES: [&str; 24] = [
+            "1",
+            "2",
+            "30",
+            "7",
+            "0",
+            "12",
+            "9223372036854775807",
+            "+",
+            "-",
+            "*",
+            "//",
+            "%",
+            "(",
+            ")",
+            " ",
+            "+",
+            "-",
+            "*",
+            "(",
+            ")",
+            "3",
+            "/",
+            "**",
+            "00",
+        ];
+        let mut text = String::new();
+        let mut next = || {
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(*seed >> 40).unwrap()
+        };
+        for _ in 0..1 + next() % 9 {
+            text.push_str(PIECES[next() % PIECES.len()]);
+        }
+        text
+    }
+
+    #[test]
+    fn the_short_way_answers_as_the_long_way_does() {
+        let mut seed = 1;
+        let mut answered = 0;
+        for _ in 0..200_000 {
+            let text = plain(&mut seed);
+            if let Some(value) = short::evaluate(text.as_bytes()) {
+                answered += 1;
+                let long = evaluate_at_length(text.as_bytes(), Dialect::Python).outcome;
+                assert!(matches!(long, Ok(Value::Int(long)) if long == value), "{text}: {long:?}");
+            }
+        }
+        assert!(answered > 10_000, "{answered} texts were plain");
+    }
 
     #[test]
     fn operators_bind_as_in_python() {
