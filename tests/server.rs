@@ -11,6 +11,7 @@ use std::thread;
 use common::server::{CONCURRENT, Client, MODELS, Server};
 use common::transcript::{Service, TRANSCRIPTS};
 use rustix::process::Signal;
+use socklab::net::descriptors;
 
 const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
@@ -93,6 +94,21 @@ impl Client {
         let mut bytes = vec![0; expected.len()];
         self.stream.read_exact(&mut bytes).unwrap();
         assert!(bytes == expected, "other bytes came back than were sent");
+    }
+}
+
+#[test]
+fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
+    // Both processes need a descriptor for each; where the machine gives fewer, there are fewer.
+    let clients = descriptors::share().clients.min(19_000);
+    let server = Server::start(&["-q"]);
+    let mut crowd: Vec<_> =
+        (0..clients).map(|n| server.connect_from(u8::try_from(2 + n / 1000).unwrap())).collect();
+    for client in &mut crowd {
+        client.send(b"1 + 2\n");
+    }
+    for client in &mut crowd {
+        client.expect(b"3\n");
     }
 }
 

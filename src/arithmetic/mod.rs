@@ -169,7 +169,7 @@ mod tests {
             *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             usize::try_from(*seed >> 40).unwrap()
         };
-        for _ in 0..1 + next() % 9 {
+        for _ in 0..=next() % 9 {
             text.push_str(PIECES[next() % PIECES.len()]);
         }
         text

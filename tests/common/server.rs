@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 
 /// A test that waits this long has failed. Nothing in these tests takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,6 +57,15 @@ impl Server {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Client { stream }
+    }
+
+    /// Connects from 127.0.0.`host`. The kernel finds a free port quickly as long as few of the
+    /// connections to one address come from the same one.
+    pub fn connect_from(&self, host: u8) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        Client { stream: socket.into() }
     }
 
     /// Reads the log up to the first line that contains `text`, and returns that line.
@@ -152,7 +162,7 @@ impl Client {
 
     /// Closes the connection with a reset instead of a FIN.
     pub fn reset(self) {
-        let socket = socket2::Socket::from(self.stream);
+        let socket = Socket::from(self.stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
