@@ -22,10 +22,11 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Log more: each message and its reply.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 100, action = ArgAction::Count)]
     pub verbose: u8,
     /// Log less: warnings only; twice: nothing.
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, display_order = 101, action = ArgAction::Count,
+        conflicts_with = "verbose")]
     pub quiet: u8,
 }
 

@@ -22,7 +22,9 @@ const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
 fn every_transcript_holds_over_tcp_under_every_model() {
     for model in MODELS {
         for service in [Service::Calc, Service::Echo, Service::Hello] {
-            let server = Server::start(&["--model", model, "--service", service.name()]);
+            // Where there is room for one, the next waits until the last is counted out.
+            let options = ["--model", model, "--service", service.name(), "--when-full", "queue"];
+            let server = Server::start(&options);
             for transcript in TRANSCRIPTS.iter().filter(|row| row.service == service) {
                 for piece in [1, usize::MAX] {
                     println!("{model}: {} ({piece} bytes at a time)", transcript.name);
