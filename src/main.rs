@@ -2,20 +2,23 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process::ExitCode;
+use std::panic::{self, PanicHookInfo};
+use std::process::{self, ExitCode};
+use std::thread;
 
 use clap::Parser;
 use socklab::cli::{Cli, Command, ModelArg, ServeArgs, ServiceArg};
-use socklab::net::failure::Failure;
+use socklab::net::failure::{Exit, Failure};
 use socklab::{client, model};
 
 fn main() -> ExitCode {
+    panic::set_hook(Box::new(confess));
     let cli = Cli::parse();
     start_log(&cli);
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("socklab: {failure}");
+            say(&failure.to_string());
             ExitCode::from(failure.exit as u8)
         }
     }
@@ -35,6 +38,19 @@ fn run(command: Command) -> Result<(), Failure> {
 
 fn serve(args: ServeArgs, model: ModelArg, service: ServiceArg) -> Result<(), Failure> {
     model::serve(&args.config(model, service), announce)
+}
+
+/// Writes one line for the user; where stderr is closed there is nobody to read it.
+fn say(text: &str) {
+    writeln!(io::stderr(), "socklab: {text}").ok();
+}
+
+/// A fault of ours is one line, too. A thread that serves a client takes only that client with it.
+fn confess(panic: &PanicHookInfo<'_>) {
+    say(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
+    if thread::current().name() == Some("main") {
+        process::exit(Exit::Failed as i32);
+    }
 }
 
 /// The one line that a script waits for.

@@ -1,4 +1,5 @@
-//! The short way, for what nearly every request is: a few small integers, `+ - * // %` and brackets.
+//! The short way, for what nearly every request is: a few small integers, `+ - * // %` and
+//! brackets.
 //!
 //! It computes while it reads, in machine words, and gives up on the first thing that is not plain
 //! (a name, a float, `/`, `**`, an overflow, a division by zero, a mistake). Giving up costs

@@ -19,6 +19,10 @@ use crate::session::{Ending, Limits, Session};
 /// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// The most clients accepted when the server stops: more than the accept queue holds, and yet a
+/// number, so that a stop ends while clients keep coming.
+const ACCEPTS_AT_THE_END: usize = 65_536;
+
 /// Whether the server goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
@@ -112,7 +116,7 @@ impl Acceptor {
 
     /// Whoever is connected by now, accepted or not, may have asked something and is answered.
     fn drain(&mut self) -> io::Result<()> {
-        self.admit(usize::MAX)?;
+        self.admit(ACCEPTS_AT_THE_END)?;
         self.door.close();
         log::info!("stopping; {} clients are being served", self.door.served());
         self.course = Course::Draining { until: self.reactor.now() + self.drain };
