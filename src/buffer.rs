@@ -76,6 +76,16 @@ impl Buffer {
         self.end += bytes.len();
     }
 
+    /// Appends one byte.
+    #[inline]
+    pub fn push(&mut self, byte: u8) {
+        if self.storage.len() == self.end {
+            self.grow(1);
+        }
+        self.storage[self.end] = byte;
+        self.end += 1;
+    }
+
     /// The first `n` pending bytes are done with.
     #[inline]
     pub fn consume(&mut self, n: usize) {

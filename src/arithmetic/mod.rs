@@ -56,6 +56,7 @@ pub struct Answer {
 }
 
 /// The value of a text.
+#[inline]
 pub fn evaluate(text: &[u8], dialect: Dialect) -> Answer {
     if dialect == Dialect::Python
         && let Some(value) = short::evaluate(text)
@@ -66,6 +67,7 @@ pub fn evaluate(text: &[u8], dialect: Dialect) -> Answer {
 }
 
 /// The value of a text that the short way gave up on.
+#[inline(never)]
 fn evaluate_at_length(text: &[u8], dialect: Dialect) -> Answer {
     let mut meter = Meter::default();
     let outcome = answer(text, dialect, &mut meter);

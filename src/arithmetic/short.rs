@@ -6,34 +6,44 @@
 //! nothing but the time so far: the whole of the language then starts over, and words the answer.
 //! So whatever is answered here must be just what the long way would have answered.
 
+#![expect(clippy::inline_always, reason = "a call for each digit would be half of the work")]
+
 /// Brackets within brackets, and signs before signs, that are still plain.
 const DEPTH: u32 = 16;
 
 /// The value of a plain text.
 #[inline]
 pub(super) fn evaluate(text: &[u8]) -> Option<i64> {
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { rest: text.iter() };
     let value = reader.sum(DEPTH)?;
-    (reader.at == text.len()).then_some(value)
+    reader.rest.as_slice().is_empty().then_some(value)
 }
 
-/// `at`, the next byte to be read, is never beyond the text.
+/// What is still to be read.
 struct Reader<'t> {
-    text: &'t [u8],
-    at: usize,
+    rest: std::slice::Iter<'t, u8>,
 }
 
 impl Reader<'_> {
-    /// The next byte that is not blank; 0, which is nothing plain, at the end.
+    /// The next byte, which stays; 0, which is nothing plain, at the end.
     #[inline]
+    fn next(&self) -> u8 {
+        self.rest.as_slice().first().copied().unwrap_or(0)
+    }
+
+    /// Reads the next byte.
+    #[inline]
+    fn take(&mut self) {
+        self.rest.next();
+    }
+
+    /// The next byte that is not blank; those before it are read.
+    #[inline(always)]
     fn peek(&mut self) -> u8 {
-        while let Some(&byte) = self.text.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\x0c') {
-                return byte;
-            }
-            self.at += 1;
+        while matches!(self.next(), b' ' | b'\t' | b'\x0c') {
+            self.take();
         }
-        0
+        self.next()
     }
 
     /// `term {(+|-) term}`
@@ -45,7 +55,7 @@ impl Reader<'_> {
             if !matches!(operator, b'+' | b'-') {
                 return Some(value);
             }
-            self.at += 1;
+            self.take();
             let right = self.term(depth)?;
             value = match operator {
                 b'+' => value.checked_add(right)?,
@@ -55,7 +65,7 @@ impl Reader<'_> {
     }
 
     /// `factor {(*|//|%) factor}`
-    #[inline]
+    #[inline(always)]
     fn term(&mut self, depth: u32) -> Option<i64> {
         let mut value = self.factor(depth)?;
         loop {
@@ -63,12 +73,12 @@ impl Reader<'_> {
             if !matches!(operator, b'*' | b'/' | b'%') {
                 return Some(value);
             }
-            self.at += 1;
+            self.take();
             if operator == b'/' {
-                if self.text.get(self.at) != Some(&b'/') {
+                if self.next() != b'/' {
                     return None;
                 }
-                self.at += 1;
+                self.take();
             }
             // A second `*` is no factor, so `**` ends here.
             let right = self.factor(depth)?;
@@ -81,12 +91,12 @@ impl Reader<'_> {
     }
 
     /// `digits`, `(sum)`, or a sign and a factor
-    #[inline]
+    #[inline(always)]
     fn factor(&mut self, depth: u32) -> Option<i64> {
         match self.peek() {
             b'0'..=b'9' => self.digits(),
             opening @ (b'(' | b'-' | b'+') => {
-                self.at += 1;
+                self.take();
                 self.nested(opening, depth.checked_sub(1)?)
             }
             _ => None,
@@ -94,6 +104,7 @@ impl Reader<'_> {
     }
 
     /// What follows an opening bracket or a sign.
+    #[inline(never)]
     fn nested(&mut self, opening: u8, depth: u32) -> Option<i64> {
         match opening {
             b'(' => {
@@ -101,7 +112,7 @@ impl Reader<'_> {
                 if self.peek() != b')' {
                     return None;
                 }
-                self.at += 1;
+                self.take();
                 Some(value)
             }
             b'-' => self.factor(depth)?.checked_neg(),
@@ -109,19 +120,21 @@ impl Reader<'_> {
         }
     }
 
-    /// A decimal integer. What follows its digits tells whether it is one: a letter, a dot or an
-    /// underscore is for the long way, like a leading zero.
-    #[inline]
+    /// A decimal integer, the first digit of which is next. What follows its digits tells whether it
+    /// is one: a letter, a dot or an underscore is for the long way, like a leading zero.
+    #[inline(always)]
     fn digits(&mut self) -> Option<i64> {
-        let start = self.at;
-        let mut value: i64 = 0;
-        while let Some(digit @ b'0'..=b'9') = self.text.get(self.at) {
-            value = value.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
-            self.at += 1;
+        let first = self.next();
+        let mut value = i64::from(first - b'0');
+        self.take();
+        if first != b'0' {
+            while let digit @ b'0'..=b'9' = self.next() {
+                value = value.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+                self.take();
+            }
         }
-        let is_alone = self.text[start] != b'0' || self.at == start + 1;
-        let ends = !matches!(self.text.get(self.at), Some(b'.' | b'_' | b'A'..=b'Z' | b'a'..=b'z'));
-        (is_alone && ends).then_some(value)
+        let goes_on = matches!(self.next(), b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z');
+        (!goes_on).then_some(value)
     }
 }
 

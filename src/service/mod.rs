@@ -90,7 +90,11 @@ impl<'a> Output<'a> {
 impl fmt::Write for Output<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.buffer.write(text.as_bytes());
+        match text.as_bytes() {
+            // One digit is the most frequent answer, and a call to copy it costs more than it does.
+            &[byte] => self.buffer.push(byte),
+            bytes => self.buffer.write(bytes),
+        }
         Ok(())
     }
 }

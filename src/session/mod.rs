@@ -195,7 +195,7 @@ impl Session {
     #[inline]
     fn end_reply(&mut self, before: usize) {
         if self.outbox.len() > before {
-            self.outbox.write(self.framer.terminator());
+            self.framer.end_reply(&mut self.outbox);
         }
     }
 
@@ -203,7 +203,7 @@ impl Session {
         let limit = self.limits.max_message;
         let text = format!("ValueError: message too long (limit {limit} bytes)");
         self.outbox.write(text.as_bytes());
-        self.outbox.write(self.framer.terminator());
+        self.framer.end_reply(&mut self.outbox);
         self.close(Ending::TooLong);
     }
 
