@@ -120,8 +120,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A decimal integer, the first digit of which is next. What follows its digits tells whether it
-    /// is one: a letter, a dot or an underscore is for the long way, like a leading zero.
+    /// A decimal integer, the first digit of which is next. What follows its digits tells whether
+    /// it is one: a letter, a dot or an underscore is for the long way, like a leading zero.
     #[inline(always)]
     fn digits(&mut self) -> Option<i64> {
         let first = self.next();
@@ -206,7 +206,6 @@ mod tests {
             "1\n",
             "1\0",
             "1+\u{0661}",
-            "((((((((((((((((((1))))))))))))))))))",
             "(-9223372036854775807-1)//-1",
             "(-9223372036854775807-1)%-1",
             "1\u{a0}+1",

@@ -78,8 +78,8 @@ impl Framer {
         }
     }
 
-    /// Where the first newline is. Most lines are so short that a loop finds it sooner than a search
-    /// of 32 bytes at a time has begun.
+    /// Where the first newline is. Most lines are so short that a loop finds it sooner than a
+    /// search of 32 bytes at a time has begun.
     #[inline]
     fn newline(&self, pending: &[u8]) -> Option<usize> {
         let unsearched = &pending[self.searched..];
