@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the plain configurations it is turned into.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -8,7 +9,7 @@ use crate::arithmetic::Dialect;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT};
 use crate::model::{self, DRAIN, Model};
 use crate::net::door::WhenFull;
-use crate::service::Offer;
+use crate::service::{MAX_REPLY, Offer};
 use crate::session::{Limits, MAX_MESSAGE_LIMIT};
 
 /// The longest time that an option takes: about ten years.
@@ -64,7 +65,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The name or address to listen on.
-    #[arg(default_value = DEFAULT_HOST)]
+    #[arg(default_value = DEFAULT_HOST, value_parser = host)]
     host: String,
     /// The port to listen on; 0 for any that is free.
     #[arg(default_value_t = DEFAULT_PORT)]
@@ -88,8 +89,9 @@ pub struct ServeArgs {
     #[arg(long, value_enum, default_value_t = DialectArg::Python)]
     dialect: DialectArg,
     /// What hello says.
-    #[arg(long, value_name = "TEXT", default_value = "Hello from the server!")]
-    greeting: String,
+    #[arg(long, value_name = "TEXT", default_value = "Hello from the server!",
+        value_parser = greeting)]
+    greeting: Arc<str>,
     /// The longest message, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message,
         value_parser = message_limit)]
@@ -112,7 +114,7 @@ impl ServeArgs {
                 DialectArg::Integer => Dialect::Integer,
             }),
             ServiceArg::Echo => Offer::Echo,
-            ServiceArg::Hello => Offer::Hello(self.greeting.into()),
+            ServiceArg::Hello => Offer::Hello(self.greeting),
         };
         model::Config {
             host: self.host,
@@ -139,6 +141,7 @@ impl ServeArgs {
 #[derive(Debug, Args)]
 pub struct ClientArgs {
     /// The server's name or address [default: asked for on a terminal].
+    #[arg(value_parser = host)]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -203,6 +206,22 @@ enum DialectArg {
     Python,
     /// As C counts: 7 / 2 is 3.
     Integer,
+}
+
+/// An IPv6 address may stand in brackets, as it does in the ready line.
+fn host(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if bare.is_empty() {
+        return Err("expected a host name or an address such as 127.0.0.1 or ::1".to_owned());
+    }
+    Ok(bare.to_owned())
+}
+
+fn greeting(text: &str) -> Result<Arc<str>, String> {
+    if text.is_empty() || text.len() > MAX_REPLY {
+        return Err(format!("expected a text of 1 to {MAX_REPLY} bytes"));
+    }
+    Ok(text.into())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

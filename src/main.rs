@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::panic::{self, PanicHookInfo};
-use std::process::{self, ExitCode};
-use std::thread;
+use std::process::ExitCode;
 
 use clap::Parser;
 use socklab::cli::{Cli, Command, ModelArg, ServeArgs, ServiceArg};
@@ -15,9 +14,10 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(confess));
     let cli = Cli::parse();
     start_log(&cli);
-    match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+    match panic::catch_unwind(|| run(cli.command)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(Exit::Failed as u8),
+        Ok(Err(failure)) => {
             say(&failure.to_string());
             ExitCode::from(failure.exit as u8)
         }
@@ -48,9 +48,6 @@ fn say(text: &str) {
 /// A fault of ours is one line, too. A thread that serves a client takes only that client with it.
 fn confess(panic: &PanicHookInfo<'_>) {
     say(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
-    if thread::current().name() == Some("main") {
-        process::exit(Exit::Failed as i32);
-    }
 }
 
 /// The one line that a script waits for.

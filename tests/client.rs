@@ -299,7 +299,7 @@ fn a_server_of_one_answer_leaves_the_second_question_open() {
     let (printed, result) = server.piped(b"hello\nhello?\n", DEFAULT_TIMEOUT);
     assert_eq!(printed, "Hello from the server!\n");
     let text = "the server closed the connection before it answered \
-                (does it answer only one message for each connection?)";
+                (was it stopped, or does it answer only one message for each connection?)";
     assert_failure(result, Exit::Failed, text);
 }
 
@@ -397,9 +397,13 @@ fn a_server_that_has_closed_ends_the_conversation_before_the_next_prompt() {
 
 #[test]
 fn a_conversation_with_a_full_server_ends_before_the_first_prompt() {
-    let server = Scripted::greeting(b"busy: try again later\n", drop);
+    let server = Scripted::greeting(b"busy: the server is full, try again later\n", drop);
     let typed = |_| unreachable!("nobody is prompted");
     let (printed, result) = server.talked(typed, false);
     assert_eq!(printed, "");
-    assert_failure(result, Exit::Busy, "the server replied: busy: try again later");
+    assert_failure(
+        result,
+        Exit::Busy,
+        "the server replied: busy: the server is full, try again later",
+    );
 }

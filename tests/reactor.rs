@@ -30,6 +30,7 @@ impl House {
     fn enter(&mut self, guest: usize, offer: &Offer) -> TcpStream {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (socket, _) = self.listener.accept().unwrap();
+        socket.set_nodelay(true).unwrap();
         socket.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
         let limits = Arc::new(Limits::default());
@@ -154,6 +155,23 @@ fn a_blocked_reply_goes_on_when_the_client_reads() {
     assert_eq!(received, sent);
     house.empty();
     assert_eq!(house.departed, [(1, Ending::PeerClosed)]);
+}
+
+#[test]
+fn what_stands_behind_urgent_data_is_received_too() {
+    let mut house = House::new();
+    let mut client = house.enter(1, &calc());
+    house.turn();
+    for _ in 0..100 {
+        client.write_all(b"1 + 2\n").unwrap();
+        // A receive stops at the urgent byte, short of what is already there behind it.
+        socket2::SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        client.write_all(b"3 + 4\n").unwrap();
+        house.turn();
+        let mut replies = [0; 16];
+        let n = client.read(&mut replies).unwrap();
+        assert_eq!(replies[..n].escape_ascii().to_string(), "3\\n7\\n");
+    }
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl Client {
 fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
     // Both processes need a descriptor for each; where the machine gives fewer, there are fewer.
     let clients = descriptors::share().clients.min(19_000);
+    println!("{clients} clients");
     let server = Server::start(&["-q"]);
     let mut crowd: Vec<_> =
         (0..clients).map(|n| server.connect_from(u8::try_from(2 + n / 1000).unwrap())).collect();
@@ -215,10 +216,25 @@ fn a_stop_answers_every_request_that_had_arrived() {
         // The answer to the first says that the batch is there.
         client.expect(b"3\n");
         server.signal(Signal::TERM);
-        let rest = client.rest();
-        assert_eq!(rest, b"3\n".repeat(rest.len() / 2), "{model}: whole answers, in order");
+        assert_eq!(client.rest(), b"3\n".repeat(4_999), "{model}");
         drop(client);
         assert_eq!(server.wait().code(), Some(0), "{model}");
+    }
+}
+
+#[test]
+fn a_stop_answers_a_client_that_was_not_yet_accepted() {
+    for model in CONCURRENT {
+        for _ in 0..10 {
+            let server = Server::start(&["--model", model]);
+            let mut busy = server.connect();
+            busy.send(&b"9 ** 9000 % 7\n".repeat(100));
+            let mut late = server.connect();
+            late.send(b"1 + 2\n");
+            server.signal(Signal::TERM);
+            late.expect(b"3\n");
+            assert_eq!(late.rest(), b"", "{model}");
+        }
     }
 }
 
@@ -281,9 +297,34 @@ fn an_idle_client_is_let_go() {
 }
 
 #[test]
+fn a_machine_without_descriptors_is_waited_for() {
+    for model in CONCURRENT {
+        let mut server = Server::start(&["--model", model]);
+        // Some for what the server has open already, and a few for clients.
+        server.limit_descriptors(server.descriptors() as u64 + 6);
+        let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut crowd {
+            client.send(b"1 + 2\n");
+        }
+        server.log_line("cannot accept for now");
+        // In the order of their coming, each as soon as one before it has left.
+        for mut client in crowd {
+            client.expect(b"3\n");
+        }
+    }
+}
+
+#[test]
+fn no_more_clients_are_promised_than_there_are_descriptors_for() {
+    let mut server = Server::start(&["--max-clients", "1000000"]);
+    server.log_line("that is what the descriptor limit allows");
+}
+
+#[test]
 fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
     for model in MODELS {
-        let server = Server::start(&["--model", model, "--backlog", "1024", "-q"]);
+        let server =
+            Server::start(&["--model", model, "--max-clients", "50", "--backlog", "1024", "-q"]);
         let (descriptors, threads) = (server.descriptors(), server.threads());
         println!("{model}: {descriptors} descriptors, {threads} threads");
         for n in 0..10_000 {
@@ -304,8 +345,12 @@ fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
             }
         }
         // Whoever is served now came after all the others; the last to leave may still be going.
-        while server.descriptors() > descriptors || server.threads() > threads {
+        for patience in 1.. {
             served(&server);
+            if server.descriptors() <= descriptors && server.threads() <= threads {
+                break;
+            }
+            assert!(patience < 10_000, "{model}: something is left behind");
         }
     }
 }
@@ -337,6 +382,21 @@ fn run(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
+fn a_failure_that_nobody_can_read_is_still_an_exit_code() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
+    let status = command.args(["client", "127.0.0.1", "1", "-e", "1"]).stderr(full).status();
+    assert_eq!(status.unwrap().code(), Some(1));
+}
+
+#[test]
+fn an_address_in_brackets_is_the_address() {
+    let (code, text) = run(&["serve", "[::ffff:203.0.113.1]", "0"]);
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with("socklab: cannot listen on [::ffff:203.0.113.1]:0: "), "{text}");
+}
+
+#[test]
 fn an_occupied_port_is_one_clear_line() {
     let server = Server::start(&[]);
     let port = server.address.port().to_string();
@@ -357,6 +417,8 @@ fn a_bad_option_says_what_is_accepted() {
         (["serve", "--max-clients", "0"], "expected a number, at least 1"),
         (["serve", "--max-message", "32769"], "expected a number of bytes, 1 to 32768"),
         (["serve", "--idle-timeout", "soon"], "expected a time such as 500ms, 2s or 5m"),
+        (["serve", "--greeting", ""], "expected a text of 1 to 65536 bytes"),
+        (["serve", "", "5000"], "expected a host name or an address such as 127.0.0.1 or ::1"),
         (["serve", "--model", "fork"], "[possible values: loop, single, thread]"),
     ] {
         let (code, text) = run(&args);

@@ -329,6 +329,44 @@ fn a_service_that_only_lets_others_go_first_is_not_run_on_in_the_same_call() {
 }
 
 #[test]
+fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
+    let mut connection = Connection::with(Box::new(Sleeper { pause: Duration::ZERO }));
+    connection.reading = false;
+    connection.exchange(Some(b"a\n"));
+    for _ in 0..OUTBOX_LIMIT {
+        connection.wait(Duration::ZERO);
+    }
+    assert!(connection.session.bytes_held() <= 2 * OUTBOX_LIMIT.next_power_of_two());
+    // The idle limit still holds.
+    connection.wait(Limits::default().idle);
+    assert!(connection.finished);
+}
+
+#[test]
+fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(&b"1 + 2\n".repeat(3000), usize::MAX);
+    let answered = connection.output.len() / 2;
+    assert!((1..3000).contains(&answered), "{answered} in one go");
+    assert_eq!(connection.session.deadline(), Some(connection.now));
+    while connection.output.len() < 6000 {
+        connection.wait(Duration::ZERO);
+    }
+    assert_eq!(connection.output, b"3\n".repeat(3000));
+}
+
+#[test]
+fn a_connection_that_was_silent_for_long_does_not_linger() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(b"1\n", usize::MAX);
+    connection.wait(LINGER);
+    connection.session.turn(&mut connection.pool).end_input(connection.now);
+    connection.exchange(None);
+    connection.wait(Duration::ZERO);
+    assert!(connection.finished);
+}
+
+#[test]
 fn the_end_of_input_waits_for_a_sleeping_service() {
     let pause = Duration::from_millis(200);
     let mut connection = Connection::with(Box::new(Sleeper { pause }));

@@ -152,6 +152,8 @@ mod tests {
 
     #[test]
     fn plain_texts_are_answered() {
+        let deep = format!("{}1{}", "(".repeat(16), ")".repeat(16));
+        assert_eq!(evaluate(deep.as_bytes()), Some(1));
         for (text, value) in [
             ("1 + 2", 3),
             (" 10-5-2\t", 3),
@@ -172,7 +174,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_left_to_the_long_way() {
+        let deep = format!("{}1{}", "(".repeat(17), ")".repeat(17));
         for text in [
+            deep.as_str(),
             "",
             " ",
             "1/2",

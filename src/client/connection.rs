@@ -10,6 +10,7 @@ use super::reply::{self, GAP, Reply, Verdict};
 use super::words::{broken, busy, cannot_connect, half_an_answer, hung_up_on, long_answer};
 use super::words::{long_question, no_answer};
 use crate::net::failure::Failure;
+use crate::service::BUSY_TEXT;
 
 /// The longest question, in bytes without its newline: with it no longer than the longest reply,
 /// so that an echo of any question can be heard; and few enough bytes for the kernel's buffers to
@@ -24,9 +25,6 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Room for what one call receives.
 const CHUNK: usize = 16 * 1024;
-
-/// How a server that is full begins the only line it says.
-const BUSY: &[u8] = b"busy:";
 
 const _: () = assert!(QUESTION_LIMIT < reply::LIMIT);
 
@@ -200,7 +198,7 @@ impl Connection {
         let text = self.reply.take();
         let first = !self.heard;
         self.heard = true;
-        if first && text.starts_with(BUSY) { Err(busy(&text)) } else { Ok(text) }
+        if first && text == BUSY_TEXT.trim_end().as_bytes() { Err(busy(&text)) } else { Ok(text) }
     }
 }
 

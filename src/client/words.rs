@@ -59,7 +59,7 @@ pub(super) fn long_question() -> Failure {
 pub(super) fn hung_up_on(heard: bool) -> Failure {
     let failure = Failure::new(Exit::Failed, "the server closed the connection before it answered");
     failure.hint(if heard {
-        "does it answer only one message for each connection?"
+        "was it stopped, or does it answer only one message for each connection?"
     } else {
         "is the server full, or did it fail?"
     })

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Socket;
+use super::{Socket, ending_of};
 use crate::buffer::Pool;
-use crate::session::{Ending, Session, Turn, Want};
+use crate::session::{Session, Turn, Want};
 
 /// How late a deadline may be noticed. A socket's timeout is a length of time, set by a system
 /// call; as long as the one that is set would fire no later than this, it is left as it is.
@@ -53,7 +53,7 @@ pub fn serve(mut socket: &TcpStream, session: &mut Session, stopping: &AtomicBoo
             }
             Want::ShutDown => match socket.shut_down_sending() {
                 Ok(()) => turn.shut_down(),
-                Err(_) => turn.cut(Ending::PeerReset),
+                Err(error) => turn.cut(ending_of(&error)),
             },
             Want::Wait => {
                 thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
@@ -70,7 +70,7 @@ fn failed(error: &io::Error, turn: &mut Turn<'_>, timeout: &mut Timeout) {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => timeout.current = None,
         io::ErrorKind::Interrupted => {}
-        _ => turn.cut(Ending::PeerReset),
+        _ => turn.cut(ending_of(error)),
     }
 }
 

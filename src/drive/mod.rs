@@ -5,8 +5,21 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
+use crate::session::Ending;
+
 pub mod blocking;
 pub mod ready;
+
+/// What it means for a connection that its socket failed.
+fn ending_of(error: &io::Error) -> Ending {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => Ending::PeerReset,
+        _ => Ending::Lost,
+    }
+}
 
 /// A connected stream socket, as far as a driver needs one.
 pub trait Socket: Read + Write {

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Instant;
 
-use super::Socket;
-use crate::session::{Ending, Turn, Want};
+use super::{Socket, ending_of};
+use crate::session::{Turn, Want};
 
 /// The receives that one connection may make in one turn of its loop. A peer that sends faster than
 /// we answer would otherwise keep its turn, and the loop, for ever.
@@ -18,9 +18,11 @@ pub enum Incoming {
     /// Something, as an event said. A short receive empties the queue; asking again would only be
     /// told so, and what comes later brings a new event. That saves a system call a message.
     Something,
-    /// The peer has closed its half: receive on, also behind a short one, up to the end of input.
-    End,
-    /// The server stops: when the queue is empty, that is the end of input.
+    /// More than a short receive brings, so it is not believed. The peer has closed its half, and
+    /// behind the data comes the end of input; or it has sent urgent data, and a receive stops at
+    /// the mark (RFC 9293, 3.8.5).
+    Everything,
+    /// The same, and the server stops: when the queue is empty, that is the end of input.
     Last,
 }
 
@@ -41,11 +43,12 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// An event said that there is something to receive or, where `closed`, the end of it.
-    pub fn incoming(&mut self, closed: bool) {
-        self.incoming = match (self.incoming, closed) {
+    /// An event said that there is something to receive or, where `everything`, more than a short
+    /// receive would bring.
+    pub fn incoming(&mut self, everything: bool) {
+        self.incoming = match (self.incoming, everything) {
             (Incoming::Last, _) => Incoming::Last,
-            (Incoming::End, _) | (_, true) => Incoming::End,
+            (Incoming::Everything, _) | (_, true) => Incoming::Everything,
             _ => Incoming::Something,
         };
     }
@@ -83,7 +86,7 @@ pub fn run(
                 Ok(n) => turn.sent(n, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.writable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => turn.cut(Ending::PeerReset),
+                Err(error) => turn.cut(ending_of(&error)),
             },
             Want::Receive(_) if ready.incoming == Incoming::Nothing => return Rest::Waiting,
             Want::Receive(_) if receives == RECEIVES_PER_TURN => return Rest::Spent,
@@ -103,12 +106,12 @@ pub fn run(
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(_) => turn.cut(Ending::PeerReset),
+                    Err(error) => turn.cut(ending_of(&error)),
                 }
             }
             Want::ShutDown => match socket.shut_down_sending() {
                 Ok(()) => turn.shut_down(),
-                Err(_) => turn.cut(Ending::PeerReset),
+                Err(error) => turn.cut(ending_of(&error)),
             },
             Want::Wait => return Rest::Waiting,
             Want::Finished => return Rest::Finished,

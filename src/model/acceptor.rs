@@ -116,6 +116,8 @@ impl Acceptor {
 
     /// Whoever is connected by now, accepted or not, may have asked something and is answered.
     fn drain(&mut self) -> io::Result<()> {
+        // The listener's own event may be in this very batch, or still to come.
+        self.door.knocked();
         self.admit(ACCEPTS_AT_THE_END)?;
         self.door.close();
         log::info!("stopping; {} clients are being served", self.door.served());

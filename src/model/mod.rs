@@ -70,6 +70,11 @@ impl Config {
             Model::Single => 1,
             Model::Loop | Model::Thread => share.clients,
         });
+        if clients > share.clients {
+            let most = share.clients;
+            log::warn!("no more than {most} clients: that is what the descriptor limit allows");
+        }
+        let clients = clients.min(share.clients);
         Capacity { clients, turned_away: share.turned_away, when_full: self.when_full }
     }
 

@@ -64,7 +64,7 @@ pub struct Door {
     owed: bool,
     /// Set while the machine has no room for anyone.
     paused_until: Option<Instant>,
-    /// The trouble was logged; not again before somebody got in.
+    /// The trouble was logged; not again before nobody is waiting any more.
     complained: bool,
 }
 
@@ -123,16 +123,14 @@ impl Door {
         self.paused_until = None;
         while let Some(listener) = &self.listener {
             let error = match listener.accept() {
-                Ok((socket, address)) => {
-                    self.complained = false;
-                    return Ok(Some((socket, self.admit(address))));
-                }
+                Ok((socket, address)) => return Ok(Some((socket, self.admit(address)))),
                 Err(error) => error,
             };
             match triage(&error) {
                 Trouble::Peer => {}
                 Trouble::Nobody => {
                     self.owed = false;
+                    self.complained = false;
                     return Ok(None);
                 }
                 Trouble::Machine => {

@@ -15,13 +15,17 @@ pub const BACKLOG: u32 = 1024;
 /// Listens on the first address of `host` that can be had.
 pub fn listen(host: &str, port: u16, backlog: u32) -> Result<TcpListener, Failure> {
     let addresses = (host, port).to_socket_addrs().map_err(|error| {
-        Failure::cannot(format_args!("find the address of {host}"), &error)
+        Failure::cannot(format_args!("find the address of {host:?}"), &error)
             .hint("expected a host name or an address such as 127.0.0.1 or ::1")
     })?;
     let mut failure = Failure::new(Exit::Failed, format!("{host} has no address to listen on"));
     for address in addresses {
         match listen_on(address, backlog) {
             Ok(listener) => return Ok(listener),
+            // Who asks for a port by name does not mean the same port of another address.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(cannot_listen(address, &error));
+            }
             Err(error) => failure = cannot_listen(address, &error),
         }
     }

@@ -138,7 +138,7 @@ impl<G> Reactor<G> {
     pub fn add(&mut self, mut socket: TcpStream, mut session: Session, guest: G) -> io::Result<()> {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         self.poll.registry().register(&mut socket, Token(key), interest)?;
         session.turn(&mut self.pool).open(self.now);
         let ready = Readiness::default();
@@ -278,8 +278,9 @@ fn queue<G>(run_queue: &mut VecDeque<usize>, key: usize, connection: &mut Connec
 #[inline]
 fn hint(ready: &mut Readiness, event: &Event) {
     let broken = event.is_error();
-    if event.is_readable() || event.is_read_closed() || broken {
-        ready.incoming(event.is_read_closed() || broken);
+    let everything = event.is_read_closed() || event.is_priority() || broken;
+    if event.is_readable() || everything {
+        ready.incoming(everything);
     }
     ready.writable |= event.is_writable() || event.is_write_closed() || broken;
 }

@@ -9,6 +9,8 @@ pub enum Ending {
     PeerClosed,
     /// The peer reset the connection, or closed it before it was answered.
     PeerReset,
+    /// The network or the machine failed the connection: a timeout, an unreachable host.
+    Lost,
     /// The service said its last word.
     Served,
     /// A message was over the limit.
@@ -28,6 +30,7 @@ impl fmt::Display for Ending {
         out.write_str(match self {
             Self::PeerClosed => "it closed the connection",
             Self::PeerReset => "it reset the connection",
+            Self::Lost => "the connection broke",
             Self::Served => "the service is done",
             Self::TooLong => "its message was too long",
             Self::Idle => "it was idle for too long",

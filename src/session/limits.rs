@@ -18,7 +18,9 @@ const LONGEST_TERMINATOR: usize = 2;
 /// room to receive the end of a message behind its beginning.
 pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
 
-/// How long the end of a connection waits for the peer's, counted from the last byte either way.
+/// How long the end of a connection waits for the peer's, counted from the last byte either way:
+/// so long something may still be on its way. A connection that was silent for longer is closed at
+/// once, and a server that only has such clients stops at once.
 pub const LINGER: Duration = Duration::from_secs(2);
 
 /// The input that is thrown away while lingering before the connection is cut, in bytes.

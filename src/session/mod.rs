@@ -23,31 +23,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::{Buffer, Pool};
-use crate::service::{Event, Next, Output, Service};
+use crate::service::{Event, MAX_REPLY, Next, Output, Service};
 
 mod ending;
 mod framing;
 mod limits;
+mod turn;
 
 pub use ending::Ending;
 use framing::{Frame, Framer};
 use limits::OUTBOX_HIGH_WATER;
 pub use limits::{LINGER, LINGER_BYTES, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT};
-
-/// What a driver must do now: the only question it asks a session.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Want<'s> {
-    /// Send some of these bytes, then say how many: [`Turn::sent`].
-    Send(&'s [u8]),
-    /// Receive into this buffer, which is never empty, then say how many: [`Turn::received`].
-    Receive(&'s mut [u8]),
-    /// Close the sending half of the connection, then say so: [`Turn::shut_down`].
-    ShutDown,
-    /// Wait for [`Session::deadline`], then [`Turn::tick`].
-    Wait,
-    /// Close the connection.
-    Finished,
-}
+pub use turn::{Turn, Want};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -118,20 +105,19 @@ impl Session {
     /// Begins a turn: until its end the session has its buffers out of `pool`.
     #[inline]
     pub fn turn<'s>(&'s mut self, pool: &'s mut Pool) -> Turn<'s> {
-        self.inbox.borrow(pool);
-        self.outbox.borrow(pool);
-        Turn { session: self, pool }
+        Turn::new(self, pool)
     }
 
     /// When [`Turn::tick`] is due, if nothing else happens before: the earliest of the service's
     /// own time, the idle limit and the end of lingering.
     pub fn deadline(&self) -> Option<Instant> {
-        let idle_at = self.active_at + self.limits.idle;
-        match (self.phase, self.next) {
-            (Phase::Serving, Next::ReadUntil(at) | Next::SleepUntil(at)) => Some(at.min(idle_at)),
-            (Phase::Serving | Phase::Flushing, _) => Some(idle_at),
-            (Phase::Lingering { until, .. }, _) => Some(until),
-            (Phase::Finished, _) => None,
+        match self.phase {
+            Phase::Serving => {
+                Some(self.timeout_at().map_or(self.idle_at(), |at| at.min(self.idle_at())))
+            }
+            Phase::Flushing => Some(self.idle_at()),
+            Phase::Lingering { until, .. } => Some(until),
+            Phase::Finished => None,
         }
     }
 
@@ -166,6 +152,20 @@ impl Session {
         }
     }
 
+    fn idle_at(&self) -> Instant {
+        self.active_at + self.limits.idle
+    }
+
+    /// When the service is to be woken; not while there is no room for what it might write.
+    fn timeout_at(&self) -> Option<Instant> {
+        match self.next {
+            Next::ReadUntil(at) | Next::SleepUntil(at) => {
+                (self.outbox.len() < OUTBOX_HIGH_WATER).then_some(at)
+            }
+            Next::Read | Next::Close => None,
+        }
+    }
+
     /// Something other than a message happens to the service.
     fn notify(&mut self, event: Event<'_>, now: Instant) {
         let before = self.outbox.len();
@@ -194,6 +194,7 @@ impl Session {
     /// Ends what a step wrote, if it wrote anything, as the last message ended.
     #[inline]
     fn end_reply(&mut self, before: usize) {
+        debug_assert!(self.outbox.len() - before <= MAX_REPLY, "a reply over the limit");
         if self.outbox.len() > before {
             self.framer.end_reply(&mut self.outbox);
         }
@@ -226,117 +227,5 @@ impl Session {
         self.close(ending);
         self.outbox.clear();
         self.phase = Phase::Finished;
-    }
-}
-
-/// A session with its buffers: what happens to a connection happens in a turn.
-pub struct Turn<'s> {
-    session: &'s mut Session,
-    pool: &'s mut Pool,
-}
-
-impl Turn<'_> {
-    /// The connection is there. Must come first, and once.
-    pub fn open(&mut self, now: Instant) {
-        self.session.notify(Event::Open, now);
-        self.session.advance(now);
-    }
-
-    /// What the driver must do now.
-    pub fn want(&mut self) -> Want<'_> {
-        let session = &mut *self.session;
-        match session.phase {
-            Phase::Serving | Phase::Flushing if !session.outbox.is_empty() => {
-                Want::Send(session.outbox.pending())
-            }
-            Phase::Serving if session.input_ended => Want::Wait,
-            Phase::Serving if matches!(session.next, Next::SleepUntil(_)) => Want::Wait,
-            Phase::Serving | Phase::Lingering { .. } => {
-                let room = session.inbox.room();
-                assert!(!room.is_empty(), "0 bytes received would mean the end of input");
-                Want::Receive(room)
-            }
-            Phase::Flushing => Want::ShutDown,
-            Phase::Finished => Want::Finished,
-        }
-    }
-
-    /// `n` bytes were received into the buffer that was wanted; none means the end of input.
-    pub fn received(&mut self, n: usize, now: Instant) {
-        let session = &mut *self.session;
-        match &mut session.phase {
-            Phase::Lingering { .. } if n == 0 => session.phase = Phase::Finished,
-            _ if n == 0 => {
-                session.peer_ended = true;
-                self.end_input(now);
-            }
-            Phase::Serving => {
-                session.active_at = now;
-                session.inbox.filled(n);
-                session.advance(now);
-            }
-            Phase::Lingering { thrown_away, .. } => {
-                *thrown_away += n;
-                if *thrown_away > LINGER_BYTES {
-                    session.phase = Phase::Finished;
-                }
-            }
-            Phase::Flushing | Phase::Finished => {}
-        }
-    }
-
-    /// Nothing will be received any more, though the peer did not close: the server stops. What
-    /// came before is answered.
-    pub fn end_input(&mut self, now: Instant) {
-        self.session.input_ended = true;
-        self.session.advance(now);
-    }
-
-    /// The first `n` bytes that were to be sent are on their way.
-    pub fn sent(&mut self, n: usize, now: Instant) {
-        self.session.active_at = now;
-        self.session.outbox.consume(n);
-        self.session.advance(now);
-    }
-
-    /// See [`Session::deadline`].
-    pub fn deadline(&self) -> Option<Instant> {
-        self.session.deadline()
-    }
-
-    /// The sending half of the connection is closed.
-    pub fn shut_down(&mut self) {
-        let until = self.session.active_at + LINGER;
-        self.session.phase = Phase::Lingering { until, thrown_away: 0 };
-    }
-
-    /// It is `now`; anything that was due happens.
-    pub fn tick(&mut self, now: Instant) {
-        let session = &mut *self.session;
-        if session.deadline().is_none_or(|deadline| now < deadline) {
-            return;
-        }
-        match (session.phase, session.next) {
-            (Phase::Lingering { .. }, _) => session.phase = Phase::Finished,
-            (Phase::Serving, Next::ReadUntil(at) | Next::SleepUntil(at)) if at <= now => {
-                session.next = Next::Read;
-                session.notify(Event::Timeout, now);
-                session.advance(now);
-            }
-            _ => session.finish(Ending::Idle),
-        }
-    }
-
-    /// The socket failed, or the connection is cut: nothing can be sent or received any more.
-    pub fn cut(&mut self, ending: Ending) {
-        self.session.finish(ending);
-    }
-}
-
-impl Drop for Turn<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.session.inbox.park(self.pool);
-        self.session.outbox.park(self.pool);
     }
 }

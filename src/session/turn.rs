@@ -1,0 +1,140 @@
+//! What happens to a connection, one event at a time: the session's whole interface to its driver.
+
+use std::time::Instant;
+
+use super::{Ending, LINGER, LINGER_BYTES, Phase, Session};
+use crate::buffer::Pool;
+use crate::service::{Event, Next};
+
+/// What a driver must do now: the only question it asks a session.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Want<'s> {
+    /// Send some of these bytes, then say how many: [`Turn::sent`].
+    Send(&'s [u8]),
+    /// Receive into this buffer, which is never empty, then say how many: [`Turn::received`].
+    Receive(&'s mut [u8]),
+    /// Close the sending half of the connection, then say so: [`Turn::shut_down`].
+    ShutDown,
+    /// Wait for [`Session::deadline`], then [`Turn::tick`].
+    Wait,
+    /// Close the connection.
+    Finished,
+}
+
+/// A session with its buffers: what happens to a connection happens in a turn.
+pub struct Turn<'s> {
+    session: &'s mut Session,
+    pool: &'s mut Pool,
+}
+
+impl<'s> Turn<'s> {
+    #[inline]
+    pub(super) fn new(session: &'s mut Session, pool: &'s mut Pool) -> Self {
+        session.inbox.borrow(pool);
+        session.outbox.borrow(pool);
+        Self { session, pool }
+    }
+
+    /// The connection is there. Must come first, and once.
+    pub fn open(&mut self, now: Instant) {
+        self.session.notify(Event::Open, now);
+        self.session.advance(now);
+    }
+
+    /// What the driver must do now.
+    pub fn want(&mut self) -> Want<'_> {
+        let session = &mut *self.session;
+        match session.phase {
+            Phase::Serving | Phase::Flushing if !session.outbox.is_empty() => {
+                Want::Send(session.outbox.pending())
+            }
+            Phase::Serving if matches!(session.next, Next::SleepUntil(_)) => Want::Wait,
+            Phase::Serving | Phase::Lingering { .. } => {
+                let room = session.inbox.room();
+                assert!(!room.is_empty(), "0 bytes received would mean the end of input");
+                Want::Receive(room)
+            }
+            Phase::Flushing => Want::ShutDown,
+            Phase::Finished => Want::Finished,
+        }
+    }
+
+    /// `n` bytes were received into the buffer that was wanted; none means the end of input.
+    pub fn received(&mut self, n: usize, now: Instant) {
+        let session = &mut *self.session;
+        match &mut session.phase {
+            Phase::Lingering { .. } if n == 0 => session.phase = Phase::Finished,
+            _ if n == 0 => {
+                session.peer_ended = true;
+                self.end_input(now);
+            }
+            Phase::Serving => {
+                session.active_at = now;
+                session.inbox.filled(n);
+                session.advance(now);
+            }
+            Phase::Lingering { thrown_away, .. } => {
+                *thrown_away += n;
+                if *thrown_away > LINGER_BYTES {
+                    session.phase = Phase::Finished;
+                }
+            }
+            Phase::Flushing | Phase::Finished => {}
+        }
+    }
+
+    /// Nothing will be received any more, though the peer did not close: the server stops. What
+    /// came before is answered.
+    pub fn end_input(&mut self, now: Instant) {
+        self.session.input_ended = true;
+        self.session.advance(now);
+    }
+
+    /// The first `n` bytes that were to be sent are on their way.
+    pub fn sent(&mut self, n: usize, now: Instant) {
+        self.session.active_at = now;
+        self.session.outbox.consume(n);
+        self.session.advance(now);
+    }
+
+    /// See [`Session::deadline`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.deadline()
+    }
+
+    /// The sending half of the connection is closed.
+    pub fn shut_down(&mut self) {
+        let until = self.session.active_at + LINGER;
+        self.session.phase = Phase::Lingering { until, thrown_away: 0 };
+    }
+
+    /// It is `now`; anything that was due happens.
+    pub fn tick(&mut self, now: Instant) {
+        let session = &mut *self.session;
+        match session.phase {
+            Phase::Lingering { until, .. } if until <= now => session.phase = Phase::Finished,
+            Phase::Serving | Phase::Flushing if session.idle_at() <= now => {
+                session.finish(Ending::Idle);
+            }
+            Phase::Serving if session.timeout_at().is_some_and(|at| at <= now) => {
+                session.next = Next::Read;
+                session.notify(Event::Timeout, now);
+                session.advance(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The socket failed, or the connection is cut: nothing can be sent or received any more.
+    pub fn cut(&mut self, ending: Ending) {
+        self.session.finish(ending);
+    }
+}
+
+impl Drop for Turn<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.session.inbox.park(self.pool);
+        self.session.outbox.park(self.pool);
+    }
+}
