@@ -5,22 +5,60 @@
 //! the operators that skip a side are jumps. Every jump but one goes forward, and that one, back to
 //! `b`, is followed by a jump past itself, so no step runs twice.
 
-use super::pile::Pile;
+use super::pile::{Blank, Pile};
 use super::token::Span;
+use super::value::Function;
+
+/// The place of a step in the code.
+pub(super) type Place = u32;
+
+/// The steps of one text. Short ones need no heap.
+pub(super) type Code = Pile<Step, 16>;
 
 /// One step.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Step {
     /// Nothing: an expression starts here, and becomes a jump if it has a condition.
-    #[default]
     Start,
     Int(i64),
     /// An integer literal, to be read from the text.
     Large(Span),
     Float(f64),
+    Imaginary(f64),
+    Bool(bool),
+    None,
+    Ellipsis,
+    Function(Function),
+    /// A name without a meaning.
     Name(Span),
     Unary(Unary),
     Binary(Binary),
+    Not,
+    Compare(Comparison),
+    /// A comparison that another one follows: the right operand stays. If it does not hold, the
+    /// chain is false and goes on at the place.
+    Chain(Comparison, Place),
+    /// Keeps a false value and skips the right side of `and`, or drops a true one.
+    And(Place),
+    /// The same for a true value and `or`.
+    Or(Place),
+    Jump(Place),
+    /// Jumps if the condition, which it drops, is true.
+    Branch(Place),
+    /// Makes a tuple of the last so many values.
+    Tuple(u32),
+    /// Calls what is below the last so many values with them.
+    Call(u32),
+    /// A call that names an argument: as many as are said, the last of them named.
+    CallNamed(u32),
+    /// `a[b]`
+    Subscript,
+    /// Python, but not in this language.
+    Unsupported,
+}
+
+impl Blank for Step {
+    const BLANK: Self = Self::Start;
 }
 
 /// Operators with one operand.
@@ -55,7 +93,12 @@ pub(super) enum Binary {
     Multiply,
     Divide,
     FloorDivide,
+    /// With the divisor's sign.
     Remainder,
+    /// C's `/`, rounded towards zero.
+    Truncate,
+    /// C's `%`, with the dividend's sign.
+    Rest,
     MatrixMultiply,
     Power,
 }
@@ -72,14 +115,53 @@ impl Binary {
             Self::Add => "+",
             Self::Subtract => "-",
             Self::Multiply => "*",
-            Self::Divide => "/",
+            Self::Divide | Self::Truncate => "/",
             Self::FloorDivide => "//",
-            Self::Remainder => "%",
+            Self::Remainder | Self::Rest => "%",
             Self::MatrixMultiply => "@",
             Self::Power => "** or pow()",
         }
     }
 }
 
-/// The steps of one text. Short ones need no heap.
-pub(super) type Code = Pile<Step, 24>;
+/// Operators that compare, and that chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+    NotEqual,
+    In,
+    NotIn,
+    Is,
+    IsNot,
+}
+
+impl Comparison {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::In => "in",
+            Self::NotIn => "not in",
+            Self::Is => "is",
+            Self::IsNot => "is not",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_two_machine_words() {
+        assert_eq!(size_of::<Step>(), 16);
+    }
+}

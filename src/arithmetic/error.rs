@@ -8,6 +8,9 @@ use core::fmt::{Result as Written, Write};
 use super::limits::{DECIMAL_DIGITS, INTEGER_BITS};
 use super::value::Kind;
 
+/// Bytes of a name that are shown; half a character shows as U+FFFD, as in Python.
+const NAME_BYTES: usize = 200;
+
 /// The Python exception that an error would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -72,12 +75,26 @@ impl Error {
         Self::Fixed(Class::Overflow, words)
     }
 
+    pub(super) fn type_(words: &'static str) -> Self {
+        Self::Fixed(Class::Type, words)
+    }
+
     pub(super) fn value(words: &'static str) -> Self {
         Self::Fixed(Class::Value, words)
     }
 
     pub(super) fn zero_division(words: &'static str) -> Self {
         Self::Fixed(Class::ZeroDivision, words)
+    }
+
+    /// What a function says that was given arguments of a wrong type or number.
+    pub(super) fn arguments(words: String) -> Self {
+        Self::Worded(Class::Type, words.into())
+    }
+
+    /// Python, but not in this language.
+    pub(super) fn unsupported() -> Self {
+        Self::Syntax("unsupported expression".into(), 1)
     }
 
     /// The exception it would be in Python.
@@ -100,7 +117,10 @@ impl Error {
             Self::Fixed(_, words) => out.write_str(words),
             Self::Worded(_, words) => out.write_str(words),
             Self::Syntax(words, line) => write!(out, "{words} (<string>, line {line})"),
-            Self::Name(name) => write!(out, "name '{name}' is not defined"),
+            Self::Name(name) => {
+                let shown = name.as_bytes().get(..NAME_BYTES).unwrap_or(name.as_bytes());
+                write!(out, "name '{}' is not defined", String::from_utf8_lossy(shown))
+            }
             Self::Operands(operator, left, right) => write!(
                 out,
                 "unsupported operand type(s) for {operator}: '{}' and '{}'",

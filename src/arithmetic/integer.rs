@@ -5,28 +5,44 @@
 
 use std::borrow::Cow;
 
-use num_bigint::{BigInt, Sign};
-use num_integer::Integer as _;
+use dashu_int::ops::{BitTest as _, DivRem as _, UnsignedAbs as _};
+use dashu_int::{IBig, Sign, UBig};
 
 use super::code::{Binary, Unary};
 use super::error::Error;
 use super::float;
-use super::limits::{INTEGER_BITS, LIMB_BITS, Meter, check_bits};
-use super::value::Value;
+use super::limits::{LIMB_BITS, Meter, check_bits};
+use super::power;
+use super::value::{Kind, Value};
 
 /// An integer, looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Int<'v> {
     Small(i64),
-    Large(&'v BigInt),
+    Large(&'v IBig),
 }
 
 impl<'v> Int<'v> {
-    pub(super) fn large(self) -> Cow<'v, BigInt> {
+    /// An integer or a bool as one.
+    pub(super) fn of(value: &'v Value) -> Option<Self> {
+        match value {
+            Value::Int(value) => Some(Self::Small(*value)),
+            Value::Bool(value) => Some(Self::Small(i64::from(*value))),
+            Value::Large(value) => Some(Self::Large(value)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn large(self) -> Cow<'v, IBig> {
         match self {
-            Self::Small(value) => Cow::Owned(BigInt::from(value)),
+            Self::Small(value) => Cow::Owned(IBig::from(value)),
             Self::Large(value) => Cow::Borrowed(value),
         }
+    }
+
+    /// The absolute value.
+    pub(super) fn magnitude(self) -> UBig {
+        self.large().into_owned().unsigned_abs()
     }
 
     pub(super) fn is_zero(self) -> bool {
@@ -36,7 +52,7 @@ impl<'v> Int<'v> {
     pub(super) fn is_negative(self) -> bool {
         match self {
             Self::Small(value) => value < 0,
-            Self::Large(value) => value.sign() == Sign::Minus,
+            Self::Large(value) => value.sign() == Sign::Negative,
         }
     }
 
@@ -44,7 +60,22 @@ impl<'v> Int<'v> {
     pub(super) fn bits(self) -> u64 {
         match self {
             Self::Small(value) => u64::from(u64::BITS - value.unsigned_abs().leading_zeros()),
-            Self::Large(value) => value.bits(),
+            Self::Large(value) => value.bit_len() as u64,
+        }
+    }
+
+    pub(super) fn is_odd(self) -> bool {
+        match self {
+            Self::Small(value) => value % 2 != 0,
+            Self::Large(value) => value.bit(0),
+        }
+    }
+
+    /// The absolute value, or the largest machine word if it is larger than that.
+    pub(super) fn word(self) -> u64 {
+        match self {
+            Self::Small(value) => value.unsigned_abs(),
+            Self::Large(_) => u64::MAX,
         }
     }
 
@@ -52,6 +83,11 @@ impl<'v> Int<'v> {
     pub(super) fn limbs(self) -> u64 {
         self.bits().div_ceil(LIMB_BITS)
     }
+}
+
+/// Whether integers have the operator.
+pub(super) fn has(operator: Binary) -> bool {
+    operator != Binary::MatrixMultiply
 }
 
 /// The result if operands and result fit machine words, otherwise nothing: also where the answer
@@ -64,7 +100,8 @@ pub(super) fn small(operator: Binary, left: i64, right: i64) -> Option<Value> {
         Binary::Multiply => left.checked_mul(right)?,
         Binary::FloorDivide => left.checked_div(right)? - i64::from(rounds_up(left, right)),
         Binary::Remainder if rounds_up(left, right) => left.checked_rem(right)? + right,
-        Binary::Remainder => left.checked_rem(right)?,
+        Binary::Remainder | Binary::Rest => left.checked_rem(right)?,
+        Binary::Truncate => left.checked_div(right)?,
         Binary::Divide => return float::small_quotient(left, right).map(Value::Float),
         Binary::Power => left.checked_pow(u32::try_from(right).ok()?)?,
         Binary::And => left & right,
@@ -94,6 +131,9 @@ pub(super) fn binary(
         return Ok(result);
     }
     let (a, b) = (left.large(), right.large());
+    // Going through the limbs costs as many products, and the first is free; what does more, says
+    // so.
+    meter.charge(left.limbs().max(right.limbs()).saturating_sub(1))?;
     let result = match operator {
         Binary::Add => checked(&*a + &*b)?,
         Binary::Subtract => checked(&*a - &*b)?,
@@ -105,21 +145,28 @@ pub(super) fn binary(
         Binary::Divide => return float::quotient(left, right, meter).map(Value::Float),
         Binary::FloorDivide => {
             charge_division(left, right, "integer division or modulo by zero", meter)?;
-            a.div_floor(&b)
+            floored(&a, &b).0
+        }
+        Binary::Truncate => {
+            charge_division(left, right, "division by zero", meter)?;
+            &*a / &*b
+        }
+        Binary::Rest => {
+            charge_division(left, right, "integer modulo by zero", meter)?;
+            &*a % &*b
         }
         Binary::Remainder => {
             charge_division(left, right, "integer modulo by zero", meter)?;
-            a.mod_floor(&b)
+            floored(&a, &b).1
         }
-        Binary::Power => return power(left, right, meter),
+        Binary::Power => return power::exact(left, right, meter),
         Binary::And => &*a & &*b,
         Binary::Or => &*a | &*b,
         Binary::Xor => &*a ^ &*b,
         Binary::ShiftLeft => return shift_left(left, right),
         Binary::ShiftRight => return shift_right(left, right),
         Binary::MatrixMultiply => {
-            let kind = super::value::Kind::Int;
-            return Err(Error::Operands(operator.name(), kind, kind));
+            return Err(Error::Operands(operator.name(), Kind::Int, Kind::Int));
         }
     };
     Ok(result.into())
@@ -140,8 +187,8 @@ pub(super) fn unary(operator: Unary, operand: Int<'_>) -> Value {
 }
 
 /// Sums and differences cost next to nothing, so their size is looked at afterwards.
-fn checked(result: BigInt) -> Result<BigInt, Error> {
-    check_bits(result.bits()).map(|()| result)
+fn checked(result: IBig) -> Result<IBig, Error> {
+    check_bits(result.bit_len() as u64).map(|()| result)
 }
 
 /// Pays for a division; `words` complain of a zero.
@@ -158,29 +205,24 @@ pub(super) fn charge_division(
     meter.charge((dividend + 1).saturating_sub(divisor) * divisor)
 }
 
-/// `base ** exponent`; with a negative exponent a float.
-fn power(base: Int<'_>, exponent: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
-    if exponent.is_negative() {
-        return float::power(float::from_int(base)?, float::from_int(exponent)?);
+/// The quotient rounded down, and the remainder with the divisor's sign.
+pub(super) fn floored(dividend: &IBig, divisor: &IBig) -> (IBig, IBig) {
+    let (quotient, remainder) = dividend.div_rem(divisor);
+    if remainder.is_zero() || remainder.sign() == divisor.sign() {
+        return (quotient, remainder);
     }
-    // Free at any exponent, which is why the exponent's size does not matter here.
-    let is_odd = exponent.large().bit(0);
-    match base {
-        _ if exponent.is_zero() => return Ok(Value::Int(1)),
-        Int::Small(0 | 1) => return Ok(Value::from(base.large().into_owned())),
-        Int::Small(-1) => return Ok(Value::Int(if is_odd { -1 } else { 1 })),
-        _ => {}
-    }
-    let too_large = || check_bits(u64::MAX);
-    let Int::Small(times) = exponent else { return too_large().map(|()| Value::Int(0)) };
-    let Ok(times) = u32::try_from(times) else { return too_large().map(|()| Value::Int(0)) };
-    check_bits((base.bits() - 1).saturating_mul(u64::from(times)))?;
-    // The lower bound passed; the upper bound may be twice that, but what is larger than the
-    // limit is not kept and so not charged for.
-    let bits = base.bits().saturating_mul(u64::from(times)).min(INTEGER_BITS);
-    let limbs = bits.div_ceil(LIMB_BITS);
-    meter.charge(limbs * limbs)?;
-    Ok(checked(base.large().pow(times))?.into())
+    (quotient - 1, remainder + divisor)
+}
+
+/// `//` and `%` in one go.
+pub(super) fn quotient_and_remainder(
+    left: Int<'_>,
+    right: Int<'_>,
+    meter: &mut Meter,
+) -> Result<(Value, Value), Error> {
+    charge_division(left, right, "integer division or modulo by zero", meter)?;
+    let (quotient, remainder) = floored(&left.large(), &right.large());
+    Ok((quotient.into(), remainder.into()))
 }
 
 const NEGATIVE_SHIFT: &str = "negative shift count";
@@ -196,6 +238,7 @@ fn shift_left(left: Int<'_>, right: Int<'_>) -> Result<Value, Error> {
         return Err(Error::overflow("too many digits in integer"));
     };
     check_bits(left.bits().saturating_add(count.unsigned_abs()))?;
+    let count = usize::try_from(count).map_err(|_| Error::TooLarge)?;
     Ok(Value::from(&*left.large() << count))
 }
 
@@ -203,10 +246,8 @@ fn shift_right(left: Int<'_>, right: Int<'_>) -> Result<Value, Error> {
     if right.is_negative() {
         return Err(Error::value(NEGATIVE_SHIFT));
     }
-    match right {
-        Int::Small(count) if count.unsigned_abs() < left.bits() => {
-            Ok(Value::from(&*left.large() >> count))
-        }
+    match usize::try_from(right.word()) {
+        Ok(count) if right.word() < left.bits() => Ok(Value::from(&*left.large() >> count)),
         _ => Ok(Value::Int(if left.is_negative() { -1 } else { 0 })),
     }
 }

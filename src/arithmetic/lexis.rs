@@ -1,230 +1,224 @@
-//! From bytes to tokens: Python's lexical rules, with Python's words for what breaks them.
+//! From bytes to tokens: Python's lexical rules.
 //!
 //! Blanks are space, tab and form feed. Inside brackets a line's end is a blank too; outside it
-//! ends the expression. Brackets are paired here, as in Python, so that `(1 +]` is a mistake of the
-//! lexis, which goes before any mistake of the grammar.
+//! ends the expression. Whether brackets match is the grammar's business; here they are counted.
 
-use super::error::Error;
 use super::limits::OPEN_BRACKETS;
 use super::literal;
-use super::pile::Pile;
-use super::token::{Bracket, Span, Symbol, Token};
+use super::token::{Bracket, Mistake, Span, Symbol, Token};
 use super::words;
 
 /// Reads tokens off a text, one at a time.
 pub(super) struct Lexis<'t> {
-    pub(super) text: &'t str,
+    pub(super) text: &'t [u8],
     /// Where the last token started.
     pub(super) start: usize,
     /// Where the last token ended and the next is looked for; at most the text's length.
     pub(super) at: usize,
-    /// The open brackets, outermost first.
-    open: Pile<Opened, 8>,
+    /// Brackets that are open.
+    depth: usize,
     /// Nothing but blanks was read on this line.
     line_is_blank: bool,
 }
 
-/// An open bracket: which, and the place where.
-#[derive(Clone, Copy, Debug, Default)]
-struct Opened(Option<Bracket>, u32);
-
 impl<'t> Lexis<'t> {
     /// `eval` drops the spaces and tabs that a text starts with.
-    pub(super) fn new(text: &'t str) -> Self {
-        let blanks = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        Self { text, start: blanks, at: blanks, open: Pile::new(), line_is_blank: true }
+    #[inline]
+    pub(super) fn new(text: &'t [u8]) -> Self {
+        let mut lexis = Self { text, start: 0, at: 0, depth: 0, line_is_blank: true };
+        while matches!(lexis.peek(0), b' ' | b'\t') {
+            lexis.at += 1;
+        }
+        // Only what follows other blanks can be indented.
+        lexis.line_is_blank = !starts_token(lexis.peek(0));
+        lexis
     }
 
     /// How many brackets are open.
+    #[inline]
     pub(super) fn depth(&self) -> usize {
-        self.open.len()
+        self.depth
     }
 
-    /// The byte at `at + ahead`, or 0 after the end; a text has no zero bytes.
+    /// The byte at `at + ahead`, or 0 after the end.
     #[inline]
     pub(super) fn peek(&self, ahead: usize) -> u8 {
-        self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
+        self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
     /// The last token as a span.
+    #[inline]
     pub(super) fn span(&self) -> Span {
         // TEXT_BYTES is far below 2^32.
         #[expect(clippy::cast_possible_truncation, reason = "a text is shorter than TEXT_BYTES")]
         Span { start: self.start as u32, end: self.at as u32 }
     }
 
-    /// A mistake at the place `at`.
-    pub(super) fn mistake(&self, at: usize, words: impl Into<Box<str>>) -> Error {
-        Error::Syntax(words.into(), self.line(at))
-    }
-
-    /// The number of the line that the byte `at` is on.
-    pub(super) fn line(&self, at: usize) -> u32 {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let ends = before.iter().enumerate().filter(|&(index, &byte)| match byte {
-            b'\n' => true,
-            b'\r' => self.text.as_bytes().get(index + 1) != Some(&b'\n'),
-            _ => false,
-        });
-        u32::try_from(ends.count()).map_or(u32::MAX, |count| count + 1)
-    }
-
     /// The next token; at the end of the text again and again [`Token::End`].
-    pub(super) fn next(&mut self) -> Result<Token, Error> {
+    #[inline]
+    pub(super) fn next(&mut self) -> Token {
+        // The usual case: no more than a space before a token in the middle of a line.
+        self.at += usize::from(self.peek(0) == b' ');
+        let byte = self.peek(0);
+        if self.line_is_blank || !starts_token(byte) {
+            return self.next_after_blanks();
+        }
+        self.token(byte)
+    }
+
+    #[cold]
+    fn next_after_blanks(&mut self) -> Token {
         loop {
-            let column = self.skip_blanks();
+            let is_indented = self.skip_blanks() && self.line_is_blank;
             self.start = self.at;
-            let byte = self.peek(0);
-            if self.line_is_blank && column > 0 && !matches!(byte, 0 | b'#' | b'\n' | b'\r') {
-                self.line_is_blank = false;
-                return Ok(Token::Indent);
-            }
-            match byte {
-                b'#' => self.skip_comment(),
+            match self.peek(0) {
+                b'#' if !self.skip_comment() => return Token::Mistake(Mistake::NoText),
+                b'#' => {}
                 b'\n' | b'\r' => {
-                    self.end_line();
-                    let blank = self.line_is_blank;
-                    if self.depth() == 0 {
-                        self.line_is_blank = true;
-                        if !blank {
-                            return Ok(Token::LineEnd);
-                        }
+                    self.skip_line_end();
+                    let ends = !self.line_is_blank && self.depth == 0;
+                    self.line_is_blank |= ends;
+                    if ends {
+                        return Token::LineEnd;
                     }
                 }
-                b'\\' => self.continuation()?,
-                _ => {
+                0 if self.at >= self.text.len() => return Token::End,
+                b'\\' if !is_indented => match self.continuation() {
+                    Some(mistake) => return Token::Mistake(mistake),
+                    None => self.line_is_blank = false,
+                },
+                byte => {
                     self.line_is_blank = false;
-                    return self.token(byte);
+                    return if is_indented { Token::Indent } else { self.token(byte) };
                 }
             }
         }
     }
 
-    /// Moves past blanks; returns how many there were since the line's start or a form feed.
-    fn skip_blanks(&mut self) -> usize {
-        let mut from = self.at;
+    /// Moves past blanks; says whether there was one since the line's start or a form feed.
+    fn skip_blanks(&mut self) -> bool {
+        // A space may have been skipped before.
+        let mut any = self.at > 0 && self.text.get(self.at - 1) == Some(&b' ');
         loop {
             match self.peek(0) {
-                b' ' | b'\t' => self.at += 1,
-                b'\x0c' => {
-                    self.at += 1;
-                    from = self.at;
-                }
-                _ => return self.at - from,
+                b' ' | b'\t' => any = true,
+                b'\x0c' => any = false,
+                _ => return any,
             }
+            self.at += 1;
         }
     }
 
-    fn skip_comment(&mut self) {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+    /// Moves past a comment; says whether it is text.
+    fn skip_comment(&mut self) -> bool {
+        let rest = self.text.get(self.at..).unwrap_or_default();
         self.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        self.is_text()
+    }
+
+    /// Whether the bytes since `start`, which nobody looks at more closely, are text.
+    pub(super) fn is_text(&self) -> bool {
+        let skipped = self.text.get(self.start..self.at).unwrap_or_default();
+        memchr::memchr(0, skipped).is_none() && core::str::from_utf8(skipped).is_ok()
     }
 
     /// Moves past a line's end, which is one of three: `\n`, `\r\n`, `\r`.
-    fn end_line(&mut self) {
+    fn skip_line_end(&mut self) {
         self.at += if self.peek(0) == b'\r' && self.peek(1) == b'\n' { 2 } else { 1 };
     }
 
-    /// A backslash joins its line to the next one.
-    fn continuation(&mut self) -> Result<(), Error> {
+    /// Moves past a backslash, which joins its line to the next one.
+    fn continuation(&mut self) -> Option<Mistake> {
         self.at += 1;
         if !matches!(self.peek(0), b'\n' | b'\r') {
-            let words = "unexpected character after line continuation character";
-            return Err(self.mistake(self.at, words));
+            return Some(Mistake::Continuation);
         }
-        self.end_line();
-        self.line_is_blank = false;
-        if self.at == self.text.len() {
-            return Err(self.mistake(self.start, "unexpected EOF while parsing"));
-        }
-        Ok(())
+        self.skip_line_end();
+        (self.at == self.text.len()).then_some(Mistake::EndAfterContinuation)
     }
 
-    /// The token that starts with `byte`, which is not a blank.
-    fn token(&mut self, byte: u8) -> Result<Token, Error> {
+    /// The token that starts with `byte`.
+    #[inline]
+    fn token(&mut self, byte: u8) -> Token {
+        self.start = self.at;
         match byte {
-            b'0'..=b'9' => literal::number(self).map(Token::Number),
-            b'.' if self.peek(1).is_ascii_digit() => literal::number(self).map(Token::Number),
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => words::word(self),
-            b'"' | b'\'' => words::string(self),
+            b'0'..=b'9' => literal::number(self),
             b'(' => self.open(Bracket::Round),
+            b')' => self.close(Bracket::Round),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => words::word(self),
+            _ => self.mark(byte),
+        }
+    }
+
+    /// A token that starts with neither a letter nor a digit nor a round bracket.
+    fn mark(&mut self, byte: u8) -> Token {
+        match byte {
+            b'.' if self.peek(1).is_ascii_digit() => literal::number(self),
+            b'"' | b'\'' => words::string(self),
             b'[' => self.open(Bracket::Square),
             b'{' => self.open(Bracket::Curly),
-            b')' => self.close(Bracket::Round),
             b']' => self.close(Bracket::Square),
             b'}' => self.close(Bracket::Curly),
-            0 if self.at >= self.text.len() => self.end(),
-            0..b' ' | 0x7f => {
-                Err(self.mistake(self.at, format!("invalid non-printable character U+{byte:04X}")))
+            0..=b' ' | 0x7f => Token::Mistake(Mistake::Character(char::from(byte))),
+            _ => {
+                let (symbol, length) = symbol(byte, self.peek(1), self.peek(2));
+                self.at += length;
+                Token::Symbol(symbol)
             }
-            _ => Ok(Token::Symbol(self.symbol(byte))),
         }
     }
 
-    fn symbol(&mut self, byte: u8) -> Symbol {
-        let (second, third) = (self.peek(1), self.peek(2));
-        let (symbol, length) = match (byte, second, third) {
-            (b'*', b'*', b'=') | (b'/', b'/', b'=') | (b'<', b'<', b'=') | (b'>', b'>', b'=') => {
-                (Symbol::Other, 3)
-            }
-            (b'.', b'.', b'.') => (Symbol::Ellipsis, 3),
-            (b'*', b'*', _) => (Symbol::DoubleStar, 2),
-            (b'/', b'/', _) => (Symbol::DoubleSlash, 2),
-            (b'<', b'<', _) => (Symbol::ShiftLeft, 2),
-            (b'>', b'>', _) => (Symbol::ShiftRight, 2),
-            (b'<', b'=', _) => (Symbol::LessEqual, 2),
-            (b'>', b'=', _) => (Symbol::GreaterEqual, 2),
-            (b'=', b'=', _) => (Symbol::EqualEqual, 2),
-            (b'!', b'=', _) => (Symbol::NotEqual, 2),
-            (b':', b'=', _) => (Symbol::Walrus, 2),
-            (b'+' | b'-' | b'*' | b'/' | b'%' | b'@' | b'&' | b'|' | b'^', b'=', _)
-            | (b'<' | b'-', b'>', _) => (Symbol::Other, 2),
-            _ => (single(byte), 1),
-        };
-        self.at += length;
-        symbol
-    }
-
-    fn open(&mut self, bracket: Bracket) -> Result<Token, Error> {
-        if self.depth() >= OPEN_BRACKETS {
-            return Err(self.mistake(self.at, "too many nested parentheses"));
-        }
-        self.open.push(Opened(Some(bracket), self.span().start));
-        self.at += 1;
-        Ok(Token::Symbol(Symbol::Open(bracket)))
-    }
-
-    fn close(&mut self, bracket: Bracket) -> Result<Token, Error> {
-        let closing = bracket.pair().1;
-        let Some(Opened(Some(opened), place)) = self.open.pop() else {
-            return Err(self.mistake(self.at, format!("unmatched '{closing}'")));
-        };
-        if opened != bracket {
-            let opening = opened.pair().0;
-            let line = self.line(place as usize);
-            let place = if line == self.line(self.at) { "" } else { &format!(" on line {line}") };
-            let words = format!(
-                "closing parenthesis '{closing}' does not match opening parenthesis \
-                 '{opening}'{place}"
-            );
-            return Err(self.mistake(self.at, words));
+    #[inline]
+    fn open(&mut self, bracket: Bracket) -> Token {
+        if self.depth >= OPEN_BRACKETS {
+            return Token::Mistake(Mistake::Nesting);
         }
         self.at += 1;
-        Ok(Token::Symbol(Symbol::Close(bracket)))
+        self.depth += 1;
+        Token::Symbol(Symbol::Open(bracket))
     }
 
-    /// The end of the text, which must not come inside brackets.
-    fn end(&self) -> Result<Token, Error> {
-        match self.open.last() {
-            Some(&Opened(Some(bracket), place)) => {
-                let opening = bracket.pair().0;
-                Err(self.mistake(place as usize, format!("'{opening}' was never closed")))
-            }
-            _ => Ok(Token::End),
-        }
+    #[inline]
+    fn close(&mut self, bracket: Bracket) -> Token {
+        self.at += 1;
+        self.depth = self.depth.saturating_sub(1);
+        Token::Symbol(Symbol::Close(bracket))
     }
 }
 
+/// Whether a byte is the first of a token: not of blanks, a line's end, a comment, a continuation
+/// or the text's end.
+#[inline]
+fn starts_token(byte: u8) -> bool {
+    byte > b' ' && byte != b'#' && byte != b'\\'
+}
+
+/// The longest symbol that three bytes start with, and its length.
+fn symbol(first: u8, second: u8, third: u8) -> (Symbol, usize) {
+    match (first, second) {
+        (b'*' | b'/' | b'<' | b'>', _) if second == first => match (first, third) {
+            (_, b'=') => (Symbol::Other, 3),
+            (b'*', _) => (Symbol::DoubleStar, 2),
+            (b'/', _) => (Symbol::DoubleSlash, 2),
+            (b'<', _) => (Symbol::ShiftLeft, 2),
+            _ => (Symbol::ShiftRight, 2),
+        },
+        (b'.', b'.') if third == b'.' => (Symbol::Ellipsis, 3),
+        (_, b'=') => match first {
+            b'<' => (Symbol::LessEqual, 2),
+            b'>' => (Symbol::GreaterEqual, 2),
+            b'=' => (Symbol::EqualEqual, 2),
+            b'!' => (Symbol::NotEqual, 2),
+            b':' => (Symbol::Walrus, 2),
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'@' | b'&' | b'|' | b'^' => (Symbol::Other, 2),
+            _ => (single(first), 1),
+        },
+        (b'<' | b'-', b'>') => (Symbol::Other, 2),
+        _ => (single(first), 1),
+    }
+}
+
+#[inline]
 fn single(byte: u8) -> Symbol {
     match byte {
         b'+' => Symbol::Plus,

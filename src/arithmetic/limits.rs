@@ -3,8 +3,9 @@
 
 use super::error::{Class, Error};
 
-/// Bytes of one text. Framing keeps messages far below it; it bounds what a caller could hand us.
-pub const TEXT_BYTES: usize = 1 << 20;
+/// Bytes of one text. Messages are usually limited to far less; looking for a mistake in this many
+/// takes about as long as the work allowed.
+pub const TEXT_BYTES: usize = 1 << 16;
 
 /// Brackets open at one time, as in Python's tokenizer.
 pub const OPEN_BRACKETS: usize = 200;
@@ -21,6 +22,15 @@ pub const DECIMAL_DIGITS: usize = 4_300;
 /// Products of 64-bit limbs that one request may cost: 5 to 30 ms of a processor.
 pub const WORK: u64 = 1 << 25;
 
+/// Elements of all the tuples that one request makes, beside those that are written out.
+pub const ELEMENTS: usize = 10_000;
+
+/// Bytes of an answer, and of any string.
+pub const REPLY_BYTES: usize = 1 << 16;
+
+/// Limbs of all the large integers that one request makes: 32 MiB.
+pub const LIMBS: u64 = 1 << 22;
+
 /// Bits of one limb of a large integer.
 pub const LIMB_BITS: u64 = 64;
 
@@ -36,6 +46,10 @@ const _: () = assert!((INTEGER_BITS / LIMB_BITS) * (INTEGER_BITS / LIMB_BITS) <=
 pub(super) struct Meter {
     /// In products of limbs; at most [`WORK`].
     spent: u64,
+    /// Elements of tuples made; at most [`ELEMENTS`].
+    elements: usize,
+    /// Limbs of large integers made; at most [`LIMBS`].
+    limbs: u64,
 }
 
 impl Meter {
@@ -48,14 +62,42 @@ impl Meter {
     pub(super) fn charge(&mut self, work: u64) -> Result<(), Error> {
         let spent = self.spent.saturating_add(work);
         if spent > WORK {
-            return Err(Error::Worded(
-                Class::Overflow,
-                format!("calculation too long (limit {WORK} limb products)").into(),
-            ));
+            return Err(refusal("calculation too long", WORK, "limb products"));
         }
         self.spent = spent;
         Ok(())
     }
+
+    /// Counts the elements of a tuple about to be made, or refuses it.
+    pub(super) fn count_elements(&mut self, elements: usize) -> Result<(), Error> {
+        let total = self.elements.saturating_add(elements);
+        if total > ELEMENTS {
+            return Err(refusal("tuple too large", ELEMENTS as u64, "elements"));
+        }
+        self.elements = total;
+        Ok(())
+    }
+
+    /// Counts the limbs of a large integer that was made.
+    pub(super) fn count_limbs(&mut self, limbs: u64) -> Result<(), Error> {
+        self.limbs += limbs;
+        if self.limbs > LIMBS {
+            return Err(refusal("integers too large in all", LIMBS, "limbs"));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a string of so many bytes.
+pub(super) fn check_bytes(bytes: usize) -> Result<(), Error> {
+    if bytes > REPLY_BYTES {
+        return Err(refusal("string too long", REPLY_BYTES as u64, "bytes"));
+    }
+    Ok(())
+}
+
+fn refusal(what: &str, limit: u64, unit: &str) -> Error {
+    Error::Worded(Class::Overflow, format!("{what} (limit {limit} {unit})").into())
 }
 
 /// Refuses an integer of so many bits.

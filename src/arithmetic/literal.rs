@@ -1,11 +1,15 @@
 //! Numbers as they are written: `42`, `0xFF`, `1_000`, `1.5e-3`, `2j`.
 
-use num_bigint::BigInt;
+use dashu_int::IBig;
 
 use super::error::Error;
 use super::lexis::Lexis;
 use super::limits::{DECIMAL_DIGITS, check_bits};
-use super::token::Span;
+use super::token::{Mistake, Notation, Span, Token};
+use super::words;
+
+/// Decimal digits that are less than 2^63 whatever they are.
+const SURELY_SMALL: usize = 18;
 
 /// A number's value, or where its digits are if it is too large for a machine word.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,39 +20,28 @@ pub(super) enum Literal {
     Imaginary(f64),
 }
 
-/// What is written, which is also how Python names it in its complaints.
-#[derive(Clone, Copy)]
-enum Notation {
-    Binary,
-    Octal,
-    Decimal,
-    Hexadecimal,
-    Imaginary,
-}
-
-impl Notation {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Binary => "binary",
-            Self::Octal => "octal",
-            Self::Decimal => "decimal",
-            Self::Hexadecimal => "hexadecimal",
-            Self::Imaginary => "imaginary",
-        }
-    }
-
-    fn radix(self) -> u32 {
-        match self {
-            Self::Binary => 2,
-            Self::Octal => 8,
-            Self::Decimal | Self::Imaginary => 10,
-            Self::Hexadecimal => 16,
-        }
-    }
-}
-
 /// Reads a number; the next byte is a digit, or a point before a digit.
-pub(super) fn number(lexis: &mut Lexis<'_>) -> Result<Literal, Error> {
+#[inline]
+pub(super) fn number(lexis: &mut Lexis<'_>) -> Token {
+    // The usual case: an integer that surely fits a machine word, with nothing special about it.
+    let (mut value, mut length) = (0, 0);
+    while length < SURELY_SMALL && lexis.peek(length).is_ascii_digit() {
+        value = 10 * value + i64::from(lexis.peek(length) - b'0');
+        length += 1;
+    }
+    let next = lexis.peek(length);
+    let is_plain = !next.is_ascii_alphanumeric() && next != b'_' && next != b'.';
+    if is_plain && (lexis.peek(0) != b'0' || length == 1) {
+        lexis.at += length;
+        return Token::Number(Literal::Int(value));
+    }
+    match any_number(lexis) {
+        Ok(literal) => Token::Number(literal),
+        Err(mistake) => Token::Mistake(mistake),
+    }
+}
+
+fn any_number(lexis: &mut Lexis<'_>) -> Result<Literal, Mistake> {
     let notation = match (lexis.peek(0), lexis.peek(1)) {
         (b'0', b'x' | b'X') => Notation::Hexadecimal,
         (b'0', b'o' | b'O') => Notation::Octal,
@@ -62,7 +55,7 @@ pub(super) fn number(lexis: &mut Lexis<'_>) -> Result<Literal, Error> {
 }
 
 /// The digits after `0x`, `0o` or `0b`, each group of them after at most one `_`.
-fn with_prefix(lexis: &mut Lexis<'_>, notation: Notation) -> Result<(), Error> {
+fn with_prefix(lexis: &mut Lexis<'_>, notation: Notation) -> Result<(), Mistake> {
     loop {
         if lexis.peek(0) == b'_' {
             lexis.at += 1;
@@ -73,13 +66,10 @@ fn with_prefix(lexis: &mut Lexis<'_>, notation: Notation) -> Result<(), Error> {
         }
         let next = lexis.peek(0);
         if next.is_ascii_digit() {
-            let (digit, name) = (char::from(next), notation.name());
-            return Err(
-                lexis.mistake(lexis.at, format!("invalid digit '{digit}' in {name} literal"))
-            );
+            return Err(Mistake::Digit(char::from(next), notation));
         }
         if lexis.at == group {
-            return Err(malformed(lexis, notation));
+            return Err(Mistake::Number(notation));
         }
         if next != b'_' {
             return Ok(());
@@ -87,7 +77,7 @@ fn with_prefix(lexis: &mut Lexis<'_>, notation: Notation) -> Result<(), Error> {
     }
 }
 
-fn decimal(lexis: &mut Lexis<'_>) -> Result<Literal, Error> {
+fn decimal(lexis: &mut Lexis<'_>) -> Result<Literal, Mistake> {
     let starts_with_zero = lexis.peek(0) == b'0';
     let mut is_float = false;
     if lexis.peek(0) != b'.' {
@@ -113,18 +103,16 @@ fn decimal(lexis: &mut Lexis<'_>) -> Result<Literal, Error> {
         ends(lexis, Notation::Decimal)?;
         return Ok(Literal::Float(float(lexis)));
     }
-    let written = &lexis.text.as_bytes()[lexis.start..lexis.at];
+    let written = &lexis.text[lexis.start..lexis.at];
     if starts_with_zero && written.iter().any(|digit| matches!(digit, b'1'..=b'9')) {
-        let words = "leading zeros in decimal integer literals are not permitted; \
-                     use an 0o prefix for octal integers";
-        return Err(lexis.mistake(lexis.start, words));
+        return Err(Mistake::LeadingZeros);
     }
     ends(lexis, Notation::Decimal)?;
     integer(lexis, 0, Notation::Decimal)
 }
 
 /// Decimal digits with single `_` between them; the next byte is one.
-fn digits(lexis: &mut Lexis<'_>) -> Result<(), Error> {
+fn digits(lexis: &mut Lexis<'_>) -> Result<(), Mistake> {
     loop {
         while lexis.peek(0).is_ascii_digit() {
             lexis.at += 1;
@@ -134,13 +122,13 @@ fn digits(lexis: &mut Lexis<'_>) -> Result<(), Error> {
         }
         lexis.at += 1;
         if !lexis.peek(0).is_ascii_digit() {
-            return Err(malformed(lexis, Notation::Decimal));
+            return Err(Mistake::Number(Notation::Decimal));
         }
     }
 }
 
 /// An exponent, or false if the `e` starts a keyword, as in `1else`.
-fn exponent(lexis: &mut Lexis<'_>) -> Result<bool, Error> {
+fn exponent(lexis: &mut Lexis<'_>) -> Result<bool, Mistake> {
     let sign = usize::from(matches!(lexis.peek(1), b'+' | b'-'));
     if lexis.peek(1 + sign).is_ascii_digit() {
         lexis.at += 1 + sign;
@@ -148,32 +136,35 @@ fn exponent(lexis: &mut Lexis<'_>) -> Result<bool, Error> {
         return Ok(true);
     }
     if sign == 1 {
-        return Err(malformed(lexis, Notation::Decimal));
+        return Err(Mistake::Number(Notation::Decimal));
     }
     ends(lexis, Notation::Decimal).map(|()| false)
 }
 
 /// After a number no word may follow, except a keyword that may stand there: `1if 1else 2`.
-fn ends(lexis: &Lexis<'_>, notation: Notation) -> Result<(), Error> {
-    const KEYWORDS: [&[u8]; 8] = [b"and", b"else", b"for", b"if", b"in", b"is", b"not", b"or"];
+fn ends(lexis: &Lexis<'_>, notation: Notation) -> Result<(), Mistake> {
     let next = lexis.peek(0);
-    if !next.is_ascii_alphanumeric() && next != b'_' {
+    if !next.is_ascii_alphanumeric() && next != b'_' || keyword_follows(lexis) {
         return Ok(());
     }
-    let rest = &lexis.text.as_bytes()[lexis.at..];
-    if KEYWORDS.iter().any(|keyword| rest.starts_with(keyword)) {
-        return Ok(());
-    }
-    Err(malformed(lexis, notation))
+    Err(Mistake::Number(notation))
 }
 
-fn malformed(lexis: &Lexis<'_>, notation: Notation) -> Error {
-    lexis.mistake(lexis.at, format!("invalid {} literal", notation.name()))
+/// Of `if`, `in` and `is` Python looks at no more than these letters.
+fn keyword_follows(lexis: &Lexis<'_>) -> bool {
+    const WHOLE: [&[u8]; 5] = [b"and", b"else", b"for", b"not", b"or"];
+    const BEGINNINGS: [&[u8]; 3] = [b"if", b"in", b"is"];
+    let rest = &lexis.text[lexis.at..];
+    BEGINNINGS.iter().any(|keyword| rest.starts_with(keyword))
+        || WHOLE.iter().any(|keyword| {
+            let after = rest.strip_prefix(*keyword).map(<[u8]>::first);
+            after.is_some_and(|byte| !byte.is_some_and(|&byte| words::is_word_byte(byte)))
+        })
 }
 
 /// The value of the last token's digits, which start `prefix` bytes after its start.
-fn integer(lexis: &Lexis<'_>, prefix: usize, notation: Notation) -> Result<Literal, Error> {
-    let written = &lexis.text.as_bytes()[lexis.start + prefix..lexis.at];
+fn integer(lexis: &Lexis<'_>, prefix: usize, notation: Notation) -> Result<Literal, Mistake> {
+    let written = &lexis.text[lexis.start + prefix..lexis.at];
     let radix = notation.radix();
     let mut value = 0_i64;
     for &digit in written.iter().filter(|&&digit| digit != b'_') {
@@ -187,41 +178,32 @@ fn integer(lexis: &Lexis<'_>, prefix: usize, notation: Notation) -> Result<Liter
     Ok(Literal::Int(value))
 }
 
-#[cold]
-fn large(lexis: &Lexis<'_>, written: &[u8], notation: Notation) -> Result<Literal, Error> {
+fn large(lexis: &Lexis<'_>, written: &[u8], notation: Notation) -> Result<Literal, Mistake> {
     let count = written.iter().filter(|&&digit| digit != b'_').count();
-    if matches!(notation, Notation::Decimal) && count > DECIMAL_DIGITS {
-        return Err(lexis.mistake(
-            lexis.start,
-            format!(
-                "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion: \
-                 value has {count} digits; use sys.set_int_max_str_digits() to increase the limit \
-                 - Consider hexadecimal for huge integer literals to avoid decimal conversion \
-                 limits."
-            ),
-        ));
+    if notation == Notation::Decimal && count > DECIMAL_DIGITS {
+        return Err(Mistake::Digits(u32::try_from(count).unwrap_or(u32::MAX)));
     }
     Ok(Literal::Large(lexis.span()))
 }
 
 /// The value of an integer literal that did not fit a machine word.
-pub(super) fn large_value(written: &str) -> Result<BigInt, Error> {
+pub(super) fn large_value(written: &str) -> Result<IBig, Error> {
     let (digits, radix, bits_per_digit) = match written.as_bytes() {
-        [b'0', b'x' | b'X', digits @ ..] => (digits, 16, 4),
-        [b'0', b'o' | b'O', digits @ ..] => (digits, 8, 3),
-        [b'0', b'b' | b'B', digits @ ..] => (digits, 2, 1),
-        digits => (digits, 10, 0),
+        [b'0', b'x' | b'X', ..] => (&written[2..], 16, 4),
+        [b'0', b'o' | b'O', ..] => (&written[2..], 8, 3),
+        [b'0', b'b' | b'B', ..] => (&written[2..], 2, 1),
+        _ => (written, 10, 0),
     };
-    let digits: Vec<u8> =
-        digits.iter().copied().filter(|&digit| digit != b'_').skip_while(|&d| d == b'0').collect();
+    let digits = digits.replace('_', "");
+    let digits = digits.trim_start_matches('0');
     // A decimal literal is short enough already; of the others the first digit may have one bit.
     check_bits((digits.len().saturating_sub(1) * bits_per_digit) as u64)?;
-    Ok(BigInt::parse_bytes(&digits, radix).expect("a literal's digits were read as such before"))
+    Ok(IBig::from_str_radix(digits, radix).expect("a literal's digits were read as such before"))
 }
 
 fn float(lexis: &Lexis<'_>) -> f64 {
     const WELL_FORMED: &str = "the lexis of floats is a part of Rust's";
-    let written = &lexis.text[lexis.start..lexis.at];
+    let written = lexis.span().of(lexis.text);
     if written.contains('_') {
         return written.replace('_', "").parse().expect(WELL_FORMED);
     }

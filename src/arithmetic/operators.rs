@@ -3,31 +3,37 @@
 //! Numbers meet at the wider of their two types: an integer beside a float becomes one.
 
 use super::code::{Binary, Unary};
+use super::complex::{self, Complex};
 use super::error::Error;
 use super::float;
 use super::integer::{self, Int};
 use super::limits::Meter;
+use super::sequence;
 use super::value::Value;
 
 /// A number, looked at.
-enum Number<'v> {
+#[derive(Clone, Copy)]
+pub(super) enum Number<'v> {
     Int(Int<'v>),
     Float(f64),
+    Complex(Complex),
 }
 
 impl<'v> Number<'v> {
-    fn of(value: &'v Value) -> Self {
-        match value {
-            Value::Int(value) => Self::Int(Int::Small(*value)),
-            Value::Large(value) => Self::Int(Int::Large(value)),
+    pub(super) fn of(value: &'v Value) -> Option<Self> {
+        Some(match value {
             Value::Float(value) => Self::Float(*value),
-        }
+            Value::Complex(value) => Self::Complex(**value),
+            _ => Self::Int(Int::of(value)?),
+        })
     }
 
-    fn float(&self) -> Result<f64, Error> {
+    /// As a complex number.
+    pub(super) fn complex(self) -> Result<Complex, Error> {
         match self {
-            Self::Int(value) => float::from_int(*value),
-            Self::Float(value) => Ok(*value),
+            Self::Int(value) => Ok(Complex { re: float::from_int(value)?, im: 0.0 }),
+            Self::Float(value) => Ok(Complex { re: value, im: 0.0 }),
+            Self::Complex(value) => Ok(value),
         }
     }
 }
@@ -49,27 +55,40 @@ pub(super) fn binary(
 }
 
 fn mixed(operator: Binary, left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error> {
-    match (Number::of(left), Number::of(right)) {
-        (Number::Int(left), Number::Int(right)) => integer::binary(operator, left, right, meter),
-        (a, b) if is_arithmetic(operator) => float::binary(operator, a.float()?, b.float()?),
-        _ => Err(Error::Operands(operator.name(), left.kind(), right.kind())),
+    use Number::{Complex, Float, Int};
+    if let (Value::Bool(left), Value::Bool(right)) = (left, right) {
+        match operator {
+            Binary::And => return Ok(Value::Bool(left & right)),
+            Binary::Or => return Ok(Value::Bool(left | right)),
+            Binary::Xor => return Ok(Value::Bool(left ^ right)),
+            _ => {}
+        }
     }
-}
-
-/// Whether floats have the operator.
-fn is_arithmetic(operator: Binary) -> bool {
-    use Binary::{Add, Divide, FloorDivide, Multiply, Power, Remainder, Subtract};
-    matches!(operator, Add | Subtract | Multiply | Divide | FloorDivide | Remainder | Power)
+    match (Number::of(left), Number::of(right)) {
+        (Some(Int(left)), Some(Int(right))) if integer::has(operator) => {
+            integer::binary(operator, left, right, meter)
+        }
+        (Some(a @ (Int(_) | Float(_))), Some(b @ (Int(_) | Float(_)))) if float::has(operator) => {
+            float::binary(operator, a.complex()?.re, b.complex()?.re)
+        }
+        (Some(a), Some(b))
+            if complex::has(operator) && (matches!(a, Complex(_)) || matches!(b, Complex(_))) =>
+        {
+            complex::binary(operator, a.complex()?, b.complex()?)
+        }
+        _ => sequence::binary(operator, left, right, meter),
+    }
 }
 
 /// `operator operand`
 pub(super) fn unary(operator: Unary, operand: &Value) -> Result<Value, Error> {
-    match Number::of(operand) {
-        Number::Int(value) => Ok(integer::unary(operator, value)),
-        Number::Float(value) => match operator {
-            Unary::Plus => Ok(Value::Float(value)),
-            Unary::Minus => Ok(Value::Float(-value)),
-            Unary::Invert => Err(Error::Operand(operator.name(), operand.kind())),
-        },
+    match (Number::of(operand), operator) {
+        (Some(Number::Int(value)), _) => Ok(integer::unary(operator, value)),
+        (Some(Number::Float(_) | Number::Complex(_)), Unary::Plus) => Ok(operand.clone()),
+        (Some(Number::Float(value)), Unary::Minus) => Ok(Value::Float(-value)),
+        (Some(Number::Complex(value)), Unary::Minus) => {
+            Ok(Value::from(Complex { re: -value.re, im: -value.im }))
+        }
+        _ => Err(Error::Operand(operator.name(), operand.kind())),
     }
 }

@@ -1,52 +1,95 @@
 //! A stack that needs no heap while it is low.
 
-/// The first `N` items are kept in place, the others in a vector.
+use core::mem;
+
+/// What stands in a place that is not used.
+pub(super) trait Blank {
+    const BLANK: Self;
+}
+
+/// Up to `N` items are kept in place; from then on all of them in a vector, so that they are always
+/// one slice.
 #[derive(Debug)]
 pub(super) struct Pile<T, const N: usize> {
     low: [T; N],
-    /// Empty while `len <= N`; holds items `N..len` otherwise.
+    /// Items in `low`: 0 if there are any in `high`.
+    low_len: usize,
     high: Vec<T>,
-    len: usize,
 }
 
-impl<T: Default, const N: usize> Pile<T, N> {
+impl<T: Blank, const N: usize> Pile<T, N> {
+    #[inline]
     pub(super) fn new() -> Self {
-        Self { low: core::array::from_fn(|_| T::default()), high: Vec::new(), len: 0 }
+        Self { low: [const { T::BLANK }; N], low_len: 0, high: Vec::new() }
     }
 
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[T] {
+        if self.high.is_empty() {
+            self.low.get(..self.low_len).unwrap_or_default()
+        } else {
+            &self.high
+        }
+    }
+
+    #[inline]
+    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
+        if self.high.is_empty() {
+            self.low.get_mut(..self.low_len).unwrap_or_default()
+        } else {
+            &mut self.high
+        }
+    }
+
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, item: T) {
-        match self.low.get_mut(self.len) {
-            Some(place) => *place = item,
-            None => self.high.push(item),
-        }
-        self.len += 1;
-    }
-
-    #[inline]
-    pub(super) fn pop(&mut self) -> Option<T> {
-        self.len = self.len.checked_sub(1)?;
-        match self.low.get_mut(self.len) {
-            Some(place) => Some(core::mem::take(place)),
-            None => self.high.pop(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn get(&self, index: usize) -> Option<&T> {
-        if index >= self.len {
-            return None;
-        }
-        self.low.get(index).or_else(|| self.high.get(index - N))
+        self.low_len + self.high.len()
     }
 
     #[inline]
     pub(super) fn last(&self) -> Option<&T> {
-        self.get(self.len.checked_sub(1)?)
+        self.as_slice().last()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: T) {
+        if self.high.is_empty()
+            && let Some(place) = self.low.get_mut(self.low_len)
+        {
+            *place = item;
+            self.low_len += 1;
+        } else {
+            self.push_high(item);
+        }
+    }
+
+    #[cold]
+    fn push_high(&mut self, item: T) {
+        if self.high.is_empty() {
+            self.high.reserve(4 * N);
+            self.high.extend(self.low.iter_mut().map(|place| mem::replace(place, T::BLANK)));
+            self.low_len = 0;
+        }
+        self.high.push(item);
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<T> {
+        match self.low_len.checked_sub(1) {
+            Some(len) => {
+                self.low_len = len;
+                self.low.get_mut(len).map(|place| mem::replace(place, T::BLANK))
+            }
+            None => self.high.pop(),
+        }
+    }
+
+    /// Drops the last `count` items.
+    #[inline]
+    pub(super) fn drop_last(&mut self, count: usize) {
+        for _ in 0..count {
+            self.pop();
+        }
     }
 }
 
@@ -54,17 +97,22 @@ impl<T: Default, const N: usize> Pile<T, N> {
 mod tests {
     use super::*;
 
+    impl Blank for u32 {
+        const BLANK: Self = 0;
+    }
+
     #[test]
-    fn it_grows_past_its_place_and_back() {
+    fn it_grows_past_its_place_and_back_and_stays_one_slice() {
         let mut pile = Pile::<u32, 2>::new();
         for item in 0..5 {
             pile.push(item);
+            assert_eq!(pile.as_slice(), (0..=item).collect::<Vec<_>>());
         }
-        assert_eq!(
-            (pile.len(), pile.get(1), pile.get(4), pile.get(5)),
-            (5, Some(&1), Some(&4), None)
-        );
-        assert_eq!(core::iter::from_fn(|| pile.pop()).collect::<Vec<_>>(), [4, 3, 2, 1, 0]);
-        assert_eq!(pile.last(), None);
+        pile.as_mut_slice()[4] = 9;
+        assert_eq!(pile.last(), Some(&9));
+        pile.drop_last(3);
+        assert_eq!((pile.len(), pile.pop(), pile.pop(), pile.pop()), (2, Some(1), Some(0), None));
+        pile.push(7);
+        assert_eq!(pile.as_slice(), [7]);
     }
 }

@@ -2,10 +2,12 @@
 
 use core::fmt::{Result as Written, Write};
 
-use num_bigint::BigInt;
+use dashu_int::IBig;
+use dashu_int::ops::{Abs as _, BitTest as _};
 
+use super::complex::Complex;
 use super::error::Error;
-use super::limits::DECIMAL_DIGITS;
+use super::limits::{DECIMAL_DIGITS, check_bytes};
 use super::value::Value;
 
 impl Value {
@@ -14,36 +16,119 @@ impl Value {
     /// Every limit was checked when the value was made an answer, so it fails only if `out` does.
     pub fn render(&self, out: &mut impl Write) -> Written {
         match self {
+            Self::Text(text) => out.write_str(text),
+            _ => self.represent(out),
+        }
+    }
+
+    /// As in a tuple: strings have quotes.
+    fn represent(&self, out: &mut impl Write) -> Written {
+        match self {
             Self::Int(value) => out.write_str(itoa::Buffer::new().format(*value)),
             Self::Large(value) => write!(out, "{value}"),
-            Self::Float(value) => float(*value, out),
+            Self::Float(value) => float(*value, Point::Always, out),
+            Self::Complex(value) => complex(**value, out),
+            Self::Bool(true) => out.write_str("True"),
+            Self::Bool(false) => out.write_str("False"),
+            Self::Tuple(items) => tuple(items, out),
+            Self::Text(text) => write!(out, "'{text}'"),
+            Self::None => out.write_str("None"),
+            Self::Ellipsis => out.write_str("Ellipsis"),
+            Self::Function(function) if function.is_type() => {
+                write!(out, "<class '{}'>", function.name())
+            }
+            Self::Function(function) => write!(out, "<built-in function {}>", function.name()),
         }
     }
 }
 
-/// Refuses what has more digits than Python prints.
-pub(super) fn check_printable(value: &Value) -> Result<(), Error> {
+fn tuple(items: &[Value], out: &mut impl Write) -> Written {
+    out.write_char('(')?;
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.write_str(", ")?;
+        }
+        item.represent(out)?;
+    }
+    out.write_str(if items.len() == 1 { ",)" } else { ")" })
+}
+
+/// Refuses a value that may not be an answer.
+pub(super) fn check(value: &Value) -> Result<(), Error> {
     match value {
+        Value::Tuple(items) => check_items(items, &mut Counter::default()),
         Value::Large(value) if !is_printable(value) => Err(Error::Unprintable),
         _ => Ok(()),
     }
 }
 
+/// Stops at the first item that is too much, so that it does not go through more than a reply's
+/// worth of them.
+fn check_items(items: &[Value], counter: &mut Counter) -> Result<(), Error> {
+    counter.bytes += match items.len() {
+        0 => "()".len(),
+        1 => "(,)".len(),
+        several => "()".len() + ", ".len() * (several - 1),
+    };
+    check_bytes(counter.bytes)?;
+    items.iter().try_for_each(|item| {
+        match item {
+            Value::Large(value) if !is_printable(value) => return Err(Error::Unprintable),
+            Value::Tuple(items) => check_items(items, counter)?,
+            item => item.represent(counter).unwrap_or_default(),
+        }
+        check_bytes(counter.bytes)
+    })
+}
+
+/// Counts bytes instead of writing them.
+#[derive(Default)]
+struct Counter {
+    bytes: usize,
+}
+
+impl Write for Counter {
+    fn write_str(&mut self, text: &str) -> Written {
+        self.bytes += text.len();
+        Ok(())
+    }
+}
+
 /// Whether an integer has at most [`DECIMAL_DIGITS`] digits.
-fn is_printable(value: &BigInt) -> bool {
+fn is_printable(value: &IBig) -> bool {
     // A digit is more than 3.3 and less than 3.4 bits: most integers need not be compared.
-    let bits = value.bits();
-    let digits = DECIMAL_DIGITS as u64;
+    let bits = value.bit_len();
+    let digits = DECIMAL_DIGITS;
     if bits <= digits * 33 / 10 || bits > digits * 34 / 10 {
         return bits <= digits * 33 / 10;
     }
-    let digits = u32::try_from(DECIMAL_DIGITS).expect("a few thousand fit 32 bits");
-    *value.magnitude() < num_bigint::BigUint::from(10_u32).pow(digits)
+    value.clone().abs() < IBig::from(10).pow(digits)
+}
+
+/// Whether a float without a fraction shows that it is one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Point {
+    Always,
+    IfNeeded,
+}
+
+/// A real part that is zero, and not negative, is left out.
+fn complex(value: Complex, out: &mut impl Write) -> Written {
+    let has_real = value.re != 0.0 || value.re.is_sign_negative();
+    if has_real {
+        out.write_char('(')?;
+        float(value.re, Point::IfNeeded, out)?;
+        if value.im.is_nan() || value.im.is_sign_positive() {
+            out.write_char('+')?;
+        }
+    }
+    float(value.im, Point::IfNeeded, out)?;
+    out.write_str(if has_real { "j)" } else { "j" })
 }
 
 /// The shortest digits that read back as the same float: positional while the first of them is
 /// worth 10^-4 to 10^15, otherwise with an exponent of at least two digits.
-fn float(value: f64, out: &mut impl Write) -> Written {
+fn float(value: f64, point: Point, out: &mut impl Write) -> Written {
     if value.is_nan() {
         return out.write_str("nan");
     }
@@ -56,7 +141,7 @@ fn float(value: f64, out: &mut impl Write) -> Written {
     let mut shortest = zmij::Buffer::new();
     let decimal = Decimal::read(shortest.format_finite(value.abs()));
     match decimal.exponent {
-        -4..16 => decimal.positional(out),
+        -4..16 => decimal.positional(point, out),
         _ => decimal.scientific(out),
     }
 }
@@ -116,7 +201,7 @@ impl Decimal {
         core::str::from_utf8(digits).unwrap_or_default()
     }
 
-    fn positional(&self, out: &mut impl Write) -> Written {
+    fn positional(&self, point: Point, out: &mut impl Write) -> Written {
         let Ok(leading) = usize::try_from(self.exponent) else {
             out.write_str("0.")?;
             for _ in self.exponent..-1 {
@@ -129,9 +214,14 @@ impl Decimal {
         for _ in self.length..before_point {
             out.write_char('0')?;
         }
-        let rest = self.text(before_point, self.length);
-        out.write_char('.')?;
-        out.write_str(if rest.is_empty() { "0" } else { rest })
+        match (self.text(before_point, self.length), point) {
+            ("", Point::Always) => out.write_str(".0"),
+            ("", Point::IfNeeded) => Ok(()),
+            (rest, _) => {
+                out.write_char('.')?;
+                out.write_str(rest)
+            }
+        }
     }
 
     fn scientific(&self, out: &mut impl Write) -> Written {

@@ -10,8 +10,10 @@ pub(super) struct Span {
 }
 
 impl Span {
-    pub(super) fn of(self, text: &str) -> &str {
-        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    /// The piece itself, nothing if it is not text.
+    pub(super) fn of(self, text: &[u8]) -> &str {
+        let piece = text.get(self.start as usize..self.end as usize).unwrap_or_default();
+        core::str::from_utf8(piece).unwrap_or_default()
     }
 }
 
@@ -26,9 +28,68 @@ pub(super) enum Token {
     Symbol(Symbol),
     /// The end of a line that has something on it.
     LineEnd,
+    /// Against the rules of the lexis.
+    Mistake(Mistake),
     /// A line, not in brackets, that starts with a blank.
     Indent,
     End,
+}
+
+/// What can be wrong with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// A character that no token has, here at least.
+    Character(char),
+    /// Bytes that are not UTF-8, or a zero byte.
+    NoText,
+    /// Something else than a line's end behind a backslash.
+    Continuation,
+    /// The text's end behind a backslash and a line's end.
+    EndAfterContinuation,
+    /// A number that breaks off, or is followed by what cannot follow it.
+    Number(Notation),
+    /// A decimal digit that its notation does not have.
+    Digit(char, Notation),
+    /// `007`
+    LeadingZeros,
+    /// A decimal integer with so many digits, which are too many.
+    Digits(u32),
+    /// A string literal without an end: with three quotes or with one.
+    Unterminated { triple: bool },
+    /// Too many open brackets.
+    Nesting,
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notation {
+    Binary,
+    Octal,
+    Decimal,
+    Hexadecimal,
+    Imaginary,
+}
+
+impl Notation {
+    /// As Python names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Octal => "octal",
+            Self::Decimal => "decimal",
+            Self::Hexadecimal => "hexadecimal",
+            Self::Imaginary => "imaginary",
+        }
+    }
+
+    pub(super) fn radix(self) -> u32 {
+        match self {
+            Self::Binary => 2,
+            Self::Octal => 8,
+            Self::Decimal | Self::Imaginary => 10,
+            Self::Hexadecimal => 16,
+        }
+    }
 }
 
 /// The words that cannot be names. Those without a meaning in expressions are one.
@@ -94,15 +155,4 @@ pub(super) enum Bracket {
     Round,
     Square,
     Curly,
-}
-
-impl Bracket {
-    /// The opening and the closing one.
-    pub(super) fn pair(self) -> (char, char) {
-        match self {
-            Self::Round => ('(', ')'),
-            Self::Square => ('[', ']'),
-            Self::Curly => ('{', '}'),
-        }
-    }
 }

@@ -2,36 +2,101 @@
 
 use std::rc::Rc;
 
-use num_bigint::BigInt;
+use dashu_int::IBig;
 
-/// A value.
+use super::complex::Complex;
+use super::pile::Blank;
+
+/// A value. What needs a heap is shared, because a repeated tuple repeats it.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// An integer that fits a machine word, and only then.
     Int(i64),
-    /// An integer that does not. Shared, because a repeated tuple repeats it.
-    Large(Rc<BigInt>),
+    /// An integer that does not.
+    Large(Rc<IBig>),
     /// A float.
     Float(f64),
+    /// A complex number.
+    Complex(Rc<Complex>),
+    /// `True` or `False`, which calculate as 1 and 0.
+    Bool(bool),
+    /// A tuple.
+    Tuple(Rc<Vec<Value>>),
+    /// A string: there are no literals, but `hex`, `oct` and `bin` make them.
+    Text(Rc<String>),
+    /// `None`
+    None,
+    /// `...`
+    Ellipsis,
+    /// A function by its name.
+    Function(Function),
 }
 
-impl Default for Value {
-    fn default() -> Self {
-        Self::Int(0)
-    }
+impl Blank for Value {
+    const BLANK: Self = Self::None;
 }
 
-impl From<BigInt> for Value {
-    fn from(integer: BigInt) -> Self {
+impl From<IBig> for Value {
+    fn from(integer: IBig) -> Self {
         i64::try_from(&integer).map_or_else(|_| Self::Large(Rc::new(integer)), Self::Int)
     }
 }
 
+impl From<Complex> for Value {
+    fn from(complex: Complex) -> Self {
+        Self::Complex(Rc::new(complex))
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(items: Vec<Value>) -> Self {
+        Self::Tuple(Rc::new(items))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Rc::new(text))
+    }
+}
+
 impl Value {
-    pub(super) fn kind(&self) -> Kind {
+    /// Its type.
+    pub fn kind(&self) -> Kind {
         match self {
             Self::Int(_) | Self::Large(_) => Kind::Int,
             Self::Float(_) => Kind::Float,
+            Self::Complex(_) => Kind::Complex,
+            Self::Bool(_) => Kind::Bool,
+            Self::Tuple(_) => Kind::Tuple,
+            Self::Text(_) => Kind::Text,
+            Self::None => Kind::None,
+            Self::Ellipsis => Kind::Ellipsis,
+            Self::Function(function) if function.is_type() => Kind::Type,
+            Self::Function(_) => Kind::Function,
+        }
+    }
+
+    /// Whether it counts as true: all but zeros, what is empty, and `None`.
+    #[inline]
+    pub(super) fn is_true(&self) -> bool {
+        match self {
+            Self::Int(value) => *value != 0,
+            Self::Bool(value) => *value,
+            Self::Float(value) => *value != 0.0,
+            Self::Complex(value) => value.re != 0.0 || value.im != 0.0,
+            Self::Tuple(items) => !items.is_empty(),
+            Self::Text(text) => !text.is_empty(),
+            Self::None => false,
+            Self::Large(_) | Self::Ellipsis | Self::Function(_) => true,
+        }
+    }
+
+    /// How many values a tuple and the tuples in it hold; 0 for other values.
+    pub(super) fn elements(&self) -> usize {
+        match self {
+            Self::Tuple(items) => items.len() + items.iter().map(Self::elements).sum::<usize>(),
+            _ => 0,
         }
     }
 }
@@ -43,6 +108,22 @@ pub enum Kind {
     Int,
     /// `float`
     Float,
+    /// `complex`
+    Complex,
+    /// `bool`
+    Bool,
+    /// `tuple`
+    Tuple,
+    /// `str`
+    Text,
+    /// `NoneType`
+    None,
+    /// `ellipsis`
+    Ellipsis,
+    /// `builtin_function_or_method`
+    Function,
+    /// `type`
+    Type,
 }
 
 impl Kind {
@@ -51,7 +132,101 @@ impl Kind {
         match self {
             Self::Int => "int",
             Self::Float => "float",
+            Self::Complex => "complex",
+            Self::Bool => "bool",
+            Self::Tuple => "tuple",
+            Self::Text => "str",
+            Self::None => "NoneType",
+            Self::Ellipsis => "ellipsis",
+            Self::Function => "builtin_function_or_method",
+            Self::Type => "type",
         }
+    }
+}
+
+/// What may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// `abs`
+    Abs,
+    /// `bin`
+    Bin,
+    /// `bool`
+    Bool,
+    /// `complex`
+    Complex,
+    /// `divmod`
+    Divmod,
+    /// `float`
+    Float,
+    /// `hex`
+    Hex,
+    /// `int`
+    Int,
+    /// `len`
+    Len,
+    /// `max`
+    Max,
+    /// `min`
+    Min,
+    /// `oct`
+    Oct,
+    /// `pow`
+    Pow,
+    /// `round`
+    Round,
+    /// `sum`
+    Sum,
+}
+
+impl Function {
+    const ALL: [Self; 15] = [
+        Self::Abs,
+        Self::Bin,
+        Self::Bool,
+        Self::Complex,
+        Self::Divmod,
+        Self::Float,
+        Self::Hex,
+        Self::Int,
+        Self::Len,
+        Self::Max,
+        Self::Min,
+        Self::Oct,
+        Self::Pow,
+        Self::Round,
+        Self::Sum,
+    ];
+
+    /// The function of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Abs => "abs",
+            Self::Bin => "bin",
+            Self::Bool => "bool",
+            Self::Complex => "complex",
+            Self::Divmod => "divmod",
+            Self::Float => "float",
+            Self::Hex => "hex",
+            Self::Int => "int",
+            Self::Len => "len",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Oct => "oct",
+            Self::Pow => "pow",
+            Self::Round => "round",
+            Self::Sum => "sum",
+        }
+    }
+
+    /// Whether it is the name of a type, which makes values of it.
+    pub(super) fn is_type(self) -> bool {
+        matches!(self, Self::Bool | Self::Complex | Self::Float | Self::Int)
     }
 }
 
@@ -66,7 +241,13 @@ mod tests {
 
     #[test]
     fn an_integer_is_large_only_if_it_must_be() {
-        assert!(matches!(Value::from(BigInt::from(i64::MIN)), Value::Int(i64::MIN)));
-        assert!(matches!(Value::from(BigInt::from(i64::MAX) + 1), Value::Large(_)));
+        assert!(matches!(Value::from(IBig::from(i64::MIN)), Value::Int(i64::MIN)));
+        assert!(matches!(Value::from(IBig::from(i64::MAX) + 1), Value::Large(_)));
+    }
+
+    #[test]
+    fn a_tuple_counts_what_its_tuples_hold() {
+        let pair = Value::from(vec![Value::None, Value::None]);
+        assert_eq!(Value::from(vec![pair.clone(), pair]).elements(), 6);
     }
 }

@@ -1,27 +1,44 @@
 //! Names, keywords and string literals.
+//!
+//! Python spells names in Unicode's normal form KC, in which a letter is the same whatever its
+//! width or style.
 
-use super::error::Error;
+use std::borrow::Cow;
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::code::Step;
 use super::lexis::Lexis;
-use super::token::{Keyword, Token};
+use super::token::{Keyword, Mistake, Span, Token};
+use super::value::Function;
 
 /// A name or a keyword, or the prefix of a string with the string.
-pub(super) fn word(lexis: &mut Lexis<'_>) -> Result<Token, Error> {
-    let rest = &lexis.text.as_bytes()[lexis.at..];
+pub(super) fn word(lexis: &mut Lexis<'_>) -> Token {
+    let rest = &lexis.text[lexis.at..];
     let length = rest.iter().take_while(|&&byte| is_word_byte(byte)).count();
     let word = &rest[..length];
-    if matches!(lexis.peek(length), b'"' | b'\'') && is_prefix(word) {
-        lexis.at += length;
+    lexis.at += length;
+    if matches!(lexis.peek(0), b'"' | b'\'') && is_prefix(word) {
         return string(lexis);
     }
-    lexis.at += length;
-    if !word.is_ascii() {
-        check_characters(lexis)?;
+    match stranger(word) {
+        Some(mistake) => Token::Mistake(mistake),
+        None => keyword(word).map_or_else(|| Token::Name(lexis.span()), Token::Keyword),
     }
-    Ok(keyword(word).map_or_else(|| Token::Name(lexis.span()), Token::Keyword))
+}
+
+/// What a name means.
+pub(super) fn meaning(name: Span, text: &[u8]) -> Step {
+    Function::named(&spelling(name.of(text))).map_or(Step::Name(name), Step::Function)
+}
+
+/// How Python spells a name.
+pub(super) fn spelling(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() { Cow::Borrowed(name) } else { Cow::Owned(name.nfkc().collect()) }
 }
 
 /// Bytes that a word may go on with: all of non-ASCII text, for a closer look later.
-fn is_word_byte(byte: u8) -> bool {
+pub(super) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
@@ -55,36 +72,23 @@ fn keyword(word: &[u8]) -> Option<Keyword> {
     })
 }
 
-/// The last token, which has characters beyond ASCII, must be made of letters, marks and digits.
-fn check_characters(lexis: &Lexis<'_>) -> Result<(), Error> {
-    let word = &lexis.text[lexis.start..lexis.at];
-    let stranger = word.char_indices().find(|&(index, character)| {
-        let fits =
-            if index == 0 { unicode_ident::is_xid_start } else { unicode_ident::is_xid_continue };
-        character != '_' && !fits(character)
-    });
-    let Some((index, character)) = stranger else { return Ok(()) };
-    let number = u32::from(character);
-    let words = if is_printable(character) {
-        format!("invalid character '{character}' (U+{number:04X})")
-    } else {
-        format!("invalid non-printable character U+{number:04X}")
+/// What a word has that is neither a letter nor a mark nor a digit.
+fn stranger(word: &[u8]) -> Option<Mistake> {
+    if word.is_ascii() {
+        return None;
+    }
+    let Ok(word) = core::str::from_utf8(word) else { return Some(Mistake::NoText) };
+    let fits = |(index, character)| match index {
+        _ if character == '_' => true,
+        0 => unicode_ident::is_xid_start(character),
+        _ => unicode_ident::is_xid_continue(character),
     };
-    Err(lexis.mistake(lexis.start + index, words))
-}
-
-/// As `str.isprintable`, whose rule Rust's debug format shares, except for a combining mark at the
-/// start of a string.
-fn is_printable(character: char) -> bool {
-    let mut bytes = [b'a'; 1 + 4];
-    let length = 1 + character.encode_utf8(&mut bytes[1..]).len();
-    core::str::from_utf8(&bytes[..length])
-        .is_ok_and(|text| matches!(text.escape_debug().nth(1), Some(shown) if shown == character))
+    let stranger = word.char_indices().find(|&place| !fits(place));
+    stranger.map(|(_, character)| Mistake::Character(character))
 }
 
 /// A string literal, from its quote on: only its end matters.
-pub(super) fn string(lexis: &mut Lexis<'_>) -> Result<Token, Error> {
-    let opened = lexis.at;
+pub(super) fn string(lexis: &mut Lexis<'_>) -> Token {
     let quote = lexis.peek(0);
     let triple = lexis.peek(1) == quote && lexis.peek(2) == quote;
     lexis.at += if triple { 3 } else { 1 };
@@ -92,23 +96,15 @@ pub(super) fn string(lexis: &mut Lexis<'_>) -> Result<Token, Error> {
         let byte = lexis.peek(0);
         let ends = lexis.at >= lexis.text.len();
         if ends || (!triple && matches!(byte, b'\n' | b'\r')) {
-            let kind = if triple { "triple-quoted string" } else { "string" };
-            let last = lexis.line(lexis.at);
-            let words = format!("unterminated {kind} literal (detected at line {last})");
-            return Err(lexis.mistake(opened, words));
+            return Token::Mistake(Mistake::Unterminated { triple });
         }
         lexis.at += 1;
         if byte == b'\\' {
             let pair = lexis.peek(0) == b'\r' && lexis.peek(1) == b'\n';
             lexis.at = (lexis.at + if pair { 2 } else { 1 }).min(lexis.text.len());
-        } else if byte == quote {
-            if !triple {
-                return Ok(Token::Text);
-            }
-            if lexis.peek(0) == quote && lexis.peek(1) == quote {
-                lexis.at += 2;
-                return Ok(Token::Text);
-            }
+        } else if byte == quote && (!triple || lexis.peek(0) == quote && lexis.peek(1) == quote) {
+            lexis.at += if triple { 2 } else { 0 };
+            return if lexis.is_text() { Token::Text } else { Token::Mistake(Mistake::NoText) };
         }
     }
 }

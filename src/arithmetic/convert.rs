@@ -1,0 +1,161 @@
+//! From one type to another: `int`, `float`, `complex`, `hex`, `oct`, `bin`.
+
+use dashu_int::IBig;
+
+use super::complex::Complex;
+use super::error::{Class, Error};
+use super::float;
+use super::integer::Int;
+use super::limits::{Meter, check_bytes};
+use super::operators::Number;
+use super::value::Value;
+
+/// What a digit of `hex`, `oct` or `bin` costs, in limb products.
+const DIGIT: u64 = 4;
+
+/// A value where only an integer will do.
+pub(super) fn index(value: &Value) -> Result<Int<'_>, Error> {
+    Int::of(value).ok_or_else(|| {
+        let kind = value.kind().name();
+        Error::arguments(format!("'{kind}' object cannot be interpreted as an integer"))
+    })
+}
+
+/// A float without a fraction, as an integer.
+pub(super) fn whole(float: f64) -> Result<Value, Error> {
+    if float.is_nan() {
+        return Err(Error::value("cannot convert float NaN to integer"));
+    }
+    if float.is_infinite() {
+        return Err(Error::overflow("cannot convert float infinity to integer"));
+    }
+    Ok(float::truncated(float).into())
+}
+
+/// `int(value)`
+pub(super) fn to_int(value: &Value) -> Result<Value, Error> {
+    match value {
+        Value::Int(_) | Value::Large(_) => Ok(value.clone()),
+        Value::Bool(value) => Ok(Value::Int(i64::from(*value))),
+        Value::Float(value) => whole(value.trunc()),
+        Value::Text(text) => read_integer(text, 10),
+        _ => Err(Error::arguments(format!(
+            "int() argument must be a string, a bytes-like object or a real number, not '{}'",
+            value.kind().name()
+        ))),
+    }
+}
+
+/// `int(text, base)`
+pub(super) fn to_int_of_base(text: &Value, base: &Value) -> Result<Value, Error> {
+    let Int::Small(base @ (0 | 2..=36)) = index(base)? else {
+        return Err(Error::value("int() base must be >= 2 and <= 36, or 0"));
+    };
+    match text {
+        Value::Text(text) => read_integer(text, u32::try_from(base).unwrap_or_default()),
+        _ => Err(Error::type_("int() can't convert non-string with explicit base")),
+    }
+}
+
+/// The integer that a string spells. Strings come from `hex`, `oct` and `bin` only, so they hold
+/// neither blanks nor `_`.
+fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find(|&(prefix, radix)| (base == 0 || base == radix) && digits.starts_with(prefix));
+    let (digits, radix) = match prefixed {
+        Some((prefix, radix)) => (&digits[prefix.len()..], radix),
+        None if base == 0 => (digits, 10),
+        None => (digits, base),
+    };
+    let well_formed = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    well_formed
+        .then(|| IBig::from_str_radix(&format!("{sign}{digits}"), radix).ok())
+        .flatten()
+        .map(Value::from)
+        .ok_or_else(|| {
+            let words = format!("invalid literal for int() with base {base}: '{text}'");
+            Error::Worded(Class::Value, words.into())
+        })
+}
+
+/// `float(value)`
+pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
+    let float = match Number::of(value) {
+        Some(Number::Float(value)) => value,
+        Some(Number::Int(value)) => float::from_int(value)?,
+        _ => {
+            let Value::Text(text) = value else {
+                let kind = value.kind().name();
+                let words =
+                    format!("float() argument must be a string or a real number, not '{kind}'");
+                return Err(Error::arguments(words));
+            };
+            digit(text).ok_or_else(|| {
+                let words = format!("could not convert string to float: '{text}'");
+                Error::Worded(Class::Value, words.into())
+            })?
+        }
+    };
+    Ok(Value::Float(float))
+}
+
+/// The only decimal numbers among our strings: parts of others that are a single digit.
+fn digit(text: &str) -> Option<f64> {
+    if text.len() > 1 { None } else { text.parse().ok() }
+}
+
+/// `complex(real)` or `complex(real, imaginary)`; either may be complex itself.
+pub(super) fn to_complex(real: &Value, imaginary: Option<&Value>) -> Result<Value, Error> {
+    if let Value::Text(text) = real {
+        if imaginary.is_some() {
+            return Err(Error::type_("complex() can't take second arg if first is a string"));
+        }
+        let re = digit(text).ok_or(Error::value("complex() arg is a malformed string"))?;
+        return Ok(Complex { re, im: 0.0 }.into());
+    }
+    if matches!(imaginary, Some(Value::Text(_))) {
+        return Err(Error::type_("complex() second arg can't be a string"));
+    }
+    let wrong =
+        |which: &str, kind: &str| Error::arguments(format!("complex() {which}, not '{kind}'"));
+    let real_number = Number::of(real)
+        .ok_or_else(|| wrong("first argument must be a string or a number", real.kind().name()))?;
+    let imaginary = match imaginary {
+        None => None,
+        Some(value) => Some(
+            Number::of(value)
+                .ok_or_else(|| wrong("second argument must be a number", value.kind().name()))?,
+        ),
+    };
+    let mut result = real_number.complex()?;
+    if let Some(number) = imaginary {
+        let part = number.complex()?;
+        // Not `result + part * 1j`, whose zeros would have other signs.
+        if matches!(number, Number::Complex(_)) {
+            result.re -= part.im;
+        }
+        result.im =
+            if matches!(real_number, Number::Complex(_)) { part.re + result.im } else { part.re };
+    }
+    Ok(result.into())
+}
+
+/// `hex`, `oct` and `bin`
+pub(super) fn to_digits(value: &Value, radix: u32, meter: &mut Meter) -> Result<Value, Error> {
+    let value = index(value)?;
+    let bits_per_digit = u64::from(radix.ilog2());
+    let digits = value.bits() / bits_per_digit;
+    check_bytes(usize::try_from(digits).unwrap_or(usize::MAX))?;
+    if let Int::Large(_) = value {
+        meter.charge(digits * DIGIT)?;
+    }
+    let value: &IBig = &value.large();
+    Ok(match radix {
+        16 => format!("{value:#x}"),
+        8 => format!("{value:#o}"),
+        _ => format!("{value:#b}"),
+    }
+    .into())
+}

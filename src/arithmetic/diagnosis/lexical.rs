@@ -1,0 +1,92 @@
+//! Mistakes of the lexis in words, and brackets that do not match.
+
+use super::super::limits::DECIMAL_DIGITS;
+use super::super::token::{Bracket, Mistake};
+
+impl Bracket {
+    /// The opening and the closing one.
+    fn pair(self) -> (char, char) {
+        match self {
+            Self::Round => ('(', ')'),
+            Self::Square => ('[', ']'),
+            Self::Curly => ('{', '}'),
+        }
+    }
+}
+
+/// What is said of a mistake that ends on the line `last`.
+pub(super) fn words(mistake: Mistake, last: u32) -> String {
+    match mistake {
+        Mistake::Character(character) => unusable(character),
+        // Found out before, and told apart there.
+        Mistake::NoText => "invalid text".to_owned(),
+        Mistake::Continuation => {
+            "unexpected character after line continuation character".to_owned()
+        }
+        Mistake::EndAfterContinuation => "unexpected EOF while parsing".to_owned(),
+        Mistake::Number(notation) => format!("invalid {} literal", notation.name()),
+        Mistake::Digit(digit, notation) => {
+            format!("invalid digit '{digit}' in {} literal", notation.name())
+        }
+        Mistake::LeadingZeros => "leading zeros in decimal integer literals are not permitted; \
+                                  use an 0o prefix for octal integers"
+            .to_owned(),
+        Mistake::Digits(count) => format!(
+            "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion: value has \
+             {count} digits; use sys.set_int_max_str_digits() to increase the limit - Consider \
+             hexadecimal for huge integer literals to avoid decimal conversion limits."
+        ),
+        Mistake::Unterminated { triple } => {
+            let kind = if triple { "triple-quoted string" } else { "string" };
+            format!("unterminated {kind} literal (detected at line {last})")
+        }
+        Mistake::Nesting => "too many nested parentheses".to_owned(),
+    }
+}
+
+fn unusable(character: char) -> String {
+    let number = u32::from(character);
+    if is_printable(character) {
+        format!("invalid character '{character}' (U+{number:04X})")
+    } else {
+        format!("invalid non-printable character U+{number:04X}")
+    }
+}
+
+/// As `str.isprintable`, whose rule Rust's debug format shares, except for a combining mark at the
+/// start of a string.
+fn is_printable(character: char) -> bool {
+    let mut bytes = [b'a'; 1 + 4];
+    let length = 1 + character.encode_utf8(&mut bytes[1..]).len();
+    core::str::from_utf8(&bytes[..length])
+        .is_ok_and(|text| matches!(text.escape_debug().nth(1), Some(shown) if shown == character))
+}
+
+/// An open bracket, and the line it is on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) bracket: Bracket,
+    pub(super) line: u32,
+}
+
+impl Opened {
+    /// What is said if it is left open.
+    pub(super) fn never_closed(self) -> String {
+        format!("'{}' was never closed", self.bracket.pair().0)
+    }
+}
+
+/// What is wrong with a closing bracket on a line, after an opening one if there was one.
+pub(super) fn mismatch(closing: Bracket, line: u32, opened: Option<Opened>) -> Option<String> {
+    let (_, closing_mark) = closing.pair();
+    let Some(opened) = opened else { return Some(format!("unmatched '{closing_mark}'")) };
+    if opened.bracket == closing {
+        return None;
+    }
+    let opening_mark = opened.bracket.pair().0;
+    let place = if opened.line == line { "" } else { &format!(" on line {}", opened.line) };
+    Some(format!(
+        "closing parenthesis '{closing_mark}' does not match opening parenthesis \
+         '{opening_mark}'{place}"
+    ))
+}

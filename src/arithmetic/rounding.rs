@@ -1,0 +1,97 @@
+//! `round`: halves go to the even neighbour, and the digits of a float are those of its exact value.
+
+use dashu_int::IBig;
+use dashu_int::ops::BitTest as _;
+
+use super::code::Binary;
+use super::convert;
+use super::error::Error;
+use super::float;
+use super::integer::{self, Int};
+use super::limits::Meter;
+use super::value::Value;
+
+/// From this many decimal places on every float is what it is.
+const MOST_PLACES: i64 = 323;
+
+/// From this power of ten on every float rounds to zero.
+const MOST_TENS: i64 = 308;
+
+/// `round(number)` or `round(number, places)`
+pub(super) fn round(
+    number: &Value,
+    places: Option<&Value>,
+    meter: &mut Meter,
+) -> Result<Value, Error> {
+    let places = places.filter(|places| !matches!(places, Value::None));
+    match (number, places) {
+        (Value::Float(value), None) => convert::whole(value.round_ties_even()),
+        (Value::Float(value), Some(places)) => {
+            let places = match convert::index(places)? {
+                Int::Small(places) => places,
+                places if places.is_negative() => i64::MIN,
+                Int::Large(_) => i64::MAX,
+            };
+            to_places(*value, places).map(Value::Float)
+        }
+        (number, places) => {
+            let Some(value) = Int::of(number) else {
+                let kind = number.kind().name();
+                let words = format!("type {kind} doesn't define __round__ method");
+                return Err(Error::arguments(words));
+            };
+            match places.map(convert::index).transpose()? {
+                Some(places) if places.is_negative() => to_tens(value, places, meter),
+                _ => Ok(integer::unary(super::code::Unary::Plus, value)),
+            }
+        }
+    }
+}
+
+/// A float to so many places after the point, or before it if negative.
+fn to_places(value: f64, places: i64) -> Result<f64, Error> {
+    if !value.is_finite() || value == 0.0 || places > MOST_PLACES {
+        return Ok(value);
+    }
+    if places < -MOST_TENS {
+        return Ok(0.0_f64.copysign(value));
+    }
+    let rounded = if let Ok(places) = usize::try_from(places) {
+        // Exact digits, rounded once, and read back: no shorter way is right in every case.
+        format!("{:.places$}", value.abs()).parse().unwrap_or(value.abs())
+    } else {
+        let tens = IBig::from(10).pow(usize::try_from(places.unsigned_abs()).unwrap_or(usize::MAX));
+        let whole = float::truncated(value.abs());
+        let rounded = Value::from(half_even(&whole, &tens, value.fract() != 0.0));
+        let too_large = Error::overflow("rounded value too large to represent");
+        Int::of(&rounded).map_or(Ok(0.0), float::from_int).map_err(|_| too_large)?
+    };
+    Ok(f64::copysign(rounded, value))
+}
+
+/// An integer to a multiple of a power of ten.
+fn to_tens(value: Int<'_>, places: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
+    // A decimal digit has more than three bits: from one digit more on, all is rounded away.
+    let most = value.bits() / 3 + 1;
+    let tens = match places {
+        Int::Small(places) if places.unsigned_abs() <= most => places.unsigned_abs(),
+        _ => return Ok(Value::Int(0)),
+    };
+    let exponent = Int::Small(i64::try_from(tens).unwrap_or(i64::MAX));
+    let unit = integer::binary(Binary::Power, Int::Small(10), exponent, meter)?;
+    let Some(unit) = Int::of(&unit) else { return Ok(unit) };
+    integer::charge_division(value, unit, "", meter)?;
+    Ok(half_even(&value.large(), &unit.large(), false).into())
+}
+
+/// The multiple of `unit` nearest to `value`, or to a little more than that if `more`.
+fn half_even(value: &IBig, unit: &IBig, more: bool) -> IBig {
+    let (quotient, rest) = integer::floored(value, unit);
+    let down = &quotient * unit;
+    let twice: IBig = rest * 2;
+    let up = match twice.cmp(unit) {
+        core::cmp::Ordering::Equal => more || quotient.bit(0),
+        order => order.is_gt(),
+    };
+    if up { down + unit } else { down }
+}

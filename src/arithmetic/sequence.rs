@@ -1,0 +1,138 @@
+//! Tuples and strings: what operators and functions do with more than one thing.
+
+use std::rc::Rc;
+
+use super::code::{Binary, Comparison};
+use super::compare;
+use super::error::{Class, Error};
+use super::integer::Int;
+use super::limits::{Meter, check_bytes};
+use super::operators;
+use super::value::{Kind, Value};
+
+/// An operator that no pair of numbers has.
+pub(super) fn binary(
+    operator: Binary,
+    left: &Value,
+    right: &Value,
+    meter: &mut Meter,
+) -> Result<Value, Error> {
+    match (operator, left, right) {
+        (Binary::Add, Value::Tuple(_) | Value::Text(_), _) => joined(left, right, meter),
+        (Binary::Multiply, Value::Tuple(_) | Value::Text(_), count)
+        | (Binary::Multiply, count, Value::Tuple(_) | Value::Text(_)) => {
+            let sequence = if core::ptr::eq(count, right) { left } else { right };
+            repeated(sequence, count, meter)
+        }
+        (Binary::Remainder, Value::Text(_), Value::Tuple(items)) if items.is_empty() => {
+            Ok(left.clone())
+        }
+        (Binary::Remainder, Value::Text(_), _) => {
+            Err(Error::type_("not all arguments converted during string formatting"))
+        }
+        _ => Err(Error::Operands(operator.name(), left.kind(), right.kind())),
+    }
+}
+
+fn joined(left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error> {
+    match (left, right) {
+        (Value::Tuple(left), Value::Tuple(right)) => {
+            meter.count_elements(left.len() + right.len())?;
+            Ok(left.iter().chain(right.iter()).cloned().collect::<Vec<_>>().into())
+        }
+        (Value::Text(left), Value::Text(right)) => {
+            check_bytes(left.len() + right.len())?;
+            Ok(format!("{left}{right}").into())
+        }
+        _ => {
+            let (kind, other) = (left.kind().name(), right.kind().name());
+            let words = format!("can only concatenate {kind} (not \"{other}\") to {kind}");
+            Err(Error::arguments(words))
+        }
+    }
+}
+
+fn repeated(sequence: &Value, count: &Value, meter: &mut Meter) -> Result<Value, Error> {
+    let count = match Int::of(count) {
+        Some(Int::Small(count)) => usize::try_from(count).unwrap_or(0),
+        Some(Int::Large(_)) => {
+            return Err(Error::overflow("cannot fit 'int' into an index-sized integer"));
+        }
+        None => {
+            let kind = count.kind().name();
+            let words = format!("can't multiply sequence by non-int of type '{kind}'");
+            return Err(Error::arguments(words));
+        }
+    };
+    if let Value::Text(text) = sequence {
+        check_bytes(text.len().saturating_mul(count))?;
+        return Ok(text.repeat(count).into());
+    }
+    meter.count_elements(sequence.elements().saturating_mul(count))?;
+    let Value::Tuple(items) = sequence else { return Ok(sequence.clone()) };
+    Ok(items.iter().cycle().take(items.len() * count).cloned().collect::<Vec<_>>().into())
+}
+
+/// What a function goes through that takes one thing with items.
+fn items(value: &Value) -> Result<Rc<Vec<Value>>, Error> {
+    match value {
+        Value::Tuple(items) => Ok(Rc::clone(items)),
+        Value::Text(text) => {
+            let characters = text.chars().map(|character| Value::from(character.to_string()));
+            Ok(Rc::new(characters.collect()))
+        }
+        _ => Err(Error::arguments(format!("'{}' object is not iterable", value.kind().name()))),
+    }
+}
+
+/// `min` and `max`: the first of the least or the greatest.
+pub(super) fn extreme(
+    name: &'static str,
+    comparison: Comparison,
+    arguments: &[Value],
+) -> Result<Value, Error> {
+    let of_one;
+    let candidates = match arguments {
+        [one] => {
+            of_one = items(one)?;
+            of_one.as_slice()
+        }
+        several => several,
+    };
+    let Some((mut extreme, others)) = candidates.split_first() else {
+        let words = format!("{name}() arg is an empty sequence");
+        return Err(Error::Worded(Class::Value, words.into()));
+    };
+    for candidate in others {
+        if compare::holds(comparison, candidate, extreme)? {
+            extreme = candidate;
+        }
+    }
+    Ok(extreme.clone())
+}
+
+/// `sum`
+pub(super) fn sum(of: &Value, start: Option<&Value>, meter: &mut Meter) -> Result<Value, Error> {
+    let items = items(of)?;
+    if start.is_some_and(|start| start.kind() == Kind::Text) {
+        return Err(Error::type_("sum() can't sum strings [use ''.join(seq) instead]"));
+    }
+    let mut total = start.cloned().unwrap_or(Value::Int(0));
+    for item in items.iter() {
+        total = operators::binary(Binary::Add, &total, item, meter)?;
+    }
+    Ok(total)
+}
+
+/// `len`
+pub(super) fn length(of: &Value) -> Result<Value, Error> {
+    let length = match of {
+        Value::Tuple(items) => items.len(),
+        Value::Text(text) => text.len(),
+        _ => {
+            let words = format!("object of type '{}' has no len()", of.kind().name());
+            return Err(Error::arguments(words));
+        }
+    };
+    Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
+}

@@ -1,0 +1,218 @@
+//! The calculator answers what Python 3.11 answers, to the byte; and it answers whatever it is
+//! asked.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use serde::Deserialize;
+use socklab::arithmetic::{self, Answer, Dialect, limits};
+
+/// Expressions and what Python answered, as `scripts/calculator-corpus` wrote them.
+const CORPUS: &str = include_str!("calculator/corpus.jsonl");
+
+#[derive(Deserialize)]
+struct Row {
+    /// What it is for.
+    shows: String,
+    expression: String,
+    answer: String,
+}
+
+fn reply(text: &[u8], dialect: Dialect) -> (String, Answer) {
+    let answer = arithmetic::evaluate(text, dialect);
+    let mut reply = String::new();
+    match &answer.outcome {
+        Ok(value) => value.render(&mut reply),
+        Err(error) => error.render(&mut reply),
+    }
+    .unwrap();
+    (reply, answer)
+}
+
+#[test]
+fn every_answer_is_pythons() {
+    let mut differences = Vec::new();
+    let mut count = 0;
+    for line in CORPUS.lines() {
+        let row: Row = serde_json::from_str(line).unwrap();
+        let (reply, _) = reply(row.expression.as_bytes(), Dialect::Python);
+        count += 1;
+        if reply != row.answer {
+            let Row { shows, expression, answer } = row;
+            differences.push(format!("{shows}: {expression}\n  want {answer}\n  got  {reply}"));
+        }
+    }
+    assert!(
+        differences.is_empty(),
+        "{} of {count}:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+    assert!(count > 500, "only {count} rows");
+}
+
+#[test]
+fn the_dialect_integer_counts_as_c_does() {
+    for (text, answer) in [
+        ("30 / 10", "3"),
+        ("7 / 2", "3"),
+        ("-7 / 2", "-3"),
+        ("7 / -2", "-3"),
+        ("-7 % 2", "-1"),
+        ("7 % -2", "1"),
+        ("1 + 2 * 3", "7"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("2 ** 10", "1024"),
+    ] {
+        assert_eq!(reply(text.as_bytes(), Dialect::Integer).0, answer, "{text}");
+    }
+}
+
+/// A fixed sequence of numbers (`SplitMix64`).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap()
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.next() % limit
+    }
+}
+
+/// Whatever it is: there is a reply, within the limits.
+fn is_answered(text: &[u8]) {
+    for dialect in [Dialect::Python, Dialect::Integer] {
+        let (reply, answer) = reply(text, dialect);
+        let text = text.escape_ascii();
+        assert!(!reply.is_empty(), "{text}");
+        assert!(reply.len() <= limits::REPLY_BYTES, "{text}: {} bytes", reply.len());
+        assert!(answer.work <= limits::WORK, "{text}: {} products", answer.work);
+    }
+}
+
+#[test]
+fn any_bytes_are_answered() {
+    let mut numbers = Numbers(1);
+    for _ in 0..20_000 {
+        let length = numbers.below(40);
+        let text: Vec<u8> = (0..length).map(|_| numbers.next().to_le_bytes()[0]).collect();
+        is_answered(&text);
+    }
+}
+
+#[test]
+fn any_words_of_the_language_are_answered() {
+    const WORDS: &[&str] = &[
+        "0",
+        "1",
+        "2",
+        "9",
+        "10",
+        "0x1f",
+        "1e308",
+        "1.5",
+        ".5",
+        "2j",
+        "True",
+        "False",
+        "(",
+        ")",
+        "(",
+        ")",
+        ",",
+        "+",
+        "-",
+        "*",
+        "/",
+        "//",
+        "%",
+        "**",
+        "<<",
+        ">>",
+        "&",
+        "|",
+        "^",
+        "~",
+        "<",
+        "==",
+        "!=",
+        " and ",
+        " or ",
+        " not ",
+        " if ",
+        " else ",
+        "abs(",
+        "round(",
+        "min(",
+        "max(",
+        "pow(",
+        "divmod(",
+        "int(",
+        "float(",
+        "bool(",
+        "complex(",
+        "sum(",
+        "len(",
+        "hex(",
+        "x",
+        "9999999999999999999",
+        " ",
+        "#",
+        "'",
+        "\u{d7}",
+        "_",
+        ".",
+        "[",
+        "]",
+        "lambda",
+        ":",
+        "=",
+    ];
+    let mut numbers = Numbers(2);
+    for _ in 0..50_000 {
+        let length = numbers.below(14);
+        let text: String = (0..length).map(|_| WORDS[numbers.below(WORDS.len())]).collect();
+        is_answered(text.as_bytes());
+    }
+}
+
+#[test]
+fn what_could_stall_is_answered() {
+    let digits = "9".repeat(4096);
+    for text in [
+        "9**9**9".to_owned(),
+        "9**9**9**9".to_owned(),
+        "1<<10**9".to_owned(),
+        "(".repeat(4096),
+        "-".repeat(4096),
+        "1+".repeat(2047) + "1",
+        format!("{digits}*{digits}"),
+        format!("{digits}**9"),
+        "round(1e308, 10**9)".to_owned(),
+        "(1,2)*1000000".to_owned(),
+        "((((1,)*99)*99)*99)*99".to_owned(),
+        "pow(3,9**9999,7**9000)".to_owned(),
+        "2**262143%7".to_owned(),
+        "not ".repeat(1000) + "1",
+        "1 if 1 else ".repeat(300) + "1",
+        "abs(".repeat(150) + "1" + &")".repeat(150),
+    ] {
+        is_answered(text.as_bytes());
+    }
+}
+
+#[test]
+fn small_integers_are_counted_without_an_allocation() {
+    for text in ["1 + 2", "(3*4-5)/7", "-(7 // 2) % 5", "2 ** 10", "1 < 2", "255 & 15"] {
+        let info = allocation_counter::measure(|| {
+            let answer = arithmetic::evaluate(text.as_bytes(), Dialect::Python);
+            assert!(answer.outcome.is_ok());
+        });
+        assert_eq!(info.count_total, 0, "{text}");
+    }
+}
