@@ -1,4 +1,4 @@
-//! `round`: halves go to the even neighbour, and the digits of a float are those of its exact value.
+//! `round`: halves go to the even neighbour, and a float's digits are those of its exact value.
 
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
