@@ -23,7 +23,7 @@ const LAYERS: &[(usize, &[&str])] = &[
 const LINE_WIDTH: usize = 100;
 
 /// The longest chapter: lines of a file before its tests.
-const CHAPTER: usize = 350;
+const CHAPTER: usize = 360;
 
 /// The longest function, in lines.
 const FUNCTION: usize = 70;
