@@ -96,6 +96,18 @@ impl Buffer {
         }
     }
 
+    /// Only the first `n` pending bytes stay.
+    pub fn truncate(&mut self, n: usize) {
+        self.end = self.end.min(self.start + n);
+    }
+
+    /// Writes over the pending bytes from the one at `at` on.
+    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        let at = self.start + at;
+        assert!(at + bytes.len() <= self.end, "only what is pending can be written over");
+        self.storage[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
     /// Nothing is pending any more.
     #[inline]
     pub fn clear(&mut self) {

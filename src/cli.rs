@@ -10,7 +10,7 @@ use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT};
 use crate::model::{self, DRAIN, Model};
 use crate::net::door::WhenFull;
 use crate::service::{MAX_REPLY, Offer};
-use crate::session::{Limits, MAX_MESSAGE_LIMIT};
+use crate::session::{Delimiting, MAX_MESSAGE_LIMIT, Terms};
 
 /// The longest time that an option takes: about ten years.
 const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -85,6 +85,9 @@ pub struct ServeArgs {
     /// The accept queue's length, to which Linux adds 1 [default: 0 for single, else 1024].
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
+    /// How the end of a message is known.
+    #[arg(long, value_enum, default_value_t = FramingArg::Auto)]
+    framing: FramingArg,
     /// The rules by which calc counts.
     #[arg(long, value_enum, default_value_t = DialectArg::Python)]
     dialect: DialectArg,
@@ -93,11 +96,11 @@ pub struct ServeArgs {
         value_parser = greeting)]
     greeting: Arc<str>,
     /// The longest message, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message,
+    #[arg(long, value_name = "BYTES", default_value_t = Terms::default().max_message,
         value_parser = message_limit)]
     max_message: usize,
     /// How long a client may be silent and unread, such as 90s or 5m.
-    #[arg(long, value_name = "TIME", default_value_t = Limits::default().idle.into(),
+    #[arg(long, value_name = "TIME", default_value_t = Terms::default().idle.into(),
         value_parser = time)]
     idle_timeout: humantime::Duration,
     /// How long a stop waits for clients to finish, such as 500ms or 5s.
@@ -131,7 +134,14 @@ impl ServeArgs {
                 WhenFullArg::Queue => WhenFull::Queue,
             },
             backlog: self.backlog,
-            limits: Limits { max_message: self.max_message, idle: self.idle_timeout.into() },
+            terms: Terms {
+                delimiting: match self.framing {
+                    FramingArg::Auto => Delimiting::Auto,
+                    FramingArg::Line => Delimiting::Line,
+                },
+                max_message: self.max_message,
+                idle: self.idle_timeout.into(),
+            },
             drain: self.drain_timeout.into(),
         }
     }
@@ -198,6 +208,14 @@ enum WhenFullArg {
     Reply,
     /// It waits, unaccepted, until there is room.
     Queue,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FramingArg {
+    /// By what the client sends: a newline, a NUL, a length, or silence.
+    Auto,
+    /// By a newline.
+    Line,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -13,7 +13,7 @@ use socklab::arithmetic::Dialect;
 use socklab::drive::blocking;
 use socklab::reactor::Reactor;
 use socklab::service::Offer;
-use socklab::session::{Limits, Session};
+use socklab::session::{Session, Terms};
 
 const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
 const REPLY: &[u8] = b"15\n";
@@ -33,7 +33,7 @@ fn pair() -> (TcpStream, TcpStream) {
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
 fn session(offer: &Offer) -> Session {
-    Session::new(offer.start(), Arc::new(Limits::default()), 1, Instant::now())
+    Session::new(offer.start(), Arc::new(Terms::default()), 1, Instant::now())
 }
 
 /// The allocations of serving `count` requests, all sent before, by the blocking driver.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socklab::arithmetic::Dialect;
 use socklab::reactor::Reactor;
 use socklab::service::Offer;
-use socklab::session::{Ending, Limits, Session};
+use socklab::session::{Ending, Session, Terms};
 
 /// A loop, the clients of which connect here.
 struct House {
@@ -33,7 +33,7 @@ impl House {
         socket.set_nodelay(true).unwrap();
         socket.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
-        let limits = Arc::new(Limits::default());
+        let limits = Arc::new(Terms::default());
         let session = Session::new(offer.start(), limits, guest as u64, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
         client

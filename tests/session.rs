@@ -2,113 +2,12 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::connection::Connection;
 use common::transcript::{Service, TRANSCRIPTS, Transcript};
-use socklab::buffer::Pool;
 use socklab::service::{self, Busy, Event, Framing, Next, Output};
-use socklab::session::{Ending, LINGER, LINGER_BYTES, Limits, OUTBOX_LIMIT, Session, Want};
-
-/// A connection whose other end and whose clock are in our hands.
-struct Connection {
-    session: Session,
-    pool: Pool,
-    now: Instant,
-    /// What the peer has received.
-    output: Vec<u8>,
-    /// Our FIN was seen.
-    shut_down: bool,
-    finished: bool,
-    /// The peer takes what is sent to it.
-    reading: bool,
-}
-
-impl Connection {
-    fn to(service: Service) -> Self {
-        Self::with(service.offer().start())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-    fn with(service: Box<dyn service::Service>) -> Self {
-        let now = Instant::now();
-        let session = Session::new(service, Arc::new(Limits::default()), 1, now);
-        let mut connection = Self {
-            session,
-            pool: Pool::default(),
-            now,
-            output: Vec::new(),
-            shut_down: false,
-            finished: false,
-            reading: true,
-        };
-        connection.session.turn(&mut connection.pool).open(now);
-        connection
-    }
-
-    /// Does what the session wants until it wants to receive or to wait; then offers it `input`,
-    /// at most once. Returns how much of it was taken.
-    fn exchange(&mut self, input: Option<&[u8]>) -> usize {
-        let mut turn = self.session.turn(&mut self.pool);
-        let mut input = input;
-        loop {
-            match turn.want() {
-                Want::Send(_) if !self.reading => return 0,
-                Want::Send(bytes) => {
-                    self.output.extend_from_slice(bytes);
-                    let n = bytes.len();
-                    turn.sent(n, self.now);
-                }
-                Want::Receive(room) => {
-                    let Some(bytes) = input.take() else { return 0 };
-                    let n = bytes.len().min(room.len());
-                    room[..n].copy_from_slice(&bytes[..n]);
-                    turn.received(n, self.now);
-                    if n > 0 {
-                        drop(turn);
-                        self.exchange(None);
-                        return n;
-                    }
-                }
-                Want::ShutDown => {
-                    self.shut_down = true;
-                    turn.shut_down();
-                }
-                Want::Wait => return 0,
-                Want::Finished => {
-                    self.finished = true;
-                    return 0;
-                }
-            }
-        }
-    }
-
-    /// The peer sends `bytes`, in pieces of at most `piece`, as far as they are taken.
-    fn receive(&mut self, bytes: &[u8], piece: usize) {
-        for piece in bytes.chunks(piece.max(1)) {
-            let mut rest = piece;
-            while !rest.is_empty() {
-                let taken = self.exchange(Some(rest));
-                if taken == 0 {
-                    return;
-                }
-                rest = &rest[taken..];
-            }
-        }
-    }
-
-    /// The peer closes its sending half.
-    fn end_input(&mut self) {
-        self.exchange(Some(b""));
-    }
-
-    /// Time passes.
-    fn wait(&mut self, time: Duration) {
-        self.now += time;
-        self.session.turn(&mut self.pool).tick(self.now);
-        self.exchange(None);
-    }
-}
+use socklab::session::{Ending, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Terms, Want};
 
 /// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
 fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
@@ -246,7 +145,7 @@ fn lingering_ends_when_the_peer_sends_without_end() {
 #[test]
 fn a_silent_client_is_let_go_after_the_idle_time() {
     let mut connection = Connection::to(Service::Calc);
-    let idle = Limits::default().idle;
+    let idle = Terms::default().idle;
     let nearly = idle.saturating_sub(Duration::from_secs(1));
     connection.wait(nearly);
     connection.receive(b"1\n", usize::MAX);
@@ -262,7 +161,7 @@ fn a_client_that_never_reads_is_let_go_after_the_idle_time() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"1\n", usize::MAX);
-    connection.wait(Limits::default().idle);
+    connection.wait(Terms::default().idle);
     assert!(connection.finished);
 }
 
@@ -338,7 +237,7 @@ fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
     }
     assert!(connection.session.bytes_held() <= 2 * OUTBOX_LIMIT.next_power_of_two());
     // The idle limit still holds.
-    connection.wait(Limits::default().idle);
+    connection.wait(Terms::default().idle);
     assert!(connection.finished);
 }
 

@@ -14,7 +14,7 @@ use crate::net::door::{Door, Guest};
 use crate::net::failure::Failure;
 use crate::reactor::{Outside, Reactor};
 use crate::service::{Busy, Offer, Service};
-use crate::session::{Ending, Limits, Session};
+use crate::session::{Ending, Session, Terms};
 
 /// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -49,17 +49,13 @@ pub(super) struct Acceptor {
     signals: Signals,
     place: Place,
     offer: Offer,
-    limits: Arc<Limits>,
+    terms: Arc<Terms>,
     drain: Duration,
     course: Course,
 }
 
 impl Acceptor {
-    pub(super) fn new(
-        mut door: Door,
-        config: &Config,
-        limits: Arc<Limits>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(mut door: Door, config: &Config, terms: Arc<Terms>) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
@@ -72,7 +68,7 @@ impl Acceptor {
             Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
         };
         let (offer, drain) = (config.offer.clone(), config.drain);
-        Ok(Self { door, reactor, signals, place, offer, limits, drain, course: Course::Serving })
+        Ok(Self { door, reactor, signals, place, offer, terms, drain, course: Course::Serving })
     }
 
     pub(super) fn run(&mut self) -> Result<(), Failure> {
@@ -167,7 +163,7 @@ impl Acceptor {
     }
 
     fn session(&self, service: Box<dyn Service>, guest: &Guest) -> Session {
-        Session::new(service, Arc::clone(&self.limits), guest.number, self.reactor.now())
+        Session::new(service, Arc::clone(&self.terms), guest.number, self.reactor.now())
     }
 
     /// Gives a connection a place in this thread's own loop.

@@ -17,7 +17,7 @@ use crate::net::door::{Capacity, Door, WhenFull};
 use crate::net::failure::Failure;
 use crate::net::{descriptors, listener};
 use crate::service::Offer;
-use crate::session::Limits;
+use crate::session::Terms;
 
 mod acceptor;
 mod threads;
@@ -58,7 +58,7 @@ pub struct Config {
     /// [`listener::BACKLOG`].
     pub backlog: Option<u32>,
     /// What each connection may take.
-    pub limits: Limits,
+    pub terms: Terms,
     /// How long a stop waits for connections to end by themselves.
     pub drain: Duration,
 }
@@ -92,8 +92,8 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let listener = listener::listen(&config.host, config.port, config.backlog())?;
     let address = listener::address(&listener)?;
     let door = Door::new(listener, config.capacity());
-    let limits = Arc::new(config.limits.clone());
-    let mut acceptor = Acceptor::new(door, config, limits)?;
+    let terms = Arc::new(config.terms.clone());
+    let mut acceptor = Acceptor::new(door, config, terms)?;
     listening(address);
     acceptor.run()
 }

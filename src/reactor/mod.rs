@@ -62,6 +62,8 @@ struct Connection<G> {
     queued: bool,
     /// When its timer will fire: at its deadline or before.
     armed: Option<Instant>,
+    /// Its timer has fired in this turn.
+    expired: bool,
     guest: G,
 }
 
@@ -142,7 +144,15 @@ impl<G> Reactor<G> {
         self.poll.registry().register(&mut socket, Token(key), interest)?;
         session.turn(&mut self.pool).open(self.now);
         let ready = Readiness::default();
-        entry.insert(Connection { socket, session, ready, queued: true, armed: None, guest });
+        entry.insert(Connection {
+            socket,
+            session,
+            ready,
+            queued: true,
+            armed: None,
+            expired: false,
+            guest,
+        });
         self.run_queue.push_back(key);
         Ok(())
     }
@@ -222,7 +232,7 @@ impl<G> Reactor<G> {
         while let Some(key) = self.timers.expired(self.now) {
             let connection = &mut self.connections[key];
             connection.armed = None;
-            connection.session.turn(&mut self.pool).tick(self.now);
+            connection.expired = true;
             queue(&mut self.run_queue, key, connection);
         }
     }
@@ -235,7 +245,14 @@ impl<G> Reactor<G> {
             let connection = &mut self.connections[key];
             connection.queued = false;
             let mut turn = connection.session.turn(&mut self.pool);
-            match ready::run(&mut connection.socket, &mut turn, &mut connection.ready, self.now) {
+            let (socket, ready) = (&mut connection.socket, &mut connection.ready);
+            let mut rest = ready::run(socket, &mut turn, ready, self.now);
+            // What has come in time counts, also when the loop comes too late to look.
+            if std::mem::take(&mut connection.expired) && rest == Rest::Waiting {
+                turn.tick(self.now);
+                rest = ready::run(socket, &mut turn, ready, self.now);
+            }
+            match rest {
                 Rest::Finished => self.finished.push(key),
                 rest => {
                     self.timers.arm(key, &mut connection.armed, turn.deadline());

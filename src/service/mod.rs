@@ -72,12 +72,21 @@ pub trait Service: Send {
 #[derive(Debug)]
 pub struct Output<'a> {
     buffer: &'a mut Buffer,
+    /// The bytes in the buffer before the step.
+    before: usize,
 }
 
 impl<'a> Output<'a> {
     /// What is written goes to the end of `buffer`.
     pub fn new(buffer: &'a mut Buffer) -> Self {
-        Self { buffer }
+        let before = buffer.len();
+        Self { buffer, before }
+    }
+
+    /// Whether the step has written nothing so far.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.buffer.len() == self.before
     }
 
     /// Writes bytes of the reply as they are.

@@ -1,21 +1,51 @@
 //! Where a message ends in a stream of bytes, and how its reply ends.
 //!
-//! A message service sees lines: text up to a newline, less one carriage return before it. The
-//! reply ends as its message ended. A raw service sees the bytes as they come.
+//! TCP keeps no message boundaries, and clients do not agree on one. What 55 clients of students in
+//! C, C++, Java and Python really send, and what [`Delimiting::Auto`] makes of it:
+//!
+//! | | the client sends | the message is | its reply ends in | because |
+//! | --- | --- | --- | --- | --- |
+//! | 1 | NUL, a length n > 0 | the n bytes that follow | nothing, but begins with its length | Java's writeUTF: two bytes of length, then the text |
+//! | 2 | text, newline | the text, less one CR | the same newline | netcat, telnet, readLine, fgets |
+//! | 3 | text, NUL, anything | the text | NUL | C sends a string with its NUL, or the whole buffer that it stands in, with stale bytes behind |
+//! | 2, 3 | text, newline, NUL, anything | the text | newline and NUL | the same, with a line that fgets has read |
+//! | 4 | text | what has come before a gap | nothing | `send(text)`: one send, one message, and the reply is printed or compared as it is |
+//!
+//! A *gap* is [`GAP`] without a byte, and [`LINE_GAP`] once a client has sent a newline. Where a
+//! NUL says that more may follow (3), the reply waits for the gap: what comes before the client has
+//! its answer cannot be its next message. A client that only sends whole lines never waits for
+//! anything.
+//!
+//! Telnet's option sequences at the beginning of a message are skipped, and not answered.
+//!
+//! [`Delimiting::Line`] knows newlines only: it serves a terminal in character mode, the typing of
+//! which has gaps. A raw service sees the bytes as they come.
 
+use std::time::{Duration, Instant};
+
+use super::telnet::{self, IAC};
+use super::terminator::{LENGTH, Terminator};
 use crate::buffer::Buffer;
-use crate::service;
+use crate::service::{self, MAX_REPLY};
+
+/// The silence that ends a message without a terminator: longer than the pauses within one send,
+/// shorter than a person notices.
+pub const GAP: Duration = Duration::from_millis(25);
+
+/// The same for a client that has sent a newline: the next one is very likely still to come.
+pub const LINE_GAP: Duration = Duration::from_secs(1);
 
 /// The part of a line that is searched byte by byte, in bytes.
 const SHORT_LINE: usize = 16;
 
-/// How a message ended, and so how its reply ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Terminator {
-    /// The end of input ended it: the reply ends with the connection.
-    None,
-    Lf,
-    CrLf,
+/// How the end of a message is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delimiting {
+    /// By what the client sends: see the table above.
+    #[default]
+    Auto,
+    /// By a newline.
+    Line,
 }
 
 /// What stands at the front of the inbox.
@@ -23,132 +53,310 @@ pub(super) enum Terminator {
 pub(super) enum Frame {
     /// No whole message yet.
     Incomplete,
-    /// A message: its text is the first `text` bytes, and `whole` bytes go with it.
-    Message { text: usize, whole: usize },
+    /// No whole message yet, and of what is there only the first bytes count.
+    Padded { keep: usize },
+    /// Bytes that are no part of a message.
+    Skip { whole: usize },
+    /// A message: `skip` bytes, then its text of `text` bytes; `whole` bytes go with it.
+    Message { skip: usize, text: usize, whole: usize },
     /// A message longer than the limit.
     TooLong,
     /// Nothing, and nothing will come.
     End,
 }
 
+impl Frame {
+    fn line(text: usize, whole: usize) -> Self {
+        Self::Message { skip: 0, text, whole }
+    }
+}
+
+/// What is known of the input besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation {
+    /// Nothing will follow what is pending.
+    pub(super) ended: bool,
+    /// The longest message, in bytes.
+    pub(super) limit: usize,
+    pub(super) now: Instant,
+}
+
 /// Cuts one connection's input.
 #[derive(Debug)]
 pub(super) struct Framer {
     framing: service::Framing,
+    delimiting: Delimiting,
     /// The end of the last message, and so of the next reply.
     terminator: Terminator,
-    /// How many bytes of the inbox are known to hold no newline, so that a message which comes a
+    /// How many bytes of the inbox are known to hold no terminator, so that a message which comes a
     /// byte at a time costs time in proportion to its length, not to the square of it.
     searched: usize,
+    /// The client has sent a newline.
+    speaks_lines: bool,
+    /// When the gap will be long enough to end what is pending, if it waits for one.
+    gap_at: Option<Instant>,
 }
 
 impl Framer {
-    pub(super) fn new(framing: service::Framing) -> Self {
+    pub(super) fn new(framing: service::Framing, delimiting: Delimiting) -> Self {
         let terminator = match framing {
             service::Framing::Messages => Terminator::Lf,
             service::Framing::Raw => Terminator::None,
         };
-        Self { framing, terminator, searched: 0 }
+        Self { framing, delimiting, terminator, searched: 0, speaks_lines: false, gap_at: None }
     }
 
-    /// Ends the reply that was written last as its message ended.
+    /// When what is pending is a message, if nothing more comes.
     #[inline]
-    pub(super) fn end_reply(&self, outbox: &mut Buffer) {
-        match self.terminator {
-            Terminator::None => {}
-            Terminator::Lf => outbox.push(b'\n'),
-            Terminator::CrLf => outbox.write(b"\r\n"),
-        }
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.gap_at
     }
 
-    /// Looks at the front of the inbox. `ended`: nothing will follow what is `pending`. `limit` is
-    /// the longest message, in bytes. After a [`Frame::Message`] its `whole` bytes must be consumed
-    /// before the next look.
+    /// More has come, so it was no gap.
     #[inline]
-    pub(super) fn next(&mut self, pending: &[u8], ended: bool, limit: usize) -> Frame {
+    pub(super) fn interrupt_gap(&mut self) {
+        self.gap_at = None;
+    }
+
+    /// Begins a reply.
+    #[inline]
+    pub(super) fn begin_reply(&self, outbox: &mut Buffer) {
+        self.terminator.begin_reply(outbox);
+    }
+
+    /// Ends the reply that was begun where the outbox had `before` bytes.
+    #[inline]
+    pub(super) fn end_reply(&self, outbox: &mut Buffer, before: usize) {
+        self.terminator.end_reply(outbox, before);
+    }
+
+    /// Looks at the front of the inbox. What the answer speaks of must be consumed before the next
+    /// look.
+    #[inline]
+    pub(super) fn next(&mut self, pending: &[u8], situation: Situation) -> Frame {
         if pending.is_empty() {
-            return if ended { Frame::End } else { Frame::Incomplete };
+            return if situation.ended { Frame::End } else { Frame::Incomplete };
         }
-        match self.framing {
-            service::Framing::Raw => {
-                let length = pending.len().min(service::MAX_REPLY);
-                Frame::Message { text: length, whole: length }
+        let frame = match (self.framing, self.delimiting) {
+            (service::Framing::Raw, _) => {
+                let length = pending.len().min(MAX_REPLY);
+                return Frame::line(length, length);
             }
-            service::Framing::Messages => self.next_line(pending, ended, limit),
-        }
-    }
-
-    /// Where the first newline is. Most lines are so short that a loop finds it sooner than a
-    /// search of 32 bytes at a time has begun.
-    #[inline]
-    fn newline(&self, pending: &[u8]) -> Option<usize> {
-        let unsearched = &pending[self.searched..];
-        let (near, far) = unsearched.split_at(unsearched.len().min(SHORT_LINE));
-        let found = near.iter().position(|&byte| byte == b'\n');
-        found.or_else(|| Some(near.len() + memchr::memchr(b'\n', far)?)).map(|n| self.searched + n)
-    }
-
-    #[inline]
-    fn next_line(&mut self, pending: &[u8], ended: bool, limit: usize) -> Frame {
-        let newline = self.newline(pending);
-        self.searched = if newline.is_some() { 0 } else { pending.len() };
-        let (text, whole, terminator) = match newline {
-            Some(n) if n > 0 && pending[n - 1] == b'\r' => (n - 1, n + 1, Terminator::CrLf),
-            Some(n) => (n, n + 1, Terminator::Lf),
-            None if ended => (pending.len(), pending.len(), Terminator::None),
-            // The last byte may turn out to belong to the terminator.
-            None if pending.len() <= limit + 1 => return Frame::Incomplete,
-            None => return Frame::TooLong,
+            (service::Framing::Messages, Delimiting::Line) => self.next_line(pending, situation),
+            (service::Framing::Messages, Delimiting::Auto) => self.next_auto(pending, situation),
         };
-        if text > limit {
-            return Frame::TooLong;
+        match frame {
+            Frame::Message { text, .. } if text > situation.limit => Frame::TooLong,
+            frame => frame,
         }
-        self.terminator = terminator;
-        Frame::Message { text, whole }
     }
+
+    #[inline]
+    fn next_line(&mut self, pending: &[u8], situation: Situation) -> Frame {
+        let unsearched = &pending[self.searched..];
+        match find(unsearched, |byte| byte == b'\n', |far| memchr::memchr(b'\n', far)) {
+            Some(at) => self.end_line(pending, self.searched + at),
+            None => self.no_end(pending, situation),
+        }
+    }
+
+    /// The rules of the table, 1 to 4.
+    #[inline]
+    fn next_auto(&mut self, pending: &[u8], situation: Situation) -> Frame {
+        if matches!(pending[0], 0 | IAC) {
+            return self.next_special(pending, situation);
+        }
+        let unsearched = &pending[self.searched..];
+        let is_end = |byte| byte == b'\n' || byte == 0;
+        match find(unsearched, is_end, |far| memchr::memchr2(b'\n', 0, far)) {
+            None => {
+                let gap = if self.speaks_lines { LINE_GAP } else { GAP };
+                let quiet = self.quiet(situation, gap);
+                self.no_end(pending, Situation { ended: quiet, ..situation })
+            }
+            Some(at) => {
+                let at = self.searched + at;
+                if pending[at] == b'\n' && pending.get(at + 1) != Some(&0) {
+                    return self.end_line(pending, at);
+                }
+                self.padded(pending, at, situation)
+            }
+        }
+    }
+
+    /// A whole line, its newline at `at`.
+    #[inline]
+    fn end_line(&mut self, pending: &[u8], at: usize) -> Frame {
+        let (text, terminator) = Terminator::of_line(pending, at);
+        self.terminator = terminator;
+        self.speaks_lines = true;
+        self.searched = 0;
+        self.gap_at = None;
+        Frame::line(text, at + 1)
+    }
+
+    /// No terminator in sight: a message only if this is all.
+    fn no_end(&mut self, pending: &[u8], situation: Situation) -> Frame {
+        if situation.ended {
+            return self.end_at(Terminator::None, Frame::line(pending.len(), pending.len()));
+        }
+        self.searched = pending.len();
+        // The last byte may turn out to belong to the terminator.
+        if pending.len() <= situation.limit + 1 { Frame::Incomplete } else { Frame::TooLong }
+    }
+
+    /// Text, then a NUL or a newline and a NUL, where the first of them is `at`. What follows up to
+    /// the gap is padding, or what stood in the client's buffer before.
+    fn padded(&mut self, pending: &[u8], at: usize, situation: Situation) -> Frame {
+        let is_line = pending[at] == b'\n';
+        // Two NULs, so that what comes next is not taken for a length.
+        let keep = pending.len().min(at + 2);
+        if !self.quiet(situation, GAP) {
+            self.searched = at;
+            return Frame::Padded { keep };
+        }
+        let (text, terminator) = match Terminator::of_line(pending, at) {
+            (text, terminator) if is_line => (text, terminator.with_nul()),
+            _ => (at, Terminator::Nul),
+        };
+        self.end_at(terminator, Frame::line(text, pending.len()))
+    }
+
+    /// What begins with a NUL or with telnet's IAC.
+    #[cold]
+    fn next_special(&mut self, pending: &[u8], situation: Situation) -> Frame {
+        if pending[0] == IAC {
+            return match telnet::sequence(pending) {
+                Some(whole) => Frame::Skip { whole },
+                None if self.quiet(situation, GAP) => Frame::Skip { whole: pending.len() },
+                None => Frame::Incomplete,
+            };
+        }
+        match pending.get(1) {
+            // The NUL of a line that came before it.
+            _ if matches!(self.terminator, Terminator::Lf | Terminator::CrLf)
+                && self.speaks_lines =>
+            {
+                self.padding_of_last(pending, situation)
+            }
+            Some(&length) if length > 0 => {
+                let (text, whole) = (usize::from(length), LENGTH + usize::from(length));
+                if pending.len() < whole && !situation.ended {
+                    return Frame::Incomplete;
+                }
+                let whole = whole.min(pending.len());
+                let text = text.min(whole - LENGTH);
+                self.end_at(Terminator::Length, Frame::Message { skip: LENGTH, text, whole })
+            }
+            // NULs only, as far as can be seen: a client's empty buffer.
+            _ => self.padded(pending, 0, situation),
+        }
+    }
+
+    /// A line was answered before the NUL behind its newline came: it is no message.
+    fn padding_of_last(&mut self, pending: &[u8], situation: Situation) -> Frame {
+        if !self.quiet(situation, GAP) {
+            return Frame::Padded { keep: 1 };
+        }
+        let terminator = self.terminator.with_nul();
+        self.end_at(terminator, Frame::Skip { whole: pending.len() })
+    }
+
+    /// This is the end of a message.
+    fn end_at(&mut self, terminator: Terminator, frame: Frame) -> Frame {
+        self.terminator = terminator;
+        self.searched = 0;
+        self.gap_at = None;
+        frame
+    }
+
+    /// Whether nothing has come for `gap`, or will come at all. If not, the gap begins now.
+    fn quiet(&mut self, situation: Situation, gap: Duration) -> bool {
+        let gap_at = *self.gap_at.get_or_insert(situation.now + gap);
+        situation.ended || gap_at <= situation.now
+    }
+}
+
+/// Where the first byte is that `is_end`. Most lines are so short that a loop finds it sooner than
+/// a
+/// `search` of 32 bytes at a time has begun.
+#[inline]
+fn find(
+    bytes: &[u8],
+    is_end: impl Fn(u8) -> bool,
+    search: impl FnOnce(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    let (near, far) = bytes.split_at(bytes.len().min(SHORT_LINE));
+    let found = near.iter().position(|&byte| is_end(byte));
+    found.or_else(|| Some(near.len() + search(far)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines() -> Framer {
-        Framer::new(service::Framing::Messages)
+    /// A framer with its limit and a clock in our hands.
+    struct Cutter {
+        framer: Framer,
+        situation: Situation,
+    }
+
+    impl Cutter {
+        #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
+        fn new(delimiting: Delimiting, limit: usize) -> Self {
+            let framer = Framer::new(service::Framing::Messages, delimiting);
+            Self { framer, situation: Situation { ended: false, limit, now: Instant::now() } }
+        }
+
+        fn next(&mut self, pending: &[u8]) -> Frame {
+            self.framer.next(pending, self.situation)
+        }
+
+        fn at_the_end(&mut self, pending: &[u8]) -> Frame {
+            self.framer.next(pending, Situation { ended: true, ..self.situation })
+        }
+    }
+
+    fn lines(limit: usize) -> Cutter {
+        Cutter::new(Delimiting::Line, limit)
     }
 
     #[test]
     fn a_line_ends_at_its_newline_and_gives_its_terminator_back() {
-        let mut framer = lines();
-        assert_eq!(framer.next(b"1+2\n3", false, 10), Frame::Message { text: 3, whole: 4 });
-        assert_eq!(framer.terminator, Terminator::Lf);
-        assert_eq!(framer.next(b"1+2\r\n", false, 10), Frame::Message { text: 3, whole: 5 });
-        assert_eq!(framer.terminator, Terminator::CrLf);
+        for delimiting in [Delimiting::Line, Delimiting::Auto] {
+            let mut cutter = Cutter::new(delimiting, 10);
+            assert_eq!(cutter.next(b"1+2\n3"), Frame::line(3, 4));
+            assert_eq!(cutter.framer.terminator, Terminator::Lf);
+            assert_eq!(cutter.next(b"1+2\r\n"), Frame::line(3, 5));
+            assert_eq!(cutter.framer.terminator, Terminator::CrLf);
+            assert_eq!(cutter.framer.deadline(), None, "whole lines wait for nothing");
+        }
     }
 
     #[test]
     fn an_unterminated_message_counts_only_at_the_end_of_input() {
-        let mut framer = lines();
-        assert_eq!(framer.next(b"1+2", false, 10), Frame::Incomplete);
-        assert_eq!(framer.next(b"1+2", true, 10), Frame::Message { text: 3, whole: 3 });
-        assert_eq!(framer.terminator, Terminator::None);
-        assert_eq!(framer.next(b"", true, 10), Frame::End);
+        let mut cutter = lines(10);
+        assert_eq!(cutter.next(b"1+2"), Frame::Incomplete);
+        assert_eq!(cutter.at_the_end(b"1+2"), Frame::line(3, 3));
+        assert_eq!(cutter.framer.terminator, Terminator::None);
+        assert_eq!(cutter.at_the_end(b""), Frame::End);
     }
 
     #[test]
     fn the_limit_counts_text_and_not_its_terminator() {
-        assert_eq!(lines().next(b"1234\r\n", false, 4), Frame::Message { text: 4, whole: 6 });
-        assert_eq!(lines().next(b"1234\r", false, 4), Frame::Incomplete);
-        assert_eq!(lines().next(b"12345\n", false, 4), Frame::TooLong);
-        assert_eq!(lines().next(b"123456", false, 4), Frame::TooLong);
-        assert_eq!(lines().next(b"12345", true, 4), Frame::TooLong);
+        assert_eq!(lines(4).next(b"1234\r\n"), Frame::line(4, 6));
+        assert_eq!(lines(4).next(b"1234\r"), Frame::Incomplete);
+        assert_eq!(lines(4).next(b"12345\n"), Frame::TooLong);
+        assert_eq!(lines(4).next(b"123456"), Frame::TooLong);
+        assert_eq!(lines(4).at_the_end(b"12345"), Frame::TooLong);
     }
 
     #[test]
     fn bytes_that_were_searched_are_not_searched_again() {
-        let mut framer = lines();
-        assert_eq!(framer.next(b"12", false, 10), Frame::Incomplete);
+        let mut cutter = lines(10);
+        assert_eq!(cutter.next(b"12"), Frame::Incomplete);
         // A newline where the search has been is not seen: the search really goes on from there.
-        assert_eq!(framer.next(b"\n2\n", false, 10), Frame::Message { text: 2, whole: 3 });
-        assert_eq!(framer.next(b"\n", false, 10), Frame::Message { text: 0, whole: 1 });
+        assert_eq!(cutter.next(b"\n2\n"), Frame::line(2, 3));
+        assert_eq!(cutter.next(b"\n"), Frame::line(0, 1));
     }
 }

@@ -19,6 +19,7 @@
 //! does not read leaves the outbox full, no steps are taken, nothing more is received, and TCP's
 //! window closes on the peer.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,13 +28,16 @@ use crate::service::{Event, MAX_REPLY, Next, Output, Service};
 
 mod ending;
 mod framing;
-mod limits;
+mod telnet;
+mod terminator;
+mod terms;
 mod turn;
 
 pub use ending::Ending;
-use framing::{Frame, Framer};
-use limits::OUTBOX_HIGH_WATER;
-pub use limits::{LINGER, LINGER_BYTES, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT};
+pub use framing::{Delimiting, GAP, LINE_GAP};
+use framing::{Frame, Framer, Situation};
+use terms::OUTBOX_HIGH_WATER;
+pub use terms::{LINGER, LINGER_BYTES, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Terms};
 pub use turn::{Turn, Want};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +55,7 @@ enum Phase {
 /// One connection, from its first event to its last byte.
 pub struct Session {
     service: Box<dyn Service>,
-    limits: Arc<Limits>,
+    terms: Arc<Terms>,
     /// The client's number in the log.
     client: u64,
     framer: Framer,
@@ -75,16 +79,11 @@ pub struct Session {
 
 impl Session {
     /// A connection that is there since `now`. `client` is its number in the log.
-    pub fn new(
-        service: Box<dyn Service>,
-        limits: Arc<Limits>,
-        client: u64,
-        now: Instant,
-    ) -> Session {
+    pub fn new(service: Box<dyn Service>, terms: Arc<Terms>, client: u64, now: Instant) -> Session {
         Session {
-            framer: Framer::new(service.framing()),
+            framer: Framer::new(service.framing(), terms.delimiting),
             service,
-            limits,
+            terms,
             client,
             inbox: Buffer::default(),
             outbox: Buffer::default(),
@@ -113,7 +112,8 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving => {
-                Some(self.timeout_at().map_or(self.idle_at(), |at| at.min(self.idle_at())))
+                let sooner = self.timeout_at().into_iter().chain(self.gap_at()).min();
+                Some(sooner.map_or(self.idle_at(), |at| at.min(self.idle_at())))
             }
             Phase::Flushing => Some(self.idle_at()),
             Phase::Lingering { until, .. } => Some(until),
@@ -134,13 +134,17 @@ impl Session {
     /// Serves what is in the inbox, up to the first reason to stop, and moves on through the
     /// phases.
     fn advance(&mut self, now: Instant) {
-        while self.phase == Phase::Serving
-            && self.outbox.len() < OUTBOX_HIGH_WATER
-            && !matches!(self.next, Next::SleepUntil(_))
-        {
-            let ended = self.input_ended;
-            match self.framer.next(self.inbox.pending(), ended, self.limits.max_message) {
-                Frame::Message { text, whole } => self.answer(text, whole, now),
+        while self.is_serving() {
+            let (ended, limit) = (self.input_ended, self.terms.max_message);
+            match self.framer.next(self.inbox.pending(), Situation { ended, limit, now }) {
+                Frame::Message { skip, text, whole } => {
+                    self.answer(skip..skip + text, whole, now);
+                }
+                Frame::Skip { whole } => self.inbox.consume(whole),
+                Frame::Padded { keep } => {
+                    self.inbox.truncate(keep);
+                    break;
+                }
                 Frame::Incomplete => break,
                 Frame::TooLong => self.refuse_message(),
                 Frame::End if self.peer_ended => self.close(Ending::PeerClosed),
@@ -153,7 +157,20 @@ impl Session {
     }
 
     fn idle_at(&self) -> Instant {
-        self.active_at + self.limits.idle
+        self.active_at + self.terms.idle
+    }
+
+    /// When silence makes a message of what is in the inbox; not while none would be served.
+    fn gap_at(&self) -> Option<Instant> {
+        self.framer.deadline().filter(|_| self.is_serving())
+    }
+
+    /// Whether a message would be served now: the service is awake, and there is room for a reply.
+    #[inline]
+    fn is_serving(&self) -> bool {
+        self.phase == Phase::Serving
+            && self.outbox.len() < OUTBOX_HIGH_WATER
+            && !matches!(self.next, Next::SleepUntil(_))
     }
 
     /// When the service is to be woken; not while there is no room for what it might write.
@@ -169,17 +186,19 @@ impl Session {
     /// Something other than a message happens to the service.
     fn notify(&mut self, event: Event<'_>, now: Instant) {
         let before = self.outbox.len();
+        self.framer.begin_reply(&mut self.outbox);
         let next = self.service.step(event, now, &mut Output::new(&mut self.outbox));
         self.end_reply(before);
         self.obey(next);
     }
 
-    /// Gives the service the message at the front of the inbox: `text` bytes of it, `whole` with
-    /// its terminator.
+    /// Gives the service the message at the front of the inbox: its text is there, and `whole`
+    /// bytes go with it.
     #[inline]
-    fn answer(&mut self, text: usize, whole: usize, now: Instant) {
+    fn answer(&mut self, text: Range<usize>, whole: usize, now: Instant) {
         let before = self.outbox.len();
-        let text = &self.inbox.pending()[..text];
+        self.framer.begin_reply(&mut self.outbox);
+        let text = &self.inbox.pending()[text];
         let next = self.service.step(Event::Message(text), now, &mut Output::new(&mut self.outbox));
         if log::log_enabled!(log::Level::Debug) {
             let reply = &self.outbox.pending()[before..];
@@ -195,16 +214,16 @@ impl Session {
     #[inline]
     fn end_reply(&mut self, before: usize) {
         debug_assert!(self.outbox.len() - before <= MAX_REPLY, "a reply over the limit");
-        if self.outbox.len() > before {
-            self.framer.end_reply(&mut self.outbox);
-        }
+        self.framer.end_reply(&mut self.outbox, before);
     }
 
     fn refuse_message(&mut self) {
-        let limit = self.limits.max_message;
+        let limit = self.terms.max_message;
         let text = format!("ValueError: message too long (limit {limit} bytes)");
+        let before = self.outbox.len();
+        self.framer.begin_reply(&mut self.outbox);
         self.outbox.write(text.as_bytes());
-        self.framer.end_reply(&mut self.outbox);
+        self.framer.end_reply(&mut self.outbox, before);
         self.close(Ending::TooLong);
     }
 

@@ -71,6 +71,7 @@ impl<'s> Turn<'s> {
             Phase::Serving => {
                 session.active_at = now;
                 session.inbox.filled(n);
+                session.framer.interrupt_gap();
                 session.advance(now);
             }
             Phase::Lingering { thrown_away, .. } => {
@@ -121,6 +122,7 @@ impl<'s> Turn<'s> {
                 session.notify(Event::Timeout, now);
                 session.advance(now);
             }
+            Phase::Serving if session.gap_at().is_some_and(|at| at <= now) => session.advance(now),
             _ => {}
         }
     }

@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "each test file is a crate that uses this one as a module")]
 
+pub mod connection;
 pub mod server;
 pub mod transcript;

@@ -101,6 +101,13 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         b"1 / 0\n1 / 1\n",
         b"ZeroDivisionError: division by zero\n1.0\n",
     ),
+    row(
+        "an empty line gets an answer, too",
+        Service::Calc,
+        b"\n",
+        b"SyntaxError: invalid syntax (<string>, line 0)\n",
+    ),
+    row("an empty text as the answer is shown", Service::Calc, b"hex(1) * 0\n", b"''\n"),
     row("the longest line that is allowed is served", Service::Calc, &LONGEST_LINE, b"1\n"),
     closing(row("a half-closing client gets every answer", Service::Calc, b"1\n2\n", b"1\n2\n")),
     closing(row(

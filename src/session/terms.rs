@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Delimiting;
 use crate::buffer::BUFFER_SIZE;
 use crate::service::MAX_REPLY;
 
@@ -11,10 +12,10 @@ pub(super) const OUTBOX_HIGH_WATER: usize = BUFFER_SIZE / 2;
 /// The most bytes of replies that can wait to be sent on one connection.
 pub const OUTBOX_LIMIT: usize = OUTBOX_HIGH_WATER + MAX_REPLY + LONGEST_TERMINATOR;
 
-/// `\r\n`, in bytes.
-const LONGEST_TERMINATOR: usize = 2;
+/// `\r\n` and a NUL, in bytes.
+const LONGEST_TERMINATOR: usize = 3;
 
-/// The largest value of [`Limits::max_message`], in bytes: with any longer one there might be no
+/// The largest value of [`Terms::max_message`], in bytes: with any longer one there might be no
 /// room to receive the end of a message behind its beginning.
 pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
 
@@ -30,15 +31,18 @@ const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
 
 /// What a connection may take. The same for all connections of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Terms {
+    /// How the end of a message is known.
+    pub delimiting: Delimiting,
     /// The longest message, in bytes, 1 to [`MAX_MESSAGE_LIMIT`].
     pub max_message: usize,
     /// How long a connection may go without a byte in either direction.
     pub idle: Duration,
 }
 
-impl Default for Limits {
+impl Default for Terms {
     fn default() -> Self {
-        Self { max_message: 4096, idle: Duration::from_secs(5 * 60) }
+        let delimiting = Delimiting::default();
+        Self { delimiting, max_message: 4096, idle: Duration::from_secs(5 * 60) }
     }
 }

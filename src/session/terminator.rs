@@ -1,0 +1,78 @@
+//! How a message ended, and so how its reply ends: what the client sent is what it looks for.
+
+use crate::buffer::Buffer;
+
+/// The length that Java's writeUTF puts before a text, in bytes.
+pub(super) const LENGTH: usize = 2;
+
+/// How a message ended, and so how its reply ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Terminator {
+    /// A gap or the end of input ended it: the reply has no end of its own.
+    None,
+    Lf,
+    CrLf,
+    Nul,
+    LfNul,
+    CrLfNul,
+    /// It had a length in front, and so has the reply.
+    Length,
+}
+
+impl Terminator {
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::None | Self::Length => b"",
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+            Self::Nul => b"\0",
+            Self::LfNul => b"\n\0",
+            Self::CrLfNul => b"\r\n\0",
+        }
+    }
+
+    /// The newline at `at`, with the CR before it if there is one; and where the text before it
+    /// ends.
+    #[inline]
+    pub(super) fn of_line(pending: &[u8], at: usize) -> (usize, Self) {
+        match at.checked_sub(1) {
+            Some(before) if pending[before] == b'\r' => (before, Self::CrLf),
+            _ => (at, Self::Lf),
+        }
+    }
+
+    /// The same with a NUL behind it.
+    pub(super) fn with_nul(self) -> Self {
+        match self {
+            Self::Lf => Self::LfNul,
+            Self::CrLf => Self::CrLfNul,
+            other => other,
+        }
+    }
+
+    /// Begins a reply: to a message that had its length in front, with room for the same.
+    #[inline]
+    pub(super) fn begin_reply(self, outbox: &mut Buffer) {
+        if self == Self::Length {
+            outbox.write(&[0; LENGTH]);
+        }
+    }
+
+    /// Ends the reply that was begun where the outbox had `before` bytes, if anything was written.
+    #[inline]
+    pub(super) fn end_reply(self, outbox: &mut Buffer, before: usize) {
+        let length = outbox.len() - before;
+        match self {
+            Self::Lf if length > 0 => outbox.push(b'\n'),
+            Self::Length if length == LENGTH => outbox.truncate(before),
+            Self::Length => {
+                // Two bytes cannot say more. No service has so much to say to such a client.
+                let length = u16::try_from(length - LENGTH).unwrap_or(u16::MAX);
+                outbox.truncate(before + LENGTH + usize::from(length));
+                outbox.overwrite(before, &length.to_be_bytes());
+            }
+            _ if length > 0 => outbox.write(self.bytes()),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Framing `auto`: what each kind of client sends, and what it gets back, with time in our hands.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::connection::Connection;
+use common::transcript::Service;
+use socklab::session::{Ending, GAP, LINE_GAP};
+
+const MOMENT: Duration = Duration::from_millis(5);
+
+fn calc() -> Connection {
+    Connection::to(Service::Calc)
+}
+
+/// Sends `input` whole and then byte by byte, waits for `silence`, and expects `output`.
+#[track_caller]
+fn answers(input: &[u8], silence: Duration, output: &[u8]) {
+    for piece in [1, 3, usize::MAX] {
+        let mut connection = calc();
+        connection.receive(input, piece);
+        connection.wait(silence);
+        assert_eq!(
+            connection.output.escape_ascii().to_string(),
+            output.escape_ascii().to_string(),
+            "{} in pieces of {piece}",
+            input.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn a_bare_text_is_a_message_after_the_gap_and_its_reply_is_bare() {
+    let mut connection = calc();
+    connection.receive(b"1 + 2", usize::MAX);
+    assert_eq!(connection.session.deadline(), Some(connection.now + GAP));
+    connection.wait(GAP / 2);
+    assert_eq!(connection.output, b"");
+    connection.wait(GAP / 2);
+    assert_eq!(connection.output, b"3");
+    connection.receive(b"3 + 4", usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"37");
+}
+
+#[test]
+fn a_message_in_three_sends_5_ms_apart_is_one_message() {
+    let mut connection = calc();
+    for part in [b"1 +", b" 2 ", b"+ 3"] {
+        connection.receive(part, usize::MAX);
+        connection.wait(MOMENT);
+    }
+    assert_eq!(connection.output, b"");
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"6");
+}
+
+#[test]
+fn a_string_with_its_nul_is_answered_with_one() {
+    answers(b"1 + 2\0", GAP, b"3\0");
+}
+
+#[test]
+fn a_whole_buffer_is_the_string_at_its_front() {
+    answers(&[&b"1 + 2"[..], &[0; 1019]].concat(), GAP, b"3\0");
+    answers(b"1 + 2\0 stale 9 * 9\n\0\0 bytes \xff\xfe", GAP, b"3\0");
+}
+
+#[test]
+fn a_line_in_a_buffer_of_nuls_is_answered_with_a_line_and_a_nul() {
+    // In pieces, the line would be answered before its NUL is there: the next test.
+    for (input, output) in
+        [(&b"1 + 2\n\0"[..], &b"3\n\0"[..]), (b"1 + 2\r\n\0\0\0stale\n", b"3\r\n\0")]
+    {
+        let mut connection = calc();
+        connection.receive(input, usize::MAX);
+        connection.wait(GAP);
+        assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+    }
+}
+
+#[test]
+fn a_nul_that_comes_after_its_line_was_answered_is_no_message() {
+    let mut connection = calc();
+    connection.receive(b"1 + 2\n", usize::MAX);
+    assert_eq!(connection.output, b"3\n");
+    connection.receive(b"\0\0stale", usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"3\n");
+    connection.receive(b"3 + 4\n\0", usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"3\n7\n\0");
+}
+
+#[test]
+fn a_buffer_of_nuls_is_an_empty_message() {
+    let error = b"SyntaxError: invalid syntax (<string>, line 0)\0";
+    answers(&[0; 1024], GAP, error);
+    answers(&[0], GAP, error);
+}
+
+#[test]
+fn the_next_padded_message_is_served_like_the_first() {
+    let mut connection = calc();
+    for _ in 0..3 {
+        connection.receive(&[&b"6 * 7"[..], &[0; 200]].concat(), 64);
+        connection.wait(GAP);
+    }
+    assert_eq!(connection.output, b"42\x0042\x0042\0");
+}
+
+#[test]
+fn javas_write_utf_is_answered_in_the_same_form_and_without_a_gap() {
+    answers(b"\0\x051 + 2", Duration::ZERO, b"\0\x013");
+    answers(b"\0\x051 + 2\0\x041//0", Duration::ZERO, &utf(&["3", ZERO_DIVISION]));
+}
+
+const ZERO_DIVISION: &str = "ZeroDivisionError: integer division or modulo by zero";
+
+/// As Java writes texts.
+fn utf(texts: &[&str]) -> Vec<u8> {
+    let with_length = |text: &&str| {
+        let length = u16::try_from(text.len()).unwrap();
+        [&length.to_be_bytes()[..], text.as_bytes()].concat()
+    };
+    texts.iter().flat_map(with_length).collect()
+}
+
+#[test]
+fn half_of_a_write_utf_waits_for_the_other_half() {
+    let mut connection = calc();
+    connection.receive(b"\0\x051 +", usize::MAX);
+    connection.wait(LINE_GAP);
+    assert_eq!(connection.output, b"");
+    connection.receive(b" 2", usize::MAX);
+    assert_eq!(connection.output, b"\0\x013");
+}
+
+#[test]
+fn whole_lines_wait_for_nothing() {
+    let mut connection = calc();
+    connection.receive(b"1\n2\r\n3\n", usize::MAX);
+    assert_eq!(connection.output, b"1\n2\r\n3\n");
+    let idle = socklab::session::Terms::default().idle;
+    assert_eq!(connection.session.deadline(), Some(connection.now + idle), "no gap is timed");
+}
+
+#[test]
+fn half_a_line_of_a_client_that_sends_lines_gets_a_second() {
+    let mut connection = calc();
+    connection.receive(b"1\n2 + ", usize::MAX);
+    connection.wait(LINE_GAP.saturating_sub(MOMENT));
+    connection.receive(b"2\n", usize::MAX);
+    assert_eq!(connection.output, b"1\n4\n");
+    connection.receive(b"5", usize::MAX);
+    connection.wait(LINE_GAP);
+    assert_eq!(connection.output, b"1\n4\n5");
+}
+
+#[test]
+fn the_end_of_input_ends_any_message_at_once() {
+    for (input, output) in [
+        (&b"1 + 2"[..], &b"3"[..]),
+        (b"1 + 2\0stale", b"3\0"),
+        (b"1 + 2\n\0stale", b"3\n\0"),
+        (b"\0\x051 + 2", b"\0\x013"),
+        (b"\0\x091 + 2", b"\0\x013"),
+        (b"1\n2", b"1\n2"),
+    ] {
+        let mut connection = calc();
+        connection.receive(input, usize::MAX);
+        connection.end_input();
+        assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+        assert!(connection.finished);
+    }
+}
+
+#[test]
+fn telnets_options_are_skipped_and_not_answered() {
+    answers(b"\xff\xfb\x01\xff\xfd\x031 + 2\r\n", Duration::ZERO, b"3\r\n");
+    answers(b"\xff\xfa\x18\0xterm\xff\xf01 + 2\r\n", Duration::ZERO, b"3\r\n");
+}
+
+#[test]
+fn a_text_without_an_end_is_too_long_at_the_limit() {
+    let mut connection = calc();
+    connection.receive(&[b'1'; 5000], usize::MAX);
+    assert_eq!(connection.output, b"ValueError: message too long (limit 4096 bytes)\n");
+    assert_eq!(connection.session.ending(), Some(Ending::TooLong));
+}
+
+#[test]
+fn padding_without_end_costs_no_memory() {
+    let mut connection = calc();
+    connection.receive(b"1 + 2", usize::MAX);
+    let padding = vec![0; 60_000];
+    for _ in 0..100 {
+        connection.receive(&padding, usize::MAX);
+        assert!(connection.session.bytes_held() < 100);
+    }
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"3\0");
+}
+
+#[test]
+fn a_reply_to_be_read_as_it_is_has_no_newline_and_a_greeting_keeps_to_it_too() {
+    let mut connection = Connection::to(Service::Hello);
+    connection.receive(b"Hello from the client!", usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"Hello from the server!");
+    assert!(connection.shut_down);
+}
