@@ -74,11 +74,9 @@ impl Connection {
 
     /// What the server says before it is asked, if it is one of those that speak first.
     ///
-    /// Called before the first question, so that a greeting is not taken for its answer. The wait
-    /// is one round trip (our acknowledgement there, its greeting back) and a gap.
+    /// Called before the first question, so that a greeting is not taken for its answer.
     pub(super) fn greeting(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        let wait = (self.round_trip + GAP).min(self.timeout);
-        let verdict = self.hear(now() + wait)?;
+        let verdict = self.hear(now() + self.moment())?;
         self.unasked_text(verdict)
     }
 
@@ -103,21 +101,53 @@ impl Connection {
 
     /// Sends `question`, newline added, and returns the reply without its terminator.
     pub fn ask(&mut self, question: &[u8]) -> Result<Vec<u8>, Failure> {
-        if question.len() > QUESTION_LIMIT {
+        let deadline = self.tell(question, b"\n")?;
+        match self.listen(deadline)? {
+            Some(reply) => Ok(reply),
+            None if self.closed => Err(self.no_more_answers()),
+            None => Err(self.too_late()),
+        }
+    }
+
+    /// Sends `text` and `terminator`, and returns the time by which it should be answered.
+    pub(super) fn tell(&mut self, text: &[u8], terminator: &[u8]) -> Result<Instant, Failure> {
+        if text.len() > QUESTION_LIMIT {
             return Err(long_question());
         }
         self.question.clear();
-        self.question.extend_from_slice(question);
-        self.question.push(b'\n');
-        let deadline = now() + self.timeout;
+        self.question.extend_from_slice(text);
+        self.question.extend_from_slice(terminator);
+        let deadline = self.deadline();
         self.send(deadline)?;
+        Ok(deadline)
+    }
+
+    /// The next thing the server says, without its terminator; `None` when it has said nothing
+    /// until `deadline` or, as [`Self::is_closed`] tells, will say no more.
+    pub(super) fn listen(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Failure> {
         match self.hear(deadline)? {
-            Verdict::Open | Verdict::Complete => self.take(),
-            Verdict::Late if self.reply.is_empty() => Err(no_answer(self.timeout)),
+            Verdict::Open | Verdict::Complete => self.take().map(Some),
+            Verdict::Late if self.reply.is_empty() => Ok(None),
             Verdict::Late => Err(half_an_answer(self.timeout)),
             Verdict::Long => Err(long_answer()),
-            Verdict::Closed => Err(self.no_more_answers()),
+            Verdict::Closed => Ok(None),
         }
+    }
+
+    /// By when a reply expected from now on must have come.
+    pub(super) fn deadline(&self) -> Instant {
+        now() + self.timeout
+    }
+
+    /// The server was silent until a reply's deadline.
+    pub(super) fn too_late(&self) -> Failure {
+        no_answer(self.timeout)
+    }
+
+    /// How long a server that has something to say at once needs to be heard: one round trip (our
+    /// acknowledgement there, its words back) and a gap.
+    pub(super) fn moment(&self) -> Duration {
+        (self.round_trip + GAP).min(self.timeout)
     }
 
     /// Whether the server is known to have closed the connection.
@@ -237,6 +267,6 @@ fn hung_up(error: &io::Error) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the client's edge: its only clock")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
