@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::arithmetic::Dialect;
-use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT};
+use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::model::{self, DRAIN, Model};
 use crate::net::door::WhenFull;
 use crate::service::{MAX_REPLY, Offer};
@@ -59,6 +59,8 @@ pub enum Command {
     Server4(ServeArgs),
     /// Ask a server: from a pipe, from the command line, or in a conversation on a terminal.
     Client(ClientArgs),
+    /// Play the quiz of a server: on a terminal, or from a pipe (yes, a name, answers).
+    Play(PlayArgs),
 }
 
 /// What can be said about a server.
@@ -177,6 +179,28 @@ impl ClientArgs {
             timeout: self.timeout.into(),
             confirm: self.confirm,
         }
+    }
+}
+
+/// What can be said about a player of the quiz.
+#[derive(Debug, Args)]
+pub struct PlayArgs {
+    /// The server's name or address [default: asked for on a terminal].
+    #[arg(value_parser = host)]
+    host: Option<String>,
+    /// The server's port [default: 5000].
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+    /// How long to wait for the connection, and for each message, such as 500ms or 2s.
+    #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(),
+        value_parser = time)]
+    timeout: humantime::Duration,
+}
+
+impl PlayArgs {
+    /// The plain configuration.
+    pub fn config(self) -> play::Config {
+        play::Config { host: self.host, port: self.port, timeout: self.timeout.into() }
     }
 }
 

@@ -33,6 +33,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Server2(args) => serve(args, ModelArg::Thread, ServiceArg::Calc),
         Command::Server4(args) => serve(args, ModelArg::Loop, ServiceArg::Echo),
         Command::Client(args) => client::run(&args.config()),
+        Command::Play(args) => client::play::run(&args.config()),
     }
 }
 
@@ -59,7 +60,7 @@ fn announce(address: SocketAddr) {
 
 fn start_log(cli: &Cli) {
     let level = match cli.command {
-        Command::Client(_) => "warn",
+        Command::Client(_) | Command::Play(_) => "warn",
         _ => "info",
     };
     let default = env_logger::Env::default().default_filter_or(level);

@@ -71,7 +71,7 @@ fn log_greeting(server: &mut Connection) -> Result<(), Failure> {
 
 /// Reads the next line into `line`, without its newline; whether there was one. A line over the
 /// limit is read no further than the byte too many that has it refused.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
+pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
     const LINE_LIMIT: u64 = QUESTION_LIMIT as u64 + 1;
     line.clear();
     let read = input.by_ref().take(LINE_LIMIT).read_until(b'\n', line);

@@ -1,7 +1,9 @@
-//! The command `client`: asks a server, ours or anybody's, and shows what it replies.
+//! The commands `client`, which asks a server, ours or anybody's, and shows what it replies, and
+//! `play`, which has a quiz server ask.
 //!
-//! The questions come from a terminal, from a pipe or from the command line; whichever it is, they
-//! are asked in lock-step: the next one is sent when the reply to the last one is complete.
+//! The questions of `client` come from a terminal, from a pipe or from the command line; whichever
+//! it is, they are asked in lock-step: the next one is sent when the reply to the last one is
+//! complete.
 //!
 //! | where to read | what |
 //! | --- | --- |
@@ -9,13 +11,19 @@
 //! | `connection` | connecting, asking and hearing within the time allowed |
 //! | `converse` | questions from a pipe and from the command line |
 //! | `terminal` | the conversation with a person |
+//! | [`play`] | the quiz, played by a person or a program |
+//! | `table` | the server's side of a quiz: its messages, one by one |
+//! | `said` | what a quiz server's text means, as a pure state machine |
 //! | `words` | the failures, as one line each |
 //! | `output` | how a reply is shown to a program and to a person |
 
 mod connection;
 mod converse;
 mod output;
+pub mod play;
 mod reply;
+mod said;
+mod table;
 mod terminal;
 mod words;
 
@@ -63,11 +71,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let mut typed = |prompt| keyboard.line(prompt);
     let address = match (&config.host, config.port) {
         (None, None) if on_terminal => ask_address(&mut typed)?,
-        (None, None) => return Err(no_address()),
-        (host, port) => {
-            let host = host.as_deref().unwrap_or(DEFAULT_HOST);
-            Some((host.into(), port.unwrap_or(DEFAULT_PORT)))
-        }
+        (None, None) => return Err(no_address("client")),
+        (host, port) => Some(address(host.as_deref(), port)),
     };
     let Some((host, port)) = address else { return Ok(()) };
     let conversation = on_terminal && config.expressions.is_empty();
@@ -91,7 +96,13 @@ fn shown(conversation: bool) -> Shown {
     }
 }
 
-fn no_address() -> Failure {
+/// The address of who named at least a part of it.
+fn address(host: Option<&str>, port: Option<u16>) -> (String, u16) {
+    (host.unwrap_or(DEFAULT_HOST).into(), port.unwrap_or(DEFAULT_PORT))
+}
+
+fn no_address(command: &str) -> Failure {
     let text = "the client needs HOST and PORT when its input is not a terminal";
-    Failure::new(Exit::Usage, text).hint("for example: socklab client 127.0.0.1 5000")
+    let example = format!("for example: socklab {command} {DEFAULT_HOST} {DEFAULT_PORT}");
+    Failure::new(Exit::Usage, text).hint(&example)
 }

@@ -23,6 +23,12 @@ pub enum Prompt {
     Message,
     /// Whether there will be a next message.
     Continue,
+    /// Whether the quiz may begin.
+    Ready,
+    /// The player's name.
+    Name,
+    /// The answer to the quiz's question.
+    Answer,
 }
 
 impl Prompt {
@@ -33,6 +39,9 @@ impl Prompt {
             Self::Port => format!("Enter the Port Number [{DEFAULT_PORT}]: "),
             Self::Message => "Please enter the message to the server: ".into(),
             Self::Continue => "Do you wish to continue? Y/N ".into(),
+            Self::Ready => "Are you ready? (Yes/No) ".into(),
+            Self::Name => "Your name: ".into(),
+            Self::Answer => "Your answer: ".into(),
         }
     }
 }

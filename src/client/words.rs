@@ -65,6 +65,18 @@ pub(super) fn hung_up_on(heard: bool) -> Failure {
     })
 }
 
+/// The quiz server closed the connection while the game was on.
+pub(super) fn game_broken_off() -> Failure {
+    Failure::new(Exit::Failed, "the server closed the connection in the middle of the game")
+        .hint("was it stopped, or does it take no answer but an integer?")
+}
+
+/// The player's input ended while the game was on.
+pub(super) fn player_gone() -> Failure {
+    Failure::new(Exit::Failed, "the input ended in the middle of the game")
+        .hint("one line each for yes, the name and every answer")
+}
+
 /// The server said that it is full: `text`.
 pub(super) fn busy(text: &[u8]) -> Failure {
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();

@@ -1,0 +1,328 @@
+//! The command `play`: the quiz, played by a person on a terminal or by a program through a pipe.
+//!
+//! The player's side of the game is this, in order: the word that says whether to begin, the name,
+//! and an answer to each question until the server names the total. How many questions there are
+//! is the server's business.
+//!
+//! Each message is sent as a line, which our own server answers without pauses. The first quiz
+//! servers compare what they receive with `yes` to the letter, so that the newline reads as a no:
+//! who said yes and is refused all the same is connected again, and then sends no newline at all.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use super::connection::{Connection, now};
+use super::converse::read_line;
+use super::output::Output;
+use super::said::Said;
+use super::table::Table;
+use super::terminal::{Keyboard, Prompt, ask_address};
+use super::words::{game_broken_off, player_gone};
+use super::{address, no_address, shown};
+use crate::net::failure::Failure;
+
+/// What a person is told before the game.
+const RULES: &str = "\
+The quiz:
+- The server asks small sums, ten of them as a rule, and waits for each answer.
+- Every answer is an integer; a % b is the remainder of a divided by b.
+- A right answer earns 1 point, a wrong one costs 0.25.
+";
+
+/// What begins the game, in any case: the words that every server of this game knows.
+const YES: [&str; 3] = ["yes", "y", "yess"];
+
+/// The countdown's steps, in seconds.
+const COUNTDOWN: u32 = 3;
+
+/// What the player is to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server's name or address, as in [`super::Config::host`].
+    pub host: Option<String>,
+    /// The server's port, as in [`super::Config::port`].
+    pub port: Option<u16>,
+    /// For connecting, and for each message of the server.
+    pub timeout: Duration,
+}
+
+/// Who plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Player {
+    /// Who reads the rules first and is counted down to the first question, a number each
+    /// `second`; who may leave at any prompt, and whose blank lines are slips of the finger.
+    Person {
+        /// How long a second is: a second, but in tests.
+        second: Duration,
+    },
+    /// Whose lines are all it has to say, and who must play to the end.
+    Program,
+}
+
+/// Connects, plays one game and leaves.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let on_terminal = io::stdin().is_terminal();
+    let mut keyboard = Keyboard::default();
+    let address = match (&config.host, config.port) {
+        (None, None) if on_terminal => ask_address(|prompt| keyboard.line(prompt))?,
+        (None, None) => return Err(no_address("play")),
+        (host, port) => Some(address(host.as_deref(), port)),
+    };
+    let Some((host, port)) = address else { return Ok(()) };
+    let mut output = Output::new(io::stdout().lock(), shown(false));
+    let connect = || Connection::open(&host, port, config.timeout);
+    if on_terminal {
+        let typed = |prompt| Ok(keyboard.line(prompt)?.map(String::into_bytes));
+        play(connect, typed, &mut output, Player::Person { second: Duration::from_secs(1) })
+    } else {
+        let mut input = io::stdin().lock();
+        let piped = |_| {
+            let mut line = Vec::new();
+            Ok(read_line(&mut input, &mut line)?.then_some(line))
+        };
+        play(connect, piped, &mut output, Player::Program)
+    }
+}
+
+/// Plays one game.
+///
+/// `connect` is called once, or twice when the server turns out to want no newlines. `typed`
+/// returns the player's next line, which is what the prompt asks for, or `None` for an end of
+/// input.
+pub fn play(
+    connect: impl FnMut() -> Result<Connection, Failure>,
+    typed: impl FnMut(Prompt) -> Result<Option<Vec<u8>>, Failure>,
+    output: &mut Output<impl Write>,
+    player: Player,
+) -> Result<(), Failure> {
+    match (Game { typed, output, player }).play(connect) {
+        Ok(()) | Err(Stop::Left) => Ok(()),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Why a game ends early.
+enum Stop {
+    /// The person leaves, or nobody reads the output any more.
+    Left,
+    Failed(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// How a game begins.
+enum Opening {
+    /// With its first question.
+    Question(Vec<u8>),
+    /// Not at all, in the server's words.
+    Refusal(Vec<Vec<u8>>),
+}
+
+/// The player's side of the game.
+struct Game<'o, T, W> {
+    typed: T,
+    output: &'o mut Output<W>,
+    player: Player,
+}
+
+impl<T, W> Game<'_, T, W>
+where
+    T: FnMut(Prompt) -> Result<Option<Vec<u8>>, Failure>,
+    W: Write,
+{
+    fn play(
+        &mut self,
+        mut connect: impl FnMut() -> Result<Connection, Failure>,
+    ) -> Result<(), Stop> {
+        let mut table = Table::new(connect()?, b"\n");
+        if let Some(greeting) = table.greeting()? {
+            self.show("", &greeting)?;
+        }
+        if self.is_person() {
+            self.show("", RULES.as_bytes())?;
+        }
+        let Some(ready) = self.line(Prompt::Ready)? else { return Ok(()) };
+        let ready = ready.trim_ascii();
+        if !is_yes(ready) {
+            return self.decline(&mut table, ready);
+        }
+        let mut name = None;
+        let mut opening = self.open(&mut table, ready, &mut name)?;
+        if let Opening::Refusal(_) = opening {
+            log::debug!("refused after a yes: once more, without newlines");
+            drop(table);
+            table = Table::new(connect()?, b"");
+            opening = self.open(&mut table, ready, &mut name)?;
+        }
+        match opening {
+            Opening::Question(question) => self.answer_all(&mut table, question),
+            Opening::Refusal(words) => words.iter().try_for_each(|words| self.show("", words)),
+        }
+    }
+
+    /// Says no, and shows what the server says to that.
+    fn decline(&mut self, table: &mut Table, ready: &[u8]) -> Result<(), Stop> {
+        table.tell(ready)?;
+        match table.next()? {
+            Some(said) => self.show("", said.text()),
+            None => Err(table.no_more_answers().into()),
+        }
+    }
+
+    /// Says yes and the name, which is asked for only if it is not known yet, and hears what
+    /// comes of it.
+    fn open(
+        &mut self,
+        table: &mut Table,
+        ready: &[u8],
+        name: &mut Option<Vec<u8>>,
+    ) -> Result<Opening, Stop> {
+        table.tell(ready)?;
+        table.pause()?;
+        if !table.is_closed() {
+            let name = match name {
+                Some(name) => name,
+                none => none.insert(self.must(Prompt::Name)?),
+            };
+            table.tell(name)?;
+            self.count_down(table)?;
+        }
+        let mut words = Vec::new();
+        loop {
+            match table.next()? {
+                Some(Said::Question(question)) => {
+                    words.iter().try_for_each(|words: &Vec<u8>| self.show("", words))?;
+                    return Ok(Opening::Question(question));
+                }
+                Some(said) => words.push(said.text().into()),
+                None if words.is_empty() => return Err(table.no_more_answers().into()),
+                None => return Ok(Opening::Refusal(words)),
+            }
+        }
+    }
+
+    /// Counts a person down; the server is listened to meanwhile, so one that leaves is noticed.
+    fn count_down(&mut self, table: &mut Table) -> Result<(), Stop> {
+        let Player::Person { second } = self.player else { return Ok(()) };
+        for left in (1..=COUNTDOWN).rev() {
+            if table.is_closed() {
+                break;
+            }
+            self.show("", format!("{left} ...").as_bytes())?;
+            table.listen_for(second)?;
+        }
+        table.expect();
+        Ok(())
+    }
+
+    /// Answers `question` and all that follow, to the total and the farewell.
+    fn answer_all(&mut self, table: &mut Table, mut question: Vec<u8>) -> Result<(), Stop> {
+        let start = now();
+        let mut number = 1_u64;
+        loop {
+            self.show(&format!("Question {number} -> "), &question)?;
+            let answer = self.must(Prompt::Answer)?;
+            table.tell(&answer)?;
+            question = loop {
+                match table.next()?.ok_or_else(game_broken_off)? {
+                    Said::Question(next) => break next,
+                    Said::Verdict(words) | Said::Words(words) => self.show("", &words)?,
+                    Said::Total(total) => {
+                        let taken = now() - start;
+                        self.show("Total: ", &total)?;
+                        return self.part(table, taken);
+                    }
+                }
+            };
+            number += 1;
+        }
+    }
+
+    /// Hears the farewell. A server that leaves without one has said all that counts.
+    fn part(&mut self, table: &mut Table, taken: Duration) -> Result<(), Stop> {
+        if let Some(Said::Words(farewell)) = table.next()? {
+            self.show("", &farewell)?;
+        }
+        self.show("", time_taken(taken).as_bytes())
+    }
+
+    /// The player's next line, without which the game cannot go on.
+    fn must(&mut self, prompt: Prompt) -> Result<Vec<u8>, Stop> {
+        match self.line(prompt)? {
+            Some(line) => Ok(line),
+            None if self.is_person() => Err(Stop::Left),
+            None => Err(player_gone().into()),
+        }
+    }
+
+    /// The player's next line; a person is asked until there is something on it.
+    fn line(&mut self, prompt: Prompt) -> Result<Option<Vec<u8>>, Stop> {
+        loop {
+            let Some(line) = (self.typed)(prompt)? else { return Ok(None) };
+            let line = first_line(&line);
+            if self.is_person() {
+                match line.trim_ascii() {
+                    b"" => continue,
+                    b"exit" | b"quit" if prompt == Prompt::Answer => return Ok(None),
+                    _ => {}
+                }
+            }
+            return Ok(Some(line.into()));
+        }
+    }
+
+    fn is_person(&self) -> bool {
+        self.player != Player::Program
+    }
+
+    fn show(&mut self, label: &str, text: &[u8]) -> Result<(), Stop> {
+        let heard = self.output.unasked(&[label.as_bytes(), text].concat())?;
+        if heard.is_break() { Err(Stop::Left) } else { Ok(()) }
+    }
+}
+
+fn is_yes(word: &[u8]) -> bool {
+    YES.iter().any(|yes| word.eq_ignore_ascii_case(yes.as_bytes()))
+}
+
+/// One message is one line: what was pasted behind it is not sent, nor is a carriage return.
+fn first_line(text: &[u8]) -> &[u8] {
+    let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn time_taken(time: Duration) -> String {
+    format!("Time taken: {:.1} seconds", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yes_is_said_in_three_ways_and_any_case() {
+        for word in ["yes", "YES", "y", "Yess"] {
+            assert!(is_yes(word.as_bytes()), "{word}");
+        }
+        for word in ["", "no", "yes please", "ja"] {
+            assert!(!is_yes(word.as_bytes()), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_the_first_line() {
+        assert_eq!(first_line(b"Bob\r\nMallory"), b"Bob");
+        assert_eq!(first_line(b"Bob"), b"Bob");
+        assert_eq!(first_line(b""), b"");
+    }
+
+    #[test]
+    fn time_is_told_in_tenths_of_a_second() {
+        assert_eq!(time_taken(Duration::from_millis(12_340)), "Time taken: 12.3 seconds");
+        assert_eq!(time_taken(Duration::from_millis(4)), "Time taken: 0.0 seconds");
+    }
+}

@@ -1,0 +1,281 @@
+//! What a quiz server said: a pure state machine, text in, messages out.
+//!
+//! The first quiz servers put nothing between two messages, and TCP may deliver two of them in one
+//! piece. So a message is known by what it is and by what came before it:
+//!
+//! | while | a message is | known by |
+//! | --- | --- | --- |
+//! | no question was asked | the first question | it starts with ` -> ` |
+//! | | the server's refusal, or a greeting | anything else |
+//! | a question is open | its verdict | anything but a question; `Correct answer`, `Wrong answer` |
+//! | the answer was judged | the next question | it starts with ` -> ` |
+//! | | the total | a number, alone or with a word right behind it: `8.75You did great!` |
+//! | the total is known | the farewell | anything |
+//!
+//! A newline, or a NUL, ends a message wherever it stands.
+
+use std::collections::VecDeque;
+
+use memchr::memmem;
+
+/// What stands before every question.
+const ARROW: &[u8] = b" -> ";
+
+/// What every verdict holds, one or the other: behind it a total may follow without a delimiter.
+const VERDICTS: [&[u8]; 2] = [b"Correct answer", b"Wrong answer"];
+
+/// One message of the server, without its delimiters and the blanks around it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A question, without its arrow.
+    Question(Vec<u8>),
+    /// What the last answer was worth.
+    Verdict(Vec<u8>),
+    /// The sum of the marks.
+    Total(Vec<u8>),
+    /// Anything else: a greeting, a refusal, the farewell.
+    Words(Vec<u8>),
+}
+
+impl Said {
+    /// The message, whatever it is.
+    pub(super) fn text(&self) -> &[u8] {
+        match self {
+            Self::Question(text) | Self::Verdict(text) | Self::Total(text) | Self::Words(text) => {
+                text
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Asked,
+    Judged,
+    Totalled,
+}
+
+/// Listens to one game.
+#[derive(Debug)]
+pub(super) struct Ear {
+    phase: Phase,
+}
+
+impl Ear {
+    /// Nothing was said yet.
+    pub(super) fn new() -> Self {
+        Self { phase: Phase::Opening }
+    }
+
+    /// Adds to `said` the messages of `text`, which ends where a message ends.
+    pub(super) fn heard(&mut self, text: &[u8], said: &mut VecDeque<Said>) {
+        for line in text.split(|byte| matches!(byte, b'\n' | b'\0')) {
+            self.line(line, said);
+        }
+    }
+
+    fn line(&mut self, line: &[u8], said: &mut VecDeque<Said>) {
+        if self.phase == Phase::Totalled {
+            return self.words(line, said);
+        }
+        let Some(arrow) = memmem::find(line, ARROW) else {
+            return self.words(line, said);
+        };
+        self.words(&line[..arrow], said);
+        let mut rest = &line[arrow + ARROW.len()..];
+        loop {
+            let next = memmem::find(rest, ARROW);
+            let question = &rest[..next.unwrap_or(rest.len())];
+            said.push_back(Said::Question(question.trim_ascii().into()));
+            self.phase = Phase::Asked;
+            let Some(arrow) = next else { return };
+            rest = &rest[arrow + ARROW.len()..];
+        }
+    }
+
+    /// What is no question.
+    fn words(&mut self, text: &[u8], said: &mut VecDeque<Said>) {
+        let text = text.trim_ascii();
+        if text.is_empty() {
+            return;
+        }
+        match self.phase {
+            Phase::Opening | Phase::Totalled => said.push_back(Said::Words(text.into())),
+            Phase::Asked => {
+                self.phase = Phase::Judged;
+                let (verdict, rest) = split_verdict(text);
+                said.push_back(Said::Verdict(verdict.into()));
+                self.words(rest, said);
+            }
+            Phase::Judged => {
+                if let Some((total, farewell)) = split_total(text) {
+                    self.phase = Phase::Totalled;
+                    said.push_back(Said::Total(total.into()));
+                    self.words(farewell, said);
+                } else {
+                    let (words, rest) = split_verdict(text);
+                    said.push_back(Said::Words(words.into()));
+                    self.words(rest, said);
+                }
+            }
+        }
+    }
+}
+
+/// A verdict and the total that follows it in the same breath, if one does.
+fn split_verdict(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = VERDICTS.iter().find_map(|words| Some(memmem::find(text, words)? + words.len()));
+    let Some(end) = end else { return (text, b"") };
+    // Beyond ASCII is the star, or the thumb.
+    let ornament = |&byte: &u8| byte >= 0x80 || matches!(byte, b' ' | b'!' | b'.');
+    let total = end + text[end..].iter().take_while(|byte| ornament(byte)).count();
+    match split_total(&text[total..]) {
+        Some(_) => (text[..total].trim_ascii_end(), &text[total..]),
+        None => (text, b""),
+    }
+}
+
+/// The number that `text` starts with and what stands right behind it, unless that is more of the
+/// same sentence: `3 questions to go` holds no total.
+fn split_total(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(text.starts_with(b"-"));
+    let whole = sign + digits(sign);
+    if whole == sign {
+        return None;
+    }
+    let mut end = whole;
+    if text.get(whole) == Some(&b'.') && digits(whole + 1) > 0 {
+        end = whole + 1 + digits(whole + 1);
+    }
+    let rest = &text[end..];
+    let glued = rest.first().is_none_or(|&byte| byte.is_ascii_alphabetic() || byte >= 0x80);
+    glued.then_some((&text[..end], rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(text: &str) -> Said {
+        Said::Question(text.into())
+    }
+
+    fn verdict(text: &str) -> Said {
+        Said::Verdict(text.into())
+    }
+
+    fn total(text: &str) -> Said {
+        Said::Total(text.into())
+    }
+
+    fn words(text: &str) -> Said {
+        Said::Words(text.into())
+    }
+
+    /// What a fresh ear makes of pieces that came one by one.
+    fn heard(pieces: &[&str]) -> Vec<Said> {
+        let mut ear = Ear::new();
+        let mut said = VecDeque::new();
+        for piece in pieces {
+            ear.heard(piece.as_bytes(), &mut said);
+        }
+        said.into()
+    }
+
+    /// The game that every delivery of it must yield.
+    fn game() -> Vec<Said> {
+        vec![
+            question("3+4"),
+            verdict("⭐ Correct answer ⭐"),
+            question("5%2"),
+            verdict("Wrong answer👎"),
+            total("0.75"),
+            words("Better luck next time!"),
+        ]
+    }
+
+    #[test]
+    fn messages_that_come_one_by_one_are_known() {
+        let pieces = [
+            " -> 3+4  ",
+            "⭐ Correct answer ⭐",
+            " -> 5%2  ",
+            "Wrong answer👎",
+            "0.75",
+            "Better luck next time!",
+        ];
+        assert_eq!(heard(&pieces), game());
+    }
+
+    #[test]
+    fn lines_are_known() {
+        let pieces = [
+            " -> 3+4  ",
+            "⭐ Correct answer ⭐\n -> 5%2  ",
+            "Wrong answer👎\r\n0.75\nBetter luck next time!",
+        ];
+        assert_eq!(heard(&pieces), game());
+    }
+
+    #[test]
+    fn glued_messages_are_taken_apart() {
+        let pieces = [
+            " -> 3+4  ",
+            "⭐ Correct answer ⭐ -> 5%2  ",
+            "Wrong answer👎0.75Better luck next time!",
+        ];
+        assert_eq!(heard(&pieces), game());
+    }
+
+    #[test]
+    fn every_total_is_found_behind_either_verdict() {
+        for sum in ["10", "8.75", "-2.5", "0"] {
+            for judged in ["⭐ Correct answer ⭐", "Wrong answer👎"] {
+                let piece = format!("{judged}{sum}Bravo!");
+                let said = heard(&[" -> 3+4  ", &piece]);
+                assert_eq!(said[1..], [verdict(judged), total(sum), words("Bravo!")]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_only_words() {
+        let sentence = "I hope you make a wise choice next time!";
+        assert_eq!(heard(&[sentence]), [words(sentence)]);
+        assert_eq!(heard(&["3 players are here\n"]), [words("3 players are here")]);
+    }
+
+    #[test]
+    fn a_number_is_a_total_only_where_one_is_due() {
+        let said = heard(&["42\n -> 3+4  ", "7\n", "3 questions to go\n", "1.5.\n", "10\n"]);
+        let expected = [
+            words("42"),
+            question("3+4"),
+            verdict("7"),
+            words("3 questions to go"),
+            words("1.5."),
+            total("10"),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_number_inside_a_verdict_is_no_total() {
+        let said = heard(&[" -> 3+4  ", "Wrong answer, it was 7\n"]);
+        assert_eq!(said[1..], [verdict("Wrong answer, it was 7")]);
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_heard_without_a_panic() {
+        let alphabet = [b" -> ".as_slice(), b"Correct answer", b"-", b"1", b".", b"\xff", b"\n"];
+        for n in 0..7_usize.pow(5) {
+            let mut ear = Ear::new();
+            let mut said = VecDeque::new();
+            let piece = |place| alphabet[n / 7_usize.pow(place) % 7];
+            ear.heard(&(0..5).map(piece).collect::<Vec<_>>().concat(), &mut said);
+            ear.heard(b"1Bravo!", &mut said);
+        }
+    }
+}
