@@ -108,8 +108,8 @@ fn any_bytes_are_answered() {
 #[test]
 fn any_words_of_the_language_are_answered() {
     const WORDS: &str = "0~1~2~9~10~0x1f~1e308~1.5~.5~2j~True~False~(~)~(~)~,~+~-~*~/~//~%~**~<<~\
-        >>~&~|~^~~~<~==~!=~ and ~ or ~ not ~ if ~ else ~abs(~round(~min(~max(~pow(~divmod(~int(~float(~\
-        bool(~complex(~sum(~len(~hex(~x~9999999999999999999~ ~#~'~\u{d7}~_~.~[~]~lambda~:~=";
+        >>~&~|~^~~~<~==~!=~ and ~ or ~ not ~ if ~ else ~abs(~round(~min(~max(~pow(~divmod(~int(~\
+        float(~bool(~complex(~sum(~len(~hex(~x~9999999999999999999~ ~#~'~\u{d7}~_~.~[~]~lambda~:~=";
     let words: Vec<_> = WORDS.split('~').collect();
     let mut numbers = Numbers(2);
     for _ in 0..50_000 {
