@@ -9,7 +9,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | 0 | [`arithmetic`], [`buffer`] |
+//! | 0 | [`arithmetic`], [`buffer`], [`random`] |
 //! | 1 | [`service`] |
 //! | 2 | [`session`] |
 //! | 3 | [`drive`], [`net`] |
@@ -24,6 +24,7 @@ pub mod client;
 pub mod drive;
 pub mod model;
 pub mod net;
+pub mod random;
 pub mod reactor;
 pub mod service;
 pub mod session;
