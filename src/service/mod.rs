@@ -68,25 +68,52 @@ pub trait Service: Send {
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next;
 }
 
+/// How the client will know where a reply ends: its session sees to that, but a service may have
+/// to leave time between replies that nothing else keeps apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delimiter {
+    /// Not at all, or by a NUL that only a buffer of C cares for: what one receive brings is taken
+    /// for one reply.
+    None,
+    /// By a newline.
+    Newline,
+    /// By a newline and a NUL: the newline is there, but a whole buffer is received at once.
+    NewlineNul,
+    /// By the length in front of it.
+    Length,
+}
+
 /// Where a step writes its reply. Writing cannot fail: the room was made sure of before the step.
 #[derive(Debug)]
 pub struct Output<'a> {
     buffer: &'a mut Buffer,
     /// The bytes in the buffer before the step.
     before: usize,
+    delimiter: Delimiter,
 }
 
 impl<'a> Output<'a> {
-    /// What is written goes to the end of `buffer`.
-    pub fn new(buffer: &'a mut Buffer) -> Self {
+    /// What is written goes to the end of `buffer`, and will be delimited so.
+    #[inline]
+    pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before }
+        Self { buffer, before, delimiter }
     }
 
     /// Whether the step has written nothing so far.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.buffer.len() == self.before
+    }
+
+    /// Whether the client can tell two replies apart that it receives at once.
+    pub fn is_delimited(&self) -> bool {
+        matches!(self.delimiter, Delimiter::Newline | Delimiter::Length)
+    }
+
+    /// Whether the reply will get a newline at its end.
+    pub fn is_a_line(&self) -> bool {
+        matches!(self.delimiter, Delimiter::Newline | Delimiter::NewlineNul)
     }
 
     /// Writes bytes of the reply as they are.

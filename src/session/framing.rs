@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use super::telnet::{self, IAC};
 use super::terminator::{LENGTH, Terminator};
 use crate::buffer::Buffer;
-use crate::service::{self, MAX_REPLY};
+use crate::service::{self, Delimiter, MAX_REPLY};
 
 /// The silence that ends a message without a terminator: longer than the pauses within one send,
 /// shorter than a person notices.
@@ -116,6 +116,12 @@ impl Framer {
     #[inline]
     pub(super) fn interrupt_gap(&mut self) {
         self.gap_at = None;
+    }
+
+    /// How the client will know where the next reply ends.
+    #[inline]
+    pub(super) fn delimiter(&self) -> Delimiter {
+        self.terminator.delimiter()
     }
 
     /// Begins a reply.

@@ -187,7 +187,8 @@ impl Session {
     fn notify(&mut self, event: Event<'_>, now: Instant) {
         let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
-        let next = self.service.step(event, now, &mut Output::new(&mut self.outbox));
+        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let next = self.service.step(event, now, &mut out);
         self.end_reply(before);
         self.obey(next);
     }
@@ -199,7 +200,8 @@ impl Session {
         let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
         let text = &self.inbox.pending()[text];
-        let next = self.service.step(Event::Message(text), now, &mut Output::new(&mut self.outbox));
+        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let next = self.service.step(Event::Message(text), now, &mut out);
         if log::log_enabled!(log::Level::Debug) {
             let reply = &self.outbox.pending()[before..];
             let (text, reply) = (text.escape_ascii(), reply.escape_ascii());

@@ -1,6 +1,7 @@
 //! How a message ended, and so how its reply ends: what the client sent is what it looks for.
 
 use crate::buffer::Buffer;
+use crate::service::Delimiter;
 
 /// The length that Java's writeUTF puts before a text, in bytes.
 pub(super) const LENGTH: usize = 2;
@@ -47,6 +48,17 @@ impl Terminator {
             Self::Lf => Self::LfNul,
             Self::CrLf => Self::CrLfNul,
             other => other,
+        }
+    }
+
+    /// How the reply's reader will know where it ends.
+    #[inline]
+    pub(super) fn delimiter(self) -> Delimiter {
+        match self {
+            Self::None | Self::Nul => Delimiter::None,
+            Self::Lf | Self::CrLf => Delimiter::Newline,
+            Self::LfNul | Self::CrLfNul => Delimiter::NewlineNul,
+            Self::Length => Delimiter::Length,
         }
     }
 
