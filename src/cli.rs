@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and the plain configurations it is turned into.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +11,14 @@ use crate::arithmetic::Dialect;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::model::{self, DRAIN, Model};
 use crate::net::door::WhenFull;
-use crate::service::{MAX_REPLY, Offer};
+use crate::service::{MAX_QUESTIONS, MAX_REPLY, Offer, QUESTIONS, Rules};
 use crate::session::{Delimiting, MAX_MESSAGE_LIMIT, Terms};
 
 /// The longest time that an option takes: about ten years.
 const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The longest text that every client is told, in bytes: with what goes around it, it is a reply.
+const MAX_TEXT: usize = MAX_REPLY / 2;
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
 #[derive(Debug, Parser)]
@@ -78,7 +83,8 @@ pub struct ServeArgs {
     /// What it does for its clients [default: calc].
     #[arg(long, value_enum)]
     service: Option<ServiceArg>,
-    /// The most clients at once [default: 1 for single, else as many as descriptors allow].
+    /// The most clients at once [default: 1 for single, 3 for quiz, else as many as
+    /// descriptors allow].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
     /// What happens to one client more.
@@ -93,10 +99,29 @@ pub struct ServeArgs {
     /// The rules by which calc counts.
     #[arg(long, value_enum, default_value_t = DialectArg::Python)]
     dialect: DialectArg,
+    /// What calc says of any mistake, instead of its own words.
+    #[arg(long, value_name = "TEXT", value_parser = reply)]
+    error_text: Option<Arc<str>>,
     /// What hello says.
     #[arg(long, value_name = "TEXT", default_value = "Hello from the server!",
-        value_parser = greeting)]
+        value_parser = reply)]
     greeting: Arc<str>,
+    /// A first line for every client.
+    #[arg(long, value_name = "TEXT", value_parser = reply)]
+    banner: Option<Arc<str>>,
+    /// One request for each client of calc and echo, then the end.
+    #[arg(long)]
+    once: bool,
+    /// The number that the quiz's questions come from [default: another one each time].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// How many questions the quiz asks.
+    #[arg(long, value_name = "N", default_value_t = QUESTIONS,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_QUESTIONS)))]
+    questions: u32,
+    /// The table to which the quiz adds a row for each game, as CSV.
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
     /// The longest message, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Terms::default().max_message,
         value_parser = message_limit)]
@@ -113,13 +138,20 @@ pub struct ServeArgs {
 impl ServeArgs {
     /// The plain configuration. `model` and `service` are the command's own, where nothing is said.
     pub fn config(self, model: ModelArg, service: ServiceArg) -> model::Config {
+        let dialect = match self.dialect {
+            DialectArg::Python => Dialect::Python,
+            DialectArg::Integer => Dialect::Integer,
+        };
         let offer = match self.service.unwrap_or(service) {
-            ServiceArg::Calc => Offer::Calc(match self.dialect {
-                DialectArg::Python => Dialect::Python,
-                DialectArg::Integer => Dialect::Integer,
-            }),
+            ServiceArg::Calc => Offer::Calc(dialect, self.error_text),
             ServiceArg::Echo => Offer::Echo,
             ServiceArg::Hello => Offer::Hello(self.greeting),
+            ServiceArg::Fourops => Offer::Fourops,
+            ServiceArg::Quiz => Offer::Quiz(Rules {
+                seed: self.seed.unwrap_or_else(any_seed),
+                questions: self.questions,
+                board: None,
+            }),
         };
         model::Config {
             host: self.host,
@@ -130,6 +162,9 @@ impl ServeArgs {
                 ModelArg::Thread => Model::Thread,
             },
             offer,
+            banner: self.banner,
+            once: self.once,
+            results: self.results,
             max_clients: self.max_clients,
             when_full: match self.when_full {
                 WhenFullArg::Reply => WhenFull::Reply,
@@ -224,6 +259,10 @@ pub enum ServiceArg {
     Echo,
     /// One message in, a greeting back, the end.
     Hello,
+    /// A game of sums, with marks.
+    Quiz,
+    /// Two numbers in, their sum, difference, product and quotient back.
+    Fourops,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -259,11 +298,16 @@ fn host(text: &str) -> Result<String, String> {
     Ok(bare.to_owned())
 }
 
-fn greeting(text: &str) -> Result<Arc<str>, String> {
-    if text.is_empty() || text.len() > MAX_REPLY {
-        return Err(format!("expected a text of 1 to {MAX_REPLY} bytes"));
+fn reply(text: &str) -> Result<Arc<str>, String> {
+    if text.is_empty() || text.len() > MAX_TEXT {
+        return Err(format!("expected a text of 1 to {MAX_TEXT} bytes"));
     }
     Ok(text.into())
+}
+
+/// A seed that nobody can guess from the last one: the keys of a hash table are drawn like this.
+fn any_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use socklab::arithmetic::Dialect;
 use socklab::drive::blocking;
 use socklab::reactor::Reactor;
-use socklab::service::Offer;
+use socklab::service::{Offer, Visitor};
 use socklab::session::{Session, Terms};
 
 const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
 const REPLY: &[u8] = b"15\n";
 
 fn offers() -> [(Offer, &'static [u8]); 2] {
-    [(Offer::Calc(Dialect::Python), REPLY), (Offer::Echo, REQUEST)]
+    [(Offer::Calc(Dialect::Python, None), REPLY), (Offer::Echo, REQUEST)]
 }
 
 /// Both ends of a connection over loopback.
@@ -33,7 +33,8 @@ fn pair() -> (TcpStream, TcpStream) {
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
 fn session(offer: &Offer) -> Session {
-    Session::new(offer.start(), Arc::new(Terms::default()), 1, Instant::now())
+    let visitor = Visitor { number: 1, address: ([127, 0, 0, 1], 4242).into() };
+    Session::new(offer.start(visitor), Arc::new(Terms::default()), 1, Instant::now())
 }
 
 /// The allocations of serving `count` requests, all sent before, by the blocking driver.

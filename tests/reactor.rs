@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use socklab::arithmetic::Dialect;
 use socklab::reactor::Reactor;
-use socklab::service::Offer;
+use socklab::service::{Offer, Visitor};
 use socklab::session::{Ending, Session, Terms};
 
 /// A loop, the clients of which connect here.
@@ -34,7 +34,10 @@ impl House {
         socket.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
         let limits = Arc::new(Terms::default());
-        let session = Session::new(offer.start(), limits, guest as u64, self.reactor.now());
+        let number = guest as u64;
+        let address = client.local_addr().unwrap();
+        let service = offer.start(Visitor { number, address });
+        let session = Session::new(service, limits, number, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
         client
     }
@@ -57,7 +60,7 @@ impl House {
 }
 
 fn calc() -> Offer {
-    Offer::Calc(Dialect::Python)
+    Offer::Calc(Dialect::Python, None)
 }
 
 fn reset(client: TcpStream) {

@@ -13,7 +13,7 @@ use super::{Config, Model};
 use crate::net::door::{Door, Guest};
 use crate::net::failure::Failure;
 use crate::reactor::{Outside, Reactor};
-use crate::service::{Busy, Offer, Service};
+use crate::service::{Busy, Offer, Service, Visitor};
 use crate::session::{Ending, Session, Terms};
 
 /// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
@@ -55,7 +55,12 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(mut door: Door, config: &Config, terms: Arc<Terms>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        mut door: Door,
+        config: &Config,
+        offer: Offer,
+        terms: Arc<Terms>,
+    ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
@@ -67,7 +72,7 @@ impl Acceptor {
             Model::Loop | Model::Single => Place::Here,
             Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
         };
-        let (offer, drain) = (config.offer.clone(), config.drain);
+        let drain = config.drain;
         Ok(Self { door, reactor, signals, place, offer, terms, drain, course: Course::Serving })
     }
 
@@ -142,7 +147,8 @@ impl Acceptor {
     fn serve(&mut self, socket: TcpStream, mut guest: Guest) {
         let Guest { number, address, .. } = guest;
         log::info!("client {number} connected from {address} ({} now)", self.door.served());
-        let session = self.session(self.offer.start(), &guest);
+        let service = self.offer.start(Visitor { number, address });
+        let session = self.session(service, &guest);
         match &mut self.place {
             Place::Here => self.seat(socket, session, guest),
             Place::Threads(threads) => {

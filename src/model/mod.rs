@@ -10,6 +10,7 @@
 //! the server full are told so without keeping anyone else waiting.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,17 @@ use crate::service::Offer;
 use crate::session::Terms;
 
 mod acceptor;
+mod results;
 mod threads;
 
 use acceptor::Acceptor;
+use results::Results;
 
 /// How long a stop waits for connections to end by themselves, if nothing else is said.
 pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// How many play at once, if nothing else is said.
+const QUIZ_CLIENTS: usize = 3;
 
 /// How a server is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +55,14 @@ pub struct Config {
     pub model: Model,
     /// What it does for its clients.
     pub offer: Offer,
-    /// The most clients at once; if not given, 1 for [`Model::Single`] and else as many as the
-    /// descriptor limit allows.
+    /// The line that every client reads before anything else, if there is one.
+    pub banner: Option<Arc<str>>,
+    /// Whether a service that would go on answers one request only.
+    pub once: bool,
+    /// Where the quiz's results go, if anywhere.
+    pub results: Option<PathBuf>,
+    /// The most clients at once; if not given, 1 for [`Model::Single`], 3 for the quiz and else as
+    /// many as the descriptor limit allows.
     pub max_clients: Option<usize>,
     /// What happens to one client more.
     pub when_full: WhenFull,
@@ -66,9 +78,10 @@ pub struct Config {
 impl Config {
     fn capacity(&self) -> Capacity {
         let share = descriptors::share();
-        let clients = self.max_clients.unwrap_or(match self.model {
-            Model::Single => 1,
-            Model::Loop | Model::Thread => share.clients,
+        let clients = self.max_clients.unwrap_or(match (self.model, &self.offer) {
+            (Model::Single, _) => 1,
+            (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(share.clients),
+            (Model::Loop | Model::Thread, _) => share.clients,
         });
         if clients > share.clients {
             let most = share.clients;
@@ -76,6 +89,26 @@ impl Config {
         }
         let clients = clients.min(share.clients);
         Capacity { clients, turned_away: share.turned_away, when_full: self.when_full }
+    }
+
+    /// The service with all that was asked for around it.
+    fn full_offer(&self) -> Result<Offer, Failure> {
+        let mut offer = self.offer.clone();
+        match &mut offer {
+            Offer::Quiz(rules) => {
+                log::info!("the first client's seed is {}", rules.seed);
+                if let Some(path) = &self.results {
+                    rules.board = Some(Arc::new(Results::open(path, rules.questions)?));
+                }
+            }
+            // The other services end by themselves.
+            Offer::Calc(..) | Offer::Echo if self.once => offer = Offer::Once(Box::new(offer)),
+            _ => {}
+        }
+        Ok(match &self.banner {
+            Some(text) => Offer::Banner(Arc::clone(text), Box::new(offer)),
+            None => offer,
+        })
     }
 
     fn backlog(&self) -> u32 {
@@ -89,11 +122,12 @@ impl Config {
 /// Serves until a signal says to stop, and until the clients have gone or the drain time is over.
 /// `listening` is told the address as soon as clients can connect.
 pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+    let offer = config.full_offer()?;
     let listener = listener::listen(&config.host, config.port, config.backlog())?;
     let address = listener::address(&listener)?;
     let door = Door::new(listener, config.capacity());
     let terms = Arc::new(config.terms.clone());
-    let mut acceptor = Acceptor::new(door, config, terms)?;
+    let mut acceptor = Acceptor::new(door, config, offer, terms)?;
     listening(address);
     acceptor.run()
 }

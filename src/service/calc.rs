@@ -1,5 +1,7 @@
 //! The calculator: an expression in, what Python's `str(eval(text))` answers back.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Event, Framing, Next, Output, Service};
@@ -13,17 +15,19 @@ const TURN_OF_WORK: u64 = 1 << 17;
 const LEAST_WORK: u64 = 128;
 
 /// Evaluates one expression a message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Calc {
     dialect: Dialect,
+    /// What every mistake is answered with, instead of its own words.
+    error_text: Option<Arc<str>>,
     /// The work done since the others came first, at most [`TURN_OF_WORK`] between steps.
     spent: u64,
 }
 
 impl Calc {
-    /// The rules by which expressions are evaluated.
-    pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, spent: 0 }
+    /// The rules by which expressions are evaluated, and the words for all mistakes.
+    pub(super) fn new(dialect: Dialect, error_text: Option<Arc<str>>) -> Self {
+        Self { dialect, error_text, spent: 0 }
     }
 }
 
@@ -37,7 +41,10 @@ impl Service for Calc {
         let answer = arithmetic::evaluate(text, self.dialect);
         match answer.outcome {
             Ok(value) => value.render(out),
-            Err(error) => error.render(out),
+            Err(error) => match &self.error_text {
+                Some(text) => out.write_str(text),
+                None => error.render(out),
+            },
         }
         .expect("an output takes all that is written to it");
         // `hex(1) * 0` is an empty text. A client that got nothing would wait for ever.

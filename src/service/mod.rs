@@ -4,6 +4,7 @@
 //! waits for. So one text serves under every model, and a test drives it by calling it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,12 +14,21 @@ use crate::buffer::Buffer;
 mod busy;
 mod calc;
 mod echo;
+mod fourops;
+mod game;
 mod hello;
+mod manners;
+mod quiz;
 
 pub use busy::{BUSY_TEXT, Busy};
 use calc::Calc;
 use echo::Echo;
+use fourops::Fourops;
+pub use game::{Answer, Game, MAX_QUESTIONS, QUESTIONS, Rules, Scoreboard};
 use hello::Hello;
+use manners::{Banner, Once};
+pub use quiz::PAUSE;
+use quiz::Quiz;
 
 /// The longest reply a service may write in one step, in bytes. It bounds what a connection can
 /// hold back when its peer does not read.
@@ -135,25 +145,48 @@ impl fmt::Write for Output<'_> {
     }
 }
 
+/// A client, as a service may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// Its number in the log.
+    pub number: u64,
+    /// Where it comes from.
+    pub address: SocketAddr,
+}
+
 /// Which service a server offers, with its settings: what every new connection's service is made
 /// of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Offer {
-    /// A calculator: an expression in, its value or an error back.
-    Calc(Dialect),
+    /// A calculator: an expression in, its value back, or an error: this text, if there is one.
+    Calc(Dialect, Option<Arc<str>>),
     /// Every byte back as it came.
     Echo,
     /// One message in, this greeting back.
     Hello(Arc<str>),
+    /// Two numbers in, what the four operations make of them back.
+    Fourops,
+    /// A game of sums.
+    Quiz(Rules),
+    /// A first line for every client, then another service.
+    Banner(Arc<str>, Box<Offer>),
+    /// The answer of another service to the first message, then the end.
+    Once(Box<Offer>),
 }
 
 impl Offer {
     /// The service for one new connection.
-    pub fn start(&self) -> Box<dyn Service> {
+    pub fn start(&self, visitor: Visitor) -> Box<dyn Service> {
         match self {
-            Self::Calc(dialect) => Box::new(Calc::new(*dialect)),
+            Self::Calc(dialect, error) => Box::new(Calc::new(*dialect, error.clone())),
             Self::Echo => Box::new(Echo),
             Self::Hello(greeting) => Box::new(Hello::new(Arc::clone(greeting))),
+            Self::Fourops => Box::new(Fourops),
+            Self::Quiz(rules) => Box::new(Quiz::new(rules.clone(), visitor)),
+            Self::Banner(text, offer) => {
+                Box::new(Banner::new(Arc::clone(text), offer.start(visitor)))
+            }
+            Self::Once(offer) => Box::new(Once::new(offer.start(visitor))),
         }
     }
 }

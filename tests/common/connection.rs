@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::buffer::Pool;
-use socklab::service;
+use socklab::service::{self, Visitor};
 use socklab::session::{Session, Terms, Want};
 
 use super::transcript::Service;
+
+/// A client that is not really there.
+pub fn visitor(number: u64) -> Visitor {
+    Visitor { number, address: ([127, 0, 0, 1], 4242).into() }
+}
 
 /// A connection whose other end and whose clock are in our hands.
 pub struct Connection {
@@ -25,7 +30,7 @@ pub struct Connection {
 
 impl Connection {
     pub fn to(service: Service) -> Self {
-        Self::with(service.offer().start())
+        Self::with(service.offer().start(visitor(1)))
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]

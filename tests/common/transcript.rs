@@ -26,7 +26,7 @@ impl Service {
 
     pub fn offer(self) -> Offer {
         match self {
-            Self::Calc => Offer::Calc(Dialect::Python),
+            Self::Calc => Offer::Calc(Dialect::Python, None),
             Self::Echo => Offer::Echo,
             Self::Hello => Offer::Hello(Arc::from("Hello from the server!")),
         }

@@ -1,0 +1,251 @@
+//! The quiz's results as a table that a spreadsheet opens: a row for each game, at the end of a
+//! file.
+//!
+//! A row is one write to a file that is opened for appending, so that rows of several threads do
+//! not mix, and what is written stays when the program crashes. Nothing that a player said can be
+//! more than text in one cell: control characters are escaped, and what a spreadsheet would take
+//! for a formula begins with an apostrophe.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use crate::net::failure::{Exit, Failure, cause_of};
+use crate::service::{Game, Scoreboard};
+
+/// The characters that may begin a formula, the last four as they are written in East Asia.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// A file of results.
+#[derive(Debug)]
+pub(super) struct Results {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    file: File,
+    /// The last line has no end, because writing it failed half-way; the next row begins with one.
+    torn: bool,
+}
+
+impl Results {
+    /// Opens the file, or begins a new one, for games of so many questions.
+    pub(super) fn open(path: &Path, questions: u32) -> Result<Self, Failure> {
+        let name = path.display();
+        let cannot = |error| Failure::cannot(format_args!("write results to {name}"), &error);
+        let options = OpenOptions::new().read(true).append(true).create(true).clone();
+        let file = options.open(path).map_err(cannot)?;
+        let mut table = Table { file, torn: false };
+        let header = line(header(questions)).map_err(cannot)?;
+        match table.first_line().map_err(cannot)? {
+            None => table.append(&header).map_err(cannot)?,
+            Some(first) if first == String::from_utf8_lossy(&header).trim_end() => {}
+            Some(_) => {
+                let text = format!(
+                    "cannot write results to {name}: \
+                     its columns are not those of games with {questions} questions"
+                );
+                return Err(Failure::new(Exit::Failed, text).hint("another file, perhaps?"));
+            }
+        }
+        Ok(Self { table: Mutex::new(table) })
+    }
+}
+
+impl Scoreboard for Results {
+    fn record(&self, game: &Game) {
+        // Whoever panicked with the table in hand left it with whole lines, or torn and marked so.
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = line(row(game, clock())).and_then(|line| table.append(&line)) {
+            let (number, cause) = (game.visitor.number, cause_of(&error));
+            log::error!("cannot write the result of client {number}: {cause}");
+        }
+    }
+}
+
+impl Table {
+    /// The first line of a file that is not empty, without what editors add to it. Finds out on the
+    /// way whether the last one is whole.
+    fn first_line(&mut self) -> io::Result<Option<String>> {
+        let metadata = self.file.metadata()?;
+        // A pipe or a terminal has no first line that could be read back.
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Ok(None);
+        }
+        let mut first = Vec::new();
+        let mut start = BufReader::new(&self.file);
+        start.read_until(b'\n', &mut first)?;
+        self.file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        self.file.read_exact(&mut last)?;
+        self.torn = last != *b"\n";
+        let first = String::from_utf8_lossy(&first);
+        Ok(Some(first.trim_start_matches('\u{feff}').trim_end().to_owned()))
+    }
+
+    /// Appends one line, whole.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let mended: Vec<u8>;
+        let line = if self.torn {
+            mended = [b"\n", line].concat();
+            &mended
+        } else {
+            line
+        };
+        self.torn = true;
+        self.file.write_all(line)?;
+        self.file.flush()?;
+        self.torn = false;
+        Ok(())
+    }
+}
+
+fn header(questions: u32) -> Vec<String> {
+    let mut cells = ["time", "seed", "name", "address"].map(str::to_owned).to_vec();
+    for n in 1..=questions {
+        cells.extend([format!("answer {n}"), format!("correct {n}")]);
+    }
+    cells.extend(["total", "seconds"].map(str::to_owned));
+    cells
+}
+
+/// A game's row. The questions that were not answered have empty cells.
+fn row(game: &Game, now: SystemTime) -> Vec<String> {
+    let mut cells = vec![
+        humantime::format_rfc3339_seconds(now).to_string(),
+        game.seed.to_string(),
+        harmless(&game.name),
+        game.visitor.address.to_string(),
+    ];
+    let mut answers = game.answers.iter();
+    for _ in 0..game.questions {
+        cells.extend(match answers.next() {
+            Some(answer) => [harmless(&answer.text), u8::from(answer.correct).to_string()],
+            None => [String::new(), String::new()],
+        });
+    }
+    cells.extend([game.total(), format!("{:.1}", game.lasted.as_secs_f64())]);
+    cells
+}
+
+/// The cells as a line of the table.
+fn line(cells: Vec<String>) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(cells)?;
+    writer.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+/// What a player said, as text that no spreadsheet and no terminal takes for more than text.
+fn harmless(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let mut cell = String::with_capacity(said.len());
+    // A negative number is not a formula, and is worth being read as a number.
+    let is_number = said.strip_prefix('-').is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if said.starts_with(FORMULA) && !is_number {
+        cell.push('\'');
+    }
+    for letter in said.chars() {
+        // The separators of lines and paragraphs, and what turns the direction of writing around.
+        let unruly = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' |
+            '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if letter.is_control() || unruly {
+            cell.extend(letter.escape_default());
+        } else {
+            cell.push(letter);
+        }
+    }
+    cell
+}
+
+#[expect(clippy::disallowed_methods, reason = "the table's edge: a row says when it was written")]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Answer, Visitor};
+    use std::time::Duration;
+
+    fn game(name: &[u8], answer: &[u8]) -> Game {
+        Game {
+            seed: 7,
+            visitor: Visitor { number: 3, address: ([127, 0, 0, 1], 4242).into() },
+            name: name.into(),
+            questions: 2,
+            answers: vec![Answer { text: answer.into(), correct: false }],
+            lasted: Duration::from_millis(12_345),
+        }
+    }
+
+    #[test]
+    fn a_row_has_a_cell_for_each_column() {
+        let row = row(&game(b"Bob", b"-3"), SystemTime::UNIX_EPOCH);
+        let cells =
+            ["1970-01-01T00:00:00Z", "7", "Bob", "127.0.0.1:4242", "-3", "0", "", "", "-0.25"];
+        assert_eq!(row[..9], cells);
+        assert_eq!(row[9], "12.3");
+        assert_eq!(row.len(), header(2).len());
+    }
+
+    #[test]
+    fn whatever_a_player_says_is_text_in_one_cell_of_one_line() {
+        let any_bytes: Vec<u8> = (0..=255).collect();
+        for said in [
+            &b"=1+1"[..],
+            b"+1",
+            b"-1+1",
+            b"@SUM(A1)",
+            b"\t=1",
+            b"\r=1",
+            b"a,b",
+            b"\"quoted\", she said",
+            b"two\nlines",
+            b"\x1b[2J",
+            "＝1".as_bytes(),
+            "\u{202e}drow".as_bytes(),
+            b"-",
+            b"",
+            &any_bytes,
+        ] {
+            let cells = row(&game(said, said), SystemTime::UNIX_EPOCH);
+            let line = line(cells.clone()).unwrap();
+            assert_eq!(memchr::memchr_iter(b'\n', &line).count(), 1);
+            let mut reader =
+                csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
+            let read = reader.records().next().unwrap().unwrap();
+            assert!(read.iter().eq(cells.iter()), "{}", said.escape_ascii());
+            for cell in [&read[2], &read[4]] {
+                assert!(!cell.starts_with(FORMULA), "{cell:?}");
+                assert!(!cell.contains(char::is_control), "{cell:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_begun_once_appended_to_and_mended() {
+        let path = std::env::temp_dir().join(format!("socklab-results-{}", std::process::id()));
+        std::fs::remove_file(&path).ok();
+        Results::open(&path, 2).unwrap().record(&game(b"Ann", b"1"));
+        // A crash in the middle of a row.
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"1999-").unwrap();
+        Results::open(&path, 2).unwrap().record(&game(b"Bob", b"1"));
+        let failure = Results::open(&path, 3).unwrap_err();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(
+            lines[0],
+            "time,seed,name,address,answer 1,correct 1,answer 2,correct 2,total,seconds"
+        );
+        assert!(lines[1].contains(",7,Ann,") && lines[3].contains(",7,Bob,"), "{text}");
+        assert!(failure.to_string().contains("columns"), "{failure}");
+    }
+}

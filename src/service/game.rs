@@ -1,0 +1,263 @@
+//! The quiz's rules and its record of a game: questions, answers, marks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Visitor;
+use crate::arithmetic::Value;
+use crate::random::Random;
+
+/// How many questions a game has, if nothing else is said.
+pub const QUESTIONS: u32 = 10;
+
+/// The most questions of a game.
+pub const MAX_QUESTIONS: u32 = 1000;
+
+/// What is kept of an answer, in bytes: more than any right one that is not mostly zeros.
+const KEPT_OF_ANSWER: usize = 64;
+
+/// What is kept of a name, in bytes.
+const KEPT_OF_NAME: usize = 256;
+
+/// Marks are counted in quarters: a right answer is four, a wrong one takes one off.
+const QUARTERS: i64 = 4;
+
+/// Where games are recorded.
+pub trait Scoreboard: fmt::Debug + Send + Sync {
+    /// This game is over, or was given up. When this returns, its record is safe from a crash of
+    /// the program; a failure is the scoreboard's own to report.
+    fn record(&self, game: &Game);
+}
+
+/// What a quiz is like, the same for all its players.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The first client's questions come from this seed, the next one's from the next.
+    pub seed: u64,
+    /// How many questions, 1 to [`MAX_QUESTIONS`].
+    pub questions: u32,
+    /// Where games are recorded, if anywhere.
+    pub board: Option<Arc<dyn Scoreboard>>,
+}
+
+/// One game, finished or not.
+#[derive(Clone, Debug)]
+pub struct Game {
+    /// The seed of this game: a server that is given it asks its first client the same.
+    pub seed: u64,
+    /// Whose game.
+    pub visitor: Visitor,
+    /// As the player said it, at most [`KEPT_OF_NAME`] bytes, any bytes.
+    pub name: Box<[u8]>,
+    /// How many questions there are in all.
+    pub questions: u32,
+    /// One for each question that was answered, in order.
+    pub answers: Vec<Answer>,
+    /// From the name to the last message.
+    pub lasted: Duration,
+}
+
+impl Game {
+    pub(super) fn new(rules: &Rules, visitor: Visitor, name: &[u8]) -> Self {
+        Self {
+            seed: rules.seed.wrapping_add(visitor.number.saturating_sub(1)),
+            visitor,
+            name: kept(name, KEPT_OF_NAME),
+            questions: rules.questions,
+            answers: Vec::new(),
+            lasted: Duration::ZERO,
+        }
+    }
+
+    /// Whether every question was answered.
+    pub fn is_over(&self) -> bool {
+        self.answers.len() >= self.questions as usize
+    }
+
+    /// The marks as Python prints them: whole until something was taken off, a float from then on.
+    pub fn total(&self) -> String {
+        let quarters = self.quarters();
+        let value = if self.answers.iter().all(|answer| answer.correct) {
+            Value::Int(quarters / QUARTERS)
+        } else {
+            let quarters = i32::try_from(quarters).expect("a game has at most 1000 questions");
+            Value::Float(f64::from(quarters) / 4.0)
+        };
+        let mut text = String::new();
+        value.render(&mut text).expect("a string takes all that is written to it");
+        text
+    }
+
+    /// The last word. Of ten questions, 9 marks are brilliant and more than 5 are good; of any
+    /// other number the same part is.
+    pub(super) fn farewell(&self) -> &'static str {
+        let (tenths, all) = (self.quarters() * 10, i64::from(self.questions) * QUARTERS);
+        if tenths >= 9 * all {
+            "Bravo!"
+        } else if tenths > 5 * all {
+            "You did great!"
+        } else {
+            "Better luck next time!"
+        }
+    }
+
+    fn quarters(&self) -> i64 {
+        self.answers.iter().map(|answer| if answer.correct { QUARTERS } else { -1 }).sum()
+    }
+}
+
+/// An answer and what it is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// As the player said it, at most [`KEPT_OF_ANSWER`] bytes, any bytes.
+    pub text: Box<[u8]>,
+    /// Whether it is the right one.
+    pub correct: bool,
+}
+
+impl Answer {
+    /// What this answer to this question is worth.
+    pub(super) fn to(question: Question, text: &[u8]) -> Self {
+        let correct = integer(text) == Some(question.answer());
+        Self { text: kept(text, KEPT_OF_ANSWER), correct }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Plus,
+    Minus,
+    Times,
+    Modulo,
+}
+
+/// A sum such as 3+4: digits, and nothing to divide by 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    left: u32,
+    operator: Operator,
+    right: u32,
+}
+
+impl Question {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        let left = random.below(10);
+        let right = 1 + random.below(9);
+        let operator = match random.below(4) {
+            0 => Operator::Plus,
+            1 => Operator::Minus,
+            2 => Operator::Times,
+            _ => Operator::Modulo,
+        };
+        Self { left, operator, right }
+    }
+
+    fn answer(self) -> i64 {
+        let (left, right) = (i64::from(self.left), i64::from(self.right));
+        match self.operator {
+            Operator::Plus => left + right,
+            Operator::Minus => left - right,
+            Operator::Times => left * right,
+            Operator::Modulo => left % right,
+        }
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operator = match self.operator {
+            Operator::Plus => '+',
+            Operator::Minus => '-',
+            Operator::Times => '*',
+            Operator::Modulo => '%',
+        };
+        write!(out, "{}{operator}{}", self.left, self.right)
+    }
+}
+
+/// A decimal integer as Python's `int()` takes it: `7`, `+7`, `007`, `1_0`. One that is too large
+/// for the type is some other large one: no answer is.
+fn integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    let mut value = 0_i64;
+    for group in digits.split(|&byte| byte == b'_') {
+        if group.is_empty() || !group.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        for digit in group {
+            value = value.saturating_mul(10).saturating_add(i64::from(digit - b'0'));
+        }
+    }
+    Some(if negative { -value } else { value })
+}
+
+fn kept(text: &[u8], most: usize) -> Box<[u8]> {
+    text[..text.len().min(most)].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn game(right: usize, wrong: usize) -> Game {
+        let address = ([127, 0, 0, 1], 4242).into();
+        let rules = Rules { seed: 1, questions: QUESTIONS, board: None };
+        let mut game = Game::new(&rules, Visitor { number: 1, address }, b"Bob");
+        let answer = |correct| Answer { text: Box::from(*b"7"), correct };
+        game.answers = vec![answer(true); right];
+        game.answers.extend(vec![answer(false); wrong]);
+        game
+    }
+
+    #[test]
+    fn a_total_looks_as_python_prints_it_and_has_its_farewell() {
+        for (right, total, farewell) in [
+            (10, "10", "Bravo!"),
+            (9, "8.75", "You did great!"),
+            (6, "5.0", "Better luck next time!"),
+            (7, "6.25", "You did great!"),
+            (2, "0.0", "Better luck next time!"),
+            (0, "-2.5", "Better luck next time!"),
+        ] {
+            let game = game(right, 10 - right);
+            assert_eq!((&*game.total(), game.farewell()), (total, farewell));
+        }
+        assert_eq!(game(0, 0).total(), "0");
+    }
+
+    #[test]
+    fn an_answer_is_an_integer_as_python_takes_one() {
+        let question = Question { left: 3, operator: Operator::Plus, right: 7 };
+        for text in ["10", "+10", "0010", "1_0"] {
+            assert!(Answer::to(question, text.as_bytes()).correct, "{text}");
+        }
+        for text in
+            ["", "ten", "10.0", "1__0", "_10", "10_", "-10", "+-10", "- 10", "1 0", "\u{661}"]
+        {
+            assert!(!Answer::to(question, text.as_bytes()).correct, "{text}");
+        }
+        let endless = [b'9'; 4096];
+        assert_eq!(integer(&endless), Some(i64::MAX));
+        assert_eq!(Answer::to(question, &endless).text.len(), KEPT_OF_ANSWER);
+        assert_eq!(integer(b"-0"), Some(0));
+    }
+
+    #[test]
+    fn questions_have_every_digit_and_operator_and_none_divides_by_zero() {
+        let mut random = Random::new(1);
+        let drawn: Vec<String> =
+            (0..10_000).map(|_| Question::draw(&mut random).to_string()).collect();
+        for left in '0'..='9' {
+            for operator in "+-*%".chars() {
+                for right in '1'..='9' {
+                    assert!(drawn.contains(&format!("{left}{operator}{right}")));
+                }
+            }
+        }
+        assert!(drawn.iter().all(|question| question.len() == 3 && !question.ends_with('0')));
+    }
+}
