@@ -21,7 +21,7 @@ const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
 #[test]
 fn every_transcript_holds_over_tcp_under_every_model() {
     for model in MODELS {
-        for service in [Service::Calc, Service::Echo, Service::Hello] {
+        for service in [Service::Calc, Service::Echo, Service::Hello, Service::Fourops] {
             // Where there is room for one, the next waits until the last is counted out.
             let options = ["--model", model, "--service", service.name(), "--when-full", "queue"];
             let server = Server::start(&options);

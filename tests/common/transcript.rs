@@ -13,6 +13,7 @@ pub enum Service {
     Calc,
     Echo,
     Hello,
+    Fourops,
 }
 
 impl Service {
@@ -21,6 +22,7 @@ impl Service {
             Self::Calc => "calc",
             Self::Echo => "echo",
             Self::Hello => "hello",
+            Self::Fourops => "fourops",
         }
     }
 
@@ -29,6 +31,7 @@ impl Service {
             Self::Calc => Offer::Calc(Dialect::Python, None),
             Self::Echo => Offer::Echo,
             Self::Hello => Offer::Hello(Arc::from("Hello from the server!")),
+            Self::Fourops => Offer::Fourops,
         }
     }
 }
@@ -163,4 +166,19 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         ending: Some(Ending::Served),
         trailing: b"",
     },
+    Transcript {
+        name: "fourops has four lines for two numbers, and no empty one behind them",
+        service: Service::Fourops,
+        input: b"12,5\r\n",
+        output: b"Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\r\n",
+        half_close: false,
+        ending: Some(Ending::Served),
+        trailing: b"1,2\r\n",
+    },
+    row(
+        "fourops answers one operation after the other",
+        Service::Fourops,
+        b"add 1 2\ndivide 1 0\n",
+        b"3\nundefined (division by zero)\n",
+    ),
 ];

@@ -1,0 +1,344 @@
+//! The quiz: whole games, with time in our hands, and many at once over TCP.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use common::connection::{Connection, visitor};
+use common::server::{CONCURRENT, Client, Server};
+use socklab::random::Random;
+use socklab::service::{Game, Offer, PAUSE, QUESTIONS, Rules, Scoreboard};
+use socklab::session::GAP;
+
+const RIGHT: &str = "⭐ Correct answer ⭐";
+const WRONG: &str = "Wrong answer👎";
+
+/// A scoreboard to look at.
+#[derive(Debug, Default)]
+struct Board {
+    games: Mutex<Vec<Game>>,
+}
+
+impl Scoreboard for Board {
+    fn record(&self, game: &Game) {
+        self.games.lock().unwrap().push(game.clone());
+    }
+}
+
+impl Board {
+    fn names(&self) -> Vec<Vec<u8>> {
+        self.games.lock().unwrap().iter().map(|game| game.name.to_vec()).collect()
+    }
+}
+
+/// A player whose clock and whose kernel are in our hands.
+struct Player {
+    connection: Connection,
+    /// Sent, and not yet received by the server.
+    kernel: Vec<u8>,
+    /// What stands behind each message, both ways.
+    terminator: &'static str,
+}
+
+impl Player {
+    fn new(seed: u64, terminator: &'static str, board: Option<Arc<dyn Scoreboard>>) -> Self {
+        let offer = Offer::Quiz(Rules { seed, questions: QUESTIONS, board });
+        let connection = Connection::with(offer.start(visitor(1)));
+        Self { connection, kernel: Vec::new(), terminator }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.kernel.extend([text, self.terminator].concat().bytes());
+    }
+
+    /// What the next receive brings, however long it takes; nothing at the end.
+    fn hear(&mut self) -> String {
+        let connection = &mut self.connection;
+        while connection.output.is_empty() && !connection.shut_down && !connection.finished {
+            let taken = match &self.kernel {
+                kernel if kernel.is_empty() => 0,
+                kernel => connection.exchange(Some(kernel)),
+            };
+            self.kernel.drain(..taken);
+            if taken == 0 {
+                let deadline = connection.session.deadline().unwrap();
+                connection.wait(deadline.saturating_duration_since(connection.now));
+            }
+        }
+        let heard = String::from_utf8(std::mem::take(&mut connection.output)).unwrap();
+        if heard.is_empty() {
+            return heard;
+        }
+        heard.strip_suffix(self.terminator).expect("every message has its terminator").to_owned()
+    }
+}
+
+/// The right answer to what must be a question and nothing else.
+#[track_caller]
+fn solve(question: &str) -> i64 {
+    let sum = question.strip_prefix(" -> ").and_then(|rest| rest.strip_suffix("  "));
+    let sum: Vec<char> =
+        sum.unwrap_or_else(|| panic!("no question: {question:?}")).chars().collect();
+    let [left, operator, right] = sum[..] else { panic!("no sum: {question:?}") };
+    let [left, right] = [left, right].map(|digit| i64::from(digit.to_digit(10).unwrap()));
+    match operator {
+        '+' => left + right,
+        '-' => left - right,
+        '*' => left * right,
+        '%' => left % right,
+        _ => panic!("no operator: {question:?}"),
+    }
+}
+
+/// As Python prints what ten additions of 1 and -0.25 come to.
+fn total(right: u32) -> String {
+    let total = f64::from(right) - f64::from(QUESTIONS - right) / 4.0;
+    if right == QUESTIONS { "10".to_owned() } else { format!("{total:?}") }
+}
+
+fn farewell(right: u32) -> &'static str {
+    match right {
+        10 => "Bravo!",
+        7..=9 => "You did great!",
+        _ => "Better luck next time!",
+    }
+}
+
+/// Plays a game that is paced, with answers that come after up to half a second, or before their
+/// question, and expects each message by itself.
+fn play_paced(seed: u64, terminator: &'static str, random: &mut Random) {
+    let mut player = Player::new(seed, terminator, None);
+    player.say("yes");
+    if random.below(2) == 0 || terminator == "\0" {
+        // Otherwise the name belongs to the same message.
+        player.hear_nothing_for(GAP);
+    }
+    player.say("Bob");
+    let (mut right, mut early) = (0, false);
+    let mut last: Option<Instant> = None;
+    for _ in 0..QUESTIONS {
+        let question = player.hear();
+        player.expect_pause_since(last);
+        let answer = solve(&question);
+        let wrong = early || random.below(4) == 0;
+        right += u32::from(!wrong);
+        if !early {
+            let think = Duration::from_millis(u64::from(random.below(500)));
+            player.connection.wait(think);
+            player.say(&(answer + i64::from(wrong)).to_string());
+        }
+        assert_eq!(player.hear(), if wrong { WRONG } else { RIGHT });
+        last = Some(player.connection.now);
+        // An answer to a question that was not asked yet waits for it, and is wrong.
+        early = random.below(10) == 0;
+        if early {
+            player.say("seven");
+        }
+    }
+    for expected in [&*total(right), farewell(right)] {
+        assert_eq!(player.hear(), expected);
+        player.expect_pause_since(last);
+        last = Some(player.connection.now);
+    }
+    assert_eq!(player.hear(), "");
+}
+
+impl Player {
+    fn hear_nothing_for(&mut self, time: Duration) {
+        let taken = self.connection.exchange(Some(&self.kernel));
+        self.kernel.drain(..taken);
+        self.connection.wait(time);
+        assert!(self.connection.output.is_empty());
+    }
+
+    /// All that comes, each receive by itself.
+    fn hear_all(&mut self) -> String {
+        let heard: Vec<String> =
+            std::iter::repeat_with(|| self.hear()).take_while(|heard| !heard.is_empty()).collect();
+        heard.join(self.terminator)
+    }
+
+    #[track_caller]
+    fn expect_pause_since(&self, last: Option<Instant>) {
+        assert!(last.is_none_or(|last| self.connection.now - last >= PAUSE));
+    }
+}
+
+#[test]
+fn ten_thousand_paced_games_have_no_message_merged_with_another() {
+    let mut random = Random::new(4);
+    for seed in 0..10_000 {
+        play_paced(seed, if seed % 2 == 0 { "" } else { "\0" }, &mut random);
+    }
+}
+
+#[test]
+fn a_line_client_plays_a_whole_game_that_it_sent_at_once_and_no_time_passes() {
+    for terminator in ["\n", "\r\n"] {
+        let mut player = Player::new(1, terminator, None);
+        let begun = player.connection.now;
+        for text in ["YES", "Bob", "1", "2", "3", "4", "5", "6", "7", "8", "9", "x"] {
+            player.say(text);
+        }
+        let heard = player.hear_all();
+        let lines: Vec<&str> = heard.split(terminator).collect();
+        let mut right = 0;
+        for (pair, n) in lines.chunks(2).zip(1..=QUESTIONS) {
+            let correct = n < QUESTIONS && solve(pair[0]) == i64::from(n);
+            right += u32::from(correct);
+            assert_eq!(pair[1], if correct { RIGHT } else { WRONG });
+        }
+        assert_eq!(lines[20..], [&*total(right), farewell(right)]);
+        assert_eq!(player.connection.now, begun);
+    }
+}
+
+#[test]
+fn a_game_of_javas_write_utf_is_not_paced_either() {
+    let mut player = Player::new(1, "", None);
+    let begun = player.connection.now;
+    player.kernel.extend(b"\0\x03Yes\0\x03Bob\0\x01x");
+    assert_eq!(player.hear(), format!("\0\x09 -> 5*8  \0\x10{WRONG}"));
+    assert_eq!(player.hear(), "\0\x09 -> 5+4  ");
+    assert_eq!(player.connection.now, begun);
+}
+
+#[test]
+fn a_seed_asks_the_same_questions_and_another_one_others() {
+    let questions = |seed| {
+        let mut player = Player::new(seed, "\n", None);
+        player.say("y");
+        player.say("Bob");
+        let mut questions = Vec::new();
+        for _ in 0..QUESTIONS {
+            questions.push(player.hear());
+            player.say("0");
+            player.hear();
+        }
+        questions
+    };
+    assert_eq!(questions(7), questions(7));
+    let games: HashSet<_> = (0..100).map(questions).collect();
+    assert_eq!(games.len(), 100);
+    // A seed that was written down asks the same in every version.
+    assert_eq!(questions(7)[..3], [" -> 7*7  ", " -> 3-8  ", " -> 8-4  "]);
+}
+
+#[test]
+fn whoever_does_not_say_yes_is_wished_a_wiser_choice() {
+    for text in ["no", "", "maybe", "ye", "yellow", "\u{1f44d}"] {
+        let mut player = Player::new(1, "\n", None);
+        player.say(text);
+        assert_eq!(player.hear(), "I hope you make a wise choice next time!");
+        assert_eq!(player.hear(), "");
+    }
+}
+
+#[test]
+fn a_name_of_any_bytes_plays_and_is_recorded() {
+    let board = Arc::new(Board::default());
+    let all: Vec<u8> = (1..=255).filter(|&byte| byte != b'\n').collect();
+    for name in [&all[..], b"\x1b[2J", b"=1+1", b"", b"\xf0\x9f", &[b'x'; 4000]] {
+        let mut player = Player::new(1, "\n", Some(board.clone()));
+        player.say("yes");
+        player.kernel.extend([b"Bob ", name, b"\n"].concat());
+        let answer = solve(&player.hear());
+        player.kernel.extend([name, b"\n"].concat());
+        assert_eq!(player.hear(), WRONG);
+        solve(&player.hear());
+        player.say(&answer.to_string());
+    }
+    let names = board.names();
+    assert_eq!(names.len(), 6, "each game was given up, and recorded");
+    assert!(names.iter().all(|name| name.starts_with(b"Bob") && name.len() <= 256));
+}
+
+#[test]
+fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
+    let board = Arc::new(Board::default());
+    let mut player = Player::new(1, "", Some(board.clone()));
+    player.say("YesBob");
+    for _ in 0..QUESTIONS {
+        let answer = solve(&player.hear());
+        player.say(&answer.to_string());
+        assert_eq!(player.hear(), RIGHT);
+    }
+    assert!(board.names().is_empty());
+    // The total is written, and nothing of it was sent yet.
+    player.connection.reading = false;
+    player.connection.wait(PAUSE);
+    assert_eq!((player.connection.output.len(), board.names().len()), (0, 1));
+    drop(player);
+    let games = board.games.lock().unwrap();
+    assert_eq!(games.len(), 1);
+    assert_eq!((&*games[0].total(), games[0].is_over()), ("10", true));
+    assert!(games[0].lasted >= PAUSE * QUESTIONS && games[0].lasted < PAUSE * QUESTIONS * 2);
+    assert_eq!(games[0].visitor, visitor(1));
+}
+
+impl Client {
+    /// What one receive brings.
+    fn receive(&mut self) -> String {
+        let mut bytes = [0; 1024];
+        let n = self.stream.read(&mut bytes).unwrap();
+        String::from_utf8(bytes[..n].to_vec()).unwrap()
+    }
+}
+
+/// As the original client does: one send, one receive, and no newline anywhere.
+fn play_over_tcp(mut client: Client, name: &str) {
+    client.send(b"Yes");
+    client.send(name.as_bytes());
+    for _ in 0..3 {
+        let answer = solve(&client.receive());
+        client.send(answer.to_string().as_bytes());
+        assert_eq!(client.receive(), RIGHT);
+    }
+    assert_eq!([client.receive(), client.receive()], ["3", "Bravo!"]);
+    assert_eq!(client.receive(), "");
+}
+
+#[test]
+fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
+    for model in CONCURRENT {
+        let file = env::temp_dir().join(format!("socklab-quiz-{model}-{}.csv", process::id()));
+        fs::remove_file(&file).ok();
+        let options = ["--service", "quiz", "--questions", "3", "--max-clients", "50", "-q"];
+        let results = ["--model", model, "--results", file.to_str().unwrap()];
+        let server = Server::start(&[&options[..], &results].concat());
+        let players: Vec<_> = (0..50)
+            .map(|n| {
+                let client = server.connect();
+                let play = move || play_over_tcp(client, &format!("Player {n}, \"the =1\""));
+                thread::Builder::new().spawn(play).unwrap()
+            })
+            .collect();
+        for player in players {
+            player.join().unwrap();
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(text.lines().count(), 51, "{model}: {text}");
+        for n in 0..50 {
+            let cell = format!(",\"Player {n}, \"\"the =1\"\"\",127.0.0.1:");
+            assert_eq!(text.matches(&cell).count(), 1, "{model}: {text}");
+        }
+    }
+}
+
+#[test]
+fn three_play_at_once_and_a_fourth_is_told_so() {
+    let server = Server::start(&["--service", "quiz"]);
+    let mut players: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for player in &mut players {
+        player.send(b"y\nBob\n");
+        solve(player.receive().trim_end_matches('\n'));
+    }
+    assert_eq!(server.connect().rest(), b"busy: the server is full, try again later\n");
+}
