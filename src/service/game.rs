@@ -48,7 +48,7 @@ pub struct Game {
     pub seed: u64,
     /// Whose game.
     pub visitor: Visitor,
-    /// As the player said it, at most [`KEPT_OF_NAME`] bytes, any bytes.
+    /// As the player said it, its first 256 bytes at most, any bytes.
     pub name: Box<[u8]>,
     /// How many questions there are in all.
     pub questions: u32,
@@ -110,7 +110,7 @@ impl Game {
 /// An answer and what it is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// As the player said it, at most [`KEPT_OF_ANSWER`] bytes, any bytes.
+    /// As the player said it, its first 64 bytes at most, any bytes.
     pub text: Box<[u8]>,
     /// Whether it is the right one.
     pub correct: bool,
