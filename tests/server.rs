@@ -417,7 +417,7 @@ fn a_bad_option_says_what_is_accepted() {
         (["serve", "--max-clients", "0"], "expected a number, at least 1"),
         (["serve", "--max-message", "32769"], "expected a number of bytes, 1 to 32768"),
         (["serve", "--idle-timeout", "soon"], "expected a time such as 500ms, 2s or 5m"),
-        (["serve", "--greeting", ""], "expected a text of 1 to 65536 bytes"),
+        (["serve", "--greeting", ""], "expected a text of 1 to 32768 bytes"),
         (["serve", "", "5000"], "expected a host name or an address such as 127.0.0.1 or ::1"),
         (["serve", "--model", "fork"], "[possible values: loop, single, thread]"),
     ] {

@@ -78,6 +78,8 @@ impl Terminator {
             Self::Lf if length > 0 => outbox.push(b'\n'),
             Self::Length if length == LENGTH => outbox.truncate(before),
             Self::Length => {
+                as_java_reads(outbox, before + LENGTH);
+                let length = outbox.len() - before;
                 // Two bytes cannot say more. No service has so much to say to such a client.
                 let length = u16::try_from(length - LENGTH).unwrap_or(u16::MAX);
                 outbox.truncate(before + LENGTH + usize::from(length));
@@ -86,5 +88,50 @@ impl Terminator {
             _ if length > 0 => outbox.write(self.bytes()),
             _ => {}
         }
+    }
+}
+
+/// Writes the outbox anew from the byte at `start`, in the modified UTF-8 that readUTF takes: a
+/// character of four bytes stands there as its two UTF-16 surrogates, of three bytes each.
+fn as_java_reads(outbox: &mut Buffer, start: usize) {
+    let bytes = &outbox.pending()[start..];
+    if !bytes.iter().any(|&byte| byte >= 0xf0) {
+        return;
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    outbox.truncate(start);
+    for letter in text.chars() {
+        let mut units = [0; 2];
+        match letter.encode_utf16(&mut units) {
+            [_] => outbox.write(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+            pair => {
+                for unit in pair {
+                    outbox.write(&three_bytes(*unit));
+                }
+            }
+        }
+    }
+}
+
+/// A UTF-16 unit beyond 0x7ff, as UTF-8 writes characters of that size.
+fn three_bytes(unit: u16) -> [u8; 3] {
+    let [high, low] = unit.to_be_bytes();
+    let middle = (high & 0x0f) << 2 | low >> 6;
+    [0xe0 | high >> 4, 0x80 | middle, 0x80 | low & 0x3f]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_reads_a_large_character_as_two_surrogates() {
+        let mut outbox = Buffer::default();
+        Terminator::Length.begin_reply(&mut outbox);
+        outbox.write("no \u{1f44e}\u{2b50}".as_bytes());
+        Terminator::Length.end_reply(&mut outbox, 0);
+        // U+1F44E is D83D DC4E.
+        let text = b"no \xed\xa0\xbd\xed\xb1\x8e\xe2\xad\x90";
+        assert_eq!(outbox.pending(), [&[0, 12], &text[..]].concat());
     }
 }
