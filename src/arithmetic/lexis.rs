@@ -61,6 +61,10 @@ impl<'t> Lexis<'t> {
         self.at += usize::from(self.peek(0) == b' ');
         let byte = self.peek(0);
         if self.line_is_blank || !starts_token(byte) {
+            if byte == 0 && self.at >= self.text.len() {
+                self.start = self.at;
+                return Token::End;
+            }
             return self.next_after_blanks();
         }
         self.token(byte)
