@@ -1,0 +1,81 @@
+//! How long an expression takes, from its bytes to the bytes of the answer, here and in two other
+//! crates as far as they share the syntax: what rhai calls an integer has 64 bits, and to fasteval
+//! every number is a float.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use divan::{Bencher, black_box};
+use fasteval::EmptyNamespace;
+use rhai::{Dynamic, Engine};
+use socklab::arithmetic::{Dialect, evaluate};
+
+/// Bytes of the longest answer: what is timed does not ask the allocator for room to write it.
+const ANSWER: usize = 1 << 16;
+
+fn main() {
+    divan::main();
+}
+
+/// An expression, and its place in the list.
+#[derive(Clone, Copy)]
+struct Expression {
+    place: usize,
+    text: &'static str,
+}
+
+/// The place is how `scripts/bench-calculator` knows it again.
+impl Display for Expression {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "{:02} {:.36}", self.place, self.text)
+    }
+}
+
+/// The expressions that have this mark.
+fn marked(mark: &str) -> Vec<Expression> {
+    let lines = include_str!("expressions").lines().filter(|line| !line.starts_with('#'));
+    let all = lines.enumerate().map(|(place, line)| {
+        let (marks, text) = line.split_once(' ').expect("marks, a blank, an expression");
+        (marks, Expression { place, text })
+    });
+    all.filter(|(marks, _)| marks.contains(mark)).map(|(_, expression)| expression).collect()
+}
+
+#[divan::bench(args = marked(""))]
+fn socklab(bencher: Bencher, expression: Expression) {
+    let mut answer = String::with_capacity(ANSWER);
+    bencher.bench_local(|| {
+        answer.clear();
+        match evaluate(black_box(expression.text.as_bytes()), Dialect::Python).outcome {
+            Ok(value) => value.render(&mut answer),
+            Err(error) => error.render(&mut answer),
+        }
+        .expect("a string takes all that is written to it");
+        black_box(answer.as_bytes());
+    });
+}
+
+#[divan::bench(args = marked("r"))]
+fn rhai(bencher: Bencher, expression: Expression) {
+    let engine = Engine::new();
+    let mut answer = String::with_capacity(ANSWER);
+    bencher.bench_local(|| {
+        answer.clear();
+        let value: Dynamic = engine
+            .eval_expression(black_box(expression.text))
+            .expect("the list says that rhai has it");
+        write!(answer, "{value}").expect("a string takes all that is written to it");
+        black_box(answer.as_bytes());
+    });
+}
+
+#[divan::bench(args = marked("f"))]
+fn fasteval(bencher: Bencher, expression: Expression) {
+    let mut answer = String::with_capacity(ANSWER);
+    bencher.bench_local(|| {
+        answer.clear();
+        let value = fasteval::ez_eval(black_box(expression.text), &mut EmptyNamespace)
+            .expect("the list says that fasteval has it");
+        write!(answer, "{value}").expect("a string takes all that is written to it");
+        black_box(answer.as_bytes());
+    });
+}
