@@ -93,7 +93,8 @@ def evaluated(tree, may_refuse):
     # It clears C's errno, which abs(complex) with a NaN would take for an overflow of its own.
     abs(1j)
     try:
-        value = str(eval(compile(tree, "<string>", "eval"), dict(NAMES, __builtins__={})))
+        # An empty text would be an empty reply, for which a client waits for ever: ours is in quotes.
+        value = str(eval(compile(tree, "<string>", "eval"), dict(NAMES, __builtins__={}))) or "''"
     except (MemoryError, RecursionError):
         return Answer("unknown")
     except Exception as error:  # Whatever it is, it is the answer.
