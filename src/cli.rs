@@ -126,10 +126,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "BYTES", default_value_t = Terms::default().max_message,
         value_parser = message_limit)]
     max_message: usize,
-    /// How long a client may be silent and unread, such as 90s or 5m.
+    /// How long a client may be silent, such as 90s or 5m.
     #[arg(long, value_name = "TIME", default_value_t = Terms::default().idle.into(),
         value_parser = time)]
     idle_timeout: humantime::Duration,
+    /// How long one message may take to arrive.
+    #[arg(long, value_name = "TIME", default_value_t = Terms::default().arrival.into(),
+        value_parser = time)]
+    arrival_timeout: humantime::Duration,
+    /// How long a client may leave its replies unread.
+    #[arg(long, value_name = "TIME", default_value_t = Terms::default().unread.into(),
+        value_parser = time)]
+    unread_timeout: humantime::Duration,
     /// How long a stop waits for clients to finish, such as 500ms or 5s.
     #[arg(long, value_name = "TIME", default_value_t = DRAIN.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
@@ -178,6 +186,8 @@ impl ServeArgs {
                 },
                 max_message: self.max_message,
                 idle: self.idle_timeout.into(),
+                arrival: self.arrival_timeout.into(),
+                unread: self.unread_timeout.into(),
             },
             drain: self.drain_timeout.into(),
         }

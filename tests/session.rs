@@ -157,12 +157,49 @@ fn a_silent_client_is_let_go_after_the_idle_time() {
 }
 
 #[test]
-fn a_client_that_never_reads_is_let_go_after_the_idle_time() {
+fn a_client_that_never_reads_is_let_go() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"1\n", usize::MAX);
-    connection.wait(Terms::default().idle);
+    let unread = Terms::default().unread;
+    assert_eq!(connection.session.deadline(), Some(connection.now + unread));
+    connection.wait(unread);
     assert!(connection.finished);
+    assert_eq!(connection.session.ending(), Some(Ending::Unread));
+}
+
+#[test]
+fn a_client_that_reads_slowly_is_kept() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.reading = false;
+    connection.receive(b"12345\n", usize::MAX);
+    let nearly = Terms::default().unread.saturating_sub(Duration::from_nanos(1));
+    for _ in 0..6 {
+        connection.wait(nearly);
+        connection.session.turn(&mut connection.pool).sent(1, connection.now);
+    }
+    assert!(!connection.finished);
+    assert_eq!(connection.session.ending(), None);
+}
+
+#[test]
+fn a_message_that_drips_in_has_its_time_and_no_more() {
+    let mut connection = Connection::to(Service::Calc);
+    // The time of the first message ends with it.
+    connection.receive(b"1", usize::MAX);
+    let (arrival, step) = (Terms::default().arrival, Duration::from_millis(20));
+    connection.wait(step);
+    connection.receive(b"\n2", usize::MAX);
+    let begun = connection.now;
+    while connection.now + step < begun + arrival {
+        connection.wait(step);
+        connection.receive(b" ", usize::MAX);
+    }
+    assert_eq!(connection.session.ending(), None);
+    connection.wait(step);
+    assert_eq!(connection.session.ending(), Some(Ending::TooSlow));
+    assert!(connection.shut_down && !connection.finished, "it may still read what came before");
+    assert_eq!(connection.output, b"1\n");
 }
 
 #[test]

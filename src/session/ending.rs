@@ -15,8 +15,12 @@ pub enum Ending {
     Served,
     /// A message was over the limit.
     TooLong,
-    /// No byte moved for the time allowed.
+    /// No byte moved for the time allowed, and none was owed.
     Idle,
+    /// A message did not arrive whole within the time allowed.
+    TooSlow,
+    /// Replies stood unread for the time allowed.
+    Unread,
     /// The server was told to stop.
     Drained,
     /// The server stopped without waiting any longer.
@@ -34,6 +38,8 @@ impl fmt::Display for Ending {
             Self::Served => "the service is done",
             Self::TooLong => "its message was too long",
             Self::Idle => "it was idle for too long",
+            Self::TooSlow => "its message took too long to arrive",
+            Self::Unread => "it did not read its replies",
             Self::Drained => "the server stops",
             Self::Forced => "the server stops at once",
             Self::Broken => "a fault in this server",

@@ -69,6 +69,8 @@ pub struct Session {
     next: Next,
     /// When the last byte moved, in either direction.
     active_at: Instant,
+    /// Since when a part of a message stands in the inbox, if one does.
+    partial_since: Option<Instant>,
     /// Nothing will be received any more.
     input_ended: bool,
     /// The peer's FIN was seen, so there is nothing to linger for.
@@ -90,6 +92,7 @@ impl Session {
             phase: Phase::Serving,
             next: Next::Read,
             active_at: now,
+            partial_since: None,
             input_ended: false,
             peer_ended: false,
             ending: None,
@@ -108,14 +111,15 @@ impl Session {
     }
 
     /// When [`Turn::tick`] is due, if nothing else happens before: the earliest of the service's
-    /// own time, the idle limit and the end of lingering.
+    /// own time, the gap that ends a message, the limits of patience and the end of lingering.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving => {
-                let sooner = self.timeout_at().into_iter().chain(self.gap_at()).min();
-                Some(sooner.map_or(self.idle_at(), |at| at.min(self.idle_at())))
+                let sooner = [self.timeout_at(), self.gap_at(), self.overdue_at()];
+                let silent_at = self.silent_at();
+                Some(sooner.into_iter().flatten().fold(silent_at, Instant::min))
             }
-            Phase::Flushing => Some(self.idle_at()),
+            Phase::Flushing => Some(self.silent_at()),
             Phase::Lingering { until, .. } => Some(until),
             Phase::Finished => None,
         }
@@ -134,18 +138,25 @@ impl Session {
     /// Serves what is in the inbox, up to the first reason to stop, and moves on through the
     /// phases.
     fn advance(&mut self, now: Instant) {
+        let mut partial_since = self.partial_since.take();
         while self.is_serving() {
             let (ended, limit) = (self.input_ended, self.terms.max_message);
             match self.framer.next(self.inbox.pending(), Situation { ended, limit, now }) {
                 Frame::Message { skip, text, whole } => {
                     self.answer(skip..skip + text, whole, now);
+                    partial_since = None;
                 }
                 Frame::Skip { whole } => self.inbox.consume(whole),
                 Frame::Padded { keep } => {
                     self.inbox.truncate(keep);
+                    self.partial_since = partial_since.or(Some(now));
                     break;
                 }
-                Frame::Incomplete => break,
+                Frame::Incomplete if self.inbox.is_empty() => break,
+                Frame::Incomplete => {
+                    self.partial_since = partial_since.or(Some(now));
+                    break;
+                }
                 Frame::TooLong => self.refuse_message(),
                 Frame::End if self.peer_ended => self.close(Ending::PeerClosed),
                 Frame::End => self.close(Ending::Drained),
@@ -156,8 +167,14 @@ impl Session {
         }
     }
 
-    fn idle_at(&self) -> Instant {
-        self.active_at + self.terms.idle
+    /// When the peer has been silent for too long, and why that ends the connection.
+    fn silent_at(&self) -> Instant {
+        self.active_at + if self.outbox.is_empty() { self.terms.idle } else { self.terms.unread }
+    }
+
+    /// When the message in the inbox has taken too long.
+    fn overdue_at(&self) -> Option<Instant> {
+        self.partial_since.map(|since| since + self.terms.arrival)
     }
 
     /// When silence makes a message of what is in the inbox; not while none would be served.

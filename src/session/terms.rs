@@ -36,13 +36,23 @@ pub struct Terms {
     pub delimiting: Delimiting,
     /// The longest message, in bytes, 1 to [`MAX_MESSAGE_LIMIT`].
     pub max_message: usize,
-    /// How long a connection may go without a byte in either direction.
+    /// How long a connection that owes nothing may go without a byte in either direction.
     pub idle: Duration,
+    /// How long one message may take to arrive, from its first byte to its last. It is the whole
+    /// message's time: a client that sends a byte now and then would otherwise stay for ever.
+    pub arrival: Duration,
+    /// How long a reply may stand without the peer taking any of it.
+    pub unread: Duration,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        let delimiting = Delimiting::default();
-        Self { delimiting, max_message: 4096, idle: Duration::from_secs(5 * 60) }
+        Self {
+            delimiting: Delimiting::default(),
+            max_message: 4096,
+            idle: Duration::from_secs(5 * 60),
+            arrival: Duration::from_secs(60),
+            unread: Duration::from_secs(60),
+        }
     }
 }

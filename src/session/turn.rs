@@ -114,8 +114,9 @@ impl<'s> Turn<'s> {
         let session = &mut *self.session;
         match session.phase {
             Phase::Lingering { until, .. } if until <= now => session.phase = Phase::Finished,
-            Phase::Serving | Phase::Flushing if session.idle_at() <= now => {
-                session.finish(Ending::Idle);
+            Phase::Serving | Phase::Flushing if session.silent_at() <= now => {
+                let owed = !session.outbox.is_empty();
+                session.finish(if owed { Ending::Unread } else { Ending::Idle });
             }
             Phase::Serving if session.timeout_at().is_some_and(|at| at <= now) => {
                 session.next = Next::Read;
@@ -123,6 +124,10 @@ impl<'s> Turn<'s> {
                 session.advance(now);
             }
             Phase::Serving if session.gap_at().is_some_and(|at| at <= now) => session.advance(now),
+            // What was answered before is still sent, and the end of it seen.
+            Phase::Serving if session.overdue_at().is_some_and(|at| at <= now) => {
+                session.close(Ending::TooSlow);
+            }
             _ => {}
         }
     }
