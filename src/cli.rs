@@ -188,6 +188,7 @@ impl ServeArgs {
                 idle: self.idle_timeout.into(),
                 arrival: self.arrival_timeout.into(),
                 unread: self.unread_timeout.into(),
+                traffic: Arc::default(),
             },
             drain: self.drain_timeout.into(),
         }

@@ -68,5 +68,6 @@ fn start_log(cli: &Cli) {
     if let Some(level) = cli.log_level() {
         log.filter_level(level);
     }
+    log.filter_module(model::COUNTERS, log::LevelFilter::Info);
     log.format_target(false).init();
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
+use super::ledger::Ledger;
 use super::threads::Threads;
-use super::{Config, Model};
+use super::{COUNTERS, Config, Model};
 use crate::net::door::{Door, Guest};
 use crate::net::failure::Failure;
 use crate::reactor::{Outside, Reactor};
@@ -52,6 +53,7 @@ pub(super) struct Acceptor {
     terms: Arc<Terms>,
     drain: Duration,
     course: Course,
+    ledger: Ledger,
 }
 
 impl Acceptor {
@@ -63,7 +65,7 @@ impl Acceptor {
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(cannot)?;
         reactor.register(&mut signals, Outside::Signals).map_err(cannot)?;
         if let Some(listener) = door.listener() {
             reactor.register(listener, Outside::Listener).map_err(cannot)?;
@@ -72,8 +74,9 @@ impl Acceptor {
             Model::Loop | Model::Single => Place::Here,
             Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
         };
-        let drain = config.drain;
-        Ok(Self { door, reactor, signals, place, offer, terms, drain, course: Course::Serving })
+        let (drain, course) = (config.drain, Course::Serving);
+        let ledger = Ledger::new(Arc::clone(&terms.traffic));
+        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, ledger })
     }
 
     pub(super) fn run(&mut self) -> Result<(), Failure> {
@@ -92,6 +95,7 @@ impl Acceptor {
             self.end_if_due();
         }
         self.cut();
+        log::info!("{}", self.ledger);
         Ok(())
     }
 
@@ -103,11 +107,12 @@ impl Acceptor {
         }
     }
 
-    /// The first signal lets nobody in any more and waits for those inside; the second does not
-    /// wait.
+    /// The first signal to stop lets nobody in any more and waits for those inside; the second does
+    /// not wait.
     fn obey_signals(&mut self) -> io::Result<()> {
-        for _ in self.signals.pending().collect::<Vec<_>>() {
+        for signal in self.signals.pending().collect::<Vec<_>>() {
             match self.course {
+                _ if signal == SIGUSR1 => log::info!(target: COUNTERS, "{}", self.ledger),
                 Course::Serving => self.drain()?,
                 Course::Draining { .. } | Course::Over => self.course = Course::Over,
             }
@@ -135,6 +140,7 @@ impl Acceptor {
         for _ in 0..most {
             let now = self.reactor.now();
             let Some((socket, guest)) = self.door.accept(now)? else { break };
+            self.ledger.accepted();
             if guest.admitted {
                 self.serve(socket, guest);
             } else {
@@ -176,18 +182,18 @@ impl Acceptor {
     fn seat(&mut self, socket: TcpStream, session: Session, guest: Guest) {
         if let Err(error) = self.reactor.add(socket, session, guest) {
             log::warn!("client {} cannot be served: {error}", guest.number);
-            self.door.left(&guest);
+            farewell(&mut self.door, &self.ledger, guest, Ending::Lost);
         }
     }
 
     /// Notes who has left.
     fn see_off(&mut self) {
         for (guest, ending) in self.reactor.departed() {
-            farewell(&mut self.door, guest, ending);
+            farewell(&mut self.door, &self.ledger, guest, ending);
         }
         if let Place::Threads(threads) = &mut self.place {
             for (guest, ending) in threads.departed() {
-                farewell(&mut self.door, guest, ending);
+                farewell(&mut self.door, &self.ledger, guest, ending);
             }
         }
     }
@@ -219,7 +225,9 @@ fn cannot_accept(error: &io::Error) -> Failure {
     Failure::cannot("accept clients", error)
 }
 
-fn farewell(door: &mut Door, guest: Guest, ending: Ending) {
+fn farewell(door: &mut Door, ledger: &Ledger, guest: Guest, ending: Ending) {
+    let ending = if guest.admitted { ending } else { Ending::Refused };
     door.left(&guest);
+    ledger.ended(ending);
     log::info!("client {} left: {ending} ({} now)", guest.number, door.served());
 }

@@ -21,6 +21,7 @@ use crate::service::Offer;
 use crate::session::Terms;
 
 mod acceptor;
+mod ledger;
 mod results;
 mod threads;
 
@@ -29,6 +30,9 @@ use results::Results;
 
 /// How long a stop waits for connections to end by themselves, if nothing else is said.
 pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// What the log calls the line of counters: who asks for it wants it however quiet the rest is.
+pub const COUNTERS: &str = "counters";
 
 /// How many play at once, if nothing else is said.
 const QUIZ_CLIENTS: usize = 3;

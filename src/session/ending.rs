@@ -21,12 +21,50 @@ pub enum Ending {
     TooSlow,
     /// Replies stood unread for the time allowed.
     Unread,
+    /// The server was full.
+    Refused,
     /// The server was told to stop.
     Drained,
     /// The server stopped without waiting any longer.
     Forced,
     /// A fault of this program.
     Broken,
+}
+
+impl Ending {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 12] = [
+        Self::PeerClosed,
+        Self::PeerReset,
+        Self::Lost,
+        Self::Served,
+        Self::TooLong,
+        Self::Idle,
+        Self::TooSlow,
+        Self::Unread,
+        Self::Refused,
+        Self::Drained,
+        Self::Forced,
+        Self::Broken,
+    ];
+
+    /// Its name among the counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PeerClosed => "peer-closed",
+            Self::PeerReset => "peer-reset",
+            Self::Lost => "lost",
+            Self::Served => "served",
+            Self::TooLong => "too-long",
+            Self::Idle => "idle",
+            Self::TooSlow => "too-slow",
+            Self::Unread => "unread",
+            Self::Refused => "refused",
+            Self::Drained => "drained",
+            Self::Forced => "forced",
+            Self::Broken => "broken",
+        }
+    }
 }
 
 impl fmt::Display for Ending {
@@ -40,9 +78,23 @@ impl fmt::Display for Ending {
             Self::Idle => "it was idle for too long",
             Self::TooSlow => "its message took too long to arrive",
             Self::Unread => "it did not read its replies",
+            Self::Refused => "the server is full",
             Self::Drained => "the server stops",
             Self::Forced => "the server stops at once",
             Self::Broken => "a fault in this server",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_counted_in_a_place_of_its_own() {
+        for (place, ending) in Ending::ALL.into_iter().enumerate() {
+            assert_eq!(ending as usize, place, "{}", ending.name());
+        }
+        assert_eq!(Ending::Broken as usize + 1, Ending::ALL.len(), "the last one is declared last");
     }
 }

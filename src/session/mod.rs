@@ -31,6 +31,7 @@ mod framing;
 mod telnet;
 mod terminator;
 mod terms;
+mod traffic;
 mod turn;
 
 pub use ending::Ending;
@@ -38,6 +39,7 @@ pub use framing::{Delimiting, GAP, LINE_GAP};
 use framing::{Frame, Framer, Situation};
 use terms::OUTBOX_HIGH_WATER;
 pub use terms::{LINGER, LINGER_BYTES, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Terms};
+pub use traffic::Traffic;
 pub use turn::{Turn, Want};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,12 +141,14 @@ impl Session {
     /// phases.
     fn advance(&mut self, now: Instant) {
         let mut partial_since = self.partial_since.take();
+        let mut messages = 0;
         while self.is_serving() {
             let (ended, limit) = (self.input_ended, self.terms.max_message);
             match self.framer.next(self.inbox.pending(), Situation { ended, limit, now }) {
                 Frame::Message { skip, text, whole } => {
                     self.answer(skip..skip + text, whole, now);
                     partial_since = None;
+                    messages += 1;
                 }
                 Frame::Skip { whole } => self.inbox.consume(whole),
                 Frame::Padded { keep } => {
@@ -161,6 +165,9 @@ impl Session {
                 Frame::End if self.peer_ended => self.close(Ending::PeerClosed),
                 Frame::End => self.close(Ending::Drained),
             }
+        }
+        if messages > 0 {
+            self.terms.traffic.add_messages(messages);
         }
         if self.phase == Phase::Flushing && self.outbox.is_empty() && self.peer_ended {
             self.phase = Phase::Finished;

@@ -1,8 +1,9 @@
 //! What one connection may take of the server's memory and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Delimiting;
+use super::{Delimiting, Traffic};
 use crate::buffer::BUFFER_SIZE;
 use crate::service::MAX_REPLY;
 
@@ -30,7 +31,7 @@ pub const LINGER_BYTES: usize = 16 * 1024 * 1024;
 const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
 
 /// What a connection may take. The same for all connections of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// How the end of a message is known.
     pub delimiting: Delimiting,
@@ -43,6 +44,8 @@ pub struct Terms {
     pub arrival: Duration,
     /// How long a reply may stand without the peer taking any of it.
     pub unread: Duration,
+    /// Where its traffic is counted.
+    pub traffic: Arc<Traffic>,
 }
 
 impl Default for Terms {
@@ -53,6 +56,7 @@ impl Default for Terms {
             idle: Duration::from_secs(5 * 60),
             arrival: Duration::from_secs(60),
             unread: Duration::from_secs(60),
+            traffic: Arc::default(),
         }
     }
 }

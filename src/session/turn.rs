@@ -69,6 +69,7 @@ impl<'s> Turn<'s> {
                 self.end_input(now);
             }
             Phase::Serving => {
+                session.terms.traffic.add_received(n);
                 session.active_at = now;
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
@@ -93,6 +94,7 @@ impl<'s> Turn<'s> {
 
     /// The first `n` bytes that were to be sent are on their way.
     pub fn sent(&mut self, n: usize, now: Instant) {
+        self.session.terms.traffic.add_sent(n);
         self.session.active_at = now;
         self.session.outbox.consume(n);
         self.session.advance(now);

@@ -1,0 +1,50 @@
+//! The account of all connections: how many came, how many went, and why.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::session::{Ending, Traffic};
+
+/// Counts of what a server has done since its start. Every connection that was accepted is either
+/// open or has exactly one reason for its end.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    accepted: AtomicU64,
+    /// In the order of [`Ending::ALL`].
+    endings: [AtomicU64; Ending::ALL.len()],
+    traffic: Arc<Traffic>,
+}
+
+impl Ledger {
+    /// Nothing yet, beside this traffic.
+    pub(super) fn new(traffic: Arc<Traffic>) -> Self {
+        Self { accepted: AtomicU64::default(), endings: Default::default(), traffic }
+    }
+
+    /// One more connection.
+    pub(super) fn accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection has ended.
+    pub(super) fn ended(&self, ending: Ending) {
+        self.endings[ending as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// One line of `name=number` pairs, for people and scripts: `accepted=3 open=1 peer-closed=2 ...`.
+impl fmt::Display for Ledger {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endings = self.endings.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let accepted = self.accepted.load(Ordering::Relaxed);
+        let open = accepted.saturating_sub(endings.iter().sum());
+        write!(out, "accepted={accepted} open={open}")?;
+        for (ending, count) in Ending::ALL.iter().zip(endings) {
+            write!(out, " {}={count}", ending.name())?;
+        }
+        let traffic = &self.traffic;
+        let (messages, received, sent) = (traffic.messages(), traffic.received(), traffic.sent());
+        write!(out, " messages={messages} received={received} sent={sent}")
+    }
+}

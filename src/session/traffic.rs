@@ -1,0 +1,44 @@
+//! How much has gone through the sessions of a server.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters that all the sessions of a server share, from its start on. They only count: nothing
+/// is decided by them, so their order among threads does not matter.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    messages: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Traffic {
+    /// Messages that a service has taken; of a raw service, pieces of its stream.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were received and not thrown away.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were sent.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn add_messages(&self, n: u64) {
+        self.messages.fetch_add(n, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn add_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn add_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}

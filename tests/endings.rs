@@ -1,0 +1,111 @@
+//! Every connection ends for a reason, which the log names and the counters count.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::server::{CONCURRENT, Client, Server};
+use rustix::process::Signal;
+
+/// The counters, by their names.
+fn counters(server: &mut Server) -> BTreeMap<String, u64> {
+    server.signal(Signal::USR1);
+    let line = server.log_line("accepted=");
+    let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
+    pairs.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
+}
+
+/// Those that are not 0.
+fn counted(server: &mut Server) -> Vec<(String, u64)> {
+    counters(server).into_iter().filter(|&(_, count)| count > 0).collect()
+}
+
+/// Fills the sending side until the server takes no more.
+fn flood(client: &mut Client, block: &[u8]) {
+    use std::io::Write;
+
+    client.stream.set_nonblocking(true).unwrap();
+    // The peer may have ended us while we send.
+    while client.stream.write(block).is_ok() {}
+    client.stream.set_nonblocking(false).unwrap();
+}
+
+#[test]
+fn each_way_to_end_has_its_reason_in_the_log_and_in_the_counters() {
+    for model in CONCURRENT {
+        println!("{model}");
+        let options = ["--model", model, "--max-clients", "2", "--framing", "line"];
+        let limits = ["--arrival-timeout", "100ms", "--unread-timeout", "100ms"];
+        let mut server = Server::start(&[options.as_slice(), &limits].concat());
+
+        let mut closing = server.connect();
+        closing.ask(b"1 + 2\n", b"3\n");
+        drop(closing);
+        server.log_line("left: it closed the connection");
+
+        let mut resetting = server.connect();
+        resetting.ask(b"1 + 2\n", b"3\n");
+        resetting.reset();
+        server.log_line("left: it reset the connection");
+
+        let mut wordy = server.connect();
+        wordy.send(&[b'1'; 5000]);
+        assert!(wordy.rest().starts_with(b"ValueError: message too long"));
+        drop(wordy);
+        server.log_line("left: its message was too long");
+
+        let mut slow = server.connect();
+        slow.send(b"1 + ");
+        assert_eq!(slow.rest(), b"");
+        drop(slow);
+        server.log_line("left: its message took too long to arrive");
+
+        // Far more than all the buffers between us hold.
+        let mut deaf = server.connect();
+        flood(&mut deaf, &b"(1,) * 10000\n".repeat(1000));
+        server.log_line("left: it did not read its replies");
+
+        let (mut ann, mut bob) = (server.connect(), server.connect());
+        ann.ask(b"1\n", b"1\n");
+        bob.ask(b"2\n", b"2\n");
+        let mut late = server.connect();
+        assert!(late.rest().starts_with(b"busy"));
+        drop(late);
+        ann.ask(b"3\n", b"3\n");
+
+        let counters = counters(&mut server);
+        let count = |name: &str| counters[name];
+        for name in ["peer-closed", "peer-reset", "too-long", "too-slow", "unread"] {
+            assert_eq!(count(name), 1, "{name} in {counters:?}");
+        }
+        assert_eq!(count("accepted"), 8);
+        let ended = ["idle", "lost", "served", "drained", "forced", "broken", "refused"];
+        let ended = 5 + ended.into_iter().map(count).sum::<u64>();
+        assert_eq!(count("accepted"), count("open") + ended, "{counters:?}");
+        assert!(count("messages") > 5 && count("received") > 5000 && count("sent") > 5000);
+    }
+}
+
+#[test]
+fn an_idle_client_is_let_go_and_counted_as_such() {
+    for model in CONCURRENT {
+        let mut server = Server::start(&["--model", model, "--idle-timeout", "50ms", "-q"]);
+        let mut idle = server.connect();
+        assert_eq!(idle.rest(), b"");
+        drop(idle);
+        let mut client = server.connect();
+        client.ask(b"6 * 7\n", b"42\n");
+        client.half_close();
+        assert_eq!(client.rest(), b"");
+        drop(client);
+        let expected = [("accepted", 2), ("idle", 1), ("messages", 1), ("peer-closed", 1)];
+        let mut expected: Vec<_> =
+            expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        expected.extend([("received".to_owned(), 6), ("sent".to_owned(), 3)]);
+        // The end of the second may be counted just after we see it.
+        while counters(&mut server)["open"] > 0 {}
+        assert_eq!(counted(&mut server), expected, "{model}");
+    }
+}
