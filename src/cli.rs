@@ -176,6 +176,8 @@ impl ServeArgs {
             max_clients: self.max_clients,
             when_full: match self.when_full {
                 WhenFullArg::Reply => WhenFull::Reply,
+                WhenFullArg::Refuse => WhenFull::Refuse,
+                WhenFullArg::Reset => WhenFull::Reset,
                 WhenFullArg::Queue => WhenFull::Queue,
             },
             backlog: self.backlog,
@@ -280,6 +282,10 @@ pub enum ServiceArg {
 enum WhenFullArg {
     /// It is told that the server is busy.
     Reply,
+    /// Its connection is refused: nobody listens until there is room.
+    Refuse,
+    /// Its connection is accepted and reset.
+    Reset,
     /// It waits, unaccepted, until there is room.
     Queue,
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::process::Command;
 use std::thread;
 
@@ -12,8 +12,6 @@ use common::server::{CONCURRENT, Client, MODELS, Server};
 use common::transcript::{Service, TRANSCRIPTS};
 use rustix::process::Signal;
 use socklab::net::descriptors;
-
-const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
 /// Memory that a server may use while one client misbehaves, in bytes.
 const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
@@ -116,92 +114,14 @@ fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
 }
 
 #[test]
-fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
-    for model in MODELS {
-        let server = Server::start(&["--model", model, "--max-clients", "1"]);
-        let mut first = server.connect();
-        first.ask(b"1 + 2\n", b"3\n");
-        for _ in 0..100 {
-            let mut second = server.connect();
-            second.send(b"1 + 2\n");
-            second.send(b"3 + 4\n");
-            assert_eq!(second.rest().escape_ascii().to_string(), BUSY.escape_ascii().to_string());
-        }
-        first.ask(b"5 + 6\n", b"11\n");
-    }
-}
-
-#[test]
-fn a_hundred_clients_are_told_busy_at_once_while_the_first_is_served() {
-    // Not `single`: its backlog of 0 makes the kernel drop a SYN now and then.
-    for model in CONCURRENT {
-        let server = Server::start(&["--model", model, "--max-clients", "1"]);
-        let mut first = server.connect();
-        first.ask(b"1\n", b"1\n");
-        // None of them closes before all have read, and the server waits for none of them.
-        let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
-        for client in &mut crowd {
-            client.expect(BUSY);
-        }
-        first.ask(b"2\n", b"2\n");
-    }
-}
-
-#[test]
-fn under_the_policy_queue_the_second_client_waits_for_the_first() {
-    for model in MODELS {
-        let options = ["--model", model, "--max-clients", "1", "--when-full", "queue"];
-        let server = Server::start(&options);
-        let mut first = server.connect();
-        first.ask(b"1\n", b"1\n");
-        let mut second = server.connect();
-        second.send(b"2\n");
-        for _ in 0..100 {
-            first.ask(b"1\n", b"1\n");
-        }
-        second.stream.set_nonblocking(true).unwrap();
-        let early = second.stream.read(&mut [0]).unwrap_err();
-        assert_eq!(early.kind(), ErrorKind::WouldBlock, "{model}");
-        second.stream.set_nonblocking(false).unwrap();
-        drop(first);
-        second.expect(b"2\n");
-    }
-}
-
-#[test]
-fn single_has_a_backlog_of_0_and_the_kernel_queues_one_more() {
-    let server = Server::start(&["--model", "single", "--when-full", "queue"]);
-    let mut first = server.connect();
-    first.ask(b"1\n", b"1\n");
-    let _second = server.connect();
-    let timeout = std::time::Duration::from_millis(300);
-    let third = std::net::TcpStream::connect_timeout(&server.address, timeout);
-    assert_eq!(third.unwrap_err().kind(), ErrorKind::TimedOut);
-}
-
-#[test]
 fn the_place_of_a_client_that_left_is_free_again() {
     for model in MODELS {
         let server = Server::start(&["--model", model, "--max-clients", "1"]);
         for _ in 0..50 {
-            let mut client = served(&server);
+            let mut client = server.serve_one();
             client.ask(b"6 * 7\n", b"42\n");
             client.half_close();
             assert_eq!(client.rest(), b"");
-        }
-    }
-}
-
-/// A client that found room, sooner or later: whoever comes just before the server has counted the
-/// last one out is told that it is full.
-fn served(server: &Server) -> Client {
-    loop {
-        let mut client = server.connect();
-        client.send(b"1\n");
-        let mut answer = [0; 2];
-        client.stream.read_exact(&mut answer).unwrap();
-        if answer == *b"1\n" {
-            return client;
         }
     }
 }
@@ -297,24 +217,6 @@ fn an_idle_client_is_let_go() {
 }
 
 #[test]
-fn a_machine_without_descriptors_is_waited_for() {
-    for model in CONCURRENT {
-        let mut server = Server::start(&["--model", model]);
-        // Some for what the server has open already, and a few for clients.
-        server.limit_descriptors(server.descriptors() as u64 + 6);
-        let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
-        for client in &mut crowd {
-            client.send(b"1 + 2\n");
-        }
-        server.log_line("cannot accept for now");
-        // In the order of their coming, each as soon as one before it has left.
-        for mut client in crowd {
-            client.expect(b"3\n");
-        }
-    }
-}
-
-#[test]
 fn no_more_clients_are_promised_than_there_are_descriptors_for() {
     let mut server = Server::start(&["--max-clients", "1000000"]);
     server.log_line("that is what the descriptor limit allows");
@@ -346,7 +248,7 @@ fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
         }
         // Whoever is served now came after all the others; the last to leave may still be going.
         for patience in 1.. {
-            served(&server);
+            server.serve_one();
             if server.descriptors() <= descriptors && server.threads() <= threads {
                 break;
             }

@@ -1,20 +1,22 @@
 //! The thread that accepts: the door, the loop, the signals and the stop, for every model.
 
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
+use socket2::SockRef;
 
 use super::ledger::Ledger;
 use super::threads::Threads;
 use super::{COUNTERS, Config, Model};
-use crate::net::door::{Door, Guest};
+use crate::net::door::{Door, Guest, Verdict};
 use crate::net::failure::Failure;
 use crate::reactor::{Outside, Reactor};
-use crate::service::{Busy, Offer, Service, Visitor};
+use crate::service::{BUSY_TEXT, Busy, Offer, Service, Visitor};
 use crate::session::{Ending, Session, Terms};
 
 /// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
@@ -23,6 +25,12 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// The most clients accepted when the server stops: more than the accept queue holds, and yet a
 /// number, so that a stop ends while clients keep coming.
 const ACCEPTS_AT_THE_END: usize = 65_536;
+
+/// What is received from a client that must be let go at once, in bytes.
+const DISMISSAL_INPUT: u64 = 4096;
+
+/// The shortest time between two lines about clients that were turned away.
+const REFUSALS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether the server goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +62,7 @@ pub(super) struct Acceptor {
     drain: Duration,
     course: Course,
     ledger: Ledger,
+    refused: Refusals,
 }
 
 impl Acceptor {
@@ -76,7 +85,8 @@ impl Acceptor {
         };
         let (drain, course) = (config.drain, Course::Serving);
         let ledger = Ledger::new(Arc::clone(&terms.traffic));
-        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, ledger })
+        let refused = Refusals::default();
+        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, ledger, refused })
     }
 
     pub(super) fn run(&mut self) -> Result<(), Failure> {
@@ -91,6 +101,7 @@ impl Acceptor {
                 self.door.knocked();
             }
             self.see_off();
+            self.reopen().map_err(|error| Failure::cannot("set up the loop", &error))?;
             self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
             self.end_if_due();
         }
@@ -141,13 +152,22 @@ impl Acceptor {
             let now = self.reactor.now();
             let Some((socket, guest)) = self.door.accept(now)? else { break };
             self.ledger.accepted();
-            if guest.admitted {
-                self.serve(socket, guest);
-            } else {
-                self.turn_away(socket, guest);
+            match guest.verdict {
+                Verdict::Admitted => self.serve(socket, guest),
+                Verdict::TurnedAway => self.turn_away(socket, guest),
+                Verdict::Dismissed => self.dismiss(socket, guest),
+                Verdict::Reset => self.reset(&socket, guest),
             }
         }
         Ok(())
+    }
+
+    /// Opens the door again, if it was shut and there is room.
+    fn reopen(&mut self) -> io::Result<()> {
+        match self.door.reopen(self.reactor.now()) {
+            Some(listener) => self.reactor.register(listener, Outside::Listener),
+            None => Ok(()),
+        }
     }
 
     fn serve(&mut self, socket: TcpStream, mut guest: Guest) {
@@ -168,10 +188,28 @@ impl Acceptor {
     }
 
     fn turn_away(&mut self, socket: TcpStream, guest: Guest) {
-        let Guest { number, address, .. } = guest;
-        log::info!("client {number} from {address} turned away: the server is full");
+        self.refused.tell(guest, self.reactor.now());
         let session = self.session(Box::new(Busy), &guest);
         self.seat(socket, session, guest);
+    }
+
+    /// Tells a client that the server is full as well as it can be done at once. What it has sent
+    /// is received first: unread, it would turn our close into a reset that destroys the text.
+    fn dismiss(&mut self, mut socket: TcpStream, guest: Guest) {
+        // Whatever fails here, the client is let go.
+        socket.write_all(BUSY_TEXT.as_bytes()).ok();
+        socket.shutdown(Shutdown::Write).ok();
+        io::copy(&mut socket.take(DISMISSAL_INPUT), &mut io::sink()).ok();
+        self.refused.tell(guest, self.reactor.now());
+        self.ledger.ended(Ending::Refused);
+    }
+
+    /// Closes a connection in such a way that the client sees a reset.
+    fn reset(&mut self, socket: &TcpStream, guest: Guest) {
+        // If it has gone already, it needs no reset.
+        SockRef::from(socket).set_linger(Some(Duration::ZERO)).ok();
+        self.refused.tell(guest, self.reactor.now());
+        self.ledger.ended(Ending::Refused);
     }
 
     fn session(&self, service: Box<dyn Service>, guest: &Guest) -> Session {
@@ -226,8 +264,36 @@ fn cannot_accept(error: &io::Error) -> Failure {
 }
 
 fn farewell(door: &mut Door, ledger: &Ledger, guest: Guest, ending: Ending) {
-    let ending = if guest.admitted { ending } else { Ending::Refused };
     door.left(&guest);
-    ledger.ended(ending);
-    log::info!("client {} left: {ending} ({} now)", guest.number, door.served());
+    if guest.verdict == Verdict::Admitted {
+        ledger.ended(ending);
+        log::info!("client {} left: {ending} ({} now)", guest.number, door.served());
+    } else {
+        ledger.ended(Ending::Refused);
+        log::debug!("client {} left: {}", guest.number, Ending::Refused);
+    }
+}
+
+/// Says who was turned away, one line a second at most: a crowd at the door does not fill the log.
+#[derive(Debug, Default)]
+struct Refusals {
+    told_at: Option<Instant>,
+    /// How many came since that line.
+    untold: u64,
+}
+
+impl Refusals {
+    fn tell(&mut self, guest: Guest, now: Instant) {
+        if self.told_at.is_some_and(|at| now < at + REFUSALS_INTERVAL) {
+            self.untold += 1;
+            return;
+        }
+        let Guest { number, address, .. } = guest;
+        let more = match std::mem::take(&mut self.untold) {
+            0 => String::new(),
+            untold => format!(" (and {untold} before it)"),
+        };
+        log::info!("client {number} from {address} turned away: the server is full{more}");
+        self.told_at = Some(now);
+    }
 }

@@ -127,9 +127,11 @@ impl Config {
 /// `listening` is told the address as soon as clients can connect.
 pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
     let offer = config.full_offer()?;
-    let listener = listener::listen(&config.host, config.port, config.backlog())?;
+    let backlog = config.backlog();
+    let listener = listener::listen(&config.host, config.port, backlog)?;
     let address = listener::address(&listener)?;
-    let door = Door::new(listener, config.capacity());
+    let door = Door::new(listener, backlog, config.capacity())
+        .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
     let terms = Arc::new(config.terms.clone());
     let mut acceptor = Acceptor::new(door, config, offer, terms)?;
     listening(address);

@@ -11,6 +11,8 @@ pub enum Trouble {
     Nobody,
     /// This peer's, or a signal's: the next one may do.
     Peer,
+    /// The process, or the machine, has no descriptor left. Linux says so also when nobody waits.
+    Descriptors,
     /// The machine has run out of something: nobody can be accepted for a while. The descriptor
     /// stays ready, but edge-triggered readiness is not told twice; so it takes a timer to try
     /// again.
@@ -38,7 +40,8 @@ pub fn triage(error: &io::Error) -> Trouble {
         | Errno::OPNOTSUPP
         | Errno::NETUNREACH
         | Errno::TIMEDOUT => Trouble::Peer,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Trouble::Machine,
+        Errno::MFILE | Errno::NFILE => Trouble::Descriptors,
+        Errno::NOBUFS | Errno::NOMEM => Trouble::Machine,
         _ => Trouble::Listener,
     }
 }
@@ -59,10 +62,15 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_descriptors_or_memory_is_given_time() {
-        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
-            assert_eq!(of(errno), Trouble::Machine);
-        }
+    fn a_machine_without_memory_is_given_time() {
+        assert_eq!(of(Errno::NOBUFS), Trouble::Machine);
+        assert_eq!(of(Errno::NOMEM), Trouble::Machine);
+    }
+
+    #[test]
+    fn descriptors_that_have_run_out_are_a_case_of_their_own() {
+        assert_eq!(of(Errno::MFILE), Trouble::Descriptors);
+        assert_eq!(of(Errno::NFILE), Trouble::Descriptors);
     }
 
     #[test]

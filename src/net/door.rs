@@ -1,11 +1,16 @@
 //! The door: who gets in is decided here, the same for every model.
 //!
 //! A [`Door`] is a listener, a capacity, and what to do when the house is full. It accepts; its
-//! owner serves the admitted, tells the others that the server is busy, and reports who has left.
+//! owner does with each guest what the [`Verdict`] says, and reports who has left.
 //!
 //! Accepting that is owed is remembered and paid when there is room: an edge-triggered listener
 //! does not say a second time that somebody is waiting.
+//!
+//! When the process has no descriptor left, accept fails as long as somebody waits, and nobody can
+//! be told anything. So one descriptor is held in reserve: it is given up for the time it takes to
+//! accept a client, tell it so and close.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,16 +18,25 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 
 use super::accept::{Trouble, triage};
+use super::failure::cause_of;
+use super::listener;
 
 /// How long nothing is accepted after the machine ran out of descriptors or memory. Until then
 /// those who come wait in the backlog.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The shortest time between two warnings of the machine's trouble.
+const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What happens to a client that finds the server full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
     /// It is told so, in one line, and the connection ends.
     Reply,
+    /// Its connection is refused: nobody listens until there is room.
+    Refuse,
+    /// Its connection is accepted, and reset.
+    Reset,
     /// It waits, unaccepted, until there is room. That is what a small backlog really does.
     Queue,
 }
@@ -38,6 +52,19 @@ pub struct Capacity {
     pub when_full: WhenFull,
 }
 
+/// What is to be done with a client that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is served.
+    Admitted,
+    /// It is told that the server is full, and seen off.
+    TurnedAway,
+    /// It is told so if that can be done at once, and let go: its descriptor is needed.
+    Dismissed,
+    /// It is reset.
+    Reset,
+}
+
 /// A client, as its server knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest {
@@ -45,15 +72,26 @@ pub struct Guest {
     pub number: u64,
     /// As accept returned it: a client may be gone before we could ask.
     pub address: SocketAddr,
-    /// Whether it is served, or told that the server is full.
-    pub admitted: bool,
+    /// What is done with it.
+    pub verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum Leaf {
+    Open(TcpListener),
+    /// Until there is room again: see [`WhenFull::Refuse`].
+    Shut,
+    /// For good.
+    Closed,
 }
 
 /// A listener that lets in as many as there is room for.
 #[derive(Debug)]
 pub struct Door {
-    /// None once the door is closed for good.
-    listener: Option<TcpListener>,
+    leaf: Leaf,
+    /// Where it is, and how many may wait before it.
+    address: SocketAddr,
+    backlog: u32,
     capacity: Capacity,
     /// Guests that are being served, and guests that are being told that the server is full.
     served: usize,
@@ -64,33 +102,41 @@ pub struct Door {
     owed: bool,
     /// Set while the machine has no room for anyone.
     paused_until: Option<Instant>,
-    /// The trouble was logged; not again before nobody is waiting any more.
-    complained: bool,
+    /// The last descriptor, for when there is no other.
+    reserve: Option<File>,
+    /// When the machine's trouble was logged last.
+    warned_at: Option<Instant>,
 }
 
 impl Door {
-    /// Opens the door that is this listener.
-    pub fn new(listener: TcpListener, capacity: Capacity) -> Self {
-        Self {
-            listener: Some(listener),
+    /// Opens the door that is this listener, which has this backlog.
+    pub fn new(listener: TcpListener, backlog: u32, capacity: Capacity) -> io::Result<Self> {
+        Ok(Self {
+            address: listener.local_addr()?,
+            leaf: Leaf::Open(listener),
+            backlog,
             capacity,
             served: 0,
             turned_away: 0,
             count: 0,
             owed: true,
             paused_until: None,
-            complained: false,
-        }
+            reserve: Some(reserve()?),
+            warned_at: None,
+        })
     }
 
     /// What to wait for, as long as the door is open.
     pub fn listener(&mut self) -> Option<&mut TcpListener> {
-        self.listener.as_mut()
+        match &mut self.leaf {
+            Leaf::Open(listener) => Some(listener),
+            Leaf::Shut | Leaf::Closed => None,
+        }
     }
 
     /// Lets nobody in any more. Whoever is still in the accept queue is reset by the kernel.
     pub fn close(&mut self) {
-        self.listener = None;
+        self.leaf = Leaf::Closed;
     }
 
     /// How many clients are being served.
@@ -111,7 +157,33 @@ impl Door {
     /// When to accept again though the listener may be silent: at once while something is owed, or
     /// at the end of a pause.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
-        (self.owed && self.has_room()).then(|| self.paused_until.unwrap_or(now))
+        let due = match self.leaf {
+            Leaf::Open(_) => self.owed,
+            Leaf::Shut => true,
+            Leaf::Closed => false,
+        };
+        (due && self.has_room()).then(|| self.paused_until.unwrap_or(now))
+    }
+
+    /// If the door was shut and there is room again, opens it, and returns what to wait for.
+    pub fn reopen(&mut self, now: Instant) -> Option<&mut TcpListener> {
+        if !matches!(self.leaf, Leaf::Shut) || self.wake_at(now).is_none_or(|at| at > now) {
+            return None;
+        }
+        match listener::listen_on(self.address, self.backlog) {
+            Ok(listener) => {
+                self.leaf = Leaf::Open(listener);
+                self.paused_until = None;
+                self.owed = true;
+                self.listener()
+            }
+            Err(error) => {
+                self.paused_until = Some(now + PAUSE);
+                let address = self.address;
+                self.warn(format_args!("cannot listen again on {address}"), &error, now);
+                None
+            }
+        }
     }
 
     /// Accepts one client, if one is waiting and there is room to serve it or to turn it away.
@@ -121,7 +193,8 @@ impl Door {
             return Ok(None);
         }
         self.paused_until = None;
-        while let Some(listener) = &self.listener {
+        self.restock(now);
+        while let (Leaf::Open(listener), None) = (&self.leaf, self.paused_until) {
             let error = match listener.accept() {
                 Ok((socket, address)) => return Ok(Some((socket, self.admit(address)))),
                 Err(error) => error,
@@ -130,12 +203,17 @@ impl Door {
                 Trouble::Peer => {}
                 Trouble::Nobody => {
                     self.owed = false;
-                    self.complained = false;
+                    self.restock(now);
                     return Ok(None);
                 }
-                Trouble::Machine => {
-                    self.pause(&error, now);
-                    return Ok(None);
+                Trouble::Descriptors if self.can_squeeze() => {
+                    self.warn(format_args!("clients are let go unserved"), &error, now);
+                    self.reserve = None;
+                }
+                Trouble::Descriptors | Trouble::Machine => {
+                    let served = self.served;
+                    self.warn(format_args!("cannot accept, with {served} clients"), &error, now);
+                    self.paused_until = Some(now + PAUSE);
                 }
                 Trouble::Listener => return Err(error),
             }
@@ -147,15 +225,15 @@ impl Door {
     pub fn turn_away(&mut self, guest: &mut Guest) {
         self.left(guest);
         self.turned_away += 1;
-        guest.admitted = false;
+        guest.verdict = Verdict::TurnedAway;
     }
 
     /// This guest has gone.
     pub fn left(&mut self, guest: &Guest) {
-        if guest.admitted {
-            self.served -= 1;
-        } else {
-            self.turned_away -= 1;
+        match guest.verdict {
+            Verdict::Admitted => self.served -= 1,
+            Verdict::TurnedAway => self.turned_away -= 1,
+            Verdict::Dismissed | Verdict::Reset => {}
         }
         // What the guest gave back may be just what the machine had run out of.
         self.paused_until = None;
@@ -163,27 +241,61 @@ impl Door {
 
     fn has_room(&self) -> bool {
         self.served < self.capacity.clients
-            || self.capacity.when_full == WhenFull::Reply
-                && self.turned_away < self.capacity.turned_away
+            || match self.capacity.when_full {
+                WhenFull::Reply => self.turned_away < self.capacity.turned_away,
+                WhenFull::Reset => true,
+                WhenFull::Refuse | WhenFull::Queue => false,
+            }
     }
 
     fn admit(&mut self, address: SocketAddr) -> Guest {
-        let admitted = self.served < self.capacity.clients;
-        if admitted {
-            self.served += 1;
-        } else {
-            self.turned_away += 1;
+        let when_full = self.capacity.when_full;
+        let verdict = match when_full {
+            // It was accepted with the reserve, which must come back first of all.
+            WhenFull::Reply if self.reserve.is_none() => Verdict::Dismissed,
+            _ if self.reserve.is_none() => Verdict::Reset,
+            _ if self.served < self.capacity.clients => Verdict::Admitted,
+            WhenFull::Reply => Verdict::TurnedAway,
+            WhenFull::Refuse | WhenFull::Reset | WhenFull::Queue => Verdict::Reset,
+        };
+        match verdict {
+            Verdict::Admitted => self.served += 1,
+            Verdict::TurnedAway => self.turned_away += 1,
+            Verdict::Dismissed | Verdict::Reset => {}
+        }
+        if when_full == WhenFull::Refuse && self.served == self.capacity.clients {
+            self.leaf = Leaf::Shut;
         }
         self.count += 1;
-        Guest { number: self.count, address, admitted }
+        Guest { number: self.count, address, verdict }
     }
 
-    fn pause(&mut self, error: &io::Error, now: Instant) {
-        self.paused_until = Some(now + PAUSE);
-        if !self.complained {
-            self.complained = true;
-            let served = self.served;
-            log::warn!("cannot accept for now, with {served} clients: {error}");
+    /// Whether a client that cannot be served may be let go at once, by means of the reserve.
+    fn can_squeeze(&self) -> bool {
+        self.reserve.is_some() && self.capacity.when_full != WhenFull::Queue
+    }
+
+    /// Takes a descriptor back into reserve. Where even that one is gone, nobody is accepted for a
+    /// while.
+    fn restock(&mut self, now: Instant) {
+        if self.reserve.is_none() {
+            self.reserve = reserve().ok();
+            if self.reserve.is_none() {
+                self.owed = true;
+                self.paused_until = Some(now + PAUSE);
+            }
         }
     }
+
+    fn warn(&mut self, what: std::fmt::Arguments<'_>, error: &io::Error, now: Instant) {
+        if self.warned_at.is_none_or(|at| now >= at + WARNING_INTERVAL) {
+            self.warned_at = Some(now);
+            log::warn!("{what}: {}", cause_of(error));
+        }
+    }
+}
+
+/// A descriptor to have one; what is behind it does not matter.
+fn reserve() -> io::Result<File> {
+    File::open("/dev/null")
 }

@@ -37,7 +37,8 @@ pub fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
     listener.local_addr().map_err(|error| Failure::cannot("tell the listener's address", &error))
 }
 
-fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+/// Listens on this very address.
+pub(super) fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // Old connections of this port in TIME_WAIT do not stand in the way. A second live listener

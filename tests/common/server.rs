@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Every model, by its name on the command line.
 pub const MODELS: [&str; 3] = ["loop", "single", "thread"];
 
+/// What a client of a full server reads.
+pub const BUSY: &[u8] = b"busy: the server is full, try again later\n";
+
 /// The models that serve more than one client by default.
 pub const CONCURRENT: [&str; 2] = ["loop", "thread"];
 
@@ -57,6 +60,20 @@ impl Server {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Client { stream }
+    }
+
+    /// A client that found room, sooner or later: whoever comes just before the server has counted
+    /// the last one out is told that it is full.
+    pub fn serve_one(&self) -> Client {
+        loop {
+            let mut client = self.connect();
+            client.send(b"1\n");
+            let mut answer = [0; 2];
+            client.stream.read_exact(&mut answer).unwrap();
+            if answer == *b"1\n" {
+                return client;
+            }
+        }
     }
 
     /// Connects from 127.0.0.`host`. The kernel finds a free port quickly as long as few of the

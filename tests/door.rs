@@ -1,0 +1,157 @@
+//! The door: who is served, who is turned away and how, and what happens when the machine has
+//! nothing left to accept a client with.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
+
+#[test]
+fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--max-clients", "1"]);
+        let mut first = server.connect();
+        first.ask(b"1 + 2\n", b"3\n");
+        for _ in 0..100 {
+            let mut second = server.connect();
+            second.send(b"1 + 2\n");
+            second.send(b"3 + 4\n");
+            assert_eq!(second.rest().escape_ascii().to_string(), BUSY.escape_ascii().to_string());
+        }
+        first.ask(b"5 + 6\n", b"11\n");
+    }
+}
+
+#[test]
+fn a_hundred_clients_are_told_busy_at_once_while_the_first_is_served() {
+    // Not `single`: its backlog of 0 makes the kernel drop a SYN now and then.
+    for model in CONCURRENT {
+        let server = Server::start(&["--model", model, "--max-clients", "1"]);
+        let mut first = server.connect();
+        first.ask(b"1\n", b"1\n");
+        // None of them closes before all have read, and the server waits for none of them.
+        let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
+        for client in &mut crowd {
+            client.expect(BUSY);
+        }
+        first.ask(b"2\n", b"2\n");
+    }
+}
+
+#[test]
+fn under_the_policy_queue_the_second_client_waits_for_the_first() {
+    for model in MODELS {
+        let options = ["--model", model, "--max-clients", "1", "--when-full", "queue"];
+        let server = Server::start(&options);
+        let mut first = server.connect();
+        first.ask(b"1\n", b"1\n");
+        let mut second = server.connect();
+        second.send(b"2\n");
+        for _ in 0..100 {
+            first.ask(b"1\n", b"1\n");
+        }
+        second.stream.set_nonblocking(true).unwrap();
+        let early = second.stream.read(&mut [0]).unwrap_err();
+        assert_eq!(early.kind(), ErrorKind::WouldBlock, "{model}");
+        second.stream.set_nonblocking(false).unwrap();
+        drop(first);
+        second.expect(b"2\n");
+    }
+}
+
+#[test]
+fn single_has_a_backlog_of_0_and_the_kernel_queues_one_more() {
+    let server = Server::start(&["--model", "single", "--when-full", "queue"]);
+    let mut first = server.connect();
+    first.ask(b"1\n", b"1\n");
+    let _second = server.connect();
+    let timeout = std::time::Duration::from_millis(300);
+    let third = TcpStream::connect_timeout(&server.address, timeout);
+    assert_eq!(third.unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[test]
+fn under_the_policy_refuse_nobody_listens_while_the_server_is_full() {
+    for model in MODELS {
+        let mut server =
+            Server::start(&["--model", model, "--max-clients", "1", "--when-full", "refuse"]);
+        for _ in 0..20 {
+            // The door may still be shut because of the one before.
+            let mut first = loop {
+                match TcpStream::connect(server.address) {
+                    Ok(stream) => break Client { stream },
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
+                }
+            };
+            first.ask(b"1\n", b"1\n");
+            let second = TcpStream::connect(server.address);
+            assert_eq!(second.unwrap_err().kind(), ErrorKind::ConnectionRefused, "{model}");
+            first.ask(b"2\n", b"2\n");
+            drop(first);
+            server.log_line("left: it closed the connection (0 now)");
+        }
+    }
+}
+
+#[test]
+fn under_the_policy_reset_the_second_client_is_reset_at_once() {
+    for model in MODELS {
+        let server =
+            Server::start(&["--model", model, "--max-clients", "1", "--when-full", "reset"]);
+        let mut first = server.connect();
+        first.ask(b"1\n", b"1\n");
+        for _ in 0..20 {
+            let mut second = server.connect();
+            let error = second.stream.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{model}");
+        }
+        first.ask(b"2\n", b"2\n");
+    }
+}
+
+#[test]
+fn a_server_without_descriptors_tells_everyone_and_serves_again_afterwards() {
+    for model in CONCURRENT {
+        let mut server = Server::start(&["--model", model]);
+        // Some for what the server has open already, and a few for clients.
+        server.limit_descriptors(server.descriptors() as u64 + 6);
+        let mut crowd: Vec<_> = (0..200).map(|_| server.connect()).collect();
+        server.log_line("clients are let go unserved: too many open files");
+        let served = crowd
+            .iter_mut()
+            .map(|client| {
+                let mut first = [0];
+                client.stream.write_all(b"1 + 2\n").ok();
+                client.stream.read_exact(&mut first).expect("an answer of some kind");
+                let (rest, served) = if first == *b"3" { (&b"\n"[..], 1) } else { (&BUSY[1..], 0) };
+                client.expect(rest);
+                served
+            })
+            .sum::<usize>();
+        assert!((1..10).contains(&served), "{model}: {served} were served");
+        drop(crowd);
+        let mut late = server.serve_one();
+        late.ask(b"6 * 7\n", b"42\n");
+    }
+}
+
+#[test]
+fn a_server_without_descriptors_that_queues_serves_everyone_in_turn() {
+    for model in CONCURRENT {
+        let mut server = Server::start(&["--model", model, "--when-full", "queue"]);
+        server.limit_descriptors(server.descriptors() as u64 + 6);
+        let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut crowd {
+            client.send(b"1 + 2\n");
+        }
+        server.log_line("cannot accept, with");
+        // In the order of their coming, each as soon as one before it has left.
+        for mut client in crowd {
+            client.expect(b"3\n");
+        }
+    }
+}
