@@ -121,18 +121,19 @@ fn a_server_without_descriptors_tells_everyone_and_serves_again_afterwards() {
         server.limit_descriptors(server.descriptors() as u64 + 6);
         let mut crowd: Vec<_> = (0..200).map(|_| server.connect()).collect();
         server.log_line("clients are let go unserved: too many open files");
-        let served = crowd
-            .iter_mut()
-            .map(|client| {
-                let mut first = [0];
-                client.stream.write_all(b"1 + 2\n").ok();
-                client.stream.read_exact(&mut first).expect("an answer of some kind");
-                let (rest, served) = if first == *b"3" { (&b"\n"[..], 1) } else { (&BUSY[1..], 0) };
-                client.expect(rest);
-                served
-            })
-            .sum::<usize>();
-        assert!((1..10).contains(&served), "{model}: {served} were served");
+        let mut fed = 0;
+        for client in &mut crowd {
+            let mut first = [0];
+            client.stream.write_all(b"1 + 2\n").ok();
+            client.stream.read_exact(&mut first).expect("an answer of some kind");
+            if first == *b"3" {
+                fed += 1;
+                client.expect(b"\n");
+            } else {
+                client.expect(&BUSY[1..]);
+            }
+        }
+        assert!((1..10).contains(&fed), "{model}: {fed} were served");
         drop(crowd);
         let mut late = server.serve_one();
         late.ask(b"6 * 7\n", b"42\n");
