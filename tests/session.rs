@@ -292,6 +292,16 @@ fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
 }
 
 #[test]
+fn what_earlier_turns_have_cost_does_not_split_a_batch() {
+    let mut connection = Connection::to(Service::Calc);
+    for turn in 1..100 {
+        connection.now += Duration::from_nanos(1);
+        connection.receive(&b"1 + 2\n".repeat(128), usize::MAX);
+        assert_eq!(connection.output.len(), turn * 2 * 128, "in turn {turn}");
+    }
+}
+
+#[test]
 fn a_connection_that_was_silent_for_long_does_not_linger() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"1\n", usize::MAX);

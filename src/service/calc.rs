@@ -20,14 +20,16 @@ pub(super) struct Calc {
     dialect: Dialect,
     /// What every mistake is answered with, instead of its own words.
     error_text: Option<Arc<str>>,
-    /// The work done since the others came first, at most [`TURN_OF_WORK`] between steps.
+    /// The time of the last step, which stands still as long as no other connection has its turn.
+    turn: Option<Instant>,
+    /// The work done in that turn, at most [`TURN_OF_WORK`] between steps.
     spent: u64,
 }
 
 impl Calc {
     /// The rules by which expressions are evaluated, and the words for all mistakes.
     pub(super) fn new(dialect: Dialect, error_text: Option<Arc<str>>) -> Self {
-        Self { dialect, error_text, spent: 0 }
+        Self { dialect, error_text, turn: None, spent: 0 }
     }
 }
 
@@ -50,6 +52,10 @@ impl Service for Calc {
         // `hex(1) * 0` is an empty text. A client that got nothing would wait for ever.
         if out.is_empty() {
             out.write(b"''");
+        }
+        if self.turn != Some(now) {
+            self.turn = Some(now);
+            self.spent = 0;
         }
         self.spent += answer.work.max(LEAST_WORK);
         if self.spent <= TURN_OF_WORK {
