@@ -35,7 +35,7 @@ pub const GAP: Duration = Duration::from_millis(25);
 /// The same for a client that has sent a newline: the next one is very likely still to come.
 pub const LINE_GAP: Duration = Duration::from_secs(1);
 
-/// The part of a line that is searched byte by byte, in bytes.
+/// The part of a line that is searched in words, in bytes.
 const SHORT_LINE: usize = 16;
 
 /// How the end of a message is known.
@@ -160,7 +160,7 @@ impl Framer {
     #[inline]
     fn next_line(&mut self, pending: &[u8], situation: Situation) -> Frame {
         let unsearched = &pending[self.searched..];
-        match find(unsearched, |byte| byte == b'\n', |far| memchr::memchr(b'\n', far)) {
+        match find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)) {
             Some(at) => self.end_line(pending, self.searched + at),
             None => self.no_end(pending, situation),
         }
@@ -173,8 +173,7 @@ impl Framer {
             return self.next_special(pending, situation);
         }
         let unsearched = &pending[self.searched..];
-        let is_end = |byte| byte == b'\n' || byte == 0;
-        match find(unsearched, is_end, |far| memchr::memchr2(b'\n', 0, far)) {
+        match find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)) {
             None => {
                 let gap = if self.speaks_lines { LINE_GAP } else { GAP };
                 let quiet = self.quiet(situation, gap);
@@ -283,18 +282,36 @@ impl Framer {
     }
 }
 
-/// Where the first byte is that `is_end`. Most lines are so short that a loop finds it sooner than
-/// a
-/// `search` of 32 bytes at a time has begun.
+/// Where the first of the bytes `ends` is. Most lines are so short that it is found eight bytes at
+/// a time before a `search` of 32 at a time has begun.
 #[inline]
-fn find(
+fn find<const N: usize>(
     bytes: &[u8],
-    is_end: impl Fn(u8) -> bool,
+    ends: [u8; N],
     search: impl FnOnce(&[u8]) -> Option<usize>,
 ) -> Option<usize> {
-    let (near, far) = bytes.split_at(bytes.len().min(SHORT_LINE));
-    let found = near.iter().position(|&byte| is_end(byte));
-    found.or_else(|| Some(near.len() + search(far)?))
+    let mut at = 0;
+    while at < SHORT_LINE
+        && let Some(word) = bytes[at..].first_chunk()
+    {
+        let word = u64::from_le_bytes(*word);
+        let marks = ends.into_iter().fold(0, |marks, end| marks | mark(word, end));
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + search(&bytes[at..])?)
+}
+
+/// The lowest bit set in the result is the highest of the first byte in `word` that is `byte`, if
+/// there is one: taking 1 away makes a byte negative that was 0 and not before. Bits above that one
+/// mean nothing.
+#[inline]
+fn mark(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let zeros = word ^ (ONES * u64::from(byte));
+    zeros.wrapping_sub(ONES) & !zeros & (ONES << 7)
 }
 
 #[cfg(test)]

@@ -73,22 +73,27 @@ impl Terminator {
     /// Ends the reply that was begun where the outbox had `before` bytes, if anything was written.
     #[inline]
     pub(super) fn end_reply(self, outbox: &mut Buffer, before: usize) {
-        let length = outbox.len() - before;
         match self {
-            Self::Lf if length > 0 => outbox.push(b'\n'),
-            Self::Length if length == LENGTH => outbox.truncate(before),
-            Self::Length => {
-                as_java_reads(outbox, before + LENGTH);
-                let length = outbox.len() - before;
-                // Two bytes cannot say more. No service has so much to say to such a client.
-                let length = u16::try_from(length - LENGTH).unwrap_or(u16::MAX);
-                outbox.truncate(before + LENGTH + usize::from(length));
-                outbox.overwrite(before, &length.to_be_bytes());
-            }
-            _ if length > 0 => outbox.write(self.bytes()),
-            _ => {}
+            Self::Length => fill_in_length(outbox, before),
+            _ if outbox.len() == before => {}
+            Self::Lf => outbox.push(b'\n'),
+            _ => outbox.write(self.bytes()),
         }
     }
+}
+
+/// Writes the length of a reply into the room that was left for it; without a reply there is none.
+#[cold]
+fn fill_in_length(outbox: &mut Buffer, before: usize) {
+    if outbox.len() == before + LENGTH {
+        return outbox.truncate(before);
+    }
+    as_java_reads(outbox, before + LENGTH);
+    // Two bytes cannot say more. No service has so much to say to such a client.
+    let length = outbox.len() - before - LENGTH;
+    let length = u16::try_from(length).unwrap_or(u16::MAX);
+    outbox.truncate(before + LENGTH + usize::from(length));
+    outbox.overwrite(before, &length.to_be_bytes());
 }
 
 /// Writes the outbox anew from the byte at `start`, in the modified UTF-8 that readUTF takes: a
