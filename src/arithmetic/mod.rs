@@ -68,19 +68,21 @@ pub struct Answer {
 }
 
 /// The value of a text.
-#[inline]
 pub fn evaluate(text: &[u8], dialect: Dialect) -> Answer {
-    if dialect == Dialect::Python
-        && let Some(value) = short::evaluate(text)
-    {
-        return Answer { outcome: Ok(Value::Int(value)), work: 0 };
+    match evaluate_shortly(text, dialect) {
+        Some(value) => Answer { outcome: Ok(Value::Int(value)), work: 0 },
+        None => evaluate_at_length(text, dialect),
     }
-    evaluate_at_length(text, dialect)
 }
 
-/// The value of a text that the short way gave up on.
-#[inline(never)]
-fn evaluate_at_length(text: &[u8], dialect: Dialect) -> Answer {
+/// The value of a text that is as plain as nearly all are: one small integer, for no work.
+#[inline]
+pub fn evaluate_shortly(text: &[u8], dialect: Dialect) -> Option<i64> {
+    if dialect == Dialect::Python { short::evaluate(text) } else { None }
+}
+
+/// The value of a text that has no short way.
+pub fn evaluate_at_length(text: &[u8], dialect: Dialect) -> Answer {
     let mut meter = Meter::default();
     let outcome = answer(text, dialect, &mut meter);
     Answer { outcome, work: meter.spent() }

@@ -14,10 +14,8 @@ impl Value {
     /// Writes what Python would print.
     ///
     /// Every limit was checked when the value was made an answer, so it fails only if `out` does.
-    #[inline]
     pub fn render(&self, out: &mut impl Write) -> Written {
         match self {
-            Self::Int(value) => out.write_str(itoa::Buffer::new().format(*value)),
             Self::Text(text) => out.write_str(text),
             _ => self.represent(out),
         }

@@ -31,16 +31,11 @@ impl Calc {
     pub(super) fn new(dialect: Dialect, error_text: Option<Arc<str>>) -> Self {
         Self { dialect, error_text, turn: None, spent: 0 }
     }
-}
 
-impl Service for Calc {
-    fn framing(&self) -> Framing {
-        Framing::Messages
-    }
-
-    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
-        let Event::Message(text) = event else { return Next::Read };
-        let answer = arithmetic::evaluate(text, self.dialect);
+    /// Answers what has no short way, and returns the work it was.
+    #[inline(never)]
+    fn answer_at_length(&self, text: &[u8], out: &mut Output<'_>) -> u64 {
+        let answer = arithmetic::evaluate_at_length(text, self.dialect);
         match answer.outcome {
             Ok(value) => value.render(out),
             Err(error) => match &self.error_text {
@@ -53,11 +48,29 @@ impl Service for Calc {
         if out.is_empty() {
             out.write(b"''");
         }
+        answer.work.max(LEAST_WORK)
+    }
+}
+
+impl Service for Calc {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+        let Event::Message(text) = event else { return Next::Read };
+        let work = match arithmetic::evaluate_shortly(text, self.dialect) {
+            Some(value) => {
+                out.write_integer(value);
+                LEAST_WORK
+            }
+            None => self.answer_at_length(text, out),
+        };
         if self.turn != Some(now) {
             self.turn = Some(now);
             self.spent = 0;
         }
-        self.spent += answer.work.max(LEAST_WORK);
+        self.spent += work;
         if self.spent <= TURN_OF_WORK {
             return Next::Read;
         }

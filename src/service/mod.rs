@@ -126,6 +126,16 @@ impl<'a> Output<'a> {
         matches!(self.delimiter, Delimiter::Newline | Delimiter::NewlineNul)
     }
 
+    /// Writes an integer in decimal.
+    #[inline]
+    pub fn write_integer(&mut self, value: i64) {
+        match u8::try_from(value) {
+            // One digit is the most frequent answer, and needs no conversion.
+            Ok(digit @ 0..=9) => self.buffer.push(b'0' + digit),
+            _ => self.buffer.write(itoa::Buffer::new().format(value).as_bytes()),
+        }
+    }
+
     /// Writes bytes of the reply as they are.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) {
@@ -134,13 +144,8 @@ impl<'a> Output<'a> {
 }
 
 impl fmt::Write for Output<'_> {
-    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        match text.as_bytes() {
-            // One digit is the most frequent answer, and a call to copy it costs more than it does.
-            &[byte] => self.buffer.push(byte),
-            bytes => self.buffer.write(bytes),
-        }
+        self.buffer.write(text.as_bytes());
         Ok(())
     }
 }

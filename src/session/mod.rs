@@ -19,7 +19,7 @@
 //! does not read leaves the outbox full, no steps are taken, nothing more is received, and TCP's
 //! window closes on the peer.
 
-use std::ops::Range;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -139,24 +139,29 @@ impl Session {
 
     /// Serves what is in the inbox, up to the first reason to stop, and moves on through the
     /// phases.
+    ///
+    /// The inbox is out of the session while it is served, so that one cursor goes through it.
     fn advance(&mut self, now: Instant) {
+        let mut inbox = mem::take(&mut self.inbox);
+        let (mut taken, mut messages) = (0, 0);
         let mut partial_since = self.partial_since.take();
-        let mut messages = 0;
         while self.is_serving() {
+            let pending = &inbox.pending()[taken..];
             let (ended, limit) = (self.input_ended, self.terms.max_message);
-            match self.framer.next(self.inbox.pending(), Situation { ended, limit, now }) {
+            match self.framer.next(pending, Situation { ended, limit, now }) {
                 Frame::Message { skip, text, whole } => {
-                    self.answer(skip..skip + text, whole, now);
+                    self.answer(&pending[skip..skip + text], now);
+                    taken += whole;
                     partial_since = None;
                     messages += 1;
                 }
-                Frame::Skip { whole } => self.inbox.consume(whole),
+                Frame::Skip { whole } => taken += whole,
                 Frame::Padded { keep } => {
-                    self.inbox.truncate(keep);
+                    inbox.truncate(taken + keep);
                     self.partial_since = partial_since.or(Some(now));
                     break;
                 }
-                Frame::Incomplete if self.inbox.is_empty() => break,
+                Frame::Incomplete if pending.is_empty() => break,
                 Frame::Incomplete => {
                     self.partial_since = partial_since.or(Some(now));
                     break;
@@ -166,8 +171,13 @@ impl Session {
                 Frame::End => self.close(Ending::Drained),
             }
         }
+        inbox.consume(taken);
+        self.inbox = inbox;
         if messages > 0 {
             self.terms.traffic.add_messages(messages);
+        }
+        if self.phase != Phase::Serving {
+            self.inbox.clear();
         }
         if self.phase == Phase::Flushing && self.outbox.is_empty() && self.peer_ended {
             self.phase = Phase::Finished;
@@ -217,13 +227,11 @@ impl Session {
         self.obey(next);
     }
 
-    /// Gives the service the message at the front of the inbox: its text is there, and `whole`
-    /// bytes go with it.
+    /// Gives the service a message.
     #[inline]
-    fn answer(&mut self, text: Range<usize>, whole: usize, now: Instant) {
+    fn answer(&mut self, text: &[u8], now: Instant) {
         let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
-        let text = &self.inbox.pending()[text];
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(Event::Message(text), now, &mut out);
         if log::log_enabled!(log::Level::Debug) {
@@ -232,7 +240,6 @@ impl Session {
             log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
         }
         self.end_reply(before);
-        self.inbox.consume(whole);
         self.obey(next);
     }
 
