@@ -10,8 +10,8 @@ use crate::session::{Turn, Want};
 /// we answer would otherwise keep its turn, and the loop, for ever.
 pub const RECEIVES_PER_TURN: u32 = 16;
 
-/// What there may be to receive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What there may be to receive: from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Incoming {
     /// Nothing: the last receive was short, or would have blocked.
     Nothing,
@@ -43,14 +43,11 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// An event said that there is something to receive or, where `everything`, more than a short
-    /// receive would bring.
-    pub fn incoming(&mut self, everything: bool) {
-        self.incoming = match (self.incoming, everything) {
-            (Incoming::Last, _) => Incoming::Last,
-            (Incoming::Everything, _) | (_, true) => Incoming::Everything,
-            _ => Incoming::Something,
-        };
+    /// An event said this. It never takes back what is known already.
+    #[inline]
+    pub fn hear(&mut self, said: Readiness) {
+        self.incoming = self.incoming.max(said.incoming);
+        self.writable |= said.writable;
     }
 
     fn received(&mut self, n: usize, size: usize) {

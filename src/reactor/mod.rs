@@ -1,4 +1,4 @@
-//! The readiness loop: one thread, one [`Poll`], and all the connections it can hold.
+//! The readiness loop: one thread, one [`Kernel`] to wait with, all the connections it can hold.
 //!
 //! [`Reactor::turn`] is the whole of it. An event is only a hint that marks its connection; the
 //! marked connections then run, each until it must wait or has had its share. A connection is
@@ -12,21 +12,19 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::event::{Event, Source};
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::event::Source;
+use mio::{Interest, Token, Waker};
 use slab::Slab;
 
 use crate::buffer::Pool;
 use crate::drive::ready::{self, Incoming, Readiness, Rest};
 use crate::session::{Ending, Session};
 
+mod kernel;
 mod timers;
 
+pub use kernel::{Event, Kernel, Mio};
 use timers::Timers;
-
-/// The events taken from the kernel in one turn; more wait for the next.
-const EVENTS_PER_TURN: usize = 1024;
 
 /// Tokens from here on belong to the owner; those below are the keys of connections.
 const FIRST_OUTSIDE: usize = usize::MAX - 7;
@@ -42,6 +40,13 @@ pub enum Outside {
     Waker,
 }
 
+impl Outside {
+    /// What its events bear.
+    pub fn token(self) -> Token {
+        Token(FIRST_OUTSIDE + self as usize)
+    }
+}
+
 /// Which [`Outside`] sources had an event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Marks(u8);
@@ -54,8 +59,8 @@ impl Marks {
 }
 
 /// A connection, and what its owner calls it.
-struct Connection<G> {
-    socket: TcpStream,
+struct Connection<G, S> {
+    socket: S,
     session: Session,
     ready: Readiness,
     /// Whether its key is in the run queue.
@@ -68,10 +73,9 @@ struct Connection<G> {
 }
 
 /// A readiness loop. `G` is what the owner knows of a connection; it comes back at the end.
-pub struct Reactor<G> {
-    poll: Poll,
-    events: Events,
-    connections: Slab<Connection<G>>,
+pub struct Reactor<G, K: Kernel = Mio> {
+    kernel: K,
+    connections: Slab<Connection<G, K::Socket>>,
     /// The keys of the connections that are to run, each once, in order.
     run_queue: VecDeque<usize>,
     timers: Timers,
@@ -87,32 +91,38 @@ pub struct Reactor<G> {
 impl<G> Reactor<G> {
     /// An empty loop.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            poll: Poll::new()?,
-            events: Events::with_capacity(EVENTS_PER_TURN),
-            connections: Slab::new(),
-            run_queue: VecDeque::new(),
-            timers: Timers::default(),
-            pool: Pool::default(),
-            now: clock(),
-            finished: Vec::new(),
-            departed: Vec::new(),
-        })
+        Mio::new().map(Self::with)
     }
 
     /// Waits for `source`, too.
     pub fn register(&self, source: &mut impl Source, name: Outside) -> io::Result<()> {
-        self.poll.registry().register(source, token_of(name), Interest::READABLE)
+        self.kernel.poll.registry().register(source, name.token(), Interest::READABLE)
     }
 
     /// Waits for `source` no longer.
     pub fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
-        self.poll.registry().deregister(source)
+        self.kernel.poll.registry().deregister(source)
     }
 
     /// What another thread ends a wait with; it marks [`Outside::Waker`].
     pub fn waker(&self) -> io::Result<Waker> {
-        Waker::new(self.poll.registry(), token_of(Outside::Waker))
+        Waker::new(self.kernel.poll.registry(), Outside::Waker.token())
+    }
+}
+
+impl<G, K: Kernel> Reactor<G, K> {
+    /// An empty loop that waits with this kernel.
+    pub fn with(kernel: K) -> Self {
+        Self {
+            connections: Slab::new(),
+            run_queue: VecDeque::new(),
+            timers: Timers::default(),
+            pool: Pool::default(),
+            now: kernel.now(),
+            kernel,
+            finished: Vec::new(),
+            departed: Vec::new(),
+        }
     }
 
     /// When the last wait ended.
@@ -137,11 +147,10 @@ impl<G> Reactor<G> {
 
     /// Takes a connection in and opens its session. What the service says first is sent in the next
     /// turn.
-    pub fn add(&mut self, mut socket: TcpStream, mut session: Session, guest: G) -> io::Result<()> {
+    pub fn add(&mut self, mut socket: K::Socket, mut session: Session, guest: G) -> io::Result<()> {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
-        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        self.poll.registry().register(&mut socket, Token(key), interest)?;
+        self.kernel.register(&mut socket, Token(key))?;
         session.turn(&mut self.pool).open(self.now);
         let ready = Readiness::default();
         entry.insert(Connection {
@@ -160,7 +169,7 @@ impl<G> Reactor<G> {
     /// One round. It waits no longer than to `wake_at`, and not at all while a connection can run.
     pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<Marks> {
         self.wait(wake_at)?;
-        self.now = clock();
+        self.now = self.kernel.now();
         let marks = self.mark();
         self.expire();
         self.run();
@@ -169,7 +178,7 @@ impl<G> Reactor<G> {
     }
 
     /// The connections that have ended since this was asked last, and why.
-    pub fn departed(&mut self) -> impl Iterator<Item = (G, Ending)> + use<'_, G> {
+    pub fn departed(&mut self) -> impl Iterator<Item = (G, Ending)> + use<'_, G, K> {
         self.departed.drain(..)
     }
 
@@ -201,25 +210,22 @@ impl<G> Reactor<G> {
         } else {
             Some(Duration::ZERO)
         };
-        match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                self.events.clear();
-                Ok(())
-            }
+        match self.kernel.wait(timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
         }
     }
 
     fn mark(&mut self) -> Marks {
         let mut marks = Marks::default();
-        for event in &self.events {
-            match event.token() {
+        for event in self.kernel.events() {
+            match event.token {
                 Token(token) if token >= FIRST_OUTSIDE => marks.0 |= 1 << (token - FIRST_OUTSIDE),
                 Token(key) => {
                     // A stale event of a connection that has gone marks another one, or none: at
                     // worst it costs a receive that would block.
                     if let Some(connection) = self.connections.get_mut(key) {
-                        hint(&mut connection.ready, event);
+                        connection.ready.hear(event.ready);
                         queue(&mut self.run_queue, key, connection);
                     }
                 }
@@ -277,32 +283,11 @@ impl<G> Reactor<G> {
     }
 }
 
-fn token_of(name: Outside) -> Token {
-    Token(FIRST_OUTSIDE + name as usize)
-}
-
 /// Puts a connection on the run queue, unless it is there.
 #[inline]
-fn queue<G>(run_queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection<G>) {
+fn queue<G, S>(run_queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection<G, S>) {
     if !connection.queued {
         connection.queued = true;
         run_queue.push_back(key);
     }
-}
-
-/// What an event says of a socket. After a reset there may still be something to receive, and then
-/// the error: so an error is an invitation to receive.
-#[inline]
-fn hint(ready: &mut Readiness, event: &Event) {
-    let broken = event.is_error();
-    let everything = event.is_read_closed() || event.is_priority() || broken;
-    if event.is_readable() || everything {
-        ready.incoming(everything);
-    }
-    ready.writable |= event.is_writable() || event.is_write_closed() || broken;
-}
-
-#[expect(clippy::disallowed_methods, reason = "the loop's clock: read once a turn, and passed on")]
-fn clock() -> Instant {
-    Instant::now()
 }
