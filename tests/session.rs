@@ -256,6 +256,23 @@ fn messages_wait_until_the_service_has_slept() {
 }
 
 #[test]
+fn a_loop_that_comes_late_still_owes_what_was_due_before_its_patience_ended() {
+    let idle = Terms::default().idle;
+    let pause = Duration::from_millis(200);
+    let mut connection = Connection::with(Box::new(Sleeper { pause }));
+    connection.receive(b"a\nb\n", usize::MAX);
+    connection.wait(2 * idle);
+    assert_eq!(connection.output, b"a\nawake\nb\n");
+    assert!(!connection.finished);
+
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(b"1 + 2", usize::MAX);
+    connection.wait(2 * idle);
+    assert_eq!(connection.output, b"3");
+    assert!(!connection.finished);
+}
+
+#[test]
 fn a_service_that_only_lets_others_go_first_is_not_run_on_in_the_same_call() {
     let mut connection = Connection::with(Box::new(Sleeper { pause: Duration::ZERO }));
     connection.receive(b"a\nb\n", usize::MAX);

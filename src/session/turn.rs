@@ -116,16 +116,17 @@ impl<'s> Turn<'s> {
         let session = &mut *self.session;
         match session.phase {
             Phase::Lingering { until, .. } if until <= now => session.phase = Phase::Finished,
-            Phase::Serving | Phase::Flushing if session.silent_at() <= now => {
-                let owed = !session.outbox.is_empty();
-                session.finish(if owed { Ending::Unread } else { Ending::Idle });
-            }
             Phase::Serving if session.timeout_at().is_some_and(|at| at <= now) => {
                 session.next = Next::Read;
                 session.notify(Event::Timeout, now);
                 session.advance(now);
             }
             Phase::Serving if session.gap_at().is_some_and(|at| at <= now) => session.advance(now),
+            // Behind what is due to the peer: that we come late must not be taken for its silence.
+            Phase::Serving | Phase::Flushing if session.silent_at() <= now => {
+                let owed = !session.outbox.is_empty();
+                session.finish(if owed { Ending::Unread } else { Ending::Idle });
+            }
             // What was answered before is still sent, and the end of it seen.
             Phase::Serving if session.overdue_at().is_some_and(|at| at <= now) => {
                 session.close(Ending::TooSlow);
