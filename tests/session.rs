@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use common::connection::Connection;
 use common::transcript::{Service, TRANSCRIPTS, Transcript};
 use socklab::service::{self, Busy, Event, Framing, Next, Output};
-use socklab::session::{Ending, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Terms, Want};
+use socklab::session::{Ending, LINE_GAP, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Terms, Want};
 
 /// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
 fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
@@ -89,6 +89,28 @@ fn a_peer_that_does_not_read_is_not_received_from_and_memory_stays_bounded() {
     connection.reading = true;
     connection.end_input();
     assert_eq!(connection.output.len(), sent);
+}
+
+#[test]
+fn silence_ends_no_message_while_nobody_listens() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.reading = false;
+    connection.exchange(Some(b"1\n22\n2 +"));
+    // The rest of the line may be in the kernel: nothing is received before the replies are sent.
+    let nearly = Terms::default().unread.min(Terms::default().arrival) * 2 / 3;
+    for reply in [b'1', b'\n', b'2'] {
+        connection.wait(nearly);
+        let mut turn = connection.session.turn(&mut connection.pool);
+        let Want::Send(bytes) = turn.want() else { panic!("there is more to send") };
+        assert_eq!(bytes[0], reply);
+        turn.sent(1, connection.now);
+    }
+    connection.wait(nearly);
+    connection.reading = true;
+    connection.receive(b" 3\n4", usize::MAX);
+    assert_eq!(connection.output, b"2\n5\n");
+    connection.wait(LINE_GAP);
+    assert_eq!(connection.output, b"2\n5\n4");
 }
 
 #[test]

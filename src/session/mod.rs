@@ -191,12 +191,26 @@ impl Session {
 
     /// When the message in the inbox has taken too long.
     fn overdue_at(&self) -> Option<Instant> {
-        self.partial_since.map(|since| since + self.terms.arrival)
+        self.partial_since.filter(|_| self.is_listening()).map(|since| since + self.terms.arrival)
     }
 
     /// When silence makes a message of what is in the inbox; not while none would be served.
     fn gap_at(&self) -> Option<Instant> {
-        self.framer.deadline().filter(|_| self.is_serving())
+        self.framer.deadline().filter(|_| self.is_serving() && self.is_listening())
+    }
+
+    /// Whether what the peer sends would be received: before all replies are sent, nothing is, and
+    /// no silence is the peer's.
+    #[inline]
+    fn is_listening(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// Any silence so far may have been ours.
+    #[inline]
+    fn listen_anew(&mut self) {
+        self.framer.interrupt_gap();
+        self.partial_since = None;
     }
 
     /// Whether a message would be served now: the service is awake, and there is room for a reply.

@@ -97,6 +97,7 @@ impl<'s> Turn<'s> {
         self.session.terms.traffic.add_sent(n);
         self.session.active_at = now;
         self.session.outbox.consume(n);
+        self.session.listen_anew();
         self.session.advance(now);
     }
 
