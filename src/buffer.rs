@@ -14,7 +14,7 @@ pub const BUFFER_SIZE: usize = 64 * 1024;
 const COPY_LIMIT: usize = BUFFER_SIZE / 4;
 
 /// The free buffers that a pool keeps; more are given back to the system.
-const POOL_SIZE: usize = 8;
+pub const POOL_SIZE: usize = 8;
 
 const _: () = assert!(COPY_LIMIT < BUFFER_SIZE);
 
@@ -168,6 +168,11 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// How many bytes of memory the free buffers hold.
+    pub fn size(&self) -> usize {
+        self.free.len() * BUFFER_SIZE
+    }
+
     #[inline]
     fn take(&mut self) -> Box<[u8]> {
         self.free.pop().unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice())

@@ -140,6 +140,12 @@ impl<G, K: Kernel> Reactor<G, K> {
         self.connections.is_empty()
     }
 
+    /// How many bytes of memory all buffers hold: the connections', and the free ones.
+    pub fn bytes_held(&self) -> usize {
+        let held = self.connections.iter().map(|(_, connection)| connection.session.bytes_held());
+        held.sum::<usize>() + self.pool.size()
+    }
+
     /// How many timers are set: no more than one a connection.
     pub fn timers(&self) -> usize {
         self.timers.len()

@@ -1,0 +1,305 @@
+//! One run: a house of clients drawn from a seed, the real loop on the fake kernel, and what must
+//! hold after every turn.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
+use socklab::drive::ready::RECEIVES_PER_TURN;
+use socklab::reactor::{Outside, Reactor};
+use socklab::service::Visitor;
+use socklab::session::{
+    Delimiting, Ending, LINGER, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session, Terms,
+};
+
+use crate::dice::Dice;
+use crate::kernel::{Fake, FakeSocket};
+use crate::plan::{self, House, Pace};
+use crate::world::{Client, Weather, World};
+
+/// A connection that can be served is, within so many turns.
+const PATIENCE: u32 = 4;
+
+/// The most system calls for one connection in a turn: each receive with a send, once for what has
+/// come and once for a timer, and as many that are interrupted or find the socket full.
+const MOST_CALLS: u32 = RECEIVES_PER_TURN * 8;
+
+/// The longest time that the server may owe something that it could send: a gap, the quiz's pause,
+/// late events, and the turns themselves.
+const PROMPT: Duration = Duration::from_millis(25 + 200 + 75);
+
+/// The most turns of a run: none comes near.
+const MOST_TURNS: u32 = 200_000;
+
+pub struct Run {
+    world: Rc<RefCell<World>>,
+    reactor: Reactor<usize, Fake>,
+    terms: Arc<Terms>,
+    accepts_per_turn: usize,
+    knocked: bool,
+    /// When the server is told to stop, and when it does not wait any longer; until it has.
+    drain_at: Option<Instant>,
+    cut_at: Option<Instant>,
+    draining: bool,
+    cut: bool,
+    departed: Vec<Option<Ending>>,
+}
+
+/// Plays the run of this seed, and panics where something does not hold.
+pub fn play(seed: u64, begun: Instant, telling: bool) {
+    let mut run = Run::new(seed, begun, telling);
+    let mut turns = 0;
+    while !run.is_over() {
+        turns += 1;
+        assert!(turns < MOST_TURNS, "it does not come to an end");
+        run.turn();
+        run.check();
+    }
+    run.check_the_end();
+}
+
+impl Run {
+    fn new(seed: u64, begun: Instant, telling: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let weather = weather(&mut dice);
+        let house = House {
+            lines_only: dice.chance(250),
+            max_message: if dice.chance(500) { 4096 } else { 64 + dice.below(2000) },
+            quiz_seed: seed,
+        };
+        let terms = Terms {
+            delimiting: if house.lines_only { Delimiting::Line } else { Delimiting::Auto },
+            max_message: house.max_message,
+            idle: Duration::from_secs(20),
+            arrival: Duration::from_secs(8),
+            unread: Duration::from_secs(5),
+            ..Terms::default()
+        };
+        let count = 1 + dice.below(12);
+        let crowd = Duration::from_millis(if dice.chance(500) { 1 } else { 5000 });
+        let drain_at = dice.chance(250).then(|| begun + dice.within(Duration::from_secs(3)));
+        let cut_at = drain_at.map(|at| at + dice.within(Duration::from_secs(30)));
+        let accepts_per_turn = 1 + dice.below(4);
+        let mut world = World::new(dice, begun, weather, telling);
+        for id in 0..count {
+            let (plan, service) = plan::draw(&mut world.dice, house, visitor(id));
+            world.tell(id, || {
+                format!("{}, {:?}, {:?}: {:?}", plan.name, plan.ending, plan.pace, plan.steps)
+            });
+            let at = begun + world.dice.within(crowd);
+            world.add(plan, service, at);
+        }
+        let world = Rc::new(RefCell::new(world));
+        let reactor = Reactor::with(Fake::new(&world));
+        Self {
+            world,
+            reactor,
+            terms: Arc::new(terms),
+            accepts_per_turn,
+            knocked: false,
+            drain_at,
+            cut_at,
+            draining: false,
+            cut: false,
+            departed: vec![None; count],
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let nobody = self.reactor.is_empty() && self.world.borrow().backlog.is_empty();
+        let all_gone = self.departed.iter().all(Option::is_some);
+        nobody && (all_gone || self.draining)
+    }
+
+    /// What the acceptor does.
+    fn turn(&mut self) {
+        let owed = self.knocked.then(|| self.reactor.now());
+        let stop_at = if self.draining { self.cut_at } else { self.drain_at };
+        let wake_at = owed.into_iter().chain(stop_at.filter(|_| !self.cut)).min();
+        let marks = self.reactor.turn(wake_at).unwrap();
+        self.knocked |= marks.contains(Outside::Listener);
+        self.see_off();
+        self.admit(self.accepts_per_turn);
+        let now = self.reactor.now();
+        if !self.draining && self.drain_at.is_some_and(|at| at <= now) {
+            self.drain();
+        } else if !self.cut && self.cut_at.is_some_and(|at| at <= now) {
+            self.cut = true;
+            self.reactor.cut();
+            self.see_off();
+        }
+    }
+
+    fn admit(&mut self, most: usize) {
+        for _ in 0..most {
+            if !self.knocked {
+                return;
+            }
+            let next = self.world.borrow_mut().backlog.pop_front();
+            self.knocked = next.is_some() && !self.draining;
+            let Some(id) = next else { return };
+            let service = self.world.borrow_mut().clients[id].service.take().unwrap();
+            let now = self.reactor.now();
+            let session = Session::new(service, Arc::clone(&self.terms), id as u64 + 1, now);
+            let socket = FakeSocket::new(id, &self.world);
+            self.reactor.add(socket, session, id).unwrap();
+        }
+    }
+
+    /// Nobody comes any more, and an empty socket is the end of input.
+    fn drain(&mut self) {
+        self.knocked = true;
+        self.admit(usize::MAX);
+        self.draining = true;
+        let mut world = self.world.borrow_mut();
+        world.closed = true;
+        world.tell(0, || "the server stops".to_owned());
+        for client in &mut world.clients {
+            if client.wire.token.is_some() {
+                client.drained_at = Some(client.plan.owed(client.wire.arrived()));
+            }
+        }
+        drop(world);
+        self.reactor.drain();
+    }
+
+    fn see_off(&mut self) {
+        for (id, ending) in self.reactor.departed() {
+            let before = self.departed[id].replace(ending);
+            assert_eq!(before, None, "client {id} departs twice");
+            let mut world = self.world.borrow_mut();
+            world.tell(id, || format!("departed: {ending:?}"));
+            world.clients[id].wire.token = None;
+            let (now, jumped) = (world.now, world.jumped);
+            let client = &mut world.clients[id];
+            client.sure = judge(client, id, ending, (now, jumped), &self.terms, self.cut);
+        }
+    }
+
+    /// What must hold after every turn.
+    fn check(&mut self) {
+        let count = self.reactor.len();
+        assert!(self.reactor.timers() <= count, "more timers than connections");
+        let most = count * (BUFFER_SIZE + OUTBOX_LIMIT.next_power_of_two() + MAX_MESSAGE_LIMIT);
+        assert!(self.reactor.bytes_held() <= most + POOL_SIZE * BUFFER_SIZE, "memory");
+        let mut world = self.world.borrow_mut();
+        let steady = world.steady();
+        let (now, jumped) = (world.now, world.jumped);
+        let known = world.clients.iter().filter(|client| client.wire.token.is_some()).count();
+        assert_eq!(known, count, "the loop holds as many connections as it was given");
+        for (id, client) in world.clients.iter_mut().enumerate() {
+            if client.wire.token.is_none() {
+                continue;
+            }
+            let drained_at = client.drained_at;
+            let wire = &mut client.wire;
+            let calls = std::mem::take(&mut wire.calls);
+            assert!(calls <= MOST_CALLS, "client {id} keeps its turn, and the loop");
+            let touched = calls > 0;
+            let ready = wire.is_readable() && wire.event_at.is_none();
+            let can = ready && !wire.full && !client.plan.naps;
+            wire.hungry = if can && !touched { wire.hungry + 1 } else { 0 };
+            assert!(wire.hungry <= PATIENCE, "client {id} could be served, and is not");
+
+            let owed = drained_at.unwrap_or_else(|| client.plan.owed(wire.arrived()));
+            let can = !wire.full && !wire.shut && wire.broken.is_none();
+            let owing = can && wire.written < owed;
+            if !owing || touched {
+                wire.owing_since = None;
+            }
+            if owing {
+                let since = *wire.owing_since.get_or_insert(steady);
+                assert!(steady - since <= PROMPT, "client {id} is owed a reply, and waits");
+            }
+
+            let due = match wire.shut_at {
+                // Silence from before may have been enough.
+                Some(at) => at.max(wire.active_at + LINGER),
+                None if wire.full && wire.written < owed => wire.active_at + self.terms.unread,
+                None => wire.active_at + self.terms.idle,
+            };
+            let late = now.saturating_duration_since(due);
+            assert!(late <= PROMPT + jumped, "client {id} should have been sent away");
+        }
+    }
+
+    fn check_the_end(&self) {
+        assert_eq!(self.reactor.len(), 0);
+        assert_eq!(self.reactor.timers(), 0, "a timer is left");
+        let mut world = self.world.borrow_mut();
+        let until = world.now + Duration::from_secs(3600);
+        world.pass(until);
+        for (id, client) in world.clients.iter().enumerate() {
+            // A client that reads slowly may be at it longer than the server lingers.
+            if client.sure && client.plan.pace.is_some_and(Pace::is_eager) {
+                assert_eq!(client.got, client.wire.written, "client {id} lost replies");
+            }
+        }
+        assert!(self.reactor.bytes_held() <= POOL_SIZE * BUFFER_SIZE, "a buffer is left");
+    }
+}
+
+/// Panics unless a client's connection ended as it had to. Returns whether the client must have all
+/// that was sent to it.
+fn judge(
+    client: &Client,
+    id: usize,
+    ending: Ending,
+    (now, jumped): (Instant, Duration),
+    terms: &Terms,
+    cut: bool,
+) -> bool {
+    let (plan, wire) = (&client.plan, &client.wire);
+    let owed = client.drained_at.unwrap_or_else(|| plan.owed(wire.arrived()));
+    // The server counts from the beginning of the turn in which the last byte moved.
+    let silent = now - wire.active_at + PROMPT;
+    // A reason why it was not sent all that it was owed.
+    // A server that was not running for so long cannot know when the rest of a message came.
+    let slow = ending == Ending::TooSlow && jumped >= terms.arrival.saturating_sub(PROMPT);
+    let excused = slow || wire.broken.is_some() || cut || wire.full && silent >= terms.unread;
+    assert!(wire.written >= owed || excused, "client {id} is left without a reply");
+    let fits = match ending {
+        Ending::PeerClosed => wire.fin,
+        Ending::PeerReset | Ending::Lost => {
+            wire.broken.is_some_and(|error| plan_broke(error) == ending)
+        }
+        Ending::Served | Ending::TooLong => {
+            let whole = wire.written == plan.answer.len() || client.drained_at.is_some();
+            plan.last_word == Some(ending) && (whole || excused)
+        }
+        Ending::Idle => plan.ending == ending && silent >= terms.idle,
+        Ending::Unread => silent >= terms.unread && wire.full,
+        Ending::Drained => client.drained_at.is_some(),
+        Ending::Forced => cut,
+        Ending::TooSlow => slow,
+        Ending::Refused | Ending::Broken => false,
+    };
+    assert!(fits, "client {id} ({}) ended: {ending:?} instead of {:?}", plan.name, plan.ending);
+    !excused && !matches!(plan.ending, Ending::PeerReset | Ending::Lost)
+}
+
+fn plan_broke(error: std::io::ErrorKind) -> Ending {
+    if error == std::io::ErrorKind::TimedOut { Ending::Lost } else { Ending::PeerReset }
+}
+
+fn visitor(id: usize) -> Visitor {
+    Visitor { number: id as u64 + 1, address: ([127, 0, 0, 1], 4242).into() }
+}
+
+/// A calm day or a rough one.
+fn weather(dice: &mut Dice) -> Weather {
+    let mut often = |most: usize| {
+        let most = if dice.chance(300) { 0 } else { most };
+        u32::try_from(dice.below(most + 1)).unwrap()
+    };
+    Weather {
+        interrupt: often(100),
+        delay: often(300),
+        invent: often(100),
+        repeat: often(100),
+        jump: often(5),
+        short_of_memory: often(100),
+    }
+}
