@@ -76,9 +76,26 @@ pub struct Guest {
     pub verdict: Verdict,
 }
 
+/// Where clients come from, without being waited for. A test can be another one than the kernel's.
+pub trait Listener {
+    /// A client's connection.
+    type Socket;
+
+    /// Takes the one that has waited longest.
+    fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
+}
+
+impl Listener for TcpListener {
+    type Socket = TcpStream;
+
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept()
+    }
+}
+
 #[derive(Debug)]
-enum Leaf {
-    Open(TcpListener),
+enum Leaf<L> {
+    Open(L),
     /// Until there is room again: see [`WhenFull::Refuse`].
     Shut,
     /// For good.
@@ -87,8 +104,8 @@ enum Leaf {
 
 /// A listener that lets in as many as there is room for.
 #[derive(Debug)]
-pub struct Door {
-    leaf: Leaf,
+pub struct Door<L = TcpListener> {
+    leaf: Leaf<L>,
     /// Where it is, and how many may wait before it.
     address: SocketAddr,
     backlog: u32,
@@ -111,8 +128,42 @@ pub struct Door {
 impl Door {
     /// Opens the door that is this listener, which has this backlog.
     pub fn new(listener: TcpListener, backlog: u32, capacity: Capacity) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Self::at(address, listener, backlog, capacity)
+    }
+
+    /// If the door was shut and there is room again, opens it, and returns what to wait for.
+    pub fn reopen(&mut self, now: Instant) -> Option<&mut TcpListener> {
+        if !matches!(self.leaf, Leaf::Shut) || self.wake_at(now).is_none_or(|at| at > now) {
+            return None;
+        }
+        match listener::listen_on(self.address, self.backlog) {
+            Ok(listener) => {
+                self.leaf = Leaf::Open(listener);
+                self.paused_until = None;
+                self.owed = true;
+                self.listener()
+            }
+            Err(error) => {
+                self.paused_until = Some(now + PAUSE);
+                let address = self.address;
+                self.warn(format_args!("cannot listen again on {address}"), &error, now);
+                None
+            }
+        }
+    }
+}
+
+impl<L: Listener> Door<L> {
+    /// Opens the door at this address.
+    pub fn at(
+        address: SocketAddr,
+        listener: L,
+        backlog: u32,
+        capacity: Capacity,
+    ) -> io::Result<Self> {
         Ok(Self {
-            address: listener.local_addr()?,
+            address,
             leaf: Leaf::Open(listener),
             backlog,
             capacity,
@@ -127,7 +178,7 @@ impl Door {
     }
 
     /// What to wait for, as long as the door is open.
-    pub fn listener(&mut self) -> Option<&mut TcpListener> {
+    pub fn listener(&mut self) -> Option<&mut L> {
         match &mut self.leaf {
             Leaf::Open(listener) => Some(listener),
             Leaf::Shut | Leaf::Closed => None,
@@ -165,30 +216,9 @@ impl Door {
         (due && self.has_room()).then(|| self.paused_until.unwrap_or(now))
     }
 
-    /// If the door was shut and there is room again, opens it, and returns what to wait for.
-    pub fn reopen(&mut self, now: Instant) -> Option<&mut TcpListener> {
-        if !matches!(self.leaf, Leaf::Shut) || self.wake_at(now).is_none_or(|at| at > now) {
-            return None;
-        }
-        match listener::listen_on(self.address, self.backlog) {
-            Ok(listener) => {
-                self.leaf = Leaf::Open(listener);
-                self.paused_until = None;
-                self.owed = true;
-                self.listener()
-            }
-            Err(error) => {
-                self.paused_until = Some(now + PAUSE);
-                let address = self.address;
-                self.warn(format_args!("cannot listen again on {address}"), &error, now);
-                None
-            }
-        }
-    }
-
     /// Accepts one client, if one is waiting and there is room to serve it or to turn it away.
     /// An error means that the listener is broken.
-    pub fn accept(&mut self, now: Instant) -> io::Result<Option<(TcpStream, Guest)>> {
+    pub fn accept(&mut self, now: Instant) -> io::Result<Option<(L::Socket, Guest)>> {
         if self.wake_at(now).is_none_or(|at| at > now) {
             return Ok(None);
         }
