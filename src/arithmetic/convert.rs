@@ -13,6 +13,9 @@ use super::value::Value;
 /// What a digit of `hex`, `oct` or `bin` costs, in limb products.
 const DIGIT: u64 = 4;
 
+/// Characters of a string that `int` cannot read that are shown, its opening quote included.
+const LITERAL_SHOWN: usize = 200;
+
 /// A value where only an integer will do.
 pub(super) fn index(value: &Value) -> Result<Int<'_>, Error> {
     Int::of(value).ok_or_else(|| {
@@ -75,7 +78,9 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
         .flatten()
         .map(Value::from)
         .ok_or_else(|| {
-            let words = format!("invalid literal for int() with base {base}: '{text}'");
+            let literal = format!("'{text}'");
+            let shown = literal.get(..LITERAL_SHOWN).unwrap_or(&literal);
+            let words = format!("invalid literal for int() with base {base}: {shown}");
             Error::Worded(Class::Value, words.into())
         })
 }
