@@ -58,56 +58,67 @@ impl<'t> Lexis<'t> {
     #[inline]
     pub(super) fn next(&mut self) -> Token {
         // The usual case: no more than a space before a token in the middle of a line.
-        self.at += usize::from(self.peek(0) == b' ');
+        let spaced = self.peek(0) == b' ';
+        self.at += usize::from(spaced);
         let byte = self.peek(0);
         if self.line_is_blank || !starts_token(byte) {
-            if byte == 0 && self.at >= self.text.len() {
+            if byte == 0 && self.at >= self.text.len() && !self.line_is_blank {
                 self.start = self.at;
                 return Token::End;
             }
-            return self.next_after_blanks();
+            return self.next_after_blanks(spaced);
         }
         self.token(byte)
     }
 
+    /// The next token, after a space or not, and then anything.
     #[cold]
-    fn next_after_blanks(&mut self) -> Token {
+    fn next_after_blanks(&mut self, spaced: bool) -> Token {
+        // Of lines that backslashes join, the first that is indented says so for all.
+        let (mut line, mut joined) = (spaced, false);
         loop {
-            let is_indented = self.skip_blanks() && self.line_is_blank;
+            line = self.skip_blanks(line);
             self.start = self.at;
             match self.peek(0) {
                 b'#' if !self.skip_comment() => return Token::Mistake(Mistake::NoText),
-                b'#' => {}
+                // A line with nothing else on it is not indented.
+                b'#' => (line, joined) = (false, false),
                 b'\n' | b'\r' => {
                     self.skip_line_end();
+                    (line, joined) = (false, false);
                     let ends = !self.line_is_blank && self.depth == 0;
                     self.line_is_blank |= ends;
                     if ends {
                         return Token::LineEnd;
                     }
                 }
-                0 if self.at >= self.text.len() => return Token::End,
-                b'\\' if !is_indented => match self.continuation() {
-                    Some(mistake) => return Token::Mistake(mistake),
-                    None => self.line_is_blank = false,
-                },
+                b'\\' => {
+                    joined |= line;
+                    if let Some(mistake) = self.continuation() {
+                        return Token::Mistake(mistake);
+                    }
+                }
                 byte => {
+                    let indented = self.line_is_blank && (line || joined);
                     self.line_is_blank = false;
-                    return if is_indented { Token::Indent } else { self.token(byte) };
+                    return match byte {
+                        _ if indented => Token::Indent,
+                        0 if self.at >= self.text.len() => Token::End,
+                        _ => self.token(byte),
+                    };
                 }
             }
         }
     }
 
-    /// Moves past blanks; says whether there was one since the line's start or a form feed.
-    fn skip_blanks(&mut self) -> bool {
-        // A space may have been skipped before.
-        let mut any = self.at > 0 && self.text.get(self.at - 1) == Some(&b' ');
+    /// Moves past blanks; says whether a line is indented then that was so before. A form feed
+    /// starts over.
+    fn skip_blanks(&mut self, mut indented: bool) -> bool {
         loop {
             match self.peek(0) {
-                b' ' | b'\t' => any = true,
-                b'\x0c' => any = false,
-                _ => return any,
+                b' ' | b'\t' => indented = true,
+                b'\x0c' => indented = false,
+                _ => return indented,
             }
             self.at += 1;
         }

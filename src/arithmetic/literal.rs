@@ -105,6 +105,10 @@ fn decimal(lexis: &mut Lexis<'_>) -> Result<Literal, Mistake> {
     }
     let written = &lexis.text[lexis.start..lexis.at];
     if starts_with_zero && written.iter().any(|digit| matches!(digit, b'1'..=b'9')) {
+        // In front of `else` Python has looked for an exponent in vain, and then looks no further.
+        if lexis.peek(0) == b'e' {
+            return Ok(Literal::Float(float(lexis)));
+        }
         return Err(Mistake::LeadingZeros);
     }
     ends(lexis, Notation::Decimal)?;

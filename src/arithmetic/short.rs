@@ -40,7 +40,8 @@ impl Reader<'_> {
     /// The next byte that is not blank; those before it are read.
     #[inline(always)]
     fn peek(&mut self) -> u8 {
-        while matches!(self.next(), b' ' | b'\t' | b'\x0c') {
+        // A form feed is one too, but in front of others it makes them an indentation.
+        while matches!(self.next(), b' ' | b'\t') {
             self.take();
         }
         self.next()
@@ -216,6 +217,7 @@ mod tests {
             "(-9223372036854775807-1)%-1",
             "1\u{a0}+1",
             "1//",
+            "\x0c 1",
         ] {
             assert_eq!(evaluate(text.as_bytes()), None, "{text}");
         }
