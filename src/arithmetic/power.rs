@@ -57,10 +57,12 @@ pub(super) fn modular(arguments: [&Value; 3], meter: &mut Meter) -> Result<Value
                 return Err(Error::type_(words));
             }
             Some(Number::Complex(_)) => {
-                if let (Some(base), Some(exponent)) = (Number::of(base), Number::of(exponent)) {
+                if let Some(base) = Number::of(base) {
                     base.complex()?;
-                    exponent.complex()?;
-                    return Err(Error::value("complex modulo"));
+                    if let Some(exponent) = Number::of(exponent) {
+                        exponent.complex()?;
+                        return Err(Error::value("complex modulo"));
+                    }
                 }
             }
             None => {}
