@@ -251,7 +251,8 @@ impl Parser<'_> {
                 self.emit(Step::Unsupported);
             }
             (Some(Pending::Call { arguments, any_named, named, .. }), Bracket::Round) => {
-                if any_named && after_operand && !named {
+                // After a name comes a value, and after a named argument no other.
+                if named != (any_named && after_operand) {
                     return Err(Malformed);
                 }
                 let arguments = arguments + last;
