@@ -246,6 +246,11 @@ class Guard:
         self.value(node.value)
         raise Foreign()
 
+    def of_list(self, node):
+        for item in node.elts:
+            self.value(item)
+        raise Foreign()
+
     def of_index(self, node):
         """What Python 3.8 has between a subscript and its index."""
         return self.value(node.value)
@@ -289,6 +294,8 @@ class Guard:
         values = [self.value(item) for item in node.args]
         for keyword in node.keywords:
             self.value(keyword.value)
+        if not callable(function):
+            raise TypeError()
         if node.keywords:
             raise Foreign()
         if function is pow and len(values) == 2:
