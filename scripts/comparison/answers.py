@@ -67,8 +67,11 @@ def answer(text):
         return Answer("not UTF-8", name="SyntaxError")
     try:
         # As eval does it.
-        tree = ast.parse(text.lstrip(" \t"), "<string>", "eval")
+        source = text.lstrip(" \t")
+        tree = ast.parse(source, "<string>", "eval")
         may_refuse = not all(map(is_own, ast.walk(tree)))
+        # From the source again, because a tree made by hand could hold more, and is checked for it.
+        code = compile(source, "<string>", "eval")
     except (MemoryError, RecursionError):
         return Answer("unknown")
     except SyntaxError as error:
@@ -85,16 +88,16 @@ def answer(text):
         return Answer("unknown")
     except Exception:  # As eval is about to raise it.
         pass
-    return evaluated(tree, may_refuse)
+    return evaluated(code, may_refuse)
 
 
-def evaluated(tree, may_refuse):
+def evaluated(code, may_refuse):
     """The answer to a text that is known to be harmless."""
     # It clears C's errno, which abs(complex) with a NaN would take for an overflow of its own.
     abs(1j)
     try:
         # An empty text would be an empty reply, for which a client waits for ever: ours is in quotes.
-        value = str(eval(compile(tree, "<string>", "eval"), dict(NAMES, __builtins__={}))) or "''"
+        value = str(eval(code, dict(NAMES, __builtins__={}))) or "''"
     except (MemoryError, RecursionError):
         return Answer("unknown")
     except Exception as error:  # Whatever it is, it is the answer.

@@ -30,6 +30,15 @@ pub(super) fn binary(
         (Binary::Remainder, Value::Text(_), _) => {
             Err(Error::type_("not all arguments converted during string formatting"))
         }
+        // A union of types, like `int | None`.
+        (Binary::Or, _, _)
+            if matches!(
+                (left.kind(), right.kind()),
+                (Kind::Type, Kind::Type | Kind::None) | (Kind::None, Kind::Type)
+            ) =>
+        {
+            Err(Error::unsupported())
+        }
         _ => Err(Error::Operands(operator.name(), left.kind(), right.kind())),
     }
 }

@@ -12,6 +12,9 @@ use super::lexis::Lexis;
 use super::token::{Keyword, Mistake, Span, Token};
 use super::value::Function;
 
+/// Characters that words go on with by a newer Unicode than Python 3.11's.
+const SINCE_UNICODE_15_1: [char; 4] = ['\u{200c}', '\u{200d}', '\u{30fb}', '\u{ff65}'];
+
 /// A name or a keyword, or the prefix of a string with the string.
 pub(super) fn word(lexis: &mut Lexis<'_>) -> Token {
     let rest = &lexis.text[lexis.at..];
@@ -81,7 +84,7 @@ fn stranger(word: &[u8]) -> Option<Mistake> {
     let fits = |(index, character)| match index {
         _ if character == '_' => true,
         0 => unicode_ident::is_xid_start(character),
-        _ => unicode_ident::is_xid_continue(character),
+        _ => unicode_ident::is_xid_continue(character) && !SINCE_UNICODE_15_1.contains(&character),
     };
     let stranger = word.char_indices().find(|&place| !fits(place));
     stranger.map(|(_, character)| Mistake::Character(character))
