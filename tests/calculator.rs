@@ -139,6 +139,13 @@ fn what_could_stall_is_answered() {
         "not ".repeat(1000) + "1",
         "1 if 1 else ".repeat(300) + "1",
         "abs(".repeat(150) + "1" + &")".repeat(150),
+        "abs(".repeat(200) + "1 2",
+        "x[(".repeat(100) + "1 2",
+        "f(x={1:".repeat(100) + "1 2",
+        "lambda x=(y:=".repeat(100) + "1 2",
+        "lambda: ".repeat(8_000) + "1 2",
+        "1 if 1 else ".repeat(5_000) + "1 2",
+        "(1 if (1) else (2 3) for ".repeat(100),
     ] {
         is_answered(text.as_bytes());
     }

@@ -17,6 +17,7 @@ mod lexical;
 mod shape;
 
 use std::collections::HashMap;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::error::{Class, Error};
 use super::lexis::Lexis;
@@ -24,9 +25,15 @@ use super::token::{Keyword, Symbol, Token};
 use lexical::Opened;
 use shape::Shape;
 
-/// Rules in each other that are followed, a handful for each pair of brackets. Python's rules are
-/// recursive, and so is the reading here; a thread's stack is not large.
+/// Rules in each other that are followed on the stack at hand, a handful for each pair of brackets.
+/// Python's rules are recursive, and so is the reading here.
 const NESTING: usize = 120;
+
+/// The same on a stack of its own: all brackets that may be open, and more.
+const DEEP_NESTING: usize = 1_500;
+
+/// That stack, in bytes. A rule takes 300 of them, and 2,000 if it is not optimized.
+const DEEP_STACK: usize = 4_000 * DEEP_NESTING;
 
 /// The words for a text that has a mistake of its own in no respect.
 const INVALID: &str = "invalid syntax";
@@ -39,30 +46,45 @@ pub(super) fn diagnose(text: &[u8]) -> Error {
     if text.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
         return Error::Syntax(INVALID.into(), 0);
     }
-    let mut reader = Reader::new(text);
+    let likeliest = match explain(text, NESTING) {
+        Ok(error) => return error,
+        Err(likeliest) => likeliest,
+    };
+    thread::scope(|scope| {
+        let deeper = thread::Builder::new().stack_size(DEEP_STACK);
+        match deeper.spawn_scoped(scope, || explain(text, DEEP_NESTING)).map(ScopedJoinHandle::join)
+        {
+            Ok(Ok(Ok(error) | Err(error))) => error,
+            // The machine has no thread to spare.
+            _ => likeliest,
+        }
+    })
+}
+
+/// What is wrong with a text, or what is likeliest if its rules are nested more deeply than that.
+fn explain(text: &[u8], nesting: usize) -> Result<Error, Error> {
+    let mut reader = Reader::new(text, nesting);
     let mistake = match reader.look() {
-        Ok(true) => return reader.outside(),
+        Ok(true) => return Ok(reader.outside()),
         Ok(false) => {
             let generic = reader.generic();
             match reader.look_again() {
                 // Whatever is behind it.
-                Ok(_) if generic.class() == Class::Indentation => return generic,
+                Ok(_) if generic.class() == Class::Indentation => return Ok(generic),
                 Ok(_) => generic,
-                Err(stop) => match stop {
-                    Stop::Mistake(error) => *error,
-                    Stop::Lexis(error) => return *error,
-                    Stop::TooDeep => return reader.unexplored(generic),
-                },
+                Err(Stop::Mistake(error)) => *error,
+                Err(Stop::Lexis(error)) => return Ok(*error),
+                Err(Stop::TooDeep) => return Err(reader.unexplored(generic)),
             }
         }
         Err(Stop::Mistake(error)) => *error,
-        Err(Stop::Lexis(error)) => return *error,
+        Err(Stop::Lexis(error)) => return Ok(*error),
         Err(Stop::TooDeep) => {
             let generic = reader.generic();
-            return reader.unexplored(generic);
+            return Err(reader.unexplored(generic));
         }
     };
-    reader.mistake_behind().unwrap_or(mistake)
+    Ok(reader.mistake_behind().unwrap_or(mistake))
 }
 
 /// What is wrong with bytes that are no text.
@@ -135,8 +157,9 @@ struct Reader<'t> {
     /// Whether mistakes are looked for.
     suspicious: bool,
     known: HashMap<(Rule, usize), Option<Read>>,
-    /// Rules that are being followed; at most [`NESTING`].
+    /// Rules that are being followed, and how many may be.
     nesting: usize,
+    most_nesting: usize,
     /// `yield` or `await` was read.
     suspends: Option<&'static str>,
 }
@@ -149,7 +172,7 @@ struct Placed {
 }
 
 impl<'t> Reader<'t> {
-    fn new(text: &'t [u8]) -> Self {
+    fn new(text: &'t [u8], most_nesting: usize) -> Self {
         Self {
             lexis: Lexis::new(text),
             open: Vec::new(),
@@ -159,6 +182,7 @@ impl<'t> Reader<'t> {
             suspicious: false,
             known: HashMap::new(),
             nesting: 0,
+            most_nesting,
             suspends: None,
         }
     }
@@ -313,7 +337,7 @@ impl<'t> Reader<'t> {
         if let Some(known) = self.known.get(&(rule, at)) {
             return Ok(*known);
         }
-        if self.nesting >= NESTING {
+        if self.nesting >= self.most_nesting {
             return Err(Stop::TooDeep);
         }
         self.nesting += 1;
