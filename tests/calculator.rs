@@ -96,6 +96,21 @@ fn is_answered(text: &[u8]) {
 }
 
 #[test]
+fn a_byte_that_is_no_text_is_named() {
+    for (text, reason) in [
+        (b"12\xff", "0xff in position 2: invalid start byte"),
+        (b"12\xc3", "0xc3 in position 2: unexpected end of data"),
+        (b"1\xc32", "0xc3 in position 1: invalid continuation byte"),
+        (b"\xe2\x822", "0xe2 in position 0: invalid continuation byte"),
+        (b"\xc0\x80 ", "0xc0 in position 0: invalid start byte"),
+    ] {
+        let words = "SyntaxError: (unicode error) 'utf-8' codec can't decode byte";
+        let expected = format!("{words} {reason} (<string>, line 1)");
+        assert_eq!(reply(text.as_slice(), Dialect::Python).0, expected);
+    }
+}
+
+#[test]
 fn any_bytes_are_answered() {
     let mut numbers = Numbers(1);
     for _ in 0..20_000 {

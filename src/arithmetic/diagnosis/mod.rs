@@ -98,8 +98,9 @@ fn unreadable(text: &[u8]) -> Option<Error> {
     let byte = text.get(place).copied().unwrap_or_default();
     let reason = match error.error_len() {
         None => "unexpected end of data",
-        Some(1) => "invalid start byte",
-        Some(_) => "invalid continuation byte",
+        // What the first byte announces does not follow.
+        Some(_) if matches!(byte, 0xc2..=0xf4) => "invalid continuation byte",
+        Some(_) => "invalid start byte",
     };
     let words = format!(
         "(unicode error) 'utf-8' codec can't decode byte {byte:#04x} in position {place}: {reason}"
