@@ -6,7 +6,7 @@ use super::complex::Complex;
 use super::error::{Class, Error};
 use super::float;
 use super::integer::Int;
-use super::limits::{Meter, check_bytes};
+use super::limits::{self, DECIMAL_DIGITS, Meter, check_bytes};
 use super::operators::Number;
 use super::value::Value;
 
@@ -72,7 +72,11 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
         None if base == 0 => (digits, 10),
         None => (digits, base),
     };
-    let well_formed = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    let count = digits.chars().take_while(|digit| digit.is_digit(radix)).count();
+    if count > DECIMAL_DIGITS && !radix.is_power_of_two() {
+        return Err(Error::Worded(Class::Value, limits::too_many_digits(count).into()));
+    }
+    let well_formed = !digits.is_empty() && count == digits.len();
     well_formed
         .then(|| IBig::from_str_radix(&format!("{sign}{digits}"), radix).ok())
         .flatten()

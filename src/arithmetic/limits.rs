@@ -88,6 +88,14 @@ impl Meter {
     }
 }
 
+/// What is said of a text of more than [`DECIMAL_DIGITS`] digits that was to become an integer.
+pub(super) fn too_many_digits(count: usize) -> String {
+    format!(
+        "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion: value has \
+         {count} digits; use sys.set_int_max_str_digits() to increase the limit"
+    )
+}
+
 /// Refuses a string of so many bytes.
 pub(super) fn check_bytes(bytes: usize) -> Result<(), Error> {
     if bytes > REPLY_BYTES {

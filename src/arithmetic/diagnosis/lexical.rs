@@ -1,6 +1,6 @@
 //! Mistakes of the lexis in words, and brackets that do not match.
 
-use super::super::limits::DECIMAL_DIGITS;
+use super::super::limits::too_many_digits;
 use super::super::token::{Bracket, Mistake};
 
 impl Bracket {
@@ -32,9 +32,9 @@ pub(super) fn words(mistake: Mistake, last: u32) -> String {
                                   use an 0o prefix for octal integers"
             .to_owned(),
         Mistake::Digits(count) => format!(
-            "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion: value has \
-             {count} digits; use sys.set_int_max_str_digits() to increase the limit - Consider \
-             hexadecimal for huge integer literals to avoid decimal conversion limits."
+            "{} - Consider hexadecimal for huge integer literals to avoid decimal conversion \
+             limits.",
+            too_many_digits(count as usize)
         ),
         Mistake::Unterminated { triple } => {
             let kind = if triple { "triple-quoted string" } else { "string" };

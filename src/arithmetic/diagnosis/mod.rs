@@ -64,27 +64,25 @@ pub(super) fn diagnose(text: &[u8]) -> Error {
 /// What is wrong with a text, or what is likeliest if its rules are nested more deeply than that.
 fn explain(text: &[u8], nesting: usize) -> Result<Error, Error> {
     let mut reader = Reader::new(text, nesting);
-    let mistake = match reader.look() {
+    let stop = match reader.look() {
         Ok(true) => return Ok(reader.outside()),
         Ok(false) => {
             let generic = reader.generic();
             match reader.look_again() {
                 // Whatever is behind it.
                 Ok(_) if generic.class() == Class::Indentation => return Ok(generic),
-                Ok(_) => generic,
-                Err(Stop::Mistake(error)) => *error,
-                Err(Stop::Lexis(error)) => return Ok(*error),
-                Err(Stop::TooDeep) => return Err(reader.unexplored(generic)),
+                Ok(_) => return Ok(reader.mistake_behind().unwrap_or(generic)),
+                Err(stop) => stop,
             }
         }
-        Err(Stop::Mistake(error)) => *error,
-        Err(Stop::Lexis(error)) => return Ok(*error),
-        Err(Stop::TooDeep) => {
-            let generic = reader.generic();
-            return Err(reader.unexplored(generic));
-        }
+        Err(stop) => stop,
     };
-    Ok(reader.mistake_behind().unwrap_or(mistake))
+    match stop {
+        Stop::Lexis(error) => Ok(*error),
+        Stop::Mistake(error) if reader.has_seen_the_end() => Ok(*error),
+        Stop::Mistake(error) => Ok(reader.mistake_behind().unwrap_or(*error)),
+        Stop::TooDeep => Err(reader.unexplored()),
+    }
 }
 
 /// What is wrong with bytes that are no text.
@@ -205,6 +203,13 @@ impl<'t> Reader<'t> {
         self.look()
     }
 
+    /// Whether the last token touches the text's end. Python had to look behind it, unless it is a
+    /// string, whose end shows by itself.
+    fn has_seen_the_end(&self) -> bool {
+        let is_text = self.tokens.last().is_some_and(|last| last.token == Token::Text);
+        self.lexis.at == self.lexis.text.len() && !is_text
+    }
+
     /// A mistake of the lexis in what was not read yet.
     fn mistake_behind(&mut self) -> Option<Error> {
         let last_line = self.tokens.last().map_or(1, |last| last.line);
@@ -224,7 +229,8 @@ impl<'t> Reader<'t> {
 
     /// The likeliest mistake in brackets that are too deep to be looked into: that one was
     /// forgotten.
-    fn unexplored(&mut self, generic: Error) -> Error {
+    fn unexplored(&mut self) -> Error {
+        let generic = self.generic();
         self.mistake_behind().or_else(|| self.unclosed()).unwrap_or(generic)
     }
 
