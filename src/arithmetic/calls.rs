@@ -1,6 +1,6 @@
 //! The functions: how many arguments each takes, and what it does with them.
 
-use super::code::{Binary, Comparison};
+use super::code::{Binary, Comparison, Unary};
 use super::convert;
 use super::error::Error;
 use super::float;
@@ -100,10 +100,8 @@ pub(super) fn named_argument(function: Function) -> Error {
 
 fn absolute(of: &Value) -> Result<Value, Error> {
     match Number::of(of) {
-        Some(Number::Int(value)) if value.is_negative() => {
-            Ok(integer::unary(super::code::Unary::Minus, value))
-        }
-        Some(Number::Int(value)) => Ok(integer::unary(super::code::Unary::Plus, value)),
+        Some(Number::Int(value)) if value.is_negative() => Ok(integer::unary(Unary::Minus, value)),
+        Some(Number::Int(value)) => Ok(integer::unary(Unary::Plus, value)),
         Some(Number::Float(value)) => Ok(Value::Float(value.abs())),
         Some(Number::Complex(value)) => value.absolute().map(Value::Float),
         None => Err(Error::Operand("abs()", of.kind())),

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use super::code::Comparison;
-use super::error::{Class, Error};
+use super::error::Error;
 use super::float;
 use super::integer::Int;
 use super::operators::Number;
@@ -58,15 +58,15 @@ fn contains(container: &Value, item: &Value) -> Result<bool, Error> {
     match (container, item) {
         (Value::Tuple(items), _) => Ok(items.iter().any(|candidate| equal(candidate, item))),
         (Value::Text(text), Value::Text(part)) => Ok(text.contains(part.as_str())),
-        (Value::Text(_), _) => Err(Error::Worded(
-            Class::Type,
-            format!("'in <string>' requires string as left operand, not {}", item.kind().name())
-                .into(),
-        )),
-        _ => Err(Error::Worded(
-            Class::Type,
-            format!("argument of type '{}' is not iterable", container.kind().name()).into(),
-        )),
+        (Value::Text(_), _) => {
+            let kind = item.kind().name();
+            let words = format!("'in <string>' requires string as left operand, not {kind}");
+            Err(Error::arguments(words))
+        }
+        _ => {
+            let kind = container.kind().name();
+            Err(Error::arguments(format!("argument of type '{kind}' is not iterable")))
+        }
     }
 }
 

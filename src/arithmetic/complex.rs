@@ -2,7 +2,7 @@
 //! products, and with the C library's elementary functions in powers.
 
 use super::code::Binary;
-use super::error::Error;
+use super::error::{Class, Error};
 use super::value::{Kind, Value};
 
 /// A complex number.
@@ -85,8 +85,7 @@ impl Complex {
 }
 
 fn power(base: Complex, exponent: Complex) -> Result<Complex, Error> {
-    const OF_ZERO: Error =
-        Error::Fixed(super::error::Class::ZeroDivision, "0.0 to a negative or complex power");
+    const OF_ZERO: Error = Error::Fixed(Class::ZeroDivision, "0.0 to a negative or complex power");
     let is_integral = exponent.im == 0.0 && exponent.re.fract() == 0.0;
     let result = if is_integral && exponent.re.abs() <= MOST_SQUARED {
         integral_power(base, exponent.re).ok_or(OF_ZERO)?

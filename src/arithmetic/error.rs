@@ -87,7 +87,7 @@ impl Error {
         Self::Fixed(Class::ZeroDivision, words)
     }
 
-    /// What a function says that was given arguments of a wrong type or number.
+    /// What a function or an operator says of arguments whose types or number are wrong.
     pub(super) fn arguments(words: String) -> Self {
         Self::Worded(Class::Type, words.into())
     }

@@ -7,7 +7,7 @@ use dashu_int::ops::{BitTest as _, DivRem as _};
 use super::code::Binary;
 use super::complex::{self, Complex};
 use super::error::{Class, Error};
-use super::integer::Int;
+use super::integer::{self, Int};
 use super::limits::Meter;
 use super::value::{Kind, Value};
 
@@ -119,7 +119,7 @@ pub(super) fn quotient(
     divisor: Int<'_>,
     meter: &mut Meter,
 ) -> Result<f64, Error> {
-    super::integer::charge_division(dividend, divisor, "division by zero", meter)?;
+    integer::charge_division(dividend, divisor, "division by zero", meter)?;
     let negative = dividend.is_negative() != divisor.is_negative();
     if dividend.is_zero() {
         return Ok(if negative { -0.0 } else { 0.0 });

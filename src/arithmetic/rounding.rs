@@ -3,7 +3,7 @@
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
 
-use super::code::Binary;
+use super::code::{Binary, Unary};
 use super::convert;
 use super::error::Error;
 use super::float;
@@ -42,7 +42,7 @@ pub(super) fn round(
             };
             match places.map(convert::index).transpose()? {
                 Some(places) if places.is_negative() => to_tens(value, places, meter),
-                _ => Ok(integer::unary(super::code::Unary::Plus, value)),
+                _ => Ok(integer::unary(Unary::Plus, value)),
             }
         }
     }
