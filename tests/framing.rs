@@ -8,12 +8,18 @@ use std::time::Duration;
 
 use common::connection::Connection;
 use common::transcript::Service;
-use socklab::session::{Ending, GAP, LINE_GAP};
+use socklab::buffer::BUFFER_SIZE;
+use socklab::session::{Ending, GAP, LINE_GAP, Terms};
 
 const MOMENT: Duration = Duration::from_millis(5);
 
 fn calc() -> Connection {
     Connection::to(Service::Calc)
+}
+
+/// Whether a gap is waited for, and not only the end of the time for idling.
+fn is_timed(connection: &Connection) -> bool {
+    connection.session.deadline() < Some(connection.now + Terms::default().idle / 2)
 }
 
 /// Sends `input` whole and then byte by byte, waits for `silence`, and expects `output`.
@@ -144,8 +150,7 @@ fn whole_lines_wait_for_nothing() {
     let mut connection = calc();
     connection.receive(b"1\n2\r\n3\n", usize::MAX);
     assert_eq!(connection.output, b"1\n2\r\n3\n");
-    let idle = socklab::session::Terms::default().idle;
-    assert_eq!(connection.session.deadline(), Some(connection.now + idle), "no gap is timed");
+    assert!(!is_timed(&connection));
 }
 
 #[test]
@@ -182,6 +187,65 @@ fn the_end_of_input_ends_any_message_at_once() {
 fn telnets_options_are_skipped_and_not_answered() {
     answers(b"\xff\xfb\x01\xff\xfd\x031 + 2\r\n", Duration::ZERO, b"3\r\n");
     answers(b"\xff\xfa\x18\0xterm\xff\xf01 + 2\r\n", Duration::ZERO, b"3\r\n");
+}
+
+#[test]
+fn a_telnet_sequence_that_comes_in_pieces_is_skipped_without_a_word() {
+    for piece in [1, 3, usize::MAX] {
+        let mut connection = calc();
+        connection.receive(b"\xff\xfb\x01", piece);
+        connection.wait(GAP);
+        assert_eq!(connection.output, b"");
+        assert!(!is_timed(&connection));
+        connection.receive(b"1 + 2\r\n", piece);
+        assert_eq!(connection.output, b"3\r\n");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_telnet_sequence_is_a_message_and_is_answered() {
+    for (input, end) in [
+        (&b"\xff"[..], ""),
+        (b"\xff\xfb", ""),
+        (b"\xff\xfa\x18", ""),
+        (b"\xff\xfa\x18\n", "\n"),
+        (b"\xff\xff", ""),
+        (b"\xffabc\n", "\n"),
+        (b"\xff\0", "\0"),
+    ] {
+        for at_once in [true, false] {
+            let mut connection = calc();
+            connection.receive(input, usize::MAX);
+            if at_once {
+                connection.end_input();
+            } else {
+                connection.wait(GAP);
+                assert!(!is_timed(&connection));
+            }
+            assert!(!connection.output.is_empty(), "{}", input.escape_ascii());
+            assert!(connection.output.ends_with(end.as_bytes()), "{}", input.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_message_with_its_end_in_the_last_byte_of_a_buffer_is_too_long_like_any_other() {
+    let limit = "ValueError: message too long (limit 4096 bytes)";
+    for (first, end, reply_end) in
+        [(b'1', &b"\0"[..], "\0"), (b'1', b"\n\0", "\n\0"), (0xff, b"", "\n")]
+    {
+        let mut input = vec![first; BUFFER_SIZE];
+        if first == 0xff {
+            // A subnegotiation without an end.
+            input[1..].fill(0xfa);
+        }
+        input.truncate(BUFFER_SIZE - end.len());
+        input.extend(end);
+        let mut connection = calc();
+        connection.receive(&input, usize::MAX);
+        assert_eq!(String::from_utf8_lossy(&connection.output), format!("{limit}{reply_end}"));
+        assert_eq!(connection.session.ending(), Some(Ending::TooLong));
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::telnet::{self, IAC};
+use super::telnet::{self, IAC, Sequence};
 use super::terminator::{LENGTH, Terminator};
 use crate::buffer::Buffer;
 use crate::service::{self, Delimiter, MAX_REPLY};
@@ -172,6 +172,12 @@ impl Framer {
         if matches!(pending[0], 0 | IAC) {
             return self.next_special(pending, situation);
         }
+        self.next_text(pending, situation)
+    }
+
+    /// The rules 2 to 4.
+    #[inline]
+    fn next_text(&mut self, pending: &[u8], situation: Situation) -> Frame {
         let unsearched = &pending[self.searched..];
         match find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)) {
             None => {
@@ -214,16 +220,16 @@ impl Framer {
     /// the gap is padding, or what stood in the client's buffer before.
     fn padded(&mut self, pending: &[u8], at: usize, situation: Situation) -> Frame {
         let is_line = pending[at] == b'\n';
-        // Two NULs, so that what comes next is not taken for a length.
-        let keep = pending.len().min(at + 2);
-        if !self.quiet(situation, GAP) {
-            self.searched = at;
-            return Frame::Padded { keep };
-        }
         let (text, terminator) = match Terminator::of_line(pending, at) {
             (text, terminator) if is_line => (text, terminator.with_nul()),
             _ => (at, Terminator::Nul),
         };
+        // One that is too long need not be waited for, and might leave no room to wait in.
+        if text <= situation.limit && !self.quiet(situation, GAP) {
+            self.searched = at;
+            // Two NULs, so that what comes next is not taken for a length.
+            return Frame::Padded { keep: pending.len().min(at + 2) };
+        }
         self.end_at(terminator, Frame::line(text, pending.len()))
     }
 
@@ -232,9 +238,14 @@ impl Framer {
     fn next_special(&mut self, pending: &[u8], situation: Situation) -> Frame {
         if pending[0] == IAC {
             return match telnet::sequence(pending) {
-                Some(whole) => Frame::Skip { whole },
-                None if self.quiet(situation, GAP) => Frame::Skip { whole: pending.len() },
-                None => Frame::Incomplete,
+                Sequence::Whole(whole) => self.end_at(self.terminator, Frame::Skip { whole }),
+                Sequence::Partial
+                    if pending.len() <= situation.limit && !self.quiet(situation, GAP) =>
+                {
+                    Frame::Incomplete
+                }
+                // Not telnet's after all, and every message has its answer.
+                Sequence::Partial | Sequence::None => self.next_text(pending, situation),
             };
         }
         match pending.get(1) {

@@ -3,21 +3,36 @@
 /// "Interpret as command": the first byte of a sequence.
 pub(super) const IAC: u8 = 255;
 
-/// The commands that have something behind them: a text up to its end, or one option.
-const SUBNEGOTIATION: u8 = 250;
+/// The commands: the first one ends what [`SUBNEGOTIATION`] begins.
 const SUBNEGOTIATION_END: u8 = 240;
+const SUBNEGOTIATION: u8 = 250;
+/// The commands that have one option behind them.
 const WILL: u8 = 251;
 const DONT: u8 = 254;
 
-/// The length of the telnet sequence that the bytes begin with, if it is all there.
-pub(super) fn sequence(bytes: &[u8]) -> Option<usize> {
-    match *bytes.get(1)? {
-        SUBNEGOTIATION => {
-            let end = memchr::memmem::find(bytes, &[IAC, SUBNEGOTIATION_END])?;
-            Some(end + 2)
+/// What bytes that begin with IAC are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sequence {
+    /// A sequence of so many bytes, and perhaps more behind it.
+    Whole(usize),
+    /// The beginning of a sequence.
+    Partial,
+    /// No sequence: behind IAC stands no command. A second IAC means the byte 255 itself.
+    None,
+}
+
+/// Looks at bytes that begin with IAC.
+pub(super) fn sequence(bytes: &[u8]) -> Sequence {
+    match bytes.get(1) {
+        None => Sequence::Partial,
+        Some(&SUBNEGOTIATION) => {
+            let end = memchr::memmem::find(bytes, &[IAC, SUBNEGOTIATION_END]);
+            end.map_or(Sequence::Partial, |end| Sequence::Whole(end + 2))
         }
-        WILL..=DONT => (bytes.len() >= 3).then_some(3),
-        _ => Some(2),
+        Some(WILL..=DONT) if bytes.len() < 3 => Sequence::Partial,
+        Some(WILL..=DONT) => Sequence::Whole(3),
+        Some(SUBNEGOTIATION_END..) if bytes[1] != IAC => Sequence::Whole(2),
+        Some(_) => Sequence::None,
     }
 }
 
@@ -27,10 +42,13 @@ mod tests {
 
     #[test]
     fn a_telnet_sequence_is_as_long_as_its_command_says() {
-        assert_eq!(sequence(b"\xff\xfb\x01rest"), Some(3));
-        assert_eq!(sequence(b"\xff\xfb"), None);
-        assert_eq!(sequence(b"\xff\xf4rest"), Some(2));
-        assert_eq!(sequence(b"\xff\xfa\x18\x00xterm\xff\xf0rest"), Some(11));
-        assert_eq!(sequence(b"\xff"), None);
+        assert_eq!(sequence(b"\xff\xfb\x01rest"), Sequence::Whole(3));
+        assert_eq!(sequence(b"\xff\xfb"), Sequence::Partial);
+        assert_eq!(sequence(b"\xff\xf4rest"), Sequence::Whole(2));
+        assert_eq!(sequence(b"\xff\xfa\x18\x00xterm\xff\xf0rest"), Sequence::Whole(11));
+        assert_eq!(sequence(b"\xff\xfa\x18"), Sequence::Partial);
+        assert_eq!(sequence(b"\xff"), Sequence::Partial);
+        assert_eq!(sequence(b"\xff\xff"), Sequence::None);
+        assert_eq!(sequence(b"\xffrest"), Sequence::None);
     }
 }
