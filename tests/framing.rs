@@ -102,6 +102,46 @@ fn a_nul_that_comes_after_its_line_was_answered_is_no_message() {
 }
 
 #[test]
+fn a_nul_that_comes_a_gap_after_a_line_begins_a_message() {
+    let mut connection = calc();
+    connection.receive(b"1 + 2\n", usize::MAX);
+    connection.wait(GAP);
+    connection.receive(b"\0\x053 + 4", usize::MAX);
+    assert_eq!(connection.output, b"3\n\0\x017");
+    connection.receive(b"1 + 2\n", usize::MAX);
+    connection.wait(GAP);
+    connection.output.clear();
+    connection.receive(&[0; 100], usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"SyntaxError: invalid syntax (<string>, line 0)\0");
+}
+
+#[test]
+fn padding_that_goes_on_and_on_is_still_no_message() {
+    let mut connection = calc();
+    connection.receive(b"1 + 2\n", usize::MAX);
+    for _ in 0..20 {
+        connection.wait(MOMENT);
+        connection.receive(b"\0\x05stale\n", usize::MAX);
+    }
+    connection.wait(LINE_GAP);
+    assert_eq!(connection.output, b"3\n");
+    assert!(!is_timed(&connection));
+}
+
+#[test]
+fn half_a_line_of_a_client_that_sends_lines_with_nuls_gets_a_second_too() {
+    let mut connection = calc();
+    connection.receive(b"1\n\0", usize::MAX);
+    connection.wait(GAP);
+    connection.receive(b"2 + ", usize::MAX);
+    connection.wait(LINE_GAP.saturating_sub(MOMENT));
+    connection.receive(b"2\n\0", usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"1\n\x004\n\0");
+}
+
+#[test]
 fn a_buffer_of_nuls_is_an_empty_message() {
     let error = b"SyntaxError: invalid syntax (<string>, line 0)\0";
     answers(&[0; 1024], GAP, error);
@@ -122,6 +162,23 @@ fn the_next_padded_message_is_served_like_the_first() {
 fn javas_write_utf_is_answered_in_the_same_form_and_without_a_gap() {
     answers(b"\0\x051 + 2", Duration::ZERO, b"\0\x013");
     answers(b"\0\x051 + 2\0\x041//0", Duration::ZERO, &utf(&["3", ZERO_DIVISION]));
+}
+
+#[test]
+fn an_empty_text_of_javas_write_utf_is_answered_in_the_same_form_to_who_has_used_it() {
+    let error = "SyntaxError: invalid syntax (<string>, line 0)";
+    for piece in [1, usize::MAX] {
+        let mut connection = calc();
+        connection.receive(b"\0\x051 + 2", piece);
+        connection.receive(b"\0\0", piece);
+        connection.wait(GAP);
+        connection.receive(b"\0\x053 + 4", piece);
+        let expected = utf(&["3", error, "7"]);
+        assert_eq!(
+            connection.output.escape_ascii().to_string(),
+            expected.escape_ascii().to_string()
+        );
+    }
 }
 
 const ZERO_DIVISION: &str = "ZeroDivisionError: integer division or modulo by zero";

@@ -93,6 +93,11 @@ pub(super) struct Framer {
     searched: usize,
     /// The client has sent a newline.
     speaks_lines: bool,
+    /// When the last message was taken, if it was a line: a NUL that comes within the gap behind
+    /// it belongs to it.
+    line_at: Option<Instant>,
+    /// Such a NUL has come, and what follows it up to the gap is padding.
+    padding: bool,
     /// When the gap will be long enough to end what is pending, if it waits for one.
     gap_at: Option<Instant>,
 }
@@ -103,7 +108,16 @@ impl Framer {
             service::Framing::Messages => Terminator::Lf,
             service::Framing::Raw => Terminator::None,
         };
-        Self { framing, delimiting, terminator, searched: 0, speaks_lines: false, gap_at: None }
+        Self {
+            framing,
+            delimiting,
+            terminator,
+            searched: 0,
+            speaks_lines: false,
+            line_at: None,
+            padding: false,
+            gap_at: None,
+        }
     }
 
     /// When what is pending is a message, if nothing more comes.
@@ -161,7 +175,7 @@ impl Framer {
     fn next_line(&mut self, pending: &[u8], situation: Situation) -> Frame {
         let unsearched = &pending[self.searched..];
         match find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)) {
-            Some(at) => self.end_line(pending, self.searched + at),
+            Some(at) => self.end_line(pending, self.searched + at, situation.now),
             None => self.no_end(pending, situation),
         }
     }
@@ -188,7 +202,7 @@ impl Framer {
             Some(at) => {
                 let at = self.searched + at;
                 if pending[at] == b'\n' && pending.get(at + 1) != Some(&0) {
-                    return self.end_line(pending, at);
+                    return self.end_line(pending, at, situation.now);
                 }
                 self.padded(pending, at, situation)
             }
@@ -197,10 +211,11 @@ impl Framer {
 
     /// A whole line, its newline at `at`.
     #[inline]
-    fn end_line(&mut self, pending: &[u8], at: usize) -> Frame {
+    fn end_line(&mut self, pending: &[u8], at: usize, now: Instant) -> Frame {
         let (text, terminator) = Terminator::of_line(pending, at);
         self.terminator = terminator;
         self.speaks_lines = true;
+        self.line_at = Some(now);
         self.searched = 0;
         self.gap_at = None;
         Frame::line(text, at + 1)
@@ -220,8 +235,13 @@ impl Framer {
     /// the gap is padding, or what stood in the client's buffer before.
     fn padded(&mut self, pending: &[u8], at: usize, situation: Situation) -> Frame {
         let is_line = pending[at] == b'\n';
+        self.speaks_lines |= is_line;
         let (text, terminator) = match Terminator::of_line(pending, at) {
             (text, terminator) if is_line => (text, terminator.with_nul()),
+            // To who has used writeUTF, two NULs are an empty text.
+            _ if self.terminator == Terminator::Length && pending == [0; LENGTH] => {
+                (at, Terminator::Length)
+            }
             _ => (at, Terminator::Nul),
         };
         // One that is too long need not be waited for, and might leave no room to wait in.
@@ -249,10 +269,7 @@ impl Framer {
             };
         }
         match pending.get(1) {
-            // The NUL of a line that came before it.
-            _ if matches!(self.terminator, Terminator::Lf | Terminator::CrLf)
-                && self.speaks_lines =>
-            {
+            _ if self.padding || self.line_at.is_some_and(|at| situation.now < at + GAP) => {
                 self.padding_of_last(pending, situation)
             }
             Some(&length) if length > 0 => {
@@ -271,7 +288,8 @@ impl Framer {
 
     /// A line was answered before the NUL behind its newline came: it is no message.
     fn padding_of_last(&mut self, pending: &[u8], situation: Situation) -> Frame {
-        if !self.quiet(situation, GAP) {
+        self.padding = !self.quiet(situation, GAP);
+        if self.padding {
             return Frame::Padded { keep: 1 };
         }
         let terminator = self.terminator.with_nul();
@@ -281,6 +299,7 @@ impl Framer {
     /// This is the end of a message.
     fn end_at(&mut self, terminator: Terminator, frame: Frame) -> Frame {
         self.terminator = terminator;
+        self.line_at = None;
         self.searched = 0;
         self.gap_at = None;
         frame
