@@ -109,7 +109,7 @@ pub struct ServeArgs {
     /// A first line for every client.
     #[arg(long, value_name = "TEXT", value_parser = reply)]
     banner: Option<Arc<str>>,
-    /// One request for each client of calc and echo, then the end.
+    /// One request for each client of calc, echo and fourops, then the end.
     #[arg(long)]
     once: bool,
     /// The number that the quiz's questions come from [default: another one each time].

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::connection::{Connection, visitor};
+use common::server::Server;
 use socklab::arithmetic::Dialect;
 use socklab::service::Offer;
 use socklab::session::GAP;
@@ -93,6 +94,18 @@ fn a_banner_is_a_line_whoever_comes() {
 fn a_fixed_error_text_stands_for_every_mistake() {
     let offer = Offer::Calc(Dialect::Python, Some(Arc::from("Invalid input")));
     answers(&offer, b"1/0\nx\n1 + 2\n", b"Invalid input\nInvalid input\n3\n", false);
+}
+
+#[test]
+fn once_holds_for_every_service_that_would_go_on() {
+    for (service, question, answer) in
+        [("calc", "1 + 2\n", "3\n"), ("echo", "abc\n", "abc\n"), ("fourops", "add 1 2\n", "3\n")]
+    {
+        let server = Server::start(&["--service", service, "--once", "--banner", "Welcome"]);
+        let mut client = server.connect();
+        client.send(question.as_bytes());
+        assert_eq!(client.rest(), format!("Welcome\n{answer}").as_bytes());
+    }
 }
 
 #[test]

@@ -106,7 +106,9 @@ impl Config {
                 }
             }
             // The other services end by themselves.
-            Offer::Calc(..) | Offer::Echo if self.once => offer = Offer::Once(Box::new(offer)),
+            Offer::Calc(..) | Offer::Echo | Offer::Fourops if self.once => {
+                offer = Offer::Once(Box::new(offer));
+            }
             _ => {}
         }
         Ok(match &self.banner {
