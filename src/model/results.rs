@@ -151,8 +151,8 @@ fn harmless(said: &[u8]) -> String {
     }
     for letter in said.chars() {
         // The separators of lines and paragraphs, and what turns the direction of writing around.
-        let unruly = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' |
-            '\u{2060}'..='\u{2069}' | '\u{feff}');
+        let unruly = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' |
+            '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if letter.is_control() || unruly {
             cell.extend(letter.escape_default());
         } else {
@@ -172,6 +172,12 @@ mod tests {
     use super::*;
     use crate::service::{Answer, Visitor};
     use std::time::Duration;
+
+    /// What turns the direction of writing around (Unicode's `Bidi_Control`).
+    const BIDI: [char; 12] = [
+        '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
+        '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+    ];
 
     fn game(name: &[u8], answer: &[u8]) -> Game {
         Game {
@@ -210,6 +216,7 @@ mod tests {
             b"\x1b[2J",
             "＝1".as_bytes(),
             "\u{202e}drow".as_bytes(),
+            "\u{61c}\u{2066}\u{200f}".as_bytes(),
             b"-",
             b"",
             &any_bytes,
@@ -224,6 +231,7 @@ mod tests {
             for cell in [&read[2], &read[4]] {
                 assert!(!cell.starts_with(FORMULA), "{cell:?}");
                 assert!(!cell.contains(char::is_control), "{cell:?}");
+                assert!(!cell.contains(BIDI), "{cell:?}");
             }
         }
     }
