@@ -12,6 +12,7 @@ use std::{env, fs, process, thread};
 
 use common::connection::{Connection, visitor};
 use common::server::{CONCURRENT, Client, Server};
+use rustix::process::Signal;
 use socklab::random::Random;
 use socklab::service::{Game, Offer, PAUSE, QUESTIONS, Rules, Scoreboard};
 use socklab::session::GAP;
@@ -347,4 +348,38 @@ fn three_play_at_once_and_a_fourth_is_told_so() {
         solve(player.receive().trim_end_matches('\n'));
     }
     assert_eq!(server.connect().rest(), b"busy: the server is full, try again later\n");
+}
+
+#[test]
+fn a_stop_loses_no_game_that_was_begun() {
+    for model in CONCURRENT {
+        // Not even one that is cut off in the middle of a pause.
+        for drain in ["5s", "1ms"] {
+            let file = env::temp_dir().join(format!("socklab-stop-{model}-{}.csv", process::id()));
+            fs::remove_file(&file).ok();
+            let options = ["--service", "quiz", "--max-clients", "50", "-q", "--model", model];
+            let results = ["--drain-timeout", drain, "--results", file.to_str().unwrap()];
+            let server = Server::start(&[&options[..], &results].concat());
+            let mut players: Vec<_> = (0..50).map(|_| server.connect()).collect();
+            for player in &mut players {
+                player.send(b"YesBob");
+            }
+            for player in &mut players {
+                solve(&player.receive());
+                player.send(b"x");
+            }
+            for player in &mut players {
+                assert_eq!(player.receive(), WRONG);
+            }
+            server.signal(Signal::TERM);
+            for mut player in players {
+                // An end of input, or a reset.
+                player.stream.read_to_end(&mut Vec::new()).ok();
+            }
+            assert!(server.wait().success());
+            let text = fs::read_to_string(&file).unwrap();
+            fs::remove_file(&file).unwrap();
+            assert_eq!(text.lines().count(), 51, "{model}, {drain}: {text}");
+        }
+    }
 }

@@ -252,8 +252,10 @@ impl Acceptor {
             log::warn!("{left} clients are cut off");
         }
         self.reactor.cut();
-        if let Place::Threads(threads) = &self.place {
-            threads.cut();
+        if let Place::Threads(threads) = &mut self.place {
+            for (guest, ending) in threads.cut() {
+                farewell(&mut self.door, &self.ledger, guest, ending);
+            }
         }
         self.see_off();
     }

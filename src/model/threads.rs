@@ -7,17 +7,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
 use std::thread;
+use std::time::Duration;
 
 use mio::Waker;
 use slab::Slab;
 
 use crate::drive::blocking;
 use crate::net::door::Guest;
+use crate::service::PAUSE;
 use crate::session::{Ending, Session};
 
 /// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of
 /// it.
 const STACK_SIZE: usize = 512 * 1024;
+
+/// How long a connection that was cut may take to end: a thread that sleeps for its service, which
+/// is no more than [`PAUSE`], is not woken.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+const _: () = assert!(LETTING_GO.as_millis() > PAUSE.as_millis());
 
 /// The threads that serve clients.
 pub(super) struct Threads {
@@ -41,7 +49,7 @@ impl Threads {
     pub(super) fn start(
         &mut self,
         socket: mio::net::TcpStream,
-        mut session: Session,
+        session: Session,
         guest: Guest,
     ) -> Result<(), (mio::net::TcpStream, io::Error)> {
         let socket = Arc::new(TcpStream::from(socket));
@@ -51,6 +59,9 @@ impl Threads {
         let stopping = Arc::clone(&self.stopping);
         let body = move || {
             let mut departure = Departure { key, guest, ending: Ending::Broken, report, waker };
+            // Dropped before the departure, whatever happens: when that is reported, the service
+            // has recorded all that it wants to.
+            let mut session = session;
             blocking::serve(&own, &mut session, &stopping);
             drop(own);
             departure.ending = session.ending().unwrap_or(Ending::Broken);
@@ -87,9 +98,17 @@ impl Threads {
         self.shut_down(Shutdown::Read);
     }
 
-    /// Ends every connection at once.
-    pub(super) fn cut(&self) {
+    /// Ends every connection at once. The threads have a moment to let go of their sessions, in
+    /// which a service records what it must.
+    pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
         self.shut_down(Shutdown::Both);
+        let mut departed = Vec::new();
+        while !self.sockets.is_empty() {
+            let Ok((key, guest, ending)) = self.departures.recv_timeout(LETTING_GO) else { break };
+            self.sockets.remove(key);
+            departed.push((guest, ending));
+        }
+        departed
     }
 
     fn shut_down(&self, how: Shutdown) {
