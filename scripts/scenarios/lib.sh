@@ -119,7 +119,7 @@ need() {
     local tool
     for tool; do
         case $tool in
-            nc) if nc -h 2>&1 | grep OpenBSD >/dev/null; then continue; fi ;;   # others know no -N
+            nc) if has_nc; then continue; fi ;;
             *) if command -v "$tool" >/dev/null; then continue; fi ;;
         esac
         [[ $tool != nc ]] || tool="OpenBSD's nc"
@@ -128,6 +128,9 @@ need() {
         finish
     done
 }
+
+# has_nc: whether nc is OpenBSD's; others know no -N.
+has_nc() { nc -h 2>&1 | grep OpenBSD >/dev/null; }
 
 # ---------------------------------------------------------------- the server
 
