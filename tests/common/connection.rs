@@ -33,10 +33,14 @@ impl Connection {
         Self::with(service.offer().start(visitor(1)))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
     pub fn with(service: Box<dyn service::Service>) -> Self {
+        Self::on_terms(service, Terms::default())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
+    pub fn on_terms(service: Box<dyn service::Service>, terms: Terms) -> Self {
         let now = Instant::now();
-        let session = Session::new(service, Arc::new(Terms::default()), 1, now);
+        let session = Session::new(service, Arc::new(terms), 1, now);
         let mut connection = Self {
             session,
             pool: Pool::default(),

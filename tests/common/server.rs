@@ -98,6 +98,16 @@ impl Server {
         }
     }
 
+    /// Stops the server, and reads what is left of its log: less than a pipe holds, for nobody has
+    /// read it so far.
+    pub fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        let mut log = Vec::new();
+        self.log.read_to_end(&mut log).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        String::from_utf8(log).unwrap()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).unwrap();

@@ -1,0 +1,215 @@
+//! Any bytes at all, as messages, names and answers: nothing crashes, waits for ever or spins, and
+//! nothing reaches the log or a table of results as it was sent.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, fs, process};
+
+use common::connection::{Connection, visitor};
+use common::server::{CONCURRENT, Server};
+use socklab::arithmetic::Dialect;
+use socklab::buffer::BUFFER_SIZE;
+use socklab::random::Random;
+use socklab::service::{Offer, Rules};
+use socklab::session::{Delimiting, GAP, LINE_GAP, OUTBOX_LIMIT, Terms};
+
+/// What has a meaning to some part of the server or to a program that shows its output.
+const MEANT: [&[u8]; 32] = [
+    b"\n",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\0\0\0\0",
+    b"\n\0",
+    b"\0\x05",
+    b"\0\xff",
+    b"\xff",
+    b"\xff\xfa\x18",
+    b"\xff\xf0",
+    b"\xff\xfb\x01",
+    b"yes",
+    b"Bob",
+    b"12,5",
+    b"add 1 2",
+    b"7",
+    b"1 + 2",
+    b"9**9**9",
+    b"((((",
+    b"=1+1",
+    b"@SUM(A1)",
+    b"\",\"",
+    b"'",
+    b"\x1b]0;title\x07",
+    b"\x7f\x08\t",
+    b"\xc2\x9b2J",
+    b"\x9b2J",
+    b"\xe2\x80\xae",
+    b"\xd8\x9c\xe2\x81\xa6",
+    b"\xf0\x9f",
+    b"\xed\xa0\xbd",
+];
+
+/// Up to `most` pieces of what has a meaning, of single bytes of any kind, and rarely of very much.
+fn anything(random: &mut Random, most: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..random.below(most + 1) {
+        match random.below(40) {
+            0..20 => bytes.extend(MEANT[random.below(32) as usize]),
+            20..39 => bytes.extend(random.draw().to_le_bytes().first()),
+            _ => bytes.extend(vec![random.draw().to_le_bytes()[0]; random.below(5000) as usize]),
+        }
+    }
+    bytes
+}
+
+fn any_offer(random: &mut Random) -> Offer {
+    let offer = match random.below(5) {
+        0 => Offer::Calc(Dialect::Python, None),
+        1 => Offer::Echo,
+        2 => Offer::Hello(Arc::from("Hello!")),
+        3 => Offer::Fourops,
+        _ => Offer::Quiz(Rules { seed: random.draw(), questions: 3, board: None }),
+    };
+    match random.below(4) {
+        0 => Offer::Banner(Arc::from("Welcome"), Box::new(offer)),
+        1 => Offer::Once(Box::new(offer)),
+        _ => offer,
+    }
+}
+
+/// Lets time pass to whatever is due within `time`, which must not be due again at once for ever.
+fn pass(connection: &mut Connection, time: Duration) {
+    let until = connection.now + time;
+    let mut steps = 0;
+    while let Some(due) = connection.session.deadline().filter(|&due| due <= until) {
+        connection.wait(due.saturating_duration_since(connection.now));
+        steps += 1;
+        assert!(steps < 10_000, "the session spins");
+    }
+    connection.wait(until - connection.now);
+}
+
+#[test]
+fn any_bytes_at_any_time_are_taken_by_every_service_and_come_to_an_end() {
+    let mut random = Random::new(55);
+    for _ in 0..20_000 {
+        let delimiting = [Delimiting::Auto, Delimiting::Line][random.below(2) as usize];
+        let max_message = [8, 300, 4096, 32_768][random.below(4) as usize];
+        let terms = Terms { delimiting, max_message, ..Terms::default() };
+        let mut connection = Connection::on_terms(any_offer(&mut random).start(visitor(1)), terms);
+        if random.below(2) == 0 {
+            let yes: &[u8] =
+                [&b"yes\nBob\n"[..], b"yesBob", b"\0\x06yesBob"][random.below(3) as usize];
+            connection.receive(yes, usize::MAX);
+            pass(&mut connection, GAP);
+        }
+        for _ in 0..random.below(6) {
+            let bytes = match random.below(500) {
+                // As much as one receive can bring, with something behind it.
+                0 => [vec![b'1'; BUFFER_SIZE - 1], anything(&mut random, 3)].concat(),
+                _ => anything(&mut random, 12),
+            };
+            let piece = [1, 7, usize::MAX][random.below(3) as usize];
+            connection.receive(&bytes, piece);
+            let time = [Duration::ZERO, GAP / 5, GAP, LINE_GAP][random.below(4) as usize];
+            pass(&mut connection, time);
+            assert!(connection.session.bytes_held() <= 2 * BUFFER_SIZE + OUTBOX_LIMIT);
+        }
+        for _ in 0..1000 {
+            if connection.finished {
+                break;
+            }
+            connection.end_input();
+            pass(&mut connection, LINE_GAP);
+        }
+        assert!(connection.finished, "it never ends");
+    }
+}
+
+/// Whether a terminal shows the text as it is: printable ASCII in lines.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte))
+}
+
+#[test]
+fn nothing_that_a_client_said_is_in_the_log_as_it_was_sent() {
+    let mut random = Random::new(7);
+    for model in CONCURRENT {
+        for service in ["calc", "echo", "hello", "fourops"] {
+            for framing in ["auto", "line"] {
+                let server = Server::start(&[
+                    "--model",
+                    model,
+                    "--service",
+                    service,
+                    "--framing",
+                    framing,
+                    "-v",
+                ]);
+                let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+                for client in &mut clients {
+                    let mut bytes = anything(&mut random, 30);
+                    bytes.truncate(300);
+                    client.send(&bytes);
+                    client.half_close();
+                }
+                for client in &mut clients {
+                    client.rest();
+                }
+                drop(clients);
+                let log = server.stop();
+                assert!(log.contains("client 8 connected"), "{log}");
+                assert!(is_plain(&log), "{}", log.escape_debug());
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_that_a_player_said_is_in_the_results_as_it_was_sent() {
+    let mut random = Random::new(8);
+    for model in CONCURRENT {
+        let file = env::temp_dir().join(format!("socklab-hostile-{model}-{}.csv", process::id()));
+        fs::remove_file(&file).ok();
+        let options = ["--service", "quiz", "--questions", "2", "--max-clients", "50", "-v"];
+        let results = ["--model", model, "--results", file.to_str().unwrap()];
+        let server = Server::start(&[&options[..], &results].concat());
+        let mut players: Vec<_> = (0..50).map(|_| server.connect()).collect();
+        for player in &mut players {
+            let mut line = || {
+                let mut bytes = anything(&mut random, 8);
+                bytes.truncate(100);
+                bytes.retain(|&byte| byte != b'\n' && byte != 0);
+                // At the beginning, 255 may be telnet's, and no part of the line.
+                let first = if bytes.first() == Some(&0xff) { &b"x"[..] } else { b"" };
+                [first, &bytes, b"\n"].concat()
+            };
+            player.send(&[b"yes\n".to_vec(), line(), line(), line()].concat());
+            player.half_close();
+        }
+        for player in &mut players {
+            assert!(player.rest().trim_ascii_end().ends_with(b"!"), "a farewell");
+        }
+        drop(players);
+        let log = server.stop();
+        assert!(is_plain(&log), "{}", log.escape_debug());
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                    \u{2066}\u{2067}\u{2068}\u{2069}";
+        let is_raw = |letter: char| letter != '\n' && letter.is_control() || bidi.contains(letter);
+        assert!(!text.contains(is_raw), "{}", text.escape_debug());
+        assert_eq!(text.lines().count(), 51, "{text}");
+        let mut table = csv::Reader::from_reader(text.as_bytes());
+        for row in table.records() {
+            for cell in &row.unwrap() {
+                let is_formula = cell.starts_with(['=', '+', '-', '@']);
+                assert!(!is_formula || cell.parse::<f64>().is_ok(), "{cell:?}");
+            }
+        }
+    }
+}
