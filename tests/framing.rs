@@ -6,10 +6,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::connection::Connection;
+use common::connection::{Connection, visitor};
 use common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
-use socklab::session::{Ending, GAP, LINE_GAP, Terms};
+use socklab::session::{Delimiting, Ending, GAP, LINE_GAP, Terms};
 
 const MOMENT: Duration = Duration::from_millis(5);
 
@@ -244,6 +244,21 @@ fn the_end_of_input_ends_any_message_at_once() {
 fn telnets_options_are_skipped_and_not_answered() {
     answers(b"\xff\xfb\x01\xff\xfd\x031 + 2\r\n", Duration::ZERO, b"3\r\n");
     answers(b"\xff\xfa\x18\0xterm\xff\xf01 + 2\r\n", Duration::ZERO, b"3\r\n");
+}
+
+#[test]
+fn a_terminal_in_character_mode_that_talks_telnet_is_served_by_lines() {
+    for piece in [1, 3, usize::MAX] {
+        let terms = Terms { delimiting: Delimiting::Line, ..Terms::default() };
+        let mut connection = Connection::on_terms(Service::Calc.offer().start(visitor(1)), terms);
+        // What telnet sends when it is told to send each key as it is pressed.
+        connection.receive(b"\xff\xfd\x03\xff\xfd\x01", piece);
+        for key in "1 + 2\r\n".bytes() {
+            connection.receive(&[key], piece);
+            connection.wait(LINE_GAP);
+        }
+        assert_eq!(connection.output, b"3\r\n");
+    }
 }
 
 #[test]

@@ -18,8 +18,8 @@
 //!
 //! Telnet's option sequences at the beginning of a message are skipped, and not answered.
 //!
-//! [`Delimiting::Line`] knows newlines only: it serves a terminal in character mode, the typing of
-//! which has gaps. A raw service sees the bytes as they come.
+//! [`Delimiting::Line`] knows newlines only (and skips telnet's options, too): it serves a terminal
+//! in character mode, the typing of which has gaps. A raw service sees the bytes as they come.
 
 use std::time::{Duration, Instant};
 
@@ -173,6 +173,11 @@ impl Framer {
 
     #[inline]
     fn next_line(&mut self, pending: &[u8], situation: Situation) -> Frame {
+        if pending[0] == IAC
+            && let Sequence::Whole(whole) = telnet::sequence(pending)
+        {
+            return self.end_at(self.terminator, Frame::Skip { whole });
+        }
         let unsearched = &pending[self.searched..];
         match find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)) {
             Some(at) => self.end_line(pending, self.searched + at, situation.now),
