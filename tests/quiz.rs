@@ -383,3 +383,27 @@ fn a_stop_loses_no_game_that_was_begun() {
         }
     }
 }
+
+#[test]
+fn the_log_tells_the_whole_game_and_at_debug_every_word_of_it() {
+    let options = ["--service", "quiz", "--questions", "1", "--seed", "1", "-v"];
+    let server = Server::start(&[&options[..], &["--banner", "Welcome"]].concat());
+    let mut client = server.connect();
+    client.send(b"\0\x03yes\0\x03Bob\0\x0240");
+    client.rest();
+    drop(client);
+    let log = server.stop();
+    for line in [
+        "INFO ] client 1: \"Bob\" plays with seed 1\n",
+        "INFO ] client 1: 5*8 = \"40\": +1\n",
+        "INFO ] client 1: \"Bob\" has 1 (1 of 1 answered)\n",
+        "DEBUG] client 1: -> \"Welcome\"\n",
+        "DEBUG] client 1: \"yes\" -> \"\"\n",
+        "DEBUG] client 1: \"Bob\" -> \" -> 5*8  \"\n",
+        "DEBUG] client 1: \"40\" -> \"\\xe2\\xad\\x90 Correct answer \\xe2\\xad\\x90\"\n",
+        "DEBUG] client 1: -> \"1\"\n",
+        "DEBUG] client 1: -> \"Bravo!\"\n",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line:?} in {log}");
+    }
+}

@@ -235,8 +235,13 @@ impl Session {
     fn notify(&mut self, event: Event<'_>, now: Instant) {
         let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
+        let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(event, now, &mut out);
+        if !out.is_empty() {
+            let said = self.outbox.pending()[text_at..].escape_ascii();
+            log::debug!("client {}: -> \"{said}\"", self.client);
+        }
         self.end_reply(before);
         self.obey(next);
     }
@@ -246,10 +251,11 @@ impl Session {
     fn answer(&mut self, text: &[u8], now: Instant) {
         let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
+        let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(Event::Message(text), now, &mut out);
         if log::log_enabled!(log::Level::Debug) {
-            let reply = &self.outbox.pending()[before..];
+            let reply = &self.outbox.pending()[text_at..];
             let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
             log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
         }
