@@ -14,7 +14,7 @@
 //! A *gap* is [`GAP`] without a byte, and [`LINE_GAP`] once a client has sent a newline. Where a
 //! NUL says that more may follow (3), the reply waits for the gap: what comes before the client has
 //! its answer cannot be its next message. A client that only sends whole lines never waits for
-//! anything.
+//! anything: its NUL may come when the line was answered, and belongs to it up to a gap later.
 //!
 //! Telnet's option sequences at the beginning of a message are skipped, and not answered.
 //!
