@@ -156,3 +156,16 @@ fn a_server_without_descriptors_that_queues_serves_everyone_in_turn() {
         }
     }
 }
+
+#[test]
+fn who_has_seen_the_end_of_its_own_connection_left_its_place_to_the_next() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--max-clients", "1", "-q"]);
+        for _ in 0..300 {
+            let mut client = server.connect();
+            client.send(b"1 + 2\n");
+            client.half_close();
+            assert_eq!(client.rest(), b"3\n", "{model}");
+        }
+    }
+}

@@ -150,7 +150,10 @@ impl Acceptor {
     fn admit(&mut self, most: usize) -> io::Result<()> {
         for _ in 0..most {
             let now = self.reactor.now();
-            let Some((socket, guest)) = self.door.accept(now)? else { break };
+            let Some((socket, address)) = self.door.accept(now)? else { break };
+            // It may be one that has just left, and comes again.
+            self.see_off();
+            let guest = self.door.admit(address);
             self.ledger.accepted();
             match guest.verdict {
                 Verdict::Admitted => self.serve(socket, guest),

@@ -58,12 +58,14 @@ impl Threads {
         let (report, waker) = (self.report.clone(), Arc::clone(&self.waker));
         let stopping = Arc::clone(&self.stopping);
         let body = move || {
+            // Closed after the departure is reported: who has seen the end of its own connection
+            // and comes again finds its place free.
+            let own = own;
             let mut departure = Departure { key, guest, ending: Ending::Broken, report, waker };
             // Dropped before the departure, whatever happens: when that is reported, the service
             // has recorded all that it wants to.
             let mut session = session;
             blocking::serve(&own, &mut session, &stopping);
-            drop(own);
             departure.ending = session.ending().unwrap_or(Ending::Broken);
         };
         let started = socket.set_nonblocking(false).and_then(|()| {

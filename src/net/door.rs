@@ -216,9 +216,9 @@ impl<L: Listener> Door<L> {
         (due && self.has_room()).then(|| self.paused_until.unwrap_or(now))
     }
 
-    /// Accepts one client, if one is waiting and there is room to serve it or to turn it away.
-    /// An error means that the listener is broken.
-    pub fn accept(&mut self, now: Instant) -> io::Result<Option<(L::Socket, Guest)>> {
+    /// Accepts one client, if one is waiting and there is room to serve it or to turn it away;
+    /// [`admit`](Self::admit) says which. An error means that the listener is broken.
+    pub fn accept(&mut self, now: Instant) -> io::Result<Option<(L::Socket, SocketAddr)>> {
         if self.wake_at(now).is_none_or(|at| at > now) {
             return Ok(None);
         }
@@ -226,7 +226,7 @@ impl<L: Listener> Door<L> {
         self.restock(now);
         while let (Leaf::Open(listener), None) = (&self.leaf, self.paused_until) {
             let error = match listener.accept() {
-                Ok((socket, address)) => return Ok(Some((socket, self.admit(address)))),
+                Ok(accepted) => return Ok(Some(accepted)),
                 Err(error) => error,
             };
             match triage(&error) {
@@ -278,7 +278,8 @@ impl<L: Listener> Door<L> {
             }
     }
 
-    fn admit(&mut self, address: SocketAddr) -> Guest {
+    /// Judges the client that was accepted last, by who is served at this moment.
+    pub fn admit(&mut self, address: SocketAddr) -> Guest {
         let when_full = self.capacity.when_full;
         let verdict = match when_full {
             // It was accepted with the reserve, which must come back first of all.
