@@ -6,6 +6,8 @@
 //! back. The pool is last in, first out, so the same memory, warm in the cache, serves every
 //! connection.
 
+use std::mem;
+
 /// The size of a borrowed buffer, and so the most that one receive can bring, in bytes.
 pub const BUFFER_SIZE: usize = 64 * 1024;
 
@@ -76,6 +78,17 @@ impl Buffer {
         self.end += bytes.len();
     }
 
+    /// Moves the first `n` pending bytes of `from` behind the pending bytes of this buffer. All that
+    /// one holds goes over to an empty other without being copied.
+    pub fn append(&mut self, from: &mut Buffer, n: usize) {
+        if self.is_empty() && n == from.len() {
+            mem::swap(self, from);
+        } else {
+            self.write(&from.pending()[..n]);
+            from.consume(n);
+        }
+    }
+
     /// Appends one byte.
     #[inline]
     pub fn push(&mut self, byte: u8) {
@@ -119,7 +132,7 @@ impl Buffer {
     #[inline]
     pub fn borrow(&mut self, pool: &mut Pool) {
         if self.storage.len() < BUFFER_SIZE {
-            let parked = std::mem::replace(&mut self.storage, pool.take());
+            let parked = mem::replace(&mut self.storage, pool.take());
             let (start, end) = (self.start, self.end);
             self.clear();
             self.write(&parked[start..end]);
@@ -133,7 +146,7 @@ impl Buffer {
             return;
         }
         let parked = Box::from(self.pending());
-        let borrowed = std::mem::replace(&mut self.storage, parked);
+        let borrowed = mem::replace(&mut self.storage, parked);
         self.start = 0;
         self.end = self.storage.len();
         pool.give(borrowed);
@@ -211,6 +224,20 @@ mod tests {
         buffer.room()[0] = b'x';
         buffer.filled(1);
         assert_eq!(buffer.pending(), b"cx");
+    }
+
+    #[test]
+    fn all_that_a_buffer_holds_moves_into_an_empty_one_as_it_is() {
+        let (mut from, mut to) = (Buffer::default(), Buffer::default());
+        from.write(b"abcdef");
+        let bytes = from.pending().as_ptr();
+        to.append(&mut from, 6);
+        assert_eq!((from.pending(), to.pending()), (&b""[..], &b"abcdef"[..]));
+        assert_eq!(to.pending().as_ptr(), bytes, "nothing was copied");
+
+        from.write(b"ghij");
+        to.append(&mut from, 2);
+        assert_eq!((from.pending(), to.pending()), (&b"ij"[..], &b"abcdefgh"[..]));
     }
 
     #[test]

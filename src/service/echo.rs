@@ -14,8 +14,8 @@ impl Service for Echo {
     }
 
     fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
-        if let Event::Message(bytes) = event {
-            out.write(bytes);
+        if let Event::Message(_) = event {
+            out.mirror();
         }
         Next::Read
     }

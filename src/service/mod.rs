@@ -100,6 +100,8 @@ pub struct Output<'a> {
     /// The bytes in the buffer before the step.
     before: usize,
     delimiter: Delimiter,
+    /// The reply is the message.
+    mirrors: bool,
 }
 
 impl<'a> Output<'a> {
@@ -107,13 +109,26 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before, delimiter }
+        Self { buffer, before, delimiter, mirrors: false }
     }
 
     /// Whether the step has written nothing so far.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.buffer.len() == self.before
+        self.buffer.len() == self.before && !self.mirrors
+    }
+
+    /// The message itself is the reply of a raw service. Written, it would be copied; as it is, its
+    /// session sends it out of the buffer that it was received in.
+    #[inline]
+    pub fn mirror(&mut self) {
+        self.mirrors = true;
+    }
+
+    /// Whether [`mirror`](Self::mirror) was said.
+    #[inline]
+    pub fn mirrors(&self) -> bool {
+        self.mirrors
     }
 
     /// Whether the client can tell two replies apart that it receives at once.

@@ -150,8 +150,12 @@ impl Session {
             let (ended, limit) = (self.input_ended, self.terms.max_message);
             match self.framer.next(pending, Situation { ended, limit, now }) {
                 Frame::Message { skip, text, whole } => {
-                    self.answer(&pending[skip..skip + text], now);
-                    taken += whole;
+                    if self.answer(&pending[skip..skip + text], now) {
+                        inbox.consume(mem::take(&mut taken));
+                        self.outbox.append(&mut inbox, whole);
+                    } else {
+                        taken += whole;
+                    }
                     partial_since = None;
                     messages += 1;
                 }
@@ -246,21 +250,23 @@ impl Session {
         self.obey(next);
     }
 
-    /// Gives the service a message.
+    /// Gives the service a message. Returns whether that is to be the reply.
     #[inline]
-    fn answer(&mut self, text: &[u8], now: Instant) {
+    fn answer(&mut self, text: &[u8], now: Instant) -> bool {
         let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(Event::Message(text), now, &mut out);
+        let mirrors = out.mirrors();
         if log::log_enabled!(log::Level::Debug) {
-            let reply = &self.outbox.pending()[text_at..];
+            let reply = if mirrors { text } else { &self.outbox.pending()[text_at..] };
             let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
             log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
         }
         self.end_reply(before);
         self.obey(next);
+        mirrors
     }
 
     /// Ends what a step wrote, if it wrote anything, as the last message ended.
