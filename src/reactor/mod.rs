@@ -140,10 +140,14 @@ impl<G, K: Kernel> Reactor<G, K> {
         self.connections.is_empty()
     }
 
-    /// How many bytes of memory all buffers hold: the connections', and the free ones.
+    /// How many bytes of memory the connections hold in their buffers.
     pub fn bytes_held(&self) -> usize {
-        let held = self.connections.iter().map(|(_, connection)| connection.session.bytes_held());
-        held.sum::<usize>() + self.pool.size()
+        self.connections.iter().map(|(_, connection)| connection.session.bytes_held()).sum()
+    }
+
+    /// How many bytes of memory the free buffers hold.
+    pub fn bytes_pooled(&self) -> usize {
+        self.pool.size()
     }
 
     /// How many timers are set: no more than one a connection.

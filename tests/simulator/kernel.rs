@@ -4,12 +4,15 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mio::Token;
+use rustix::io::Errno;
 use socklab::drive::Socket;
 use socklab::drive::ready::{Incoming, Readiness};
+use socklab::net::door::Listener;
 use socklab::reactor::{Event, Kernel, Outside};
 
 use crate::world::{Deed, World};
@@ -150,6 +153,40 @@ impl Kernel for Fake {
     }
 }
 
+/// Where the clients come from.
+pub struct FakeListener {
+    world: Rc<RefCell<World>>,
+}
+
+impl FakeListener {
+    pub fn new(world: &Rc<RefCell<World>>) -> Self {
+        Self { world: Rc::clone(world) }
+    }
+}
+
+impl Listener for FakeListener {
+    type Socket = FakeSocket;
+
+    fn accept(&self) -> io::Result<(FakeSocket, SocketAddr)> {
+        let mut world = self.world.borrow_mut();
+        let (now, weather) = (world.now, world.weather);
+        if world.dice.chance(weather.interrupt) {
+            let errors = [Errno::INTR, Errno::CONNABORTED, Errno::PROTO];
+            return Err(errors[world.dice.below(errors.len())].into());
+        }
+        // Linux says so also when nobody is waiting. Now and then another process gives one back.
+        if world.shortage.contains(&now) && world.dice.chance(900) {
+            let errors = [Errno::MFILE, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+            return Err(errors[world.dice.below(errors.len())].into());
+        }
+        let Some(id) = world.backlog.pop_front() else { return Err(Errno::WOULDBLOCK.into()) };
+        world.progress += 1;
+        world.clients[id].wire.active_at = now;
+        world.tell(id, || "the server accepts".to_owned());
+        Ok((FakeSocket { id, world: Rc::clone(&self.world) }, ([127, 0, 0, 1], 4242).into()))
+    }
+}
+
 /// The server's side of a connection.
 pub struct FakeSocket {
     id: usize,
@@ -157,8 +194,9 @@ pub struct FakeSocket {
 }
 
 impl FakeSocket {
-    pub fn new(id: usize, world: &Rc<RefCell<World>>) -> Self {
-        Self { id, world: Rc::clone(world) }
+    /// Whose connection it is.
+    pub fn id(&self) -> usize {
+        self.id
     }
 
     /// Every call takes its time, in which other things happen, and may be interrupted.
@@ -184,7 +222,7 @@ impl Read for FakeSocket {
         let (now, id) = (world.now, self.id);
         let wire = &mut world.clients[id].wire;
         let received = wire.receive(room);
-        if matches!(received, Ok(Some(1..))) && !wire.shut {
+        if matches!(received, Ok(Some(1..))) && wire.shut_at.is_none() {
             wire.active_at = now;
         }
         world.tell(id, || format!("the server receives {received:?}"));
@@ -248,7 +286,6 @@ impl Socket for FakeSocket {
             return Err(ErrorKind::NotConnected.into());
         }
         wire.calls += 1;
-        wire.shut = true;
         wire.shut_at = Some(now);
         world.tell(self.id, || "the server sends its end".to_owned());
         world.deliver(self.id);

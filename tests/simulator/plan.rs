@@ -35,6 +35,9 @@ const REFUSAL: &str = "I hope you make a wise choice next time!";
 const RIGHT: &str = "⭐ Correct answer ⭐";
 const WRONG: &str = "Wrong answer👎";
 
+/// More than a connection may receive in a turn, in bytes.
+pub const HUGE: usize = 2 << 20;
+
 /// How bytes are cut on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -99,6 +102,14 @@ impl Plan {
         let known = self.owed.partition_point(|&(end, _)| end <= input);
         known.checked_sub(1).map_or(0, |last| self.owed[last].1)
     }
+
+    /// Whether nothing is left to do for a client of which so much has been received and to which so
+    /// much has been sent: all its messages are whole, and answered.
+    pub fn is_quiet(&self, input: usize, output: usize) -> bool {
+        // One that naps may have said something that is not answered.
+        let known = input == 0 || self.owed.contains(&(input, output));
+        known && output == self.owed(input) && !self.naps
+    }
 }
 
 /// Something to say, and what is said to that.
@@ -111,6 +122,7 @@ struct Exchange {
 /// A client's whole conversation, before something comes between.
 struct Talk {
     name: &'static str,
+    /// None for a server that is full.
     offer: Option<Offer>,
     /// Said by the server before anything.
     opening: Vec<u8>,
@@ -135,7 +147,7 @@ pub fn draw(dice: &mut Dice, house: House, visitor: Visitor) -> (Plan, Box<dyn S
     let kinds = if house.lines_only { 7 } else { 11 };
     let talk = match dice.below(kinds) {
         0 => lines(dice, 8, 300),
-        1 if dice.chance(100) => long_batch(dice),
+        1 if dice.chance(200) => long_batch(dice),
         1 => lines(dice, 60, 300),
         2 => echo(dice),
         3 => quiz(dice, house.quiz_seed, visitor, "\n"),
@@ -154,12 +166,12 @@ pub fn draw(dice: &mut Dice, house: House, visitor: Visitor) -> (Plan, Box<dyn S
     (perform(dice, talk), service)
 }
 
-fn calc() -> Option<Offer> {
-    Some(Offer::Calc(Dialect::Python, None))
+fn calc() -> Offer {
+    Offer::Calc(Dialect::Python, None)
 }
 
-fn talk(name: &'static str, offer: Option<Offer>, exchanges: Vec<Exchange>) -> Talk {
-    let opening = Vec::new();
+fn talk(name: &'static str, offer: Offer, exchanges: Vec<Exchange>) -> Talk {
+    let (offer, opening) = (Some(offer), Vec::new());
     Talk { name, offer, opening, exchanges, in_turns: false, closes: None, naps: false }
 }
 
@@ -187,7 +199,7 @@ fn lines(dice: &mut Dice, most: usize, telnet: u32) -> Talk {
 /// More than one turn, one buffer and one outbox take.
 fn long_batch(dice: &mut Dice) -> Talk {
     let mut exchanges = Vec::new();
-    for _ in 0..10 + dice.below(30) {
+    for _ in 0..20 + dice.below(80) {
         let count = dice.below(200);
         let (say, reply) = (b"1 + 2\n".repeat(count), b"3\n".repeat(count));
         exchanges.push(Exchange { say, reply, cut: dice.cut(2) });
@@ -205,28 +217,37 @@ fn long_batch(dice: &mut Dice) -> Talk {
 fn echo(dice: &mut Dice) -> Talk {
     let most = if dice.chance(50) { 100_000 } else { 300 };
     let exchange = |dice: &mut Dice| {
-        let bytes = dice.bytes(most);
+        let flood = dice.chance(300);
+        let bytes = dice.bytes(if flood { 2000 } else { most });
         let cut = match bytes.len() {
+            _ if flood => Cut::Flood,
             ..40 => dice.cut(3),
-            _ if dice.chance(100) => Cut::Flood,
             _ => dice.cut(2),
         };
         Exchange { say: bytes.clone(), reply: bytes, cut }
     };
     let count = dice.below(6);
     let exchanges = (0..=count).map(|_| exchange(dice)).collect();
-    talk("echo", Some(Offer::Echo), exchanges)
+    talk("echo", Offer::Echo, exchanges)
 }
 
 fn hello() -> Talk {
     let exchange = Exchange { say: b"hi\n".to_vec(), reply: join(GREETING, "\n"), cut: Cut::Few };
     let offer = Offer::Hello(Arc::from(GREETING));
-    Talk { closes: Some(Ending::Served), ..talk("hello", Some(offer), vec![exchange]) }
+    Talk { closes: Some(Ending::Served), ..talk("hello", offer, vec![exchange]) }
 }
 
+/// The server speaks first, and for the last time.
 fn busy() -> Talk {
-    let opening = BUSY_TEXT.as_bytes().to_vec();
-    Talk { opening, closes: Some(Ending::Served), ..talk("busy", None, Vec::new()) }
+    Talk {
+        name: "busy",
+        offer: None,
+        opening: BUSY_TEXT.into(),
+        exchanges: Vec::new(),
+        in_turns: false,
+        closes: Some(Ending::Served),
+        naps: false,
+    }
 }
 
 fn too_long(dice: &mut Dice, limit: usize) -> Talk {
@@ -311,9 +332,8 @@ fn quiz(dice: &mut Dice, seed: u64, visitor: Visitor, end: &str) -> Talk {
             say(&text, reply, dice.cut(2));
         }
     }
-    let (in_turns, naps) = (end.is_empty(), end.is_empty());
-    let talk = talk("quiz", Some(offer), exchanges);
-    Talk { in_turns, naps, closes: Some(Ending::Served), ..talk }
+    let talk = talk("quiz", offer, exchanges);
+    Talk { in_turns: end.is_empty(), naps: true, closes: Some(Ending::Served), ..talk }
 }
 
 fn draw_question(random: &mut Random) -> (String, i64) {
@@ -415,8 +435,9 @@ fn finish(
     if let Some(ending) = closes {
         if dice.chance(300) {
             // Nothing that could be the end of too long a message.
-            let more = vec![b'x'; 1 + dice.below(3000)];
-            steps.push(Step::Send(more, Cut::Few));
+            let most = if dice.chance(30) { HUGE } else { 3000 };
+            let more = vec![b'x'; 1 + dice.below(most)];
+            steps.push(Step::Send(more, dice.cut(2)));
         }
         return ending;
     }
@@ -439,10 +460,16 @@ impl Pace {
 fn pace(dice: &mut Dice) -> Option<Pace> {
     match dice.below(10) {
         0 => None,
+        // Fast enough to be through with a full socket before it counts as idle.
         1..4 => Some(Pace {
-            bytes: 1 + dice.below(5000),
+            bytes: 30 + dice.below(5000),
             pause: dice.within(Duration::from_millis(3)),
-            stalls: dice.chance(300),
+            stalls: false,
+        }),
+        4 => Some(Pace {
+            bytes: 1000 + dice.below(5000),
+            pause: dice.within(Duration::from_millis(3)),
+            stalls: true,
         }),
         _ => Some(Pace::EAGER),
     }

@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
 use socklab::drive::ready::RECEIVES_PER_TURN;
+use socklab::net::door::{Capacity, Door, Guest, Verdict, WhenFull};
 use socklab::reactor::{Outside, Reactor};
-use socklab::service::Visitor;
-use socklab::session::{
-    Delimiting, Ending, LINGER, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session, Terms,
-};
+use socklab::service::{Busy, Visitor};
+use socklab::session::{Delimiting, Ending, LINGER, OUTBOX_LIMIT, Session, Terms};
 
 use crate::dice::Dice;
-use crate::kernel::{Fake, FakeSocket};
+use crate::kernel::{Fake, FakeListener};
 use crate::plan::{self, House, Pace};
 use crate::world::{Client, Weather, World};
 
@@ -35,10 +34,13 @@ const MOST_TURNS: u32 = 200_000;
 
 pub struct Run {
     world: Rc<RefCell<World>>,
-    reactor: Reactor<usize, Fake>,
+    reactor: Reactor<(usize, Guest), Fake>,
+    door: Door<FakeListener>,
+    capacity: Capacity,
     terms: Arc<Terms>,
     accepts_per_turn: usize,
-    knocked: bool,
+    /// Since when somebody waits for whom there is room.
+    waited_since: Option<Instant>,
     /// When the server is told to stop, and when it does not wait any longer; until it has.
     drain_at: Option<Instant>,
     cut_at: Option<Instant>,
@@ -91,14 +93,23 @@ impl Run {
             let at = begun + world.dice.within(crowd);
             world.add(plan, service, at);
         }
+        if world.dice.chance(300) {
+            let from = begun + world.dice.within(Duration::from_secs(1));
+            world.shortage = from..from + world.dice.within(Duration::from_secs(1));
+        }
+        let capacity = capacity(&mut world.dice);
         let world = Rc::new(RefCell::new(world));
         let reactor = Reactor::with(Fake::new(&world));
+        let listener = FakeListener::new(&world);
+        let door = Door::at(visitor(0).address, listener, 1024, capacity).unwrap();
         Self {
             world,
             reactor,
+            door,
+            capacity,
             terms: Arc::new(terms),
             accepts_per_turn,
-            knocked: false,
+            waited_since: None,
             drain_at,
             cut_at,
             draining: false,
@@ -115,11 +126,13 @@ impl Run {
 
     /// What the acceptor does.
     fn turn(&mut self) {
-        let owed = self.knocked.then(|| self.reactor.now());
         let stop_at = if self.draining { self.cut_at } else { self.drain_at };
-        let wake_at = owed.into_iter().chain(stop_at.filter(|_| !self.cut)).min();
+        let wake_at = self.door.wake_at(self.reactor.now());
+        let wake_at = wake_at.into_iter().chain(stop_at.filter(|_| !self.cut)).min();
         let marks = self.reactor.turn(wake_at).unwrap();
-        self.knocked |= marks.contains(Outside::Listener);
+        if marks.contains(Outside::Listener) {
+            self.door.knocked();
+        }
         self.see_off();
         self.admit(self.accepts_per_turn);
         let now = self.reactor.now();
@@ -134,27 +147,41 @@ impl Run {
 
     fn admit(&mut self, most: usize) {
         for _ in 0..most {
-            if !self.knocked {
-                return;
-            }
-            let next = self.world.borrow_mut().backlog.pop_front();
-            self.knocked = next.is_some() && !self.draining;
-            let Some(id) = next else { return };
-            let service = self.world.borrow_mut().clients[id].service.take().unwrap();
             let now = self.reactor.now();
-            let session = Session::new(service, Arc::clone(&self.terms), id as u64 + 1, now);
-            let socket = FakeSocket::new(id, &self.world);
-            self.reactor.add(socket, session, id).unwrap();
+            let Some((socket, address)) = self.door.accept(now).unwrap() else { return };
+            self.see_off();
+            let guest = self.door.admit(address);
+            self.waited_since = None;
+            let id = socket.id();
+            let session = |service| Session::new(service, Arc::clone(&self.terms), 1, now);
+            let session = match guest.verdict {
+                Verdict::Admitted => {
+                    session(self.world.borrow_mut().clients[id].service.take().unwrap())
+                }
+                Verdict::TurnedAway => {
+                    self.world.borrow_mut().clients[id].turn_away();
+                    session(Box::new(Busy))
+                }
+                Verdict::Dismissed | Verdict::Reset => {
+                    let waits = self.capacity.when_full == WhenFull::Queue;
+                    assert!(!waits, "client {id} should have waited outside");
+                    self.departed[id] = Some(Ending::Refused);
+                    continue;
+                }
+            };
+            self.reactor.add(socket, session, (id, guest)).unwrap();
         }
     }
 
     /// Nobody comes any more, and an empty socket is the end of input.
     fn drain(&mut self) {
-        self.knocked = true;
+        self.door.knocked();
         self.admit(usize::MAX);
+        self.door.close();
         self.draining = true;
         let mut world = self.world.borrow_mut();
         world.closed = true;
+        world.backlog.clear();
         world.tell(0, || "the server stops".to_owned());
         for client in &mut world.clients {
             if client.wire.token.is_some() {
@@ -166,7 +193,8 @@ impl Run {
     }
 
     fn see_off(&mut self) {
-        for (id, ending) in self.reactor.departed() {
+        for ((id, guest), ending) in self.reactor.departed() {
+            self.door.left(&guest);
             let before = self.departed[id].replace(ending);
             assert_eq!(before, None, "client {id} departs twice");
             let mut world = self.world.borrow_mut();
@@ -178,17 +206,47 @@ impl Run {
         }
     }
 
-    /// What must hold after every turn.
-    fn check(&mut self) {
+    /// Whoever waits is let in if there is room, within a pause of accepting.
+    fn check_the_door(&mut self) {
+        let Capacity { clients, turned_away, when_full } = self.capacity;
+        assert!(self.door.served() <= clients, "more are served than may be");
+        assert!(self.reactor.len() <= clients + turned_away, "more are turned away than may be");
+        let world = self.world.borrow();
+        let waiting = !world.backlog.is_empty() && world.knock_at.is_none();
+        let room = self.door.served() < clients || when_full == WhenFull::Reset;
+        let steady = world.steady();
+        if waiting && room && !world.shortage.contains(&world.now) {
+            let since = *self.waited_since.get_or_insert(steady);
+            assert!(steady - since <= PROMPT, "somebody waits, and there is room");
+        } else {
+            self.waited_since = None;
+        }
+    }
+
+    /// A connection holds no more than its limits, and nothing while there is nothing to do for it.
+    fn check_the_memory(&self) {
         let count = self.reactor.len();
         assert!(self.reactor.timers() <= count, "more timers than connections");
-        let most = count * (BUFFER_SIZE + OUTBOX_LIMIT.next_power_of_two() + MAX_MESSAGE_LIMIT);
-        assert!(self.reactor.bytes_held() <= most + POOL_SIZE * BUFFER_SIZE, "memory");
+        let world = self.world.borrow();
+        let known = world.clients.iter().filter(|client| client.wire.token.is_some());
+        let busy = known.clone().filter(|client| {
+            let wire = &client.wire;
+            !client.plan.is_quiet(wire.taken, wire.written) && wire.shut_at.is_none()
+        });
+        let each = BUFFER_SIZE + OUTBOX_LIMIT.next_power_of_two();
+        let most = busy.count() * each;
+        assert_eq!(known.count(), count, "the loop holds as many connections as it was given");
+        assert!(self.reactor.bytes_held() <= most, "a connection holds too much");
+        assert!(self.reactor.bytes_pooled() <= POOL_SIZE * BUFFER_SIZE, "the pool holds too much");
+    }
+
+    /// What must hold after every turn.
+    fn check(&mut self) {
+        self.check_the_door();
+        self.check_the_memory();
         let mut world = self.world.borrow_mut();
         let steady = world.steady();
         let (now, jumped) = (world.now, world.jumped);
-        let known = world.clients.iter().filter(|client| client.wire.token.is_some()).count();
-        assert_eq!(known, count, "the loop holds as many connections as it was given");
         for (id, client) in world.clients.iter_mut().enumerate() {
             if client.wire.token.is_none() {
                 continue;
@@ -204,7 +262,7 @@ impl Run {
             assert!(wire.hungry <= PATIENCE, "client {id} could be served, and is not");
 
             let owed = drained_at.unwrap_or_else(|| client.plan.owed(wire.arrived()));
-            let can = !wire.full && !wire.shut && wire.broken.is_none();
+            let can = !wire.full && wire.shut_at.is_none() && wire.broken.is_none();
             let owing = can && wire.written < owed;
             if !owing || touched {
                 wire.owing_since = None;
@@ -212,6 +270,13 @@ impl Run {
             if owing {
                 let since = *wire.owing_since.get_or_insert(steady);
                 assert!(steady - since <= PROMPT, "client {id} is owed a reply, and waits");
+            }
+
+            if drained_at.is_some() && can && !client.plan.naps {
+                let since = *client.ending_since.get_or_insert(steady);
+                assert!(steady - since <= PROMPT, "client {id} does not hear of the stop");
+            } else {
+                client.ending_since = None;
             }
 
             let due = match wire.shut_at {
@@ -227,17 +292,17 @@ impl Run {
 
     fn check_the_end(&self) {
         assert_eq!(self.reactor.len(), 0);
+        assert!(self.door.is_empty(), "a place is left");
         assert_eq!(self.reactor.timers(), 0, "a timer is left");
         let mut world = self.world.borrow_mut();
         let until = world.now + Duration::from_secs(3600);
         world.pass(until);
         for (id, client) in world.clients.iter().enumerate() {
             // A client that reads slowly may be at it longer than the server lingers.
-            if client.sure && client.plan.pace.is_some_and(Pace::is_eager) {
+            if client.sure && !client.left && client.plan.pace.is_some_and(Pace::is_eager) {
                 assert_eq!(client.got, client.wire.written, "client {id} lost replies");
             }
         }
-        assert!(self.reactor.bytes_held() <= POOL_SIZE * BUFFER_SIZE, "a buffer is left");
     }
 }
 
@@ -257,8 +322,11 @@ fn judge(
     let silent = now - wire.active_at + PROMPT;
     // A reason why it was not sent all that it was owed.
     // A server that was not running for so long cannot know when the rest of a message came.
-    let slow = ending == Ending::TooSlow && jumped >= terms.arrival.saturating_sub(PROMPT);
-    let excused = slow || wire.broken.is_some() || cut || wire.full && silent >= terms.unread;
+    let stopped = |patience: Duration| jumped >= patience.saturating_sub(PROMPT);
+    let slow = ending == Ending::TooSlow && stopped(terms.arrival);
+    // Nor does it try twice when the machine is short of memory just then.
+    let unread = silent >= terms.unread && (wire.full || stopped(terms.unread));
+    let excused = slow || wire.broken.is_some() || cut || unread;
     assert!(wire.written >= owed || excused, "client {id} is left without a reply");
     let fits = match ending {
         Ending::PeerClosed => wire.fin,
@@ -270,7 +338,7 @@ fn judge(
             plan.last_word == Some(ending) && (whole || excused)
         }
         Ending::Idle => plan.ending == ending && silent >= terms.idle,
-        Ending::Unread => silent >= terms.unread && wire.full,
+        Ending::Unread => unread,
         Ending::Drained => client.drained_at.is_some(),
         Ending::Forced => cut,
         Ending::TooSlow => slow,
@@ -286,6 +354,12 @@ fn plan_broke(error: std::io::ErrorKind) -> Ending {
 
 fn visitor(id: usize) -> Visitor {
     Visitor { number: id as u64 + 1, address: ([127, 0, 0, 1], 4242).into() }
+}
+
+fn capacity(dice: &mut Dice) -> Capacity {
+    let when_full = [WhenFull::Reply, WhenFull::Reset, WhenFull::Queue][dice.below(3)];
+    let clients = if dice.chance(500) { 1 + dice.below(4) } else { 1000 };
+    Capacity { clients, turned_away: 1 + dice.below(3), when_full }
 }
 
 /// A calm day or a rough one.

@@ -2,7 +2,7 @@
 //! its two queues, and what has been told of it.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::time::Instant;
 
 use mio::Token;
@@ -17,6 +17,7 @@ pub enum Packet {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Wire {
     /// Towards the server, each with the time of its arrival, in order.
     pub flight: VecDeque<(Instant, Packet)>,
@@ -42,8 +43,7 @@ pub struct Wire {
     pub written: usize,
     /// A send was refused, so there will be an event when there is room.
     pub full: bool,
-    /// The server has sent its FIN.
-    pub shut: bool,
+    /// When the server has sent its FIN.
     pub shut_at: Option<Instant>,
     /// The server has closed its socket.
     pub closed: bool,
@@ -78,7 +78,6 @@ impl Wire {
             capacity,
             written: 0,
             full: false,
-            shut: false,
             shut_at: None,
             closed: false,
             token: None,
@@ -126,9 +125,7 @@ impl Wire {
         let before_mark = self.mark.map_or(usize::MAX, |mark| mark - self.taken);
         let n = room.len().min(self.received.len()).min(before_mark);
         if n > 0 {
-            for (place, byte) in room.iter_mut().zip(self.received.drain(..n)) {
-                *place = byte;
-            }
+            self.received.read_exact(&mut room[..n]).expect("so much has come");
             self.taken += n;
             return Ok(Some(n));
         }
@@ -145,7 +142,7 @@ impl Wire {
 
     /// Sends what there is room for. None means that it would block.
     pub fn send(&mut self, bytes: &[u8]) -> Result<Option<usize>, ErrorKind> {
-        assert!(!self.shut, "a send after the end");
+        assert!(self.shut_at.is_none(), "a send after the end");
         if self.broken.is_some() {
             return Err(self.error.take().unwrap_or(ErrorKind::BrokenPipe));
         }

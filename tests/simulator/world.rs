@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use socklab::service::Service;
+use socklab::service::{BUSY_TEXT, Service};
+use socklab::session::Ending;
 
 use crate::dice::Dice;
-use crate::plan::{Cut, Plan, Step};
+use crate::plan::{Cut, HUGE, Plan, Step};
 use crate::wire::{Packet, Wire};
 
 /// What happens to a connection.
@@ -38,6 +40,7 @@ pub struct Weather {
 }
 
 /// A client, and its connection once it is there.
+#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Client {
     pub plan: Plan,
     pub steps: VecDeque<Step>,
@@ -56,9 +59,13 @@ pub struct Client {
     pub gone: bool,
     /// Nothing excuses the loss of a reply.
     pub sure: bool,
+    /// It was not there any more when the server came to speak.
+    pub left: bool,
     /// The server was told to stop: so much of the answer is still owed, and what comes after that
     /// may be a part of a message.
     pub drained_at: Option<usize>,
+    /// Since when it could have been told the end.
+    pub ending_since: Option<Instant>,
 }
 
 pub struct World {
@@ -74,6 +81,8 @@ pub struct World {
     pub clients: Vec<Client>,
     /// Connected and not accepted yet.
     pub backlog: VecDeque<usize>,
+    /// For so long the machine has no descriptor, or no memory, for a client.
+    pub shortage: Range<Instant>,
     /// Nobody can connect any more.
     pub closed: bool,
     /// From when on there is an event of the listener to tell.
@@ -82,6 +91,19 @@ pub struct World {
     pub progress: u64,
     /// Tells what happens, for whoever looks for a fault.
     pub telling: bool,
+}
+
+impl Client {
+    /// The server is full: whatever the client wanted, this is all that it is told. It stays to
+    /// hear it, unless it has left already.
+    pub fn turn_away(&mut self) {
+        self.plan.answer = BUSY_TEXT.into();
+        self.plan.owed = vec![(0, BUSY_TEXT.len())];
+        self.plan.last_word = Some(Ending::Served);
+        self.plan.naps = false;
+        self.left = self.gone;
+        self.steps.retain(|step| !matches!(step, Step::Leave));
+    }
 }
 
 impl World {
@@ -96,6 +118,7 @@ impl World {
             count: 0,
             clients: Vec::new(),
             backlog: VecDeque::new(),
+            shortage: now..now,
             closed: false,
             knock_at: None,
             progress: 0,
@@ -117,7 +140,7 @@ impl World {
     /// One more client, that will connect at this time.
     pub fn add(&mut self, plan: Plan, service: Box<dyn Service>, at: Instant) {
         let (window, capacity) = if self.dice.chance(500) {
-            (1 << 18, 1 << 17)
+            (HUGE, 1 << 17)
         } else {
             (4096 + self.dice.below(20_000), 1 + self.dice.below(5_000))
         };
@@ -133,7 +156,9 @@ impl World {
             finished: false,
             gone: false,
             sure: false,
+            left: false,
             drained_at: None,
+            ending_since: None,
         });
         self.put(at, id, Deed::Connect);
     }
@@ -267,8 +292,14 @@ impl World {
                 }
             }
             Cut::Flood => {
-                for piece in bytes.chunks(1 + bytes.len() / 300) {
-                    let later = self.dice.within(Duration::from_micros(10));
+                // After an event that says more than usual, no receive is known to be the last.
+                let pieces = if self.dice.chance(700) { 20 + self.dice.below(80) } else { 1000 };
+                let urgent = 1 + self.dice.below(16);
+                for (n, piece) in bytes.chunks(1 + bytes.len() / pieces).enumerate() {
+                    if n == urgent {
+                        self.send_urgent(id);
+                    }
+                    let later = self.dice.within(Duration::from_micros(6));
                     self.send(id, Packet::Bytes(piece.to_vec()), later);
                 }
             }
@@ -292,17 +323,7 @@ impl World {
             let Some(step) = client.steps.pop_front() else { return };
             match step {
                 Step::Send(bytes, cut) => self.send_bytes(id, bytes, cut),
-                Step::Urgent => {
-                    let pending = client
-                        .wire
-                        .flight
-                        .iter()
-                        .any(|(_, packet)| matches!(packet, Packet::Urgent));
-                    // A second one would make a byte of the stream of the first.
-                    if !pending && client.wire.mark.is_none() {
-                        self.send(id, Packet::Urgent, Duration::ZERO);
-                    }
-                }
+                Step::Urgent => self.send_urgent(id),
                 Step::Await(most) => client.waiting = Some(most),
                 Step::Pause(pause) => {
                     let at = self.now + pause;
@@ -312,6 +333,15 @@ impl World {
                 Step::Leave => self.leave(id),
                 Step::Break(error) => self.depart(id, Packet::Broken(error)),
             }
+        }
+    }
+
+    fn send_urgent(&mut self, id: usize) {
+        let wire = &self.clients[id].wire;
+        let in_flight = wire.flight.iter().any(|(_, packet)| matches!(packet, Packet::Urgent));
+        // A second one would make a byte of the stream of the first.
+        if !in_flight && wire.mark.is_none() {
+            self.send(id, Packet::Urgent, Duration::ZERO);
         }
     }
 
@@ -370,11 +400,11 @@ impl World {
         self.act(id);
         if more {
             self.clients[id].taking = true;
-            let stalled = pace.stalls && self.dice.chance(20);
+            let stalled = pace.stalls && self.dice.chance(50);
             let pause = if stalled { Duration::from_secs(2) } else { pace.pause };
             let at = self.now + self.dice.within(pause) + Duration::from_micros(1);
             self.put(at, id, Deed::Take);
-        } else if self.clients[id].wire.shut && self.clients[id].plan.closes {
+        } else if self.clients[id].wire.shut_at.is_some() && self.clients[id].plan.closes {
             self.leave(id);
         }
     }
@@ -395,7 +425,7 @@ impl World {
         wire.closed = true;
         wire.event_at = None;
         if wire.received.is_empty() {
-            wire.shut = true;
+            wire.shut_at.get_or_insert(self.now);
             self.deliver(id);
         } else {
             *gone = true;
