@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use socklab::arithmetic::Dialect;
-use socklab::drive::blocking;
+use socklab::drive::blocking::{self, Patient};
 use socklab::reactor::Reactor;
 use socklab::service::{Offer, Visitor};
 use socklab::session::{Session, Terms};
@@ -44,7 +44,8 @@ fn allocations_blocking(offer: &Offer, reply: &[u8], count: usize) -> u64 {
     client.shutdown(Shutdown::Write).unwrap();
     let mut session = session(offer);
     let stopping = AtomicBool::new(false);
-    let info = allocation_counter::measure(|| blocking::serve(&socket, &mut session, &stopping));
+    let mut wire = Patient::new(&socket, &stopping);
+    let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session));
     drop(socket);
     let mut replies = Vec::new();
     client.read_to_end(&mut replies).unwrap();

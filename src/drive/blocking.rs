@@ -1,12 +1,12 @@
-//! The driver of a thread of its own: wait in the system call.
+//! The driver that waits in the system call, for a thread or a process that has one connection.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Socket, ending_of};
+use super::ending_of;
 use crate::buffer::Pool;
 use crate::session::{Session, Turn, Want};
 
@@ -14,13 +14,32 @@ use crate::session::{Session, Turn, Want};
 /// call; as long as the one that is set would fire no later than this, it is left as it is.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 
-/// Serves one connection to its end. When `stopping` is set, an end of input is not the peer's
-/// doing: the receiving half of the socket was shut down to wake us.
-pub fn serve(mut socket: &TcpStream, session: &mut Session, stopping: &AtomicBool) {
+/// What a receive brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes; none means the end of input.
+    Bytes(usize),
+    /// Nothing, and nothing more is waited for: the server stops. Said once.
+    Stop,
+}
+
+/// A connection whose calls wait: no longer than `wait`, or for ever if that is none. One whose
+/// time is over fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
+pub trait Wire {
+    /// Receives what there is, at least one byte.
+    fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
+
+    /// Sends some of these bytes, and says how many.
+    fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize>;
+
+    /// Closes the sending half: the peer sees the end of input, and we can still receive.
+    fn shut_down_sending(&mut self) -> io::Result<()>;
+}
+
+/// Serves one connection to its end.
+pub fn serve(wire: &mut impl Wire, session: &mut Session) {
     let mut pool = Pool::default();
     let mut turn = session.turn(&mut pool);
-    let (mut receive_timeout, mut send_timeout) = (Timeout::default(), Timeout::default());
-    let mut drained = false;
     let mut now = clock();
     turn.open(now);
     loop {
@@ -28,30 +47,23 @@ pub fn serve(mut socket: &TcpStream, session: &mut Session, stopping: &AtomicBoo
         let wait = turn.deadline().map(|deadline| deadline.saturating_duration_since(now));
         match turn.want() {
             Want::Send(bytes) => {
-                let sent = send_timeout
-                    .set(wait, |time| socket.set_write_timeout(time))
-                    .and_then(|()| socket.write(bytes));
+                let sent = wire.send(bytes, wait);
                 now = clock();
                 match sent {
                     Ok(n) => turn.sent(n, now),
-                    Err(error) => failed(&error, &mut turn, &mut send_timeout),
+                    Err(error) => failed(&error, &mut turn),
                 }
             }
             Want::Receive(room) => {
-                let received = receive_timeout
-                    .set(wait, |time| socket.set_read_timeout(time))
-                    .and_then(|()| socket.read(room));
+                let received = wire.receive(room, wait);
                 now = clock();
                 match received {
-                    Ok(0) if !drained && stopping.load(Ordering::Acquire) => {
-                        drained = true;
-                        turn.end_input(now);
-                    }
-                    Ok(n) => turn.received(n, now),
-                    Err(error) => failed(&error, &mut turn, &mut receive_timeout),
+                    Ok(Received::Bytes(n)) => turn.received(n, now),
+                    Ok(Received::Stop) => turn.end_input(now),
+                    Err(error) => failed(&error, &mut turn),
                 }
             }
-            Want::ShutDown => match socket.shut_down_sending() {
+            Want::ShutDown => match wire.shut_down_sending() {
                 Ok(()) => turn.shut_down(),
                 Err(error) => turn.cut(ending_of(&error)),
             },
@@ -66,11 +78,53 @@ pub fn serve(mut socket: &TcpStream, session: &mut Session, stopping: &AtomicBoo
 
 /// A system call did not do its work: its time was over, or a signal came, or the connection is
 /// gone.
-fn failed(error: &io::Error, turn: &mut Turn<'_>, timeout: &mut Timeout) {
+fn failed(error: &io::Error, turn: &mut Turn<'_>) {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => timeout.current = None,
-        io::ErrorKind::Interrupted => {}
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
         _ => turn.cut(ending_of(error)),
+    }
+}
+
+/// A blocking socket with its timeouts. When `stopping` is set, an end of input is not the peer's
+/// doing: the receiving half of the socket was shut down to wake us.
+pub struct Patient<'a> {
+    socket: &'a TcpStream,
+    stopping: &'a AtomicBool,
+    /// The stop was told.
+    stopped: bool,
+    receive_timeout: Timeout,
+    send_timeout: Timeout,
+}
+
+impl<'a> Patient<'a> {
+    /// None of its timeouts is set yet.
+    pub fn new(socket: &'a TcpStream, stopping: &'a AtomicBool) -> Self {
+        let (receive_timeout, send_timeout) = (Timeout::default(), Timeout::default());
+        Self { socket, stopping, stopped: false, receive_timeout, send_timeout }
+    }
+}
+
+impl Wire for Patient<'_> {
+    fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
+        let mut socket = self.socket;
+        self.receive_timeout.set(wait, |time| socket.set_read_timeout(time))?;
+        match self.receive_timeout.note(socket.read(room))? {
+            0 if !self.stopped && self.stopping.load(Ordering::Acquire) => {
+                self.stopped = true;
+                Ok(Received::Stop)
+            }
+            n => Ok(Received::Bytes(n)),
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
+        let mut socket = self.socket;
+        self.send_timeout.set(wait, |time| socket.set_write_timeout(time))?;
+        self.send_timeout.note(socket.write(bytes))
+    }
+
+    fn shut_down_sending(&mut self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
     }
 }
 
@@ -97,6 +151,16 @@ impl Timeout {
                 set(wait)
             }
         }
+    }
+
+    /// After a call that ran out of its time the next one gets a time of its own.
+    fn note(&mut self, result: io::Result<usize>) -> io::Result<usize> {
+        if let Err(error) = &result
+            && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+        {
+            self.current = None;
+        }
+        result
     }
 }
 

@@ -1,6 +1,7 @@
-//! The two ways to move bytes between a socket and a session: wait in the system call
+//! The two ways to move bytes between a connection and a session: wait in the system call
 //! ([`blocking`]), or only do what can be done at once ([`ready`]). Both are one match on
-//! [`Want`](crate::session::Want).
+//! [`Want`](crate::session::Want). The first serves a socket, or whatever a process was started
+//! with ([`standard`]).
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -9,6 +10,7 @@ use crate::session::Ending;
 
 pub mod blocking;
 pub mod ready;
+pub mod standard;
 
 /// What it means for a connection that its socket failed.
 fn ending_of(error: &io::Error) -> Ending {
@@ -28,12 +30,6 @@ pub trait Socket: Read + Write {
 }
 
 impl Socket for mio::net::TcpStream {
-    fn shut_down_sending(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
-
-impl Socket for &std::net::TcpStream {
     fn shut_down_sending(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }

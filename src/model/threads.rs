@@ -12,7 +12,7 @@ use std::time::Duration;
 use mio::Waker;
 use slab::Slab;
 
-use crate::drive::blocking;
+use crate::drive::blocking::{self, Patient};
 use crate::net::door::Guest;
 use crate::service::PAUSE;
 use crate::session::{Ending, Session};
@@ -65,7 +65,7 @@ impl Threads {
             // Dropped before the departure, whatever happens: when that is reported, the service
             // has recorded all that it wants to.
             let mut session = session;
-            blocking::serve(&own, &mut session, &stopping);
+            blocking::serve(&mut Patient::new(&own, &stopping), &mut session);
             departure.ending = session.ending().unwrap_or(Ending::Broken);
         };
         let started = socket.set_nonblocking(false).and_then(|()| {
