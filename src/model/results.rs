@@ -1,8 +1,9 @@
 //! The quiz's results as a table that a spreadsheet opens: a row for each game, at the end of a
 //! file.
 //!
-//! A row is one write to a file that is opened for appending, so that rows of several threads do
-//! not mix, and what is written stays when the program crashes. Nothing that a player said can be
+//! A row is one write to a file that is opened for appending, by one thread and, as the file is
+//! locked, one process at a time. So rows do not mix, and what is written stays when the program
+//! crashes. Nothing that a player said can be
 //! more than text in one cell: control characters are escaped, and what a spreadsheet would take
 //! for a formula begins with an apostrophe.
 
@@ -11,6 +12,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::net::failure::{Exit, Failure, cause_of};
 use crate::service::{Game, Scoreboard};
@@ -38,6 +41,8 @@ impl Results {
         let cannot = |error| Failure::cannot(format_args!("write results to {name}"), &error);
         let options = OpenOptions::new().read(true).append(true).create(true).clone();
         let file = options.open(path).map_err(cannot)?;
+        // Where this fails, the file is closed and so unlocked.
+        lock(&file, FlockOperation::LockExclusive);
         let mut table = Table { file, torn: false };
         let header = line(header(questions)).map_err(cannot)?;
         match table.first_line().map_err(cannot)? {
@@ -51,6 +56,7 @@ impl Results {
                 return Err(Failure::new(Exit::Failed, text).hint("another file, perhaps?"));
             }
         }
+        lock(&table.file, FlockOperation::Unlock);
         Ok(Self { table: Mutex::new(table) })
     }
 }
@@ -96,11 +102,19 @@ impl Table {
             line
         };
         self.torn = true;
-        self.file.write_all(line)?;
-        self.file.flush()?;
+        lock(&self.file, FlockOperation::LockExclusive);
+        let written = self.file.write_all(line).and_then(|()| self.file.flush());
+        lock(&self.file, FlockOperation::Unlock);
+        written?;
         self.torn = false;
         Ok(())
     }
+}
+
+/// Makes other processes wait, or wait no longer. What cannot be locked, such as a terminal, can be
+/// written to all the same.
+fn lock(file: &File, operation: FlockOperation) {
+    flock(file, operation).ok();
 }
 
 fn header(questions: u32) -> Vec<String> {
