@@ -1,24 +1,19 @@
 //! The command line: what can be asked for, and the plain configurations it is turned into.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::arithmetic::Dialect;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::model::{self, DRAIN, Model};
 use crate::net::door::WhenFull;
-use crate::service::{MAX_QUESTIONS, MAX_REPLY, Offer, QUESTIONS, Rules};
-use crate::session::{Delimiting, MAX_MESSAGE_LIMIT, Terms};
+
+mod treatment;
+
+pub use treatment::{ServiceArg, SessionArgs, TreatmentArgs};
 
 /// The longest time that an option takes: about ten years.
 const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// The longest text that every client is told, in bytes: with what goes around it, it is a reply.
-const MAX_TEXT: usize = MAX_REPLY / 2;
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
 #[derive(Debug, Parser)]
@@ -62,6 +57,8 @@ pub enum Command {
     Server3(ServeArgs),
     /// The fourth: echo in one readiness loop (serve --model loop --service echo).
     Server4(ServeArgs),
+    /// Serve the one connection that is stdin and stdout, as inetd, socat and others start it.
+    Session(SessionArgs),
     /// Ask a server: from a pipe, from the command line, or in a conversation on a terminal.
     Client(ClientArgs),
     /// Play the quiz of a server: on a terminal, or from a pipe (yes, a name, answers).
@@ -80,9 +77,6 @@ pub struct ServeArgs {
     /// How the server is built [default: loop].
     #[arg(long, value_enum)]
     model: Option<ModelArg>,
-    /// What it does for its clients [default: calc].
-    #[arg(long, value_enum)]
-    service: Option<ServiceArg>,
     /// The most clients at once [default: 1 for single, 3 for quiz, else as many as
     /// descriptors allow].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -93,74 +87,16 @@ pub struct ServeArgs {
     /// The accept queue's length, to which Linux adds 1 [default: 0 for single, else 1024].
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
-    /// How the end of a message is known.
-    #[arg(long, value_enum, default_value_t = FramingArg::Auto)]
-    framing: FramingArg,
-    /// The rules by which calc counts.
-    #[arg(long, value_enum, default_value_t = DialectArg::Python)]
-    dialect: DialectArg,
-    /// What calc says of any mistake, instead of its own words.
-    #[arg(long, value_name = "TEXT", value_parser = reply)]
-    error_text: Option<Arc<str>>,
-    /// What hello says.
-    #[arg(long, value_name = "TEXT", default_value = "Hello from the server!",
-        value_parser = reply)]
-    greeting: Arc<str>,
-    /// A first line for every client.
-    #[arg(long, value_name = "TEXT", value_parser = reply)]
-    banner: Option<Arc<str>>,
-    /// One request for each client of calc, echo and fourops, then the end.
-    #[arg(long)]
-    once: bool,
-    /// The number that the quiz's questions come from [default: another one each time].
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// How many questions the quiz asks.
-    #[arg(long, value_name = "N", default_value_t = QUESTIONS,
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_QUESTIONS)))]
-    questions: u32,
-    /// The table to which the quiz adds a row for each game, as CSV.
-    #[arg(long, value_name = "FILE")]
-    results: Option<PathBuf>,
-    /// The longest message, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = Terms::default().max_message,
-        value_parser = message_limit)]
-    max_message: usize,
-    /// How long a client may be silent, such as 90s or 5m.
-    #[arg(long, value_name = "TIME", default_value_t = Terms::default().idle.into(),
-        value_parser = time)]
-    idle_timeout: humantime::Duration,
-    /// How long one message may take to arrive.
-    #[arg(long, value_name = "TIME", default_value_t = Terms::default().arrival.into(),
-        value_parser = time)]
-    arrival_timeout: humantime::Duration,
-    /// How long a client may leave its replies unread.
-    #[arg(long, value_name = "TIME", default_value_t = Terms::default().unread.into(),
-        value_parser = time)]
-    unread_timeout: humantime::Duration,
     /// How long a stop waits for clients to finish, such as 500ms or 5s.
     #[arg(long, value_name = "TIME", default_value_t = DRAIN.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
+    #[command(flatten)]
+    treatment: TreatmentArgs,
 }
 
 impl ServeArgs {
     /// The plain configuration. `model` and `service` are the command's own, where nothing is said.
     pub fn config(self, model: ModelArg, service: ServiceArg) -> model::Config {
-        let dialect = match self.dialect {
-            DialectArg::Python => Dialect::Python,
-            DialectArg::Integer => Dialect::Integer,
-        };
-        let offer = match self.service.unwrap_or(service) {
-            ServiceArg::Calc => Offer::Calc(dialect, self.error_text),
-            ServiceArg::Echo => Offer::Echo,
-            ServiceArg::Hello => Offer::Hello(self.greeting),
-            ServiceArg::Fourops => Offer::Fourops,
-            ServiceArg::Quiz => Offer::Quiz(Rules {
-                seed: self.seed.unwrap_or_else(any_seed),
-                questions: self.questions,
-                board: None,
-            }),
-        };
         model::Config {
             host: self.host,
             port: self.port,
@@ -168,11 +104,9 @@ impl ServeArgs {
                 ModelArg::Loop => Model::Loop,
                 ModelArg::Single => Model::Single,
                 ModelArg::Thread => Model::Thread,
+                ModelArg::Process => Model::Process,
             },
-            offer,
-            banner: self.banner,
-            once: self.once,
-            results: self.results,
+            treatment: self.treatment.treatment(service),
             max_clients: self.max_clients,
             when_full: match self.when_full {
                 WhenFullArg::Reply => WhenFull::Reply,
@@ -181,17 +115,6 @@ impl ServeArgs {
                 WhenFullArg::Queue => WhenFull::Queue,
             },
             backlog: self.backlog,
-            terms: Terms {
-                delimiting: match self.framing {
-                    FramingArg::Auto => Delimiting::Auto,
-                    FramingArg::Line => Delimiting::Line,
-                },
-                max_message: self.max_message,
-                idle: self.idle_timeout.into(),
-                arrival: self.arrival_timeout.into(),
-                unread: self.unread_timeout.into(),
-                traffic: Arc::default(),
-            },
             drain: self.drain_timeout.into(),
         }
     }
@@ -261,21 +184,8 @@ pub enum ModelArg {
     Single,
     /// A thread for each client.
     Thread,
-}
-
-/// See [`Offer`].
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ServiceArg {
-    /// An expression in, its value back.
-    Calc,
-    /// Every byte back as it came.
-    Echo,
-    /// One message in, a greeting back, the end.
-    Hello,
-    /// A game of sums, with marks.
-    Quiz,
-    /// Two numbers in, their sum, difference, product and quotient back.
-    Fourops,
+    /// A process for each client.
+    Process,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -290,22 +200,6 @@ enum WhenFullArg {
     Queue,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FramingArg {
-    /// By what the client sends: a newline, a NUL, a length, or silence.
-    Auto,
-    /// By a newline.
-    Line,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DialectArg {
-    /// As Python counts: 7 / 2 is 3.5.
-    Python,
-    /// As C counts: 7 / 2 is 3.
-    Integer,
-}
-
 /// An IPv6 address may stand in brackets, as it does in the ready line.
 fn host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -315,25 +209,8 @@ fn host(text: &str) -> Result<String, String> {
     Ok(bare.to_owned())
 }
 
-fn reply(text: &str) -> Result<Arc<str>, String> {
-    if text.is_empty() || text.len() > MAX_TEXT {
-        return Err(format!("expected a text of 1 to {MAX_TEXT} bytes"));
-    }
-    Ok(text.into())
-}
-
-/// A seed that nobody can guess from the last one: the keys of a hash table are drawn like this.
-fn any_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 fn at_least_one(text: &str) -> Result<usize, String> {
     in_range(text, 1, usize::MAX).ok_or_else(|| "expected a number, at least 1".to_owned())
-}
-
-fn message_limit(text: &str) -> Result<usize, String> {
-    in_range(text, 1, MAX_MESSAGE_LIMIT)
-        .ok_or_else(|| format!("expected a number of bytes, 1 to {MAX_MESSAGE_LIMIT}"))
 }
 
 fn in_range(text: &str, least: usize, most: usize) -> Option<usize> {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use super::ledger::Ledger;
+use super::place::Place;
+use super::process::Processes;
 use super::threads::Threads;
 use super::{COUNTERS, Config, Model};
 use crate::net::door::{Door, Guest, Verdict};
@@ -44,14 +46,6 @@ enum Course {
     Over,
 }
 
-/// Who serves the admitted.
-enum Place {
-    /// The acceptor's own loop.
-    Here,
-    /// A thread for each.
-    Threads(Threads),
-}
-
 pub(super) struct Acceptor {
     door: Door,
     reactor: Reactor<Guest>,
@@ -74,7 +68,7 @@ impl Acceptor {
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(cannot)?;
+        let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1]).map_err(cannot)?;
         reactor.register(&mut signals, Outside::Signals).map_err(cannot)?;
         if let Some(listener) = door.listener() {
             reactor.register(listener, Outside::Listener).map_err(cannot)?;
@@ -82,6 +76,11 @@ impl Acceptor {
         let place = match config.model {
             Model::Loop | Model::Single => Place::Here,
             Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
+            Model::Process => {
+                let traffic = Arc::clone(&terms.traffic);
+                let processes = Processes::new(&config.treatment, traffic).map_err(cannot)?;
+                Place::Processes(processes)
+            }
         };
         let (drain, course) = (config.drain, Course::Serving);
         let ledger = Ledger::new(Arc::clone(&terms.traffic));
@@ -123,6 +122,7 @@ impl Acceptor {
     fn obey_signals(&mut self) -> io::Result<()> {
         for signal in self.signals.pending().collect::<Vec<_>>() {
             match self.course {
+                _ if signal == SIGCHLD => self.place.reap(),
                 _ if signal == SIGUSR1 => log::info!(target: COUNTERS, "{}", self.ledger),
                 Course::Serving => self.drain()?,
                 Course::Draining { .. } | Course::Over => self.course = Course::Over,
@@ -140,9 +140,7 @@ impl Acceptor {
         log::info!("stopping; {} clients are being served", self.door.served());
         self.course = Course::Draining { until: self.reactor.now() + self.drain };
         self.reactor.drain();
-        if let Place::Threads(threads) = &self.place {
-            threads.drain();
-        }
+        self.place.drain();
         Ok(())
     }
 
@@ -176,17 +174,17 @@ impl Acceptor {
     fn serve(&mut self, socket: TcpStream, mut guest: Guest) {
         let Guest { number, address, .. } = guest;
         log::info!("client {number} connected from {address} ({} now)", self.door.served());
-        let service = self.offer.start(Visitor { number, address });
-        let session = self.session(service, &guest);
-        match &mut self.place {
-            Place::Here => self.seat(socket, session, guest),
-            Place::Threads(threads) => {
-                if let Err((socket, error)) = threads.start(socket, session, guest) {
-                    log::warn!("no thread for client {number}: {error}");
-                    self.door.turn_away(&mut guest);
-                    self.turn_away(socket, guest);
-                }
-            }
+        let visitor = Visitor { number, address };
+        let session = self.session(self.offer.start(visitor), &guest);
+        let started = match &mut self.place {
+            Place::Here => return self.seat(socket, session, guest),
+            Place::Threads(threads) => threads.start(socket, session, guest),
+            Place::Processes(processes) => processes.start(socket, guest),
+        };
+        if let Err((socket, error)) = started {
+            log::warn!("nobody can serve client {number}: {error}");
+            self.door.turn_away(&mut guest);
+            self.turn_away(socket, guest);
         }
     }
 
@@ -232,10 +230,8 @@ impl Acceptor {
         for (guest, ending) in self.reactor.departed() {
             farewell(&mut self.door, &self.ledger, guest, ending);
         }
-        if let Place::Threads(threads) = &mut self.place {
-            for (guest, ending) in threads.departed() {
-                farewell(&mut self.door, &self.ledger, guest, ending);
-            }
+        for (guest, ending) in self.place.departed() {
+            farewell(&mut self.door, &self.ledger, guest, ending);
         }
     }
 
@@ -255,10 +251,8 @@ impl Acceptor {
             log::warn!("{left} clients are cut off");
         }
         self.reactor.cut();
-        if let Place::Threads(threads) = &mut self.place {
-            for (guest, ending) in threads.cut() {
-                farewell(&mut self.door, &self.ledger, guest, ending);
-            }
+        for (guest, ending) in self.place.cut() {
+            farewell(&mut self.door, &self.ledger, guest, ending);
         }
         self.see_off();
     }

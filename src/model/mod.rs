@@ -5,12 +5,12 @@
 //! | `loop` | one thread, one [`Reactor`](crate::reactor::Reactor), all clients | readiness instead of waiting |
 //! | `single` | the same loop with room for one, and a backlog of 0 | what an iterative server does to the second client |
 //! | `thread` | a thread for each, waiting in its own system calls | simple code, paid for in memory |
+//! | `process` | a process for each: [this program again](solo), with the socket as stdin and stdout | nothing shared, paid for at every start |
 //!
 //! The acceptor is the same for all: it owns the door, and the small loop in which those who find
 //! the server full are told so without keeping anyone else waiting.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +18,19 @@ use crate::net::door::{Capacity, Door, WhenFull};
 use crate::net::failure::Failure;
 use crate::net::{descriptors, listener};
 use crate::service::Offer;
-use crate::session::Terms;
 
 mod acceptor;
 mod ledger;
+mod place;
+mod process;
+mod report;
 mod results;
+pub mod solo;
 mod threads;
+mod treatment;
 
 use acceptor::Acceptor;
-use results::Results;
+pub use treatment::Treatment;
 
 /// How long a stop waits for connections to end by themselves, if nothing else is said.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -46,6 +50,8 @@ pub enum Model {
     Single,
     /// A thread for each client.
     Thread,
+    /// A process for each client.
+    Process,
 }
 
 /// All that a server needs to know.
@@ -57,14 +63,8 @@ pub struct Config {
     pub port: u16,
     /// How the server is built.
     pub model: Model,
-    /// What it does for its clients.
-    pub offer: Offer,
-    /// The line that every client reads before anything else, if there is one.
-    pub banner: Option<Arc<str>>,
-    /// Whether a service that would go on answers one request only.
-    pub once: bool,
-    /// Where the quiz's results go, if anywhere.
-    pub results: Option<PathBuf>,
+    /// What every client gets.
+    pub treatment: Treatment,
     /// The most clients at once; if not given, 1 for [`Model::Single`], 3 for the quiz and else as
     /// many as the descriptor limit allows.
     pub max_clients: Option<usize>,
@@ -73,8 +73,6 @@ pub struct Config {
     /// The accept queue's length; if not given, 0 for [`Model::Single`] and else
     /// [`listener::BACKLOG`].
     pub backlog: Option<u32>,
-    /// What each connection may take.
-    pub terms: Terms,
     /// How long a stop waits for connections to end by themselves.
     pub drain: Duration,
 }
@@ -82,10 +80,10 @@ pub struct Config {
 impl Config {
     fn capacity(&self) -> Capacity {
         let share = descriptors::share();
-        let clients = self.max_clients.unwrap_or(match (self.model, &self.offer) {
+        let clients = self.max_clients.unwrap_or(match (self.model, &self.treatment.offer) {
             (Model::Single, _) => 1,
             (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(share.clients),
-            (Model::Loop | Model::Thread, _) => share.clients,
+            (Model::Loop | Model::Thread | Model::Process, _) => share.clients,
         });
         if clients > share.clients {
             let most = share.clients;
@@ -95,32 +93,10 @@ impl Config {
         Capacity { clients, turned_away: share.turned_away, when_full: self.when_full }
     }
 
-    /// The service with all that was asked for around it.
-    fn full_offer(&self) -> Result<Offer, Failure> {
-        let mut offer = self.offer.clone();
-        match &mut offer {
-            Offer::Quiz(rules) => {
-                log::info!("the first client's seed is {}", rules.seed);
-                if let Some(path) = &self.results {
-                    rules.board = Some(Arc::new(Results::open(path, rules.questions)?));
-                }
-            }
-            // The other services end by themselves.
-            Offer::Calc(..) | Offer::Echo | Offer::Fourops if self.once => {
-                offer = Offer::Once(Box::new(offer));
-            }
-            _ => {}
-        }
-        Ok(match &self.banner {
-            Some(text) => Offer::Banner(Arc::clone(text), Box::new(offer)),
-            None => offer,
-        })
-    }
-
     fn backlog(&self) -> u32 {
         self.backlog.unwrap_or(match self.model {
             Model::Single => 0,
-            Model::Loop | Model::Thread => listener::BACKLOG,
+            Model::Loop | Model::Thread | Model::Process => listener::BACKLOG,
         })
     }
 }
@@ -128,13 +104,16 @@ impl Config {
 /// Serves until a signal says to stop, and until the clients have gone or the drain time is over.
 /// `listening` is told the address as soon as clients can connect.
 pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
-    let offer = config.full_offer()?;
+    let offer = config.treatment.offer()?;
+    if let Offer::Quiz(rules) = &config.treatment.offer {
+        log::info!("the first client's seed is {}", rules.seed);
+    }
     let backlog = config.backlog();
     let listener = listener::listen(&config.host, config.port, backlog)?;
     let address = listener::address(&listener)?;
     let door = Door::new(listener, backlog, config.capacity())
         .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
-    let terms = Arc::new(config.terms.clone());
+    let terms = Arc::new(config.treatment.terms.clone());
     let mut acceptor = Acceptor::new(door, config, offer, terms)?;
     listening(address);
     acceptor.run()

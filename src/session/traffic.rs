@@ -27,6 +27,13 @@ impl Traffic {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Counts what went through a session in another process.
+    pub fn add(&self, messages: u64, received: u64, sent: u64) {
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        self.received.fetch_add(received, Ordering::Relaxed);
+        self.sent.fetch_add(sent, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn add_messages(&self, n: u64) {
         self.messages.fetch_add(n, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use socket2::{Domain, Socket, Type};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every model, by its name on the command line.
-pub const MODELS: [&str; 3] = ["loop", "single", "thread"];
+pub const MODELS: [&str; 4] = ["loop", "single", "thread", "process"];
 
 /// What a client of a full server reads.
 pub const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
 /// The models that serve more than one client by default.
-pub const CONCURRENT: [&str; 2] = ["loop", "thread"];
+pub const CONCURRENT: [&str; 3] = ["loop", "thread", "process"];
 
 pub struct Server {
     child: Child,
@@ -32,7 +33,12 @@ pub struct Server {
 impl Server {
     /// Starts `socklab serve 127.0.0.1 0` with more `options`, and waits for its ready line.
     pub fn start(options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_socklab"))
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_socklab")), options)
+    }
+
+    /// The same with a copy of the program.
+    pub fn start_program(program: &Path, options: &[&str]) -> Self {
+        let mut child = Command::new(program)
             .args(["serve", "127.0.0.1", "0"])
             .args(options)
             .env_remove("RUST_LOG")
@@ -108,15 +114,18 @@ impl Server {
         String::from_utf8(log).unwrap()
     }
 
+    pub fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap();
+        kill_process(self.process(), signal).unwrap();
     }
 
     /// Lets the server have no more than `most` descriptors from now on.
     pub fn limit_descriptors(&self, most: u64) {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).unwrap();
+        prlimit(Some(self.process()), Resource::Nofile, limit).unwrap();
     }
 
     pub fn wait(mut self) -> ExitStatus {
@@ -137,12 +146,34 @@ impl Server {
     }
 
     pub fn threads(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
+        threads_of(self.process())
+    }
+
+    /// The processes that it has started, and that have not been waited for.
+    pub fn children(&self) -> Vec<Pid> {
+        let mut children = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap() {
+            // Whoever ends while we look was no child that we look for.
+            let stat = fs::read_to_string(entry.unwrap().path().join("stat")).unwrap_or_default();
+            // `pid (name) state parent ...`, and a name may be anything.
+            let Some((front, back)) = stat.rsplit_once(") ") else { continue };
+            let parent = back.split(' ').nth(1).unwrap();
+            if parent == self.child.id().to_string() {
+                let pid = front.split(' ').next().unwrap().parse().unwrap();
+                children.push(Pid::from_raw(pid).unwrap());
+            }
+        }
+        children
     }
 
     fn proc(&self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
+}
+
+/// How many threads a process has.
+pub fn threads_of(process: Pid) -> usize {
+    fs::read_dir(format!("/proc/{process}/task")).unwrap().count()
 }
 
 impl Drop for Server {

@@ -1,0 +1,52 @@
+//! Where the admitted are served: the one thing in which the models differ.
+
+use super::process::Processes;
+use super::threads::Threads;
+use crate::net::door::Guest;
+use crate::session::Ending;
+
+/// Who serves the admitted.
+pub(super) enum Place {
+    /// The acceptor's own loop.
+    Here,
+    /// A thread for each.
+    Threads(Threads),
+    /// A process for each.
+    Processes(Processes),
+}
+
+impl Place {
+    /// A child of this process has ended.
+    pub(super) fn reap(&mut self) {
+        if let Self::Processes(processes) = self {
+            processes.reap();
+        }
+    }
+
+    /// Those that have left since this was asked last, and why.
+    pub(super) fn departed(&mut self) -> Vec<(Guest, Ending)> {
+        match self {
+            Self::Here => Vec::new(),
+            Self::Threads(threads) => threads.departed().collect(),
+            Self::Processes(processes) => processes.departed().collect(),
+        }
+    }
+
+    /// From now on an empty socket is the end of input.
+    pub(super) fn drain(&mut self) {
+        match self {
+            Self::Here => {}
+            Self::Threads(threads) => threads.drain(),
+            Self::Processes(processes) => processes.drain(),
+        }
+    }
+
+    /// Ends every connection at once, and returns whose that were.
+    pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
+        match self {
+            Self::Here => Vec::new(),
+            Self::Threads(threads) => threads.cut(),
+            Self::Processes(processes) => processes.cut(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What every client of a server gets, under every model; in one process or handed to another.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::results::Results;
+use crate::arithmetic::Dialect;
+use crate::net::failure::Failure;
+use crate::service::{Offer, Rules};
+use crate::session::{Delimiting, Terms};
+
+/// What a client gets.
+#[derive(Clone, Debug)]
+pub struct Treatment {
+    /// What is done for it.
+    pub offer: Offer,
+    /// The line that it reads before anything else, if there is one.
+    pub banner: Option<Arc<str>>,
+    /// Whether a service that would go on answers one request only.
+    pub once: bool,
+    /// Where the quiz's results go, if anywhere.
+    pub results: Option<PathBuf>,
+    /// What its connection may take.
+    pub terms: Terms,
+}
+
+impl Treatment {
+    /// The service with all that was asked for around it.
+    pub(super) fn offer(&self) -> Result<Offer, Failure> {
+        let mut offer = self.offer.clone();
+        match &mut offer {
+            Offer::Quiz(rules) => {
+                if let Some(path) = &self.results {
+                    rules.board = Some(Arc::new(Results::open(path, rules.questions)?));
+                }
+            }
+            // The other services end by themselves.
+            Offer::Calc(..) | Offer::Echo | Offer::Fourops if self.once => {
+                offer = Offer::Once(Box::new(offer));
+            }
+            _ => {}
+        }
+        Ok(match &self.banner {
+            Some(text) => Offer::Banner(Arc::clone(text), Box::new(offer)),
+            None => offer,
+        })
+    }
+
+    /// The options of the command `session` that ask for this treatment.
+    pub fn options(&self) -> Vec<OsString> {
+        let Self { offer, banner, once, results, terms } = self;
+        // The traffic is counted where the sessions are.
+        let Terms { delimiting, max_message, idle, arrival, unread, traffic: _ } = terms;
+        let delimiting = match delimiting {
+            Delimiting::Auto => "auto",
+            Delimiting::Line => "line",
+        };
+        let mut options = options_of(offer);
+        options.push(option("framing", delimiting));
+        options.push(option("max-message", max_message));
+        for (name, limit) in [("idle", idle), ("arrival", arrival), ("unread", unread)] {
+            options.push(option(&format!("{name}-timeout"), time(*limit)));
+        }
+        options.extend(banner.as_ref().map(|text| option("banner", text)));
+        options.extend(once.then(|| "--once".into()));
+        options.extend(results.as_ref().map(|path| {
+            let mut option = option("results", "");
+            option.push(path);
+            option
+        }));
+        options
+    }
+}
+
+fn options_of(offer: &Offer) -> Vec<OsString> {
+    let service = |name: &str| option("service", name);
+    match offer {
+        Offer::Calc(dialect, error) => {
+            let dialect = match dialect {
+                Dialect::Python => "python",
+                Dialect::Integer => "integer",
+            };
+            let error = error.as_ref().map(|text| option("error-text", text));
+            [service("calc"), option("dialect", dialect)].into_iter().chain(error).collect()
+        }
+        Offer::Echo => vec![service("echo")],
+        Offer::Hello(text) => vec![service("hello"), option("greeting", text)],
+        Offer::Fourops => vec![service("fourops")],
+        Offer::Quiz(Rules { seed, questions, board: _ }) => {
+            vec![service("quiz"), option("seed", seed), option("questions", questions)]
+        }
+        // What goes around a service has options of its own.
+        Offer::Banner(_, offer) | Offer::Once(offer) => options_of(offer),
+    }
+}
+
+fn option(name: &str, value: impl Display) -> OsString {
+    format!("--{name}={value}").into()
+}
+
+fn time(time: Duration) -> impl Display {
+    humantime::format_duration(time)
+}

@@ -1,0 +1,182 @@
+//! A process for each client: what the kernel shows of it, and what becomes of the processes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+
+use common::server::{Client, Server, threads_of};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// Clients that are being served, each of them.
+fn crowd(server: &Server, size: usize) -> Vec<Client> {
+    let mut crowd: Vec<_> = (0..size).map(|_| server.connect()).collect();
+    for client in &mut crowd {
+        client.ask(b"1 + 2\n", b"3\n");
+    }
+    crowd
+}
+
+/// A client whose replies fill every buffer between it and the server.
+fn clogged(server: &Server) -> Client {
+    let mut client = server.connect();
+    client.ask(b"?", b"?");
+    client.stream.set_nonblocking(true).unwrap();
+    let block = vec![b'x'; 65_536];
+    while client.stream.write(&block).is_ok() {}
+    client
+}
+
+fn are_gone(processes: &[Pid]) -> bool {
+    processes.iter().all(|&process| test_kill_process(process).is_err())
+}
+
+#[test]
+fn the_kernel_shows_who_serves_five_clients() {
+    for (model, processes, threads) in [("loop", 0, 1), ("thread", 0, 6), ("process", 5, 1)] {
+        let server = Server::start(&["--model", model]);
+        let _crowd = crowd(&server, 5);
+        let children = server.children();
+        assert_eq!(children.len(), processes, "{model}");
+        assert_eq!(server.threads(), threads, "{model}");
+        for child in children {
+            assert_eq!(threads_of(child), 1);
+        }
+    }
+}
+
+#[test]
+fn a_process_knows_whom_it_serves_by_the_names_of_ucspi() {
+    let server = Server::start(&["--model", "process"]);
+    let client = crowd(&server, 1).remove(0);
+    let environment = fs::read(format!("/proc/{}/environ", server.children()[0])).unwrap();
+    let has = |text: String| environment.split(|&byte| byte == 0).any(|it| it == text.as_bytes());
+    let peer = client.stream.local_addr().unwrap();
+    assert!(has("PROTO=TCP".to_owned()));
+    assert!(has("TCPREMOTEIP=127.0.0.1".to_owned()));
+    assert!(has(format!("TCPREMOTEPORT={}", peer.port())));
+    assert!(has("TCPLOCALIP=127.0.0.1".to_owned()));
+    assert!(has(format!("TCPLOCALPORT={}", server.address.port())));
+}
+
+#[test]
+fn no_process_has_a_copy_of_the_socket_of_another() {
+    let server = Server::start(&["--model", "process"]);
+    let _crowd = crowd(&server, 10);
+    let mut seen = BTreeSet::new();
+    for process in server.children().into_iter().chain([server.process()]) {
+        let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+        let mut own: Vec<_> =
+            descriptors.map(|entry| fs::read_link(entry.unwrap().path()).unwrap()).collect();
+        own.retain(|link| link.to_str().is_some_and(|link| link.starts_with("socket:")));
+        // A socket is there twice, as stdin and as stdout.
+        own.sort();
+        own.dedup();
+        for socket in own {
+            assert!(seen.insert(socket.clone()), "{} is shared", socket.display());
+        }
+    }
+    assert!(seen.len() > 10);
+}
+
+#[test]
+fn a_process_that_is_killed_gives_its_place_back() {
+    let mut server = Server::start(&["--model", "process", "--max-clients", "1"]);
+    let mut client = crowd(&server, 1).remove(0);
+    kill_process(server.children()[0], Signal::KILL).unwrap();
+    assert_eq!(client.rest(), b"");
+    server.log_line("the process of client 1 said nothing and ended: signal: 9");
+    server.log_line("client 1 left: a fault in this server (0 now)");
+    crowd(&server, 1);
+}
+
+#[test]
+fn a_stop_leaves_no_process_behind() {
+    for (second, drain) in [(false, "200ms"), (true, "1h")] {
+        let options = ["--model", "process", "--service", "echo", "--drain-timeout", drain];
+        let mut server = Server::start(&options);
+        let _deaf = [clogged(&server), clogged(&server)];
+        let children = server.children();
+        assert_eq!(children.len(), 2);
+        server.signal(Signal::TERM);
+        if second {
+            server.log_line("stopping; 2 clients are being served");
+            server.signal(Signal::TERM);
+        }
+        server.log_line("client 1 left: the server stops at once");
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(are_gone(&children));
+    }
+}
+
+#[test]
+fn a_crowd_that_pipelines_loses_nothing_when_the_server_stops() {
+    for round in 0..10 {
+        let server = Server::start(&["--model", "process", "-q"]);
+        let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        for client in &mut crowd {
+            client.send(&b"1 + 2\n".repeat(100));
+        }
+        // In some rounds none of the processes has been started, in others all are at work.
+        for client in &mut crowd[..2 * round] {
+            client.expect(b"3\n");
+        }
+        server.signal(Signal::INT);
+        for (n, mut client) in crowd.into_iter().enumerate() {
+            let left = if n < 2 * round { 99 } else { 100 };
+            assert_eq!(client.rest(), b"3\n".repeat(left), "client {n} in round {round}");
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_takes_its_processes_with_it() {
+    let server = Server::start(&["--model", "process"]);
+    let mut client = crowd(&server, 1).remove(0);
+    server.signal(Signal::KILL);
+    // Nobody says so to its process but the pipe between them.
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn a_client_for_whom_no_process_can_be_had_is_told_so() {
+    let program = std::env::temp_dir().join(format!("socklab-process-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_socklab"), &program).unwrap();
+    let mut server = Server::start_program(&program, &["--model", "process"]);
+    fs::remove_file(&program).unwrap();
+    assert_eq!(server.connect().rest(), b"busy: the server is full, try again later\n");
+    server.log_line("nobody can serve client 1: ");
+}
+
+#[test]
+fn games_at_the_same_time_are_rows_of_one_table() {
+    let table = std::env::temp_dir().join(format!("socklab-rows-{}.csv", std::process::id()));
+    fs::remove_file(&table).ok();
+    let path = table.to_str().unwrap();
+    let options = ["--model", "process", "--service", "quiz", "--results", path, "--seed", "7"];
+    let server = Server::start(&[options.as_slice(), &["--max-clients", "20"]].concat());
+    let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    for client in &mut crowd {
+        client.send(b"yes\nBob\n");
+        client.send(&b"1\n".repeat(10));
+    }
+    for mut client in crowd {
+        assert!(client.rest().ends_with(b"Better luck next time!\n"));
+    }
+    let text = fs::read_to_string(&table).unwrap();
+    fs::remove_file(&table).unwrap();
+    let mut rows: Vec<&str> = text.lines().collect();
+    let width = rows.remove(0).split(',').count();
+    let mut seeds: Vec<u32> = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split(',').collect();
+        assert_eq!(cells.len(), width, "{row}");
+        seeds.push(cells[1].parse().unwrap());
+    }
+    seeds.sort_unstable();
+    assert_eq!(seeds, (7..27).collect::<Vec<_>>());
+}

@@ -1,0 +1,168 @@
+//! The command `session`: whatever stdin and stdout are, a client is served there as anywhere.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// More than all the buffers on the way to a peer hold, in bytes.
+const FLOOD: usize = 64 * 1024 * 1024;
+
+fn command(options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
+    command.arg("session").args(options).env_remove("RUST_LOG").stderr(Stdio::piped());
+    command
+}
+
+fn with_socket(options: &[&str]) -> (Child, UnixStream) {
+    let (peer, own) = UnixStream::pair().unwrap();
+    let mut command = command(options);
+    command.stdin(OwnedFd::from(own.try_clone().unwrap())).stdout(OwnedFd::from(own));
+    (command.spawn().unwrap(), peer)
+}
+
+fn with_pipes(options: &[&str]) -> (Child, PipeWriter, PipeReader) {
+    let ((stdin, to), (from, stdout)) = (io::pipe().unwrap(), io::pipe().unwrap());
+    (command(options).stdin(stdin).stdout(stdout).spawn().unwrap(), to, from)
+}
+
+/// Waits for the end, which must be an orderly one, and returns the log.
+#[track_caller]
+fn log(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}: {log}", output.status);
+    log
+}
+
+fn terminate(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+}
+
+fn rest(mut from: impl Read) -> String {
+    let mut text = String::new();
+    from.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn a_socket_is_served_until_its_peer_ends() {
+    let (child, mut peer) = with_socket(&["--banner", "welcome"]);
+    peer.write_all(b"1 + 2\n6 * 7\n").unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(peer), "welcome\n3\n42\n");
+    let log = log(child);
+    assert!(log.contains("client 1 connected from 0.0.0.0:0"), "{log}");
+    assert!(log.contains("client 1 left: it closed the connection"), "{log}");
+}
+
+#[test]
+fn two_pipes_are_served_as_a_socket_is() {
+    let (child, mut to, from) = with_pipes(&[]);
+    let questions = "1 + 2\n".repeat(20_000);
+    let asking = std::thread::Builder::new().spawn(move || to.write_all(questions.as_bytes()));
+    assert_eq!(rest(from), "3\n".repeat(20_000));
+    asking.unwrap().join().unwrap().unwrap();
+    log(child);
+}
+
+#[test]
+fn the_end_of_a_service_is_seen_on_a_pipe_whose_other_direction_is_open() {
+    let (child, mut to, from) = with_pipes(&["--service", "hello", "--greeting", "hi"]);
+    to.write_all(b"me\n").unwrap();
+    assert_eq!(rest(from), "hi\n");
+    drop(to);
+    assert!(log(child).contains("left: the service is done"));
+}
+
+#[test]
+fn limits_of_time_hold_on_pipes_and_sockets() {
+    let options = ["--idle-timeout", "50ms"];
+    let (child, to, from) = with_pipes(&options);
+    assert_eq!(rest(from), "");
+    assert!(log(child).contains("left: it was idle for too long"));
+    drop(to);
+    let (child, peer) = with_socket(&options);
+    assert_eq!(rest(peer), "");
+    log(child);
+
+    let options = ["--service", "echo", "--unread-timeout", "50ms"];
+    let (child, mut to, from) = with_pipes(&options);
+    to.write_all(&vec![b'x'; FLOOD]).unwrap_err();
+    assert!(log(child).contains("left: it did not read its replies"));
+    drop(from);
+    let (child, mut peer) = with_socket(&options);
+    peer.write_all(&vec![b'x'; FLOOD]).unwrap_err();
+    assert!(log(child).contains("left: it did not read its replies"));
+}
+
+#[test]
+fn a_stop_is_the_end_of_input_however_often_it_is_said() {
+    let (child, mut to, mut from) = with_pipes(&[]);
+    to.write_all("1 + 2\n".repeat(5_000).as_bytes()).unwrap();
+    from.read_exact(&mut [0; 2]).unwrap();
+    terminate(&child);
+    terminate(&child);
+    assert_eq!(rest(from), "3\n".repeat(4_999));
+    drop(to);
+    assert!(log(child).contains("left: the server stops"));
+
+    let (child, mut peer) = with_socket(&[]);
+    peer.write_all("1 + 2\n".repeat(5_000).as_bytes()).unwrap();
+    peer.read_exact(&mut [0; 2]).unwrap();
+    terminate(&child);
+    terminate(&child);
+    assert_eq!(rest(&peer), "3\n".repeat(4_999));
+    drop(peer);
+    assert!(log(child).contains("left: the server stops"));
+}
+
+#[test]
+fn a_peer_that_reads_no_more_is_no_signal_to_die_of() {
+    let (child, mut to, from) = with_pipes(&["--service", "echo"]);
+    drop(from);
+    // Nothing more may be taken, because nobody is there.
+    to.write_all(b"anyone there?").ok();
+    assert!(log(child).contains("left: it reset the connection"));
+}
+
+#[test]
+fn a_log_that_is_the_connection_itself_stays_empty() {
+    let (mut peer, own) = UnixStream::pair().unwrap();
+    let [stdin, stdout, stderr] = [(); 3].map(|()| OwnedFd::from(own.try_clone().unwrap()));
+    drop(own);
+    let mut child = command(&["-vv"]).stdin(stdin).stdout(stdout).stderr(stderr).spawn().unwrap();
+    peer.write_all(b"1 + 2\n").unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(peer), "3\n");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_log_knows_where_a_client_comes_from() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (own, address) = listener.accept().unwrap();
+    let own = OwnedFd::from(own);
+    let mut child = command(&[]);
+    let child = child.stdin(own.try_clone().unwrap()).stdout(own).spawn().unwrap();
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert!(log(child).contains(&format!("client 1 connected from {address}")));
+
+    for (address, names, value) in [
+        ("192.0.2.1:7", ["TCPREMOTEIP", "TCPREMOTEPORT"], "192.0.2.1"),
+        ("192.0.2.1:7", ["REMOTE_ADDR", "REMOTE_PORT"], "192.0.2.1"),
+        ("192.0.2.1:7", ["NCAT_REMOTE_ADDR", "NCAT_REMOTE_PORT"], "192.0.2.1"),
+        ("[2001:db8::1]:7", ["SOCAT_PEERADDR", "SOCAT_PEERPORT"], "[2001:db8::1]"),
+    ] {
+        let mut child = command(&[]);
+        child.env(names[0], value).env(names[1], "7").stdin(Stdio::null());
+        let log = log(child.stdout(Stdio::null()).spawn().unwrap());
+        assert!(log.contains(&format!("client 1 connected from {address}")), "{log}");
+    }
+}
