@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
-use crate::model::{self, DRAIN, Model};
-use crate::net::door::WhenFull;
+use crate::model::{self, DRAIN, MAX_SHARDS, Model};
+use crate::net::room::WhenFull;
 
 mod treatment;
 
@@ -87,6 +87,9 @@ pub struct ServeArgs {
     /// The accept queue's length, to which Linux adds 1 [default: 0 for single, else 1024].
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
+    /// How many loops sharded has [default: one for each core].
+    #[arg(long, value_name = "N", value_parser = shards)]
+    shards: Option<usize>,
     /// How long a stop waits for clients to finish, such as 500ms or 5s.
     #[arg(long, value_name = "TIME", default_value_t = DRAIN.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
@@ -105,6 +108,7 @@ impl ServeArgs {
                 ModelArg::Single => Model::Single,
                 ModelArg::Thread => Model::Thread,
                 ModelArg::Process => Model::Process,
+                ModelArg::Sharded => Model::Sharded,
             },
             treatment: self.treatment.treatment(service),
             max_clients: self.max_clients,
@@ -115,6 +119,7 @@ impl ServeArgs {
                 WhenFullArg::Queue => WhenFull::Queue,
             },
             backlog: self.backlog,
+            shards: self.shards,
             drain: self.drain_timeout.into(),
         }
     }
@@ -186,6 +191,8 @@ pub enum ModelArg {
     Thread,
     /// A process for each client.
     Process,
+    /// Several readiness loops, each with a listener of its own.
+    Sharded,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -211,6 +218,10 @@ fn host(text: &str) -> Result<String, String> {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     in_range(text, 1, usize::MAX).ok_or_else(|| "expected a number, at least 1".to_owned())
+}
+
+fn shards(text: &str) -> Result<usize, String> {
+    in_range(text, 1, MAX_SHARDS).ok_or_else(|| format!("expected a number, 1 to {MAX_SHARDS}"))
 }
 
 fn in_range(text: &str, least: usize, most: usize) -> Option<usize> {

@@ -100,7 +100,7 @@ impl Client {
 #[test]
 fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
     // Both processes need a descriptor for each; where the machine gives fewer, there are fewer.
-    let clients = descriptors::share().clients.min(19_000);
+    let clients = descriptors::share(1).clients.min(19_000);
     println!("{clients} clients");
     let server = Server::start(&["-q"]);
     let mut crowd: Vec<_> =
@@ -326,7 +326,8 @@ fn a_bad_option_says_what_is_accepted() {
         (["serve", "--idle-timeout", "soon"], "expected a time such as 500ms, 2s or 5m"),
         (["serve", "--greeting", ""], "expected a text of 1 to 32768 bytes"),
         (["serve", "", "5000"], "expected a host name or an address such as 127.0.0.1 or ::1"),
-        (["serve", "--model", "fork"], "[possible values: loop, single, thread, process]"),
+        (["serve", "--shards", "2"], "only the model sharded has shards"),
+        (["serve", "--model", "fork"], "[possible values: loop, single, thread, process, sharded]"),
     ] {
         let (code, text) = run(&args);
         assert_eq!(code, Some(2), "{text}");

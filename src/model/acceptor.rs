@@ -5,12 +5,13 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::Waker;
 use mio::net::TcpStream;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
-use super::ledger::Ledger;
+use super::company::{Company, Stage};
 use super::place::Place;
 use super::process::Processes;
 use super::threads::Threads;
@@ -34,10 +35,13 @@ const DISMISSAL_INPUT: u64 = 4096;
 /// The shortest time between two lines about clients that were turned away.
 const REFUSALS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Whether the server goes on.
+/// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
     Serving,
+    /// Those who waited at the door have been let in. Others still are, until the doors of all
+    /// loops can be closed.
+    Emptied,
     /// No one is let in any more; those inside have until this time.
     Draining {
         until: Instant,
@@ -46,35 +50,35 @@ enum Course {
     Over,
 }
 
-pub(super) struct Acceptor {
+pub(super) struct Acceptor<'a> {
     door: Door,
     reactor: Reactor<Guest>,
-    signals: Signals,
+    /// Only the first loop of a server has them.
+    signals: Option<Signals>,
     place: Place,
     offer: Offer,
     terms: Arc<Terms>,
     drain: Duration,
     course: Course,
-    ledger: Ledger,
+    company: &'a Company,
     refused: Refusals,
 }
 
-impl Acceptor {
+impl<'a> Acceptor<'a> {
     pub(super) fn new(
         mut door: Door,
         config: &Config,
         offer: Offer,
         terms: Arc<Terms>,
+        company: &'a Company,
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
-        let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1]).map_err(cannot)?;
-        reactor.register(&mut signals, Outside::Signals).map_err(cannot)?;
         if let Some(listener) = door.listener() {
             reactor.register(listener, Outside::Listener).map_err(cannot)?;
         }
         let place = match config.model {
-            Model::Loop | Model::Single => Place::Here,
+            Model::Loop | Model::Single | Model::Sharded => Place::Here,
             Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
             Model::Process => {
                 let traffic = Arc::clone(&terms.traffic);
@@ -83,9 +87,19 @@ impl Acceptor {
             }
         };
         let (drain, course) = (config.drain, Course::Serving);
-        let ledger = Ledger::new(Arc::clone(&terms.traffic));
-        let refused = Refusals::default();
-        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, ledger, refused })
+        let (refused, signals) = (Refusals::default(), None);
+        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, company, refused })
+    }
+
+    /// This is the one of the server's loops that signals come to.
+    pub(super) fn hear_signals(&mut self) -> io::Result<()> {
+        let signals = self.signals.insert(Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?);
+        self.reactor.register(signals, Outside::Signals)
+    }
+
+    /// What the other loops wake this one with.
+    pub(super) fn waker(&self) -> io::Result<Waker> {
+        self.reactor.waker()
     }
 
     pub(super) fn run(&mut self) -> Result<(), Failure> {
@@ -94,54 +108,72 @@ impl Acceptor {
             let marks =
                 self.reactor.turn(wake_at).map_err(|error| Failure::cannot("wait", &error))?;
             if marks.contains(Outside::Signals) {
-                self.obey_signals().map_err(|error| cannot_accept(&error))?;
+                self.obey_signals();
             }
             if marks.contains(Outside::Listener) {
                 self.door.knocked();
             }
+            self.follow().map_err(|error| cannot_accept(&error))?;
             self.see_off();
             self.reopen().map_err(|error| Failure::cannot("set up the loop", &error))?;
             self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
             self.end_if_due();
         }
         self.cut();
-        log::info!("{}", self.ledger);
+        if self.signals.is_none() {
+            self.company.ended();
+        }
         Ok(())
     }
 
     fn wake_at(&self) -> Option<Instant> {
         match self.course {
-            Course::Serving => self.door.wake_at(self.reactor.now()),
+            Course::Serving | Course::Emptied => self.door.wake_at(self.reactor.now()),
             Course::Draining { until } => Some(until),
             Course::Over => None,
         }
     }
 
-    /// The first signal to stop lets nobody in any more and waits for those inside; the second does
-    /// not wait.
-    fn obey_signals(&mut self) -> io::Result<()> {
-        for signal in self.signals.pending().collect::<Vec<_>>() {
-            match self.course {
-                _ if signal == SIGCHLD => self.place.reap(),
-                _ if signal == SIGUSR1 => log::info!(target: COUNTERS, "{}", self.ledger),
-                Course::Serving => self.drain()?,
-                Course::Draining { .. } | Course::Over => self.course = Course::Over,
+    fn obey_signals(&mut self) {
+        for signal in self.signals.iter_mut().flat_map(Signals::pending) {
+            match signal {
+                SIGCHLD => self.place.reap(),
+                SIGUSR1 => log::info!(target: COUNTERS, "{}", self.company.ledger),
+                _ => self.company.stop(),
             }
+        }
+    }
+
+    /// Goes as far as all loops have come. The first signal to stop lets nobody in any more and
+    /// waits for those inside; the second does not wait.
+    fn follow(&mut self) -> io::Result<()> {
+        if self.course == Course::Serving && self.company.stage() == Stage::Emptying {
+            // The listener's own event may be in this very batch, or still to come.
+            self.door.knocked();
+            self.admit(ACCEPTS_AT_THE_END)?;
+            self.course = Course::Emptied;
+            self.company.emptied();
+        }
+        if self.course == Course::Emptied && self.company.stage() == Stage::Closing {
+            self.door.knocked();
+            self.admit(ACCEPTS_AT_THE_END)?;
+            self.drain();
+        }
+        if self.company.stage() == Stage::Over {
+            self.course = Course::Over;
         }
         Ok(())
     }
 
     /// Whoever is connected by now, accepted or not, may have asked something and is answered.
-    fn drain(&mut self) -> io::Result<()> {
-        // The listener's own event may be in this very batch, or still to come.
-        self.door.knocked();
-        self.admit(ACCEPTS_AT_THE_END)?;
+    fn drain(&mut self) {
         self.door.close();
-        log::info!("stopping; {} clients are being served", self.door.served());
+        if self.signals.is_some() {
+            log::info!("stopping; {} clients are being served", self.company.room.served());
+        }
         self.course = Course::Draining { until: self.reactor.now() + self.drain };
         self.reactor.drain();
         self.place.drain();
-        Ok(())
     }
 
     /// Lets in those who wait, or tells them that the server is full; no more than `most`.
@@ -152,7 +184,7 @@ impl Acceptor {
             // It may be one that has just left, and comes again.
             self.see_off();
             let guest = self.door.admit(address);
-            self.ledger.accepted();
+            self.company.ledger.accepted();
             match guest.verdict {
                 Verdict::Admitted => self.serve(socket, guest),
                 Verdict::TurnedAway => self.turn_away(socket, guest),
@@ -173,7 +205,7 @@ impl Acceptor {
 
     fn serve(&mut self, socket: TcpStream, mut guest: Guest) {
         let Guest { number, address, .. } = guest;
-        log::info!("client {number} connected from {address} ({} now)", self.door.served());
+        log::info!("client {number} connected from {address} ({} now)", self.company.room.served());
         let visitor = Visitor { number, address };
         let session = self.session(self.offer.start(visitor), &guest);
         let started = match &mut self.place {
@@ -202,7 +234,7 @@ impl Acceptor {
         socket.shutdown(Shutdown::Write).ok();
         io::copy(&mut socket.take(DISMISSAL_INPUT), &mut io::sink()).ok();
         self.refused.tell(guest, self.reactor.now());
-        self.ledger.ended(Ending::Refused);
+        self.company.ledger.ended(Ending::Refused);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
@@ -210,7 +242,7 @@ impl Acceptor {
         // If it has gone already, it needs no reset.
         SockRef::from(socket).set_linger(Some(Duration::ZERO)).ok();
         self.refused.tell(guest, self.reactor.now());
-        self.ledger.ended(Ending::Refused);
+        self.company.ledger.ended(Ending::Refused);
     }
 
     fn session(&self, service: Box<dyn Service>, guest: &Guest) -> Session {
@@ -221,26 +253,28 @@ impl Acceptor {
     fn seat(&mut self, socket: TcpStream, session: Session, guest: Guest) {
         if let Err(error) = self.reactor.add(socket, session, guest) {
             log::warn!("client {} cannot be served: {error}", guest.number);
-            farewell(&mut self.door, &self.ledger, guest, Ending::Lost);
+            farewell(&mut self.door, self.company, guest, Ending::Lost);
         }
     }
 
     /// Notes who has left.
     fn see_off(&mut self) {
         for (guest, ending) in self.reactor.departed() {
-            farewell(&mut self.door, &self.ledger, guest, ending);
+            farewell(&mut self.door, self.company, guest, ending);
         }
         for (guest, ending) in self.place.departed() {
-            farewell(&mut self.door, &self.ledger, guest, ending);
+            farewell(&mut self.door, self.company, guest, ending);
         }
     }
 
-    /// A drain ends when nobody is left or its time is over.
+    /// A drain ends when nobody is left or its time is over. The loop that hears the signals is the
+    /// last to end.
     fn end_if_due(&mut self) {
-        if let Course::Draining { until } = self.course
-            && (self.door.is_empty() || self.reactor.now() >= until)
-        {
-            self.course = Course::Over;
+        if let Course::Draining { until } = self.course {
+            let alone = self.signals.is_none() || self.company.is_alone();
+            if self.door.is_empty() && alone || self.reactor.now() >= until {
+                self.course = Course::Over;
+            }
         }
     }
 
@@ -252,7 +286,7 @@ impl Acceptor {
         }
         self.reactor.cut();
         for (guest, ending) in self.place.cut() {
-            farewell(&mut self.door, &self.ledger, guest, ending);
+            farewell(&mut self.door, self.company, guest, ending);
         }
         self.see_off();
     }
@@ -262,13 +296,13 @@ fn cannot_accept(error: &io::Error) -> Failure {
     Failure::cannot("accept clients", error)
 }
 
-fn farewell(door: &mut Door, ledger: &Ledger, guest: Guest, ending: Ending) {
+fn farewell(door: &mut Door, company: &Company, guest: Guest, ending: Ending) {
     door.left(&guest);
     if guest.verdict == Verdict::Admitted {
-        ledger.ended(ending);
-        log::info!("client {} left: {ending} ({} now)", guest.number, door.served());
+        company.ledger.ended(ending);
+        log::info!("client {} left: {ending} ({} now)", guest.number, company.room.served());
     } else {
-        ledger.ended(Ending::Refused);
+        company.ledger.ended(Ending::Refused);
         log::debug!("client {} left: {}", guest.number, Ending::Refused);
     }
 }

@@ -13,12 +13,13 @@ pub(super) struct Ledger {
     accepted: AtomicU64,
     /// In the order of [`Ending::ALL`].
     endings: [AtomicU64; Ending::ALL.len()],
-    traffic: Arc<Traffic>,
+    /// One for each loop: they do not get in each other's way.
+    traffic: Vec<Arc<Traffic>>,
 }
 
 impl Ledger {
     /// Nothing yet, beside this traffic.
-    pub(super) fn new(traffic: Arc<Traffic>) -> Self {
+    pub(super) fn new(traffic: Vec<Arc<Traffic>>) -> Self {
         Self { accepted: AtomicU64::default(), endings: Default::default(), traffic }
     }
 
@@ -43,8 +44,9 @@ impl fmt::Display for Ledger {
         for (ending, count) in Ending::ALL.iter().zip(endings) {
             write!(out, " {}={count}", ending.name())?;
         }
-        let traffic = &self.traffic;
-        let (messages, received, sent) = (traffic.messages(), traffic.received(), traffic.sent());
+        let sum = |count: fn(&Traffic) -> u64| self.traffic.iter().map(|it| count(it)).sum::<u64>();
+        let messages = sum(Traffic::messages);
+        let (received, sent) = (sum(Traffic::received), sum(Traffic::sent));
         write!(out, " messages={messages} received={received} sent={sent}")
     }
 }

@@ -6,30 +6,38 @@
 //! | `single` | the same loop with room for one, and a backlog of 0 | what an iterative server does to the second client |
 //! | `thread` | a thread for each, waiting in its own system calls | simple code, paid for in memory |
 //! | `process` | a process for each: [this program again](solo), with the socket as stdin and stdout | nothing shared, paid for at every start |
+//! | `sharded` | several loops, each with a thread and a listener of its own (`SO_REUSEPORT`) | the kernel shares out the clients, and nothing else is shared |
 //!
 //! The acceptor is the same for all: it owns the door, and the small loop in which those who find
 //! the server full are told so without keeping anyone else waiting.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use crate::net::door::{Capacity, Door, WhenFull};
-use crate::net::failure::Failure;
+use crate::net::door::Door;
+use crate::net::failure::{Exit, Failure};
+use crate::net::room::{Capacity, Room, WhenFull};
 use crate::net::{descriptors, listener};
 use crate::service::Offer;
 
 mod acceptor;
+mod company;
 mod ledger;
 mod place;
 mod process;
 mod report;
 mod results;
+mod shards;
 pub mod solo;
 mod threads;
 mod treatment;
 
 use acceptor::Acceptor;
+use company::Company;
+use ledger::Ledger;
 pub use treatment::Treatment;
 
 /// How long a stop waits for connections to end by themselves, if nothing else is said.
@@ -37,6 +45,9 @@ pub const DRAIN: Duration = Duration::from_secs(5);
 
 /// What the log calls the line of counters: who asks for it wants it however quiet the rest is.
 pub const COUNTERS: &str = "counters";
+
+/// The most loops that a server may have: more than any machine has cores to run them.
+pub const MAX_SHARDS: usize = 1024;
 
 /// How many play at once, if nothing else is said.
 const QUIZ_CLIENTS: usize = 3;
@@ -52,6 +63,8 @@ pub enum Model {
     Thread,
     /// A process for each client.
     Process,
+    /// Several readiness loops, each for its part of the clients.
+    Sharded,
 }
 
 /// All that a server needs to know.
@@ -73,17 +86,19 @@ pub struct Config {
     /// The accept queue's length; if not given, 0 for [`Model::Single`] and else
     /// [`listener::BACKLOG`].
     pub backlog: Option<u32>,
+    /// How many loops [`Model::Sharded`] has; if not given, one for each core.
+    pub shards: Option<usize>,
     /// How long a stop waits for connections to end by themselves.
     pub drain: Duration,
 }
 
 impl Config {
     fn capacity(&self) -> Capacity {
-        let share = descriptors::share();
+        let share = descriptors::share(self.loops());
         let clients = self.max_clients.unwrap_or(match (self.model, &self.treatment.offer) {
             (Model::Single, _) => 1,
             (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(share.clients),
-            (Model::Loop | Model::Thread | Model::Process, _) => share.clients,
+            (Model::Loop | Model::Thread | Model::Process | Model::Sharded, _) => share.clients,
         });
         if clients > share.clients {
             let most = share.clients;
@@ -96,8 +111,18 @@ impl Config {
     fn backlog(&self) -> u32 {
         self.backlog.unwrap_or(match self.model {
             Model::Single => 0,
-            Model::Loop | Model::Thread | Model::Process => listener::BACKLOG,
+            Model::Loop | Model::Thread | Model::Process | Model::Sharded => listener::BACKLOG,
         })
+    }
+
+    fn loops(&self) -> usize {
+        match self.model {
+            Model::Sharded => self
+                .shards
+                .or_else(|| thread::available_parallelism().ok().map(NonZero::get))
+                .unwrap_or(1),
+            Model::Loop | Model::Single | Model::Thread | Model::Process => 1,
+        }
     }
 }
 
@@ -108,13 +133,29 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     if let Offer::Quiz(rules) = &config.treatment.offer {
         log::info!("the first client's seed is {}", rules.seed);
     }
-    let backlog = config.backlog();
-    let listener = listener::listen(&config.host, config.port, backlog)?;
-    let address = listener::address(&listener)?;
-    let door = Door::new(listener, backlog, config.capacity())
-        .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
-    let terms = Arc::new(config.treatment.terms.clone());
-    let mut acceptor = Acceptor::new(door, config, offer, terms)?;
-    listening(address);
-    acceptor.run()
+    if config.shards.is_some() && config.model != Model::Sharded {
+        let text = "only the model sharded has shards";
+        return Err(Failure::new(Exit::Usage, text).hint("--model sharded --shards N"));
+    }
+    let loops = config.loops();
+    let shared = config.model == Model::Sharded;
+    let (first, place) = listener::listen(&config.host, config.port, config.backlog(), shared)?;
+    let mut listeners = vec![first];
+    while listeners.len() < loops {
+        let more = listener::listen_on(place);
+        listeners.push(more.map_err(|error| listener::cannot_listen(place.address, &error))?);
+    }
+    let terms: Vec<_> = (0..loops).map(|_| Arc::new(config.treatment.terms.separate())).collect();
+    let ledger = Ledger::new(terms.iter().map(|terms| Arc::clone(&terms.traffic)).collect());
+    let company = Company::new(loops, Arc::new(Room::new(config.capacity())), ledger);
+    let mut acceptors = Vec::new();
+    for (listener, terms) in listeners.into_iter().zip(terms) {
+        let door = Door::new(listener, place, Arc::clone(&company.room))
+            .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
+        acceptors.push(Acceptor::new(door, config, offer.clone(), terms, &company)?);
+    }
+    acceptors[0].hear_signals().map_err(|error| Failure::cannot("hear signals", &error))?;
+    let served = shards::run(acceptors, &company, || listening(place.address));
+    log::info!("{}", company.ledger);
+    served
 }

@@ -6,6 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// waker, the log, with some to spare.
 const OWN_DESCRIPTORS: u64 = 16;
 
+/// The same of every loop beyond the first: its listener and its reserve, epoll, a waker.
+const LOOP_DESCRIPTORS: u64 = 4;
+
 /// The limit that is taken when the system names none.
 const UNLIMITED: u64 = 1 << 20;
 
@@ -23,19 +26,21 @@ pub struct Share {
 
 impl Share {
     /// The best shares under this limit: a quarter, and no more than 256, for the door.
-    fn of(limit: u64) -> Self {
-        let free = usize::try_from(limit.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX);
+    fn of(limit: u64, loops: usize) -> Self {
+        let own = OWN_DESCRIPTORS + LOOP_DESCRIPTORS * (loops as u64 - 1);
+        let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX);
         let turned_away = (free / 4).clamp(1, MAX_TURNED_AWAY);
         Self { clients: free.saturating_sub(turned_away).max(1), turned_away }
     }
 }
 
-/// Raises the process's own limit as far as the system lets it, and shares it out.
-pub fn share() -> Share {
+/// Raises the process's own limit as far as the system lets it, and shares it out, for a server of
+/// so many loops, at least 1.
+pub fn share(loops: usize) -> Share {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    Share::of(limit.unwrap_or(UNLIMITED))
+    Share::of(limit.unwrap_or(UNLIMITED), loops)
 }
 
 #[cfg(test)]
@@ -44,12 +49,12 @@ mod tests {
 
     #[test]
     fn a_large_limit_goes_to_the_clients() {
-        assert_eq!(Share::of(20_000), Share { clients: 19_728, turned_away: 256 });
+        assert_eq!(Share::of(20_000, 1), Share { clients: 19_728, turned_away: 256 });
     }
 
     #[test]
     fn a_small_limit_still_leaves_room_to_say_busy() {
-        assert_eq!(Share::of(64), Share { clients: 36, turned_away: 12 });
-        assert_eq!(Share::of(3), Share { clients: 1, turned_away: 1 });
+        assert_eq!(Share::of(64, 1), Share { clients: 36, turned_away: 12 });
+        assert_eq!(Share::of(3, 1), Share { clients: 1, turned_away: 1 });
     }
 }

@@ -1,6 +1,6 @@
 //! The door: who gets in is decided here, the same for every model.
 //!
-//! A [`Door`] is a listener, a capacity, and what to do when the house is full. It accepts; its
+//! A [`Door`] is a listener and the [`Room`] behind it. It accepts; its
 //! owner does with each guest what the [`Verdict`] says, and reports who has left.
 //!
 //! Accepting that is owed is remembered and paid when there is room: an edge-triggered listener
@@ -13,13 +13,15 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 
 use super::accept::{Trouble, triage};
 use super::failure::cause_of;
-use super::listener;
+use super::listener::{self, Place};
+use super::room::{Room, WhenFull};
 
 /// How long nothing is accepted after the machine ran out of descriptors or memory. Until then
 /// those who come wait in the backlog.
@@ -27,30 +29,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The shortest time between two warnings of the machine's trouble.
 const WARNING_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What happens to a client that finds the server full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// It is told so, in one line, and the connection ends.
-    Reply,
-    /// Its connection is refused: nobody listens until there is room.
-    Refuse,
-    /// Its connection is accepted, and reset.
-    Reset,
-    /// It waits, unaccepted, until there is room. That is what a small backlog really does.
-    Queue,
-}
-
-/// How many there may be, and what then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capacity {
-    /// The most clients served at once, at least 1.
-    pub clients: usize,
-    /// The most clients that are being told at once that the server is full, at least 1.
-    pub turned_away: usize,
-    /// What happens to one client more.
-    pub when_full: WhenFull,
-}
 
 /// What is to be done with a client that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,15 +84,12 @@ enum Leaf<L> {
 #[derive(Debug)]
 pub struct Door<L = TcpListener> {
     leaf: Leaf<L>,
-    /// Where it is, and how many may wait before it.
-    address: SocketAddr,
-    backlog: u32,
-    capacity: Capacity,
-    /// Guests that are being served, and guests that are being told that the server is full.
+    place: Place,
+    /// Shared with the server's other doors, if it has others.
+    room: Arc<Room>,
+    /// Guests that came in here and are being served, or told that the server is full.
     served: usize,
     turned_away: usize,
-    /// How many have come in all.
-    count: u64,
     /// Somebody may be waiting.
     owed: bool,
     /// Set while the machine has no room for anyone.
@@ -126,18 +101,14 @@ pub struct Door<L = TcpListener> {
 }
 
 impl Door {
-    /// Opens the door that is this listener, which has this backlog.
-    pub fn new(listener: TcpListener, backlog: u32, capacity: Capacity) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        Self::at(address, listener, backlog, capacity)
-    }
-
-    /// If the door was shut and there is room again, opens it, and returns what to wait for.
+    /// If the door was shut and there is room again, opens it, and returns what to wait for. If
+    /// the room was filled through other doors, shuts this one.
     pub fn reopen(&mut self, now: Instant) -> Option<&mut TcpListener> {
+        self.shut_if_due();
         if !matches!(self.leaf, Leaf::Shut) || self.wake_at(now).is_none_or(|at| at > now) {
             return None;
         }
-        match listener::listen_on(self.address, self.backlog) {
+        match listener::listen_on(self.place) {
             Ok(listener) => {
                 self.leaf = Leaf::Open(listener);
                 self.paused_until = None;
@@ -146,7 +117,7 @@ impl Door {
             }
             Err(error) => {
                 self.paused_until = Some(now + PAUSE);
-                let address = self.address;
+                let address = self.place.address;
                 self.warn(format_args!("cannot listen again on {address}"), &error, now);
                 None
             }
@@ -155,21 +126,14 @@ impl Door {
 }
 
 impl<L: Listener> Door<L> {
-    /// Opens the door at this address.
-    pub fn at(
-        address: SocketAddr,
-        listener: L,
-        backlog: u32,
-        capacity: Capacity,
-    ) -> io::Result<Self> {
+    /// Opens the door that is this listener, at this place, to this room.
+    pub fn new(listener: L, place: Place, room: Arc<Room>) -> io::Result<Self> {
         Ok(Self {
-            address,
             leaf: Leaf::Open(listener),
-            backlog,
-            capacity,
+            place,
+            room,
             served: 0,
             turned_away: 0,
-            count: 0,
             owed: true,
             paused_until: None,
             reserve: Some(reserve()?),
@@ -190,12 +154,13 @@ impl<L: Listener> Door<L> {
         self.leaf = Leaf::Closed;
     }
 
-    /// How many clients are being served.
+    /// How many of the clients that came in here are being served.
     pub fn served(&self) -> usize {
         self.served
     }
 
-    /// Whether no guest is left, neither served nor being told that the server is full.
+    /// Whether no guest that came in here is left, neither served nor being told that the server
+    /// is full.
     pub fn is_empty(&self) -> bool {
         self.served + self.turned_away == 0
     }
@@ -213,7 +178,7 @@ impl<L: Listener> Door<L> {
             Leaf::Shut => true,
             Leaf::Closed => false,
         };
-        (due && self.has_room()).then(|| self.paused_until.unwrap_or(now))
+        (due && self.room.has_place()).then(|| self.paused_until.unwrap_or(now))
     }
 
     /// Accepts one client, if one is waiting and there is room to serve it or to turn it away;
@@ -225,10 +190,17 @@ impl<L: Listener> Door<L> {
         self.paused_until = None;
         self.restock(now);
         while let (Leaf::Open(listener), None) = (&self.leaf, self.paused_until) {
+            let strict = self.room.is_strict();
+            if strict && !self.room.take() {
+                return Ok(None);
+            }
             let error = match listener.accept() {
                 Ok(accepted) => return Ok(Some(accepted)),
                 Err(error) => error,
             };
+            if strict {
+                self.room.give_back();
+            }
             match triage(&error) {
                 Trouble::Peer => {}
                 Trouble::Nobody => {
@@ -241,7 +213,7 @@ impl<L: Listener> Door<L> {
                     self.reserve = None;
                 }
                 Trouble::Descriptors | Trouble::Machine => {
-                    let served = self.served;
+                    let served = self.room.served();
                     self.warn(format_args!("cannot accept, with {served} clients"), &error, now);
                     self.paused_until = Some(now + PAUSE);
                 }
@@ -254,56 +226,73 @@ impl<L: Listener> Door<L> {
     /// This guest cannot be served after all: it counts as turned away.
     pub fn turn_away(&mut self, guest: &mut Guest) {
         self.left(guest);
-        self.turned_away += 1;
         guest.verdict = Verdict::TurnedAway;
+        self.enter(guest.verdict);
     }
 
     /// This guest has gone.
     pub fn left(&mut self, guest: &Guest) {
         match guest.verdict {
-            Verdict::Admitted => self.served -= 1,
-            Verdict::TurnedAway => self.turned_away -= 1,
+            Verdict::Admitted => {
+                self.served -= 1;
+                self.room.end_to_serve();
+            }
+            Verdict::TurnedAway => {
+                self.turned_away -= 1;
+                self.room.end_to_turn_away();
+            }
             Verdict::Dismissed | Verdict::Reset => {}
         }
         // What the guest gave back may be just what the machine had run out of.
         self.paused_until = None;
     }
 
-    fn has_room(&self) -> bool {
-        self.served < self.capacity.clients
-            || match self.capacity.when_full {
-                WhenFull::Reply => self.turned_away < self.capacity.turned_away,
-                WhenFull::Reset => true,
-                WhenFull::Refuse | WhenFull::Queue => false,
-            }
-    }
-
-    /// Judges the client that was accepted last, by who is served at this moment.
+    /// Judges the client that was accepted last, by who is served at this moment. To be called for
+    /// every client that is accepted: there may be a place for it already.
     pub fn admit(&mut self, address: SocketAddr) -> Guest {
-        let when_full = self.capacity.when_full;
-        let verdict = match when_full {
-            // It was accepted with the reserve, which must come back first of all.
-            WhenFull::Reply if self.reserve.is_none() => Verdict::Dismissed,
-            _ if self.reserve.is_none() => Verdict::Reset,
-            _ if self.served < self.capacity.clients => Verdict::Admitted,
+        let taken = self.room.is_strict();
+        // What was accepted with the reserve must go, for the reserve comes first of all.
+        let squeezed = self.reserve.is_none();
+        let verdict = match self.room.when_full() {
+            WhenFull::Reply if squeezed => Verdict::Dismissed,
+            _ if squeezed => Verdict::Reset,
+            _ if taken || self.room.take() => Verdict::Admitted,
             WhenFull::Reply => Verdict::TurnedAway,
             WhenFull::Refuse | WhenFull::Reset | WhenFull::Queue => Verdict::Reset,
         };
+        if squeezed && taken {
+            self.room.give_back();
+        }
+        self.enter(verdict);
+        self.shut_if_due();
+        Guest { number: self.room.next_number(), address, verdict }
+    }
+
+    fn enter(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Admitted => self.served += 1,
-            Verdict::TurnedAway => self.turned_away += 1,
+            Verdict::Admitted => {
+                self.served += 1;
+                self.room.begin_to_serve();
+            }
+            Verdict::TurnedAway => {
+                self.turned_away += 1;
+                self.room.begin_to_turn_away();
+            }
             Verdict::Dismissed | Verdict::Reset => {}
         }
-        if when_full == WhenFull::Refuse && self.served == self.capacity.clients {
+    }
+
+    /// See [`WhenFull::Refuse`].
+    fn shut_if_due(&mut self) {
+        let refuse = self.room.when_full() == WhenFull::Refuse && self.room.is_full();
+        if refuse && matches!(self.leaf, Leaf::Open(_)) {
             self.leaf = Leaf::Shut;
         }
-        self.count += 1;
-        Guest { number: self.count, address, verdict }
     }
 
     /// Whether a client that cannot be served may be let go at once, by means of the reserve.
     fn can_squeeze(&self) -> bool {
-        self.reserve.is_some() && self.capacity.when_full != WhenFull::Queue
+        self.reserve.is_some() && self.room.when_full() != WhenFull::Queue
     }
 
     /// Takes a descriptor back into reserve. Where even that one is gone, nobody is accepted for a

@@ -12,16 +12,34 @@ use super::failure::{Exit, Failure};
 /// one more than this, and no more than `net.core.somaxconn`.
 pub const BACKLOG: u32 = 1024;
 
-/// Listens on the first address of `host` that can be had.
-pub fn listen(host: &str, port: u16, backlog: u32) -> Result<TcpListener, Failure> {
+/// Where and how to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address, with the real port.
+    pub address: SocketAddr,
+    /// How many may wait there to be accepted.
+    pub backlog: u32,
+    /// Whether other listeners of ours share it (`SO_REUSEPORT`).
+    pub shared: bool,
+}
+
+/// Listens on the first address of `host` that can be had, which is to be `shared` or not; nobody
+/// else may listen there yet.
+pub fn listen(
+    host: &str,
+    port: u16,
+    backlog: u32,
+    shared: bool,
+) -> Result<(TcpListener, Place), Failure> {
     let addresses = (host, port).to_socket_addrs().map_err(|error| {
         Failure::cannot(format_args!("find the address of {host:?}"), &error)
             .hint("expected a host name or an address such as 127.0.0.1 or ::1")
     })?;
     let mut failure = Failure::new(Exit::Failed, format!("{host} has no address to listen on"));
     for address in addresses {
-        match listen_on(address, backlog) {
-            Ok(listener) => return Ok(listener),
+        let place = Place { address, backlog, shared };
+        match listen_first(place) {
+            Ok((listener, address)) => return Ok((listener, Place { address, ..place })),
             // Who asks for a port by name does not mean the same port of another address.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(cannot_listen(address, &error));
@@ -32,13 +50,29 @@ pub fn listen(host: &str, port: u16, backlog: u32) -> Result<TcpListener, Failur
     Err(failure)
 }
 
-/// The address that clients connect to, with the real port.
-pub fn address(listener: &TcpListener) -> Result<SocketAddr, Failure> {
-    listener.local_addr().map_err(|error| Failure::cannot("tell the listener's address", &error))
+/// Listens on this very address.
+pub fn listen_on(place: Place) -> io::Result<TcpListener> {
+    let socket = socket(place.address)?;
+    socket.set_reuse_port(place.shared)?;
+    socket.bind(&place.address.into())?;
+    listening(&socket, place.backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Listens on this very address.
-pub(super) fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+/// The same, but not where anybody listens already, not even where they would share; and says what
+/// the address is.
+fn listen_first(place: Place) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = socket(place.address)?;
+    socket.bind(&place.address.into())?;
+    // Only from now on others may come here, too.
+    socket.set_reuse_port(place.shared)?;
+    listening(&socket, place.backlog)?;
+    let listener = TcpListener::from_std(socket.into());
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // Old connections of this port in TIME_WAIT do not stand in the way. A second live listener
@@ -46,12 +80,15 @@ pub(super) fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpList
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it, which saves a system call a connection.
     socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(TcpListener::from_std(socket.into()))
+    Ok(socket)
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+fn listening(socket: &Socket, backlog: u32) -> io::Result<()> {
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
+/// The failure to listen.
+pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
     let failure = Failure::cannot(format_args!("listen on {address}"), error);
     match error.kind() {
         io::ErrorKind::AddrInUse => failure.hint("is another server running there?"),

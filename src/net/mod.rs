@@ -6,3 +6,4 @@ pub mod descriptors;
 pub mod door;
 pub mod failure;
 pub mod listener;
+pub mod room;

@@ -48,6 +48,14 @@ pub struct Terms {
     pub traffic: Arc<Traffic>,
 }
 
+impl Terms {
+    /// The same terms with an account of their own for the traffic.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        Self { traffic: Arc::default(), ..self.clone() }
+    }
+}
+
 impl Default for Terms {
     fn default() -> Self {
         Self {

@@ -14,13 +14,13 @@ use socket2::{Domain, Socket, Type};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every model, by its name on the command line.
-pub const MODELS: [&str; 4] = ["loop", "single", "thread", "process"];
+pub const MODELS: [&str; 5] = ["loop", "single", "thread", "process", "sharded"];
 
 /// What a client of a full server reads.
 pub const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
 /// The models that serve more than one client by default.
-pub const CONCURRENT: [&str; 3] = ["loop", "thread", "process"];
+pub const CONCURRENT: [&str; 4] = ["loop", "thread", "process", "sharded"];
 
 pub struct Server {
     child: Child,

@@ -1,0 +1,151 @@
+//! What the loops of one server have in common. All models but `sharded` have one loop, which is
+//! then a company of one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::ledger::Ledger;
+use crate::net::room::Room;
+
+/// How far a server has come with its stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    Serving,
+    /// Told to stop: every loop accepts those who wait at its own door.
+    Emptying,
+    /// All have done so, and now close their doors. Not before: the kernel hands a new connection
+    /// to any of the listeners, and resets those that wait at the one that closes.
+    Closing,
+    /// Nobody waits any longer.
+    Over,
+}
+
+/// The loops of a server.
+#[derive(Debug)]
+pub(super) struct Company {
+    /// How many loops there are.
+    size: usize,
+    pub(super) room: Arc<Room>,
+    pub(super) ledger: Ledger,
+    /// How often the server was told to stop; twice is as good as more often.
+    stops: AtomicUsize,
+    /// How many loops have found nobody at their doors since.
+    emptied: AtomicUsize,
+    /// How many loops have ended.
+    ended: AtomicUsize,
+}
+
+impl Company {
+    pub(super) fn new(size: usize, room: Arc<Room>, ledger: Ledger) -> Self {
+        let none = AtomicUsize::default;
+        Self { size, room, ledger, stops: none(), emptied: none(), ended: none() }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match self.stops.load(Ordering::Acquire) {
+            0 => Stage::Serving,
+            1 if self.emptied.load(Ordering::Acquire) < self.size => Stage::Emptying,
+            1 => Stage::Closing,
+            _ => Stage::Over,
+        }
+    }
+
+    /// Tells all loops to stop or, once they stop, to do so at once.
+    pub(super) fn stop(&self) {
+        self.stops.fetch_add(1, Ordering::AcqRel);
+        self.wake_all();
+    }
+
+    /// A loop has accepted whoever waited at its door. To be said once.
+    pub(super) fn emptied(&self) {
+        if self.emptied.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
+            self.wake_all();
+        }
+    }
+
+    /// A loop has ended. To be said once, and not by the one that hears the signals.
+    pub(super) fn ended(&self) {
+        if self.ended.fetch_add(1, Ordering::AcqRel) + 2 == self.size {
+            self.wake_all();
+        }
+    }
+
+    /// Whether only one loop has not ended.
+    pub(super) fn is_alone(&self) -> bool {
+        self.ended.load(Ordering::Acquire) + 1 >= self.size
+    }
+
+    /// No loop goes on without the others.
+    pub(super) fn fail(&self) {
+        self.stop();
+        self.stop();
+    }
+
+    fn wake_all(&self) {
+        if let Err(error) = self.room.wake_all() {
+            log::error!("cannot wake the other loops: {error}");
+        }
+    }
+}
+
+/// Held by a loop as long as it runs: if it panics, the others hear of it.
+pub(super) struct Alarm<'a>(pub(super) &'a Company);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::room::{Capacity, WhenFull};
+
+    fn company(size: usize) -> Company {
+        let capacity = Capacity { clients: 1, turned_away: 1, when_full: WhenFull::Reply };
+        Company::new(size, Arc::new(Room::new(capacity)), Ledger::new(Vec::new()))
+    }
+
+    #[test]
+    fn no_door_closes_before_all_have_been_emptied() {
+        let company = company(2);
+        assert_eq!(company.stage(), Stage::Serving);
+        company.stop();
+        company.emptied();
+        assert_eq!(company.stage(), Stage::Emptying);
+        company.emptied();
+        assert_eq!(company.stage(), Stage::Closing);
+        company.stop();
+        assert_eq!(company.stage(), Stage::Over);
+    }
+
+    #[test]
+    fn the_last_loop_knows_that_it_is_alone() {
+        assert!(company(1).is_alone());
+        let company = company(2);
+        assert!(!company.is_alone());
+        company.ended();
+        assert!(company.is_alone());
+    }
+
+    #[test]
+    fn a_loop_that_fails_or_panics_ends_them_all() {
+        let failing = company(2);
+        failing.fail();
+        assert_eq!(failing.stage(), Stage::Over);
+        let panicking = company(2);
+        let thread = thread::scope(|scope| {
+            let body = || {
+                let _alarm = Alarm(&panicking);
+                panic!("a fault that this test plants");
+            };
+            thread::Builder::new().spawn_scoped(scope, body).unwrap().join()
+        });
+        assert!(thread.is_err());
+        assert_eq!(panicking.stage(), Stage::Over);
+    }
+}
