@@ -138,7 +138,7 @@ has_nc() { nc -h 2>&1 | grep OpenBSD >/dev/null; }
 one_of() { if ours; then echo "$@"; else echo yours; fi; }
 
 # start_server NAME [OPTION...]: `socklab NAME` on any free port, or SERVER_CMD; then HOST and PORT
-# are where it listens. It fails the story if the server does not come up.
+# are where it listens. NAME may be a model, too. It fails the story if the server does not come up.
 start_server() { start_server_at 0 "$@"; }
 
 # start_server_at PORT NAME [OPTION...]: the same on a given port.
@@ -337,11 +337,14 @@ spawn() {
 }
 
 start_ours() {
-    local ready line=''
+    local ready line='' command=("$SERVER")
+    case $SERVER in loop | single | thread | process | sharded)
+        command=(serve --model "$SERVER") ;;
+    esac
     rm -f "$scratch/ready"
     mkfifo "$scratch/ready"
     set -m      # a process group of its own, so that nothing of it can be left behind
-    spawn "$SOCKLAB" "$SERVER" "$HOST" "$1" "${@:2}" </dev/null >"$scratch/ready" 2>>"$log" &
+    spawn "$SOCKLAB" "${command[@]}" "$HOST" "$1" "${@:2}" </dev/null >"$scratch/ready" 2>>"$log" &
     SERVER_PID=$!
     set +m
     exec {ready}<"$scratch/ready"
