@@ -1,7 +1,7 @@
 //! The door: who gets in is decided here, the same for every model.
 //!
-//! A [`Door`] is a listener and the [`Room`] behind it. It accepts; its
-//! owner does with each guest what the [`Verdict`] says, and reports who has left.
+//! A [`Door`] is a listener and the [`Room`] behind it. It accepts; its owner does with each guest
+//! what the [`Verdict`] says, and reports who has left.
 //!
 //! Accepting that is owed is remembered and paid when there is room: an edge-triggered listener
 //! does not say a second time that somebody is waiting.

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
 use socklab::drive::ready::RECEIVES_PER_TURN;
-use socklab::net::door::{Capacity, Door, Guest, Verdict, WhenFull};
+use socklab::net::door::{Door, Guest, Verdict};
+use socklab::net::listener::Place;
+use socklab::net::room::{Capacity, Room, WhenFull};
 use socklab::reactor::{Outside, Reactor};
 use socklab::service::{Busy, Visitor};
 use socklab::session::{Delimiting, Ending, LINGER, OUTBOX_LIMIT, Session, Terms};
@@ -101,7 +103,8 @@ impl Run {
         let world = Rc::new(RefCell::new(world));
         let reactor = Reactor::with(Fake::new(&world));
         let listener = FakeListener::new(&world);
-        let door = Door::at(visitor(0).address, listener, 1024, capacity).unwrap();
+        let place = Place { address: visitor(0).address, backlog: 1024, shared: false };
+        let door = Door::new(listener, place, Arc::new(Room::new(capacity))).unwrap();
         Self {
             world,
             reactor,
