@@ -76,7 +76,8 @@ fn single_has_a_backlog_of_0_and_the_kernel_queues_one_more() {
 
 #[test]
 fn under_the_policy_refuse_nobody_listens_while_the_server_is_full() {
-    for model in MODELS {
+    // Several loops close their listeners one after the other, which tests/shards.rs tells of.
+    for model in MODELS.into_iter().filter(|&model| model != "sharded") {
         let mut server =
             Server::start(&["--model", model, "--max-clients", "1", "--when-full", "refuse"]);
         for _ in 0..20 {
@@ -115,7 +116,9 @@ fn under_the_policy_reset_the_second_client_is_reset_at_once() {
 
 #[test]
 fn a_server_without_descriptors_tells_everyone_and_serves_again_afterwards() {
-    for model in CONCURRENT {
+    // An acceptor of processes holds no descriptor for a client; and of several loops one may take
+    // the descriptor that another has just given up to tell its clients.
+    for model in ["loop", "thread"] {
         let mut server = Server::start(&["--model", model]);
         // Some for what the server has open already, and a few for clients.
         server.limit_descriptors(server.descriptors() as u64 + 6);
@@ -142,7 +145,8 @@ fn a_server_without_descriptors_tells_everyone_and_serves_again_afterwards() {
 
 #[test]
 fn a_server_without_descriptors_that_queues_serves_everyone_in_turn() {
-    for model in CONCURRENT {
+    // The turn is that of one queue: the clients of another may wait for each other.
+    for model in ["loop", "thread"] {
         let mut server = Server::start(&["--model", model, "--when-full", "queue"]);
         server.limit_descriptors(server.descriptors() as u64 + 6);
         let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
@@ -159,7 +163,9 @@ fn a_server_without_descriptors_that_queues_serves_everyone_in_turn() {
 
 #[test]
 fn who_has_seen_the_end_of_its_own_connection_left_its_place_to_the_next() {
-    for model in MODELS {
+    // A loop counts a client out right after it has closed the connection; another loop may be
+    // quicker than that.
+    for model in MODELS.into_iter().filter(|&model| model != "sharded") {
         let server = Server::start(&["--model", model, "--max-clients", "1", "-q"]);
         for _ in 0..300 {
             let mut client = server.connect();

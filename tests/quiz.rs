@@ -369,7 +369,8 @@ fn a_stop_loses_no_game_that_was_begun() {
                 player.send(b"x");
             }
             for player in &mut players {
-                assert_eq!(player.receive(), WRONG);
+                // Fifty processes take longer to start than the pause before the next question.
+                assert!(player.receive().starts_with(WRONG));
             }
             server.signal(Signal::TERM);
             for mut player in players {

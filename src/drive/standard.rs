@@ -9,6 +9,8 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,19 +36,22 @@ pub struct Standard {
     /// What is to be heard besides the peer.
     bells: [OwnedFd; 2],
     stop: Stop,
+    /// Set by a signal, which interrupts every wait: the connection is cut.
+    cut: Arc<AtomicBool>,
     input_is_socket: bool,
     output_is_socket: bool,
 }
 
 impl Standard {
     /// `bells`: descriptors either of which has something to read, if only the end of input, as
-    /// soon as the session is to end.
-    pub fn new(bells: [OwnedFd; 2]) -> io::Result<Self> {
+    /// soon as the session is to end. `cut`, when set by a signal: it ends at once.
+    pub fn new(bells: [OwnedFd; 2], cut: Arc<AtomicBool>) -> io::Result<Self> {
         // Only TCP has it, and a socket of another kind does not need it.
         sockopt::set_tcp_nodelay(stdout(), true).ok();
         Ok(Self {
             bells,
             stop: Stop::Not,
+            cut,
             input_is_socket: is_socket(stdin())?,
             output_is_socket: is_socket(stdout())?,
         })
@@ -67,6 +72,11 @@ impl Standard {
             rustix::stdio::dup2_stderr(nowhere()?)?;
         }
         Ok(())
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let cut = self.cut.load(Ordering::Acquire);
+        if cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Waits until there is something to receive. False: it was told to stop instead, and nothing
@@ -102,6 +112,7 @@ impl Standard {
 
 impl Wire for Standard {
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
+        self.check()?;
         if !self.incoming(wait)? {
             return Ok(Received::Stop);
         }
@@ -114,6 +125,7 @@ impl Wire for Standard {
     }
 
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
+        self.check()?;
         let output = stdout();
         let ready = poll(&mut [PollFd::new(&output, PollFlags::OUT)], timespec(wait)?.as_ref())?;
         if ready == 0 {

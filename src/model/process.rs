@@ -19,19 +19,31 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::pipe;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::Treatment;
 use super::report::Report;
 use crate::net::door::Guest;
+use crate::service::PAUSE;
 use crate::session::{Ending, Traffic};
 
 /// What is read of the children's reports at once, in bytes.
 const REPORTS_SIZE: usize = 4096;
+
+/// How long a process that was cut may take to end; one that sleeps for its service, which is no
+/// more than [`PAUSE`], is not woken.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
+/// How often such a process is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+const _: () = assert!(LETTING_GO.as_millis() > PAUSE.as_millis());
 
 /// The processes that serve clients.
 pub(super) struct Processes {
@@ -146,20 +158,27 @@ impl Processes {
         self.going_on = None;
     }
 
-    /// Ends every process at once, and leaves none behind.
+    /// Ends every process at once, and leaves none behind. They have a moment to let go of their
+    /// sessions, in which a service records what it must.
     pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
-        for Resident { child, .. } in self.children.values_mut() {
-            // One that cannot be killed has ended.
-            child.kill().ok();
-        }
         let mut departed: Vec<_> = self.departed().collect();
+        let cut = self.children.drain().map(|(_, Resident { child, guest })| {
+            // One that cannot be told has ended.
+            kill_process(Pid::from_child(&child), Signal::HUP).ok();
+            departed.push((guest, Ending::Forced));
+            child
+        });
+        self.leaving.extend(cut);
+        for _ in 0..LETTING_GO.as_millis() / LOOK_INTERVAL.as_millis() {
+            self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+            if self.leaving.is_empty() {
+                break;
+            }
+            thread::park_timeout(LOOK_INTERVAL);
+        }
         for mut child in self.leaving.drain(..) {
             child.kill().ok();
             child.wait().ok();
-        }
-        for (_, Resident { mut child, guest }) in self.children.drain() {
-            child.wait().ok();
-            departed.push((guest, Ending::Forced));
         }
         departed
     }

@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
 use super::Treatment;
@@ -52,7 +53,8 @@ pub struct Acceptor {
 }
 
 /// Serves stdin and stdout to the end of their conversation. A signal to stop, however often it
-/// comes, is the end of input: what was asked is answered.
+/// comes, is the end of input: what was asked is answered. A hang-up ends it at once, and the
+/// service still records what it must.
 pub fn serve(config: &Config) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Standard::spare_the_peer().map_err(cannot)?;
@@ -64,7 +66,9 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         ),
         None => (signals.try_clone().map_err(cannot)?, None),
     };
-    let mut wire = Standard::new([signals, until]).map_err(cannot)?;
+    let cut = Arc::default();
+    flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
+    let mut wire = Standard::new([signals, until], cut).map_err(cannot)?;
     let visitor = Visitor { number: config.client, address: peer() };
     let service = config.treatment.offer()?.start(visitor);
     let terms = Arc::new(config.treatment.terms.clone());
@@ -75,6 +79,8 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     }
     blocking::serve(&mut wire, &mut session);
     let ending = session.ending().unwrap_or(Ending::Broken);
+    // The service has recorded all that it wants to when the end is reported.
+    drop(session);
     match report {
         None => log::info!("client {} left: {ending}", visitor.number),
         Some(mut report) => {
