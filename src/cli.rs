@@ -8,8 +8,10 @@ use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::model::{self, DRAIN, MAX_SHARDS, Model};
 use crate::net::room::WhenFull;
 
+mod bench;
 mod treatment;
 
+pub use bench::BenchArgs;
 pub use treatment::{ServiceArg, SessionArgs, TreatmentArgs};
 
 /// The longest time that an option takes: about ten years.
@@ -63,6 +65,8 @@ pub enum Command {
     Client(ClientArgs),
     /// Play the quiz of a server: on a terminal, or from a pipe (yes, a name, answers).
     Play(PlayArgs),
+    /// Put load on a server and check every reply.
+    Bench(BenchArgs),
 }
 
 /// What can be said about a server.

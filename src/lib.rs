@@ -14,7 +14,7 @@
 //! | 2 | [`session`] |
 //! | 3 | [`drive`], [`net`] |
 //! | 4 | [`reactor`] |
-//! | 5 | [`model`], [`client`] |
+//! | 5 | [`model`], [`client`], [`load`] |
 //! | 6 | [`cli`] |
 
 pub mod arithmetic;
@@ -22,6 +22,7 @@ pub mod buffer;
 pub mod cli;
 pub mod client;
 pub mod drive;
+pub mod load;
 pub mod model;
 pub mod net;
 pub mod random;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use socklab::cli::{Cli, Command, ModelArg, ServeArgs, ServiceArg};
 use socklab::net::failure::{Exit, Failure};
-use socklab::{client, model};
+use socklab::{client, load, model};
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(confess));
@@ -35,6 +35,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Session(args) => model::solo::serve(&args.config()),
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),
+        Command::Bench(args) => load::run(&args.config().unwrap_or_else(|error| error.exit())),
     }
 }
 
@@ -61,7 +62,7 @@ fn announce(address: SocketAddr) {
 
 fn start_log(cli: &Cli) {
     let level = match cli.command {
-        Command::Client(_) | Command::Play(_) => "warn",
+        Command::Client(_) | Command::Play(_) | Command::Bench(_) => "warn",
         _ => "info",
     };
     let default = env_logger::Env::default().default_filter_or(level);

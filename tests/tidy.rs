@@ -14,7 +14,7 @@ const LAYERS: &[(usize, &[&str])] = &[
     (2, &["session"]),
     (3, &["drive", "net"]),
     (4, &["reactor"]),
-    (5, &["model", "client"]),
+    (5, &["model", "client", "load"]),
     (6, &["cli"]),
     (7, &["main", "lib"]),
 ];

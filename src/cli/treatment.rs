@@ -71,12 +71,8 @@ pub struct TreatmentArgs {
 impl TreatmentArgs {
     /// The plain configuration. `service` is the command's own, where nothing is said.
     pub(super) fn treatment(self, service: ServiceArg) -> Treatment {
-        let dialect = match self.dialect {
-            DialectArg::Python => Dialect::Python,
-            DialectArg::Integer => Dialect::Integer,
-        };
         let offer = match self.service.unwrap_or(service) {
-            ServiceArg::Calc => Offer::Calc(dialect, self.error_text),
+            ServiceArg::Calc => Offer::Calc(self.dialect.into(), self.error_text),
             ServiceArg::Echo => Offer::Echo,
             ServiceArg::Hello => Offer::Hello(self.greeting),
             ServiceArg::Fourops => Offer::Fourops,
@@ -158,11 +154,20 @@ enum FramingArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum DialectArg {
+pub(super) enum DialectArg {
     /// As Python counts: 7 / 2 is 3.5.
     Python,
     /// As C counts: 7 / 2 is 3.
     Integer,
+}
+
+impl From<DialectArg> for Dialect {
+    fn from(dialect: DialectArg) -> Self {
+        match dialect {
+            DialectArg::Python => Self::Python,
+            DialectArg::Integer => Self::Integer,
+        }
+    }
 }
 
 fn reply(text: &str) -> Result<Arc<str>, String> {

@@ -1,0 +1,112 @@
+//! Connecting: many at once before a load begins, or one in the middle of it.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::SockRef;
+
+use super::script::MAX_IN_FLIGHT;
+use crate::net::failure::{Exit, Failure, cause_of};
+
+/// The connections that are made at once: fewer than the queue of a server that accepts them late.
+/// A connection that finds the queue full is tried again by the kernel after a second.
+const AT_ONCE: usize = 64;
+
+/// The address of the server: the first that takes a connection. Who cannot connect once need not
+/// try a thousand times, and says why in the usual words.
+pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
+    let addresses = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| Failure::cannot(format_args!("find the address of {host}"), &error))?;
+    let mut failure = Failure::new(Exit::Failed, format!("{host} has no address"));
+    for address in addresses {
+        match std::net::TcpStream::connect_timeout(&address, timeout) {
+            Ok(_) => return Ok(address),
+            Err(error) => failure = cannot_connect(address, &error),
+        }
+    }
+    Err(failure)
+}
+
+fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure {
+    let failure = Failure::cannot(format_args!("connect to {address}"), error);
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => failure.hint("is the server started?"),
+        io::ErrorKind::TimedOut => {
+            Failure::new(Exit::NoAnswer, format!("cannot connect to {address} in time"))
+                .hint("is the server busy with another client?")
+        }
+        _ => failure,
+    }
+}
+
+/// Begins to connect. The send buffer holds all that may be in flight.
+pub(super) fn begin(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Makes the send buffer of a connection hold all that may be in flight, if that is much.
+pub(super) fn widen(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
+    /// What every kernel's send buffer holds from the beginning, in bytes.
+    const ALWAYS: usize = 8 * 1024;
+    if in_flight <= ALWAYS {
+        return Ok(());
+    }
+    SockRef::from(stream).set_send_buffer_size(MAX_IN_FLIGHT)
+}
+
+/// Makes `count` connections, each within `timeout`. Where one fails there is its error's text.
+pub(super) fn many(
+    address: SocketAddr,
+    count: usize,
+    timeout: Duration,
+) -> Vec<Result<TcpStream, String>> {
+    let mut done = Vec::with_capacity(count);
+    while done.len() < count {
+        let some = AT_ONCE.min(count - done.len());
+        let begun = (0..some).map(|_| begin(address)).collect();
+        done.extend(finish(begun, timeout));
+    }
+    done
+}
+
+/// Waits for all of them at once.
+fn finish(
+    begun: Vec<io::Result<TcpStream>>,
+    timeout: Duration,
+) -> impl Iterator<Item = Result<TcpStream, String>> {
+    let until = now() + timeout;
+    begun.into_iter().map(move |stream| {
+        let stream = stream.map_err(|error| cause_of(&error))?;
+        let ready = writable(&stream, until).map_err(|error| cause_of(&error))?;
+        match stream.take_error() {
+            Ok(None) if ready => Ok(stream),
+            Ok(None) => Err("no answer in time".to_owned()),
+            Ok(Some(error)) | Err(error) => Err(cause_of(&error)),
+        }
+    })
+}
+
+/// Waits until a connection is made or has failed; false when it takes too long.
+fn writable(stream: &TcpStream, until: Instant) -> io::Result<bool> {
+    loop {
+        let left = until.saturating_duration_since(now());
+        let timeout = Timespec::try_from(left).ok();
+        let mut sockets = [PollFd::new(stream, PollFlags::OUT)];
+        match poll(&mut sockets, timeout.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the time of a wait in a system call")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,274 @@
+//! What a load came to: for a person, and for a program.
+//!
+//! The JSON has the names of [`Report`] and of the types in it. Its `version` is [`VERSION`]: names
+//! may be added to a version, and none of them changes its meaning or goes away.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use super::book::Tally;
+use super::series::{Percentiles, Row};
+
+/// Of the shape of the JSON.
+pub const VERSION: u32 = 1;
+
+/// A load and its outcome.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What was asked for.
+    pub load: Load,
+    /// Whether the user ended it.
+    pub interrupted: bool,
+    /// From the first request to the end, or to the last reply if that is later, in seconds.
+    pub elapsed_s: f64,
+    /// Right replies a second.
+    pub per_second: f64,
+    /// All that was counted.
+    pub counts: Tally,
+    /// Latencies in microseconds.
+    pub latency_us: LatencyReport,
+    /// The first faults, in words.
+    pub examples: Vec<String>,
+    /// The course of it.
+    pub intervals: Vec<Row>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Load {
+    /// The server's address.
+    pub server: String,
+    /// `echo of 16 bytes`, for example.
+    pub service: String,
+    /// How many at once.
+    pub connections: usize,
+    /// The most requests in flight on each.
+    pub pipeline: usize,
+    /// Threads that generate it.
+    pub threads: usize,
+    /// Requests due each second; none in a closed loop.
+    pub rate: Option<u64>,
+    /// Whether each request has a connection of its own.
+    pub reconnect: bool,
+}
+
+/// The latencies, counted in two ways.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LatencyReport {
+    /// From when the request was due: none in a closed loop.
+    pub from_due: Option<Percentiles>,
+    /// From when it was sent.
+    pub from_sending: Option<Percentiles>,
+}
+
+impl Report {
+    /// As JSON, on several lines.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("numbers and texts can be written")
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, service, connections, pipeline, threads, rate, reconnect } = self;
+        write!(out, "{service} at {server}: {}", counted(*connections as u64, "connection"))?;
+        match (reconnect, pipeline) {
+            (true, _) => out.write_str(", each for one request")?,
+            (false, 1) => out.write_str(", 1 request in flight on each")?,
+            (false, n) => write!(out, ", {n} requests in flight on each")?,
+        }
+        if *threads > 1 {
+            write!(out, ", {threads} threads")?;
+        }
+        match rate {
+            Some(rate) => write!(out, ", {} due each second", grouped(*rate)),
+            None => out.write_str(", closed loop"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { asked, answered, reply_bytes, .. } = self.counts;
+        writeln!(out, "{}", self.load)?;
+        if self.interrupted {
+            writeln!(out, "interrupted, so this is what there was until then")?;
+        }
+        writeln!(
+            out,
+            "{} in {:.2} s: {} right replies, {} a second, {} a second",
+            counted(asked, "request"),
+            self.elapsed_s,
+            grouped(answered),
+            grouped(whole(self.per_second)),
+            bytes(reply_bytes, self.elapsed_s),
+        )?;
+        self.write_latencies(out)?;
+        self.write_open_loop(out)?;
+        self.write_faults(out)
+    }
+}
+
+impl Report {
+    fn write_latencies(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LatencyReport { from_due, from_sending } = self.latency_us;
+        let Some(sending) = from_sending else { return Ok(()) };
+        let rows: [(&str, fn(&Percentiles) -> f64); 7] = [
+            ("mean", |all| all.mean),
+            ("50 %", |all| all.p50),
+            ("90 %", |all| all.p90),
+            ("99 %", |all| all.p99),
+            ("99.9 %", |all| all.p999),
+            ("99.99 %", |all| all.p9999),
+            ("max", |all| all.max),
+        ];
+        match from_due {
+            Some(_) => writeln!(out, "\nlatency     from due time  from sending")?,
+            None => writeln!(out, "\nlatency")?,
+        }
+        for (name, pick) in rows {
+            match from_due {
+                Some(due) => {
+                    let (due, sending) = (time(pick(&due)), time(pick(&sending)));
+                    writeln!(out, "  {name:<9} {due:>13} {sending:>13}")?;
+                }
+                None => writeln!(out, "  {name:<9} {:>11}", time(pick(&sending)))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_open_loop(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.load.rate.is_none() {
+            return Ok(());
+        }
+        let Tally { late, unsent, .. } = self.counts;
+        writeln!(
+            out,
+            "From the due time is what users wait who come when they come; from sending leaves out \
+             the wait\nfor a slow server to free the connection, as if they had come later."
+        )?;
+        writeln!(
+            out,
+            "\n{} sent more than 1 ms late; {} due and never sent{}",
+            counted(late, "request"),
+            grouped(unsent),
+            if unsent > 0 { ": the latencies leave them out" } else { "" }
+        )
+    }
+
+    fn write_faults(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tally = &self.counts;
+        if tally.is_clean() {
+            return writeln!(out, "\nevery reply was checked and is as it should be");
+        }
+        let counts = [
+            (tally.wrong, "wrong"),
+            (tally.duplicated, "duplicated"),
+            (tally.merged, "merged"),
+            (tally.reordered, "reordered"),
+            (tally.missing, "missing"),
+        ];
+        writeln!(out)?;
+        write_counts(out, "replies:    ", &counts)?;
+        let counts = [
+            (tally.busy, "told that the server is full"),
+            (tally.unserved, "there, but never served"),
+            (tally.lost, "lost"),
+            (tally.unopened, "not to be had"),
+        ];
+        write_counts(out, "connections:", &counts)?;
+        for example in &self.examples {
+            writeln!(out, "  {example}")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_counts(out: &mut fmt::Formatter<'_>, of: &str, counts: &[(u64, &str)]) -> fmt::Result {
+    let some: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, name)| format!("{} {name}", grouped(*n)))
+        .collect();
+    if some.is_empty() { Ok(()) } else { writeln!(out, "{of} {}", some.join(", ")) }
+}
+
+/// `1 request`, `1,000 requests`.
+fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// `1,234,567`.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Rounded.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are no negative numbers, and far from the largest ones"
+)]
+pub(super) fn whole(n: f64) -> u64 {
+    n.round() as u64
+}
+
+/// Microseconds with three digits, in the unit that reads best.
+pub(super) fn time(micros: f64) -> String {
+    let (value, unit) = match micros {
+        n if n < 1000.0 => (n, "us"),
+        n if n < 1_000_000.0 => (n / 1000.0, "ms"),
+        n => (n / 1_000_000.0, "s"),
+    };
+    format!("{} {unit}", three_digits(value))
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        n if n < 9.995 => format!("{n:.2}"),
+        n if n < 99.95 => format!("{n:.1}"),
+        n => format!("{n:.0}"),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn bytes(n: u64, seconds: f64) -> String {
+    let rate = if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
+    let (value, unit) = match rate {
+        n if n < 1e3 => (n, "B"),
+        n if n < 1e6 => (n / 1e3, "kB"),
+        n if n < 1e9 => (n / 1e6, "MB"),
+        n => (n / 1e9, "GB"),
+    };
+    let mut text = three_digits(value);
+    write!(text, " {unit}").expect("writing to a string cannot fail");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_as_people_read_them() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0.5, 9.996, 1499.0, 1e6].map(time),
+            ["0.50 us", "10.0 us", "1.50 ms", "1.00 s"]
+        );
+        assert_eq!(bytes(3_000_000, 2.0), "1.50 MB");
+        assert_eq!(counted(1, "request"), "1 request");
+    }
+}

@@ -1,0 +1,90 @@
+//! When requests are due in an open loop: at fixed times, whatever the server does.
+//!
+//! Request 0 is due at the start, and then one every `1/rate` of a second; the connections take
+//! turns. Whole numbers only, so that a time and the number of requests due by it never disagree.
+
+use std::time::{Duration, Instant};
+
+const NANOS: u128 = 1_000_000_000;
+
+/// `rate` requests a second on all `slots` connections together.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    start: Instant,
+    /// Requests a second, at least 1.
+    rate: u64,
+    /// Connections that take turns, at least 1.
+    slots: u64,
+}
+
+impl Schedule {
+    /// A schedule that begins at `start`.
+    pub fn new(start: Instant, rate: u64, slots: usize) -> Self {
+        assert!(rate > 0 && slots > 0, "nobody would ever ask");
+        Self { start, rate, slots: slots as u64 }
+    }
+
+    /// When the request `n` of the connection `slot` is due, both counted from 0.
+    pub fn due(&self, slot: usize, n: u64) -> Instant {
+        self.due_of_all(n * self.slots + slot as u64)
+    }
+
+    /// How many requests of the connection `slot` are due by `now`.
+    pub fn due_by(&self, slot: usize, now: Instant) -> u64 {
+        (self.all_due_by(now) + self.slots - 1 - slot as u64) / self.slots
+    }
+
+    /// When the next request is due after `now`, whoever's it is.
+    pub fn next(&self, now: Instant) -> Instant {
+        self.due_of_all(self.all_due_by(now))
+    }
+
+    fn due_of_all(&self, n: u64) -> Instant {
+        let nanos = u128::from(n) * NANOS / u128::from(self.rate);
+        self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// The number of times that are not after `now`: n is due by then if n * 10^9 / rate, rounded
+    /// down, is not more nanoseconds than have passed.
+    pub(super) fn all_due_by(&self, now: Instant) -> u64 {
+        let Some(passed) = now.checked_duration_since(self.start) else { return 0 };
+        let last = ((passed.as_nanos() + 1) * u128::from(self.rate) - 1) / NANOS;
+        u64::try_from(last).unwrap_or(u64::MAX - 1) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn a_request_is_due_from_its_time_on_and_not_before() {
+        let start = Instant::now();
+        for rate in [1, 3, 7, 1000, 999_983, 3_000_000_000] {
+            let schedule = Schedule::new(start, rate, 3);
+            for n in (0..50).chain(100_000..100_050) {
+                for slot in 0..3 {
+                    let due = schedule.due(slot, n);
+                    assert!(schedule.due_by(slot, due) > n, "{rate} a second, {n} of {slot}");
+                    if let Some(before) = due.checked_sub(Duration::from_nanos(1)) {
+                        assert!(schedule.due_by(slot, before) <= n);
+                    }
+                    assert!(schedule.next(due) > due);
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn connections_take_turns() {
+        let start = Instant::now();
+        let schedule = Schedule::new(start, 1000, 2);
+        let second = start + Duration::from_secs(1);
+        assert_eq!(schedule.due(1, 0), start + Duration::from_millis(1));
+        assert_eq!(schedule.due(0, 1), start + Duration::from_millis(2));
+        assert_eq!((schedule.due_by(0, second), schedule.due_by(1, second)), (501, 500));
+        assert_eq!(schedule.next(second), second + Duration::from_millis(1));
+    }
+}

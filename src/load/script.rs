@@ -1,0 +1,225 @@
+//! What is asked, and the bytes that must come back: worked out before the load begins.
+//!
+//! A script is a ring of requests and one of their replies, each a block of bytes, so that the next
+//! hundred requests are one copy and their replies one comparison. Connections begin at different
+//! places of it. No two of its replies are the same if it can be helped (a mix of expressions is
+//! what the user says it is): so a reply that comes twice, too early, or to somebody else is seen.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::time::Instant;
+
+use crate::arithmetic::Dialect;
+use crate::buffer::Buffer;
+use crate::service::{Delimiter, Event, MAX_REPLY, Offer, Output, Visitor};
+
+/// The longest request, in bytes with its newline: what a session takes in one step.
+pub const MAX_REQUEST: usize = MAX_REPLY;
+
+/// The most bytes of requests on one connection that are not answered. A send buffer is asked for
+/// that holds them ([`super::connect`]), so that a server which writes before it reads, as ours do,
+/// and a client which does the same can never wait for each other.
+pub const MAX_IN_FLIGHT: usize = 128 * 1024;
+
+/// Different requests in a script, unless they are so large that fewer must do.
+const REQUESTS: usize = 1024;
+
+/// The size of a script of large requests, in bytes.
+const SCRIPT_BYTES: usize = 64 * 1024;
+
+/// How far apart connections begin: a prime, so that any number of them begin at many places.
+const STRIDE: usize = 389;
+
+const _: () = assert!(MAX_REQUEST <= MAX_IN_FLIGHT);
+
+/// Requests and their replies.
+#[derive(Debug)]
+pub struct Script {
+    requests: Ring,
+    replies: Ring,
+}
+
+impl Script {
+    /// Lines of `size` bytes, newline included, that come back as they are. Twice as many as can be
+    /// in flight at once are different, as far as so few bytes can be.
+    pub fn echo(size: usize, pipeline: usize) -> Self {
+        let count = (SCRIPT_BYTES / size).clamp(2, REQUESTS).max(2 * pipeline);
+        let mut ring = Ring::default();
+        for number in 0..count {
+            ring.push(&echo_line(number, size));
+        }
+        Self { replies: ring.clone(), requests: ring }
+    }
+
+    /// Expressions and their values, evaluated as our own server does. Without any: sums, all of
+    /// them different.
+    pub fn calc(expressions: &[String], dialect: Dialect) -> Self {
+        let sums: Vec<String>;
+        let expressions = if expressions.is_empty() {
+            sums = (0..REQUESTS).map(|n| format!("{n} + {}", n + 1)).collect();
+            &sums
+        } else {
+            expressions
+        };
+        let (mut requests, mut replies) = (Ring::default(), Ring::default());
+        for expression in expressions {
+            requests.push(&[expression.as_bytes(), b"\n"].concat());
+            replies.push(&value_of(expression, dialect));
+        }
+        Self { requests, replies }
+    }
+
+    /// How many requests there are before the first comes again.
+    pub fn len(&self) -> usize {
+        self.requests.ends.len()
+    }
+
+    /// Whether there is nothing to ask; no script is made so.
+    pub fn is_empty(&self) -> bool {
+        self.requests.ends.is_empty()
+    }
+
+    /// The longest request, in bytes.
+    pub fn longest_request(&self) -> usize {
+        (0..self.len()).map(|at| self.requests.one(at).len()).max().unwrap_or(0)
+    }
+
+    /// Where the connection `slot` begins.
+    pub(super) fn first(&self, slot: usize) -> usize {
+        slot * STRIDE % self.len()
+    }
+
+    /// The place `n` requests after `at`.
+    #[inline]
+    pub(super) fn after(&self, at: usize, n: usize) -> usize {
+        let sum = at + n;
+        if sum < self.len() { sum } else { sum % self.len() }
+    }
+
+    /// The bytes of at most `n` requests from `at` on, and of how many: fewer at the ring's end.
+    #[inline]
+    pub(super) fn requests(&self, at: usize, n: usize) -> (&[u8], usize) {
+        self.requests.many(at, n)
+    }
+
+    /// The same for their replies.
+    #[inline]
+    pub(super) fn replies(&self, at: usize, n: usize) -> (&[u8], usize) {
+        self.replies.many(at, n)
+    }
+
+    /// The reply to the request at `at`.
+    #[inline]
+    pub(super) fn reply(&self, at: usize) -> &[u8] {
+        self.replies.one(at)
+    }
+
+    /// Its length.
+    #[inline]
+    pub(super) fn reply_length(&self, at: usize) -> usize {
+        self.replies.range(at).len()
+    }
+}
+
+/// Texts in one block.
+#[derive(Clone, Debug, Default)]
+struct Ring {
+    bytes: Vec<u8>,
+    /// Where each text ends.
+    ends: Vec<usize>,
+}
+
+impl Ring {
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len());
+    }
+
+    #[inline]
+    fn range(&self, at: usize) -> Range<usize> {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        start..self.ends[at]
+    }
+
+    #[inline]
+    fn one(&self, at: usize) -> &[u8] {
+        &self.bytes[self.range(at)]
+    }
+
+    #[inline]
+    fn many(&self, at: usize, n: usize) -> (&[u8], usize) {
+        let n = n.min(self.ends.len() - at);
+        let end = if n == 0 { self.range(at).start } else { self.ends[at + n - 1] };
+        (&self.bytes[self.range(at).start..end], n)
+    }
+}
+
+/// A line of `size` bytes: its number as far as there is room, letters, a newline.
+fn echo_line(number: usize, size: usize) -> Vec<u8> {
+    let mut line = String::with_capacity(size + 4);
+    // The digits that change most come first, for a line that has no room for all of them.
+    for shift in [0, 4, 8] {
+        write!(line, "{:x}", number >> shift & 0xf).expect("writing to a string cannot fail");
+    }
+    if number >= 0x1000 {
+        write!(line, ".{number:x}.").expect("writing to a string cannot fail");
+    }
+    let mut line = line.into_bytes();
+    let letters = (b'a'..=b'z').cycle().skip(number % 26);
+    line.extend(letters.take(size));
+    line.truncate(size - 1);
+    line.push(b'\n');
+    line
+}
+
+/// What our own calculator replies to a line with this expression.
+fn value_of(expression: &str, dialect: Dialect) -> Vec<u8> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut calc = Offer::Calc(dialect, None).start(Visitor { number: 0, address });
+    let mut buffer = Buffer::default();
+    let mut out = Output::new(&mut buffer, Delimiter::Newline);
+    calc.step(Event::Message(expression.as_bytes()), now(), &mut out);
+    buffer.push(b'\n');
+    buffer.pending().to_vec()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a service is told a time; this one does not look")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_lines_in_flight_are_all_different_and_of_the_size_asked_for() {
+        for (size, pipeline) in [(16, 1), (16, 128), (5, 2000), (4096, 16), (65_536, 2)] {
+            let script = Script::echo(size, pipeline);
+            let lines: HashSet<&[u8]> = (0..script.len()).map(|at| script.reply(at)).collect();
+            assert!(lines.iter().all(|line| line.len() == size && line.ends_with(b"\n")));
+            let different = script.len().min(if size < 8 { 4096 } else { usize::MAX });
+            assert_eq!(lines.len(), different, "{size} bytes");
+            assert!(script.len() >= 2 * pipeline);
+        }
+        assert_eq!(Script::echo(1, 1).reply(0), b"\n");
+    }
+
+    #[test]
+    fn values_are_those_of_our_own_calculator() {
+        let expressions = ["7 / 2", "1 / 0"].map(str::to_owned);
+        let script = Script::calc(&expressions, Dialect::Python);
+        assert_eq!(script.replies(0, 9), (&b"3.5\nZeroDivisionError: division by zero\n"[..], 2));
+        assert_eq!(Script::calc(&expressions, Dialect::Integer).reply(0), b"3\n");
+    }
+
+    #[test]
+    fn without_an_expression_every_value_is_another() {
+        let script = Script::calc(&[], Dialect::Python);
+        let values: HashSet<&[u8]> = (0..script.len()).map(|at| script.reply(at)).collect();
+        assert_eq!(values.len(), script.len());
+    }
+}

@@ -1,0 +1,199 @@
+//! The course of a load: what each interval brought, and what all of them came to.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError};
+use serde::Serialize;
+
+use super::book::{Book, Latencies, Tally};
+use super::client::lock;
+
+/// Nanoseconds in a microsecond, in which latencies are reported.
+const MICROS: f64 = 1000.0;
+
+/// The latencies of a part of a load, in microseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it: p999 is the 99.9th percentile")]
+pub struct Percentiles {
+    pub min: f64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub p9999: f64,
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of what was counted, if anything was.
+    #[expect(clippy::cast_precision_loss, reason = "three digits were kept")]
+    pub fn of(latencies: &Histogram<u64>) -> Option<Self> {
+        let at = |quantile| latencies.value_at_quantile(quantile) as f64 / MICROS;
+        (!latencies.is_empty()).then(|| Self {
+            min: latencies.min() as f64 / MICROS,
+            mean: latencies.mean() / MICROS,
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            p9999: at(0.9999),
+            max: latencies.max() as f64 / MICROS,
+        })
+    }
+}
+
+/// What one interval brought. The names are the columns of the CSV file.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Row {
+    /// The end of the interval, in seconds from the start.
+    pub time_s: f64,
+    /// Right replies in it.
+    pub answered: u64,
+    /// The same for a second.
+    pub per_second: f64,
+    /// Wrong, duplicated, merged, reordered and missing replies, from the start on.
+    pub faults: u64,
+    /// Latencies, from the due time if there is one, in microseconds; none without a reply.
+    pub p50_us: Option<f64>,
+    /// See above.
+    pub p90_us: Option<f64>,
+    /// See above.
+    pub p99_us: Option<f64>,
+    /// See above.
+    pub p999_us: Option<f64>,
+    /// See above.
+    pub max_us: Option<f64>,
+}
+
+/// All the intervals of a load so far.
+pub struct Series {
+    /// In order.
+    pub rows: Vec<Row>,
+    /// The sum of all threads.
+    pub tally: Tally,
+    /// The same for their latencies.
+    pub total: Latencies,
+    /// Those of the last interval, and room to take a thread's.
+    interval: Latencies,
+    spare: Latencies,
+    hdr: Option<HdrLog>,
+    /// Seconds from the start to the end of the last interval.
+    until: Duration,
+}
+
+impl Series {
+    /// Nothing so far; `hdr` takes the latencies of each interval.
+    pub(super) fn new(hdr: Option<HdrLog>) -> Self {
+        Self {
+            rows: Vec::new(),
+            tally: Tally::default(),
+            total: Latencies::new(),
+            interval: Latencies::new(),
+            spare: Latencies::new(),
+            hdr,
+            until: Duration::ZERO,
+        }
+    }
+
+    /// An interval ends, `passed` after the start: takes what is new out of the books.
+    #[expect(clippy::cast_precision_loss, reason = "a rate is not counted to the last digit")]
+    pub(super) fn close_interval(
+        &mut self,
+        books: &[Arc<Mutex<Book>>],
+        passed: Duration,
+    ) -> io::Result<()> {
+        let before = self.tally.answered;
+        self.tally = Tally::default();
+        self.interval.clear();
+        for book in books {
+            {
+                let mut book = lock(book);
+                self.tally.add(&book.tally);
+                // The thread gets an empty one for a full one: that is all it waits for.
+                std::mem::swap(&mut book.latencies, &mut self.spare);
+            }
+            self.interval.add(&self.spare);
+            self.spare.clear();
+        }
+        self.total.add(&self.interval);
+        let length = passed.saturating_sub(self.until);
+        if length.is_zero() {
+            return Ok(());
+        }
+        let answered = self.tally.answered - before;
+        let waited = self.interval.waited();
+        let percentiles = Percentiles::of(waited);
+        let of = |pick: fn(Percentiles) -> f64| percentiles.map(pick);
+        self.rows.push(Row {
+            time_s: passed.as_secs_f64(),
+            answered,
+            per_second: answered as f64 / length.as_secs_f64(),
+            faults: self.tally.faults(),
+            p50_us: of(|all| all.p50),
+            p90_us: of(|all| all.p90),
+            p99_us: of(|all| all.p99),
+            p999_us: of(|all| all.p999),
+            max_us: of(|all| all.max),
+        });
+        if let Some(hdr) = &mut self.hdr {
+            hdr.write(waited, self.until, length)?;
+        }
+        self.until = passed;
+        Ok(())
+    }
+}
+
+/// Writes the intervals as CSV, a header first.
+pub(super) fn write_csv(rows: &[Row], path: &Path) -> io::Result<()> {
+    let mut table = csv::Writer::from_path(path)?;
+    for row in rows {
+        table.serialize(row)?;
+    }
+    table.flush()
+}
+
+/// A file of intervals as `HistogramLogProcessor` and `HistogramLogAnalyzer` read it.
+pub struct HdrLog {
+    file: BufWriter<File>,
+    serializer: V2DeflateSerializer,
+}
+
+impl HdrLog {
+    /// The head of the file: `about` says what was measured.
+    pub(super) fn create(path: &Path, about: &str, start: SystemTime) -> io::Result<Self> {
+        let mut file = BufWriter::new(File::create(path)?);
+        let mut serializer = V2DeflateSerializer::new();
+        IntervalLogWriterBuilder::new()
+            .add_comment("[Histogram log format version 1.3]")
+            .add_comment(about)
+            .add_comment("latencies in nanoseconds")
+            .with_start_time(start)
+            .with_base_time(start)
+            .begin_log_with(&mut file, &mut serializer)?;
+        writeln!(
+            file,
+            "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\""
+        )?;
+        Ok(Self { file, serializer })
+    }
+
+    fn write(&mut self, all: &Histogram<u64>, from: Duration, length: Duration) -> io::Result<()> {
+        let mut line = Vec::new();
+        IntervalLogWriterBuilder::new()
+            .begin_log_with(&mut line, &mut self.serializer)?
+            .write_histogram(all, from, length, None)
+            .map_err(|error| match error {
+                IntervalLogWriterError::IoError(error) => error,
+                other => io::Error::other(other.to_string()),
+            })?;
+        self.file.write_all(&line)?;
+        self.file.flush()
+    }
+}
