@@ -67,7 +67,7 @@ pub struct BenchArgs {
     /// Write the course of the load as CSV, a row for each interval.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write its latencies as an `HdrHistogram` log, a line for each interval.
+    /// Write its latencies as a log of HDR histograms, a line for each interval.
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
     /// Write a picture of it, as SVG.

@@ -12,7 +12,7 @@
 //! | `suspect` | what is wrong with a reply that is not the one expected |
 //! | [`book`] | what one thread writes down |
 //! | `connect`, `worker` | connections, and the thread that has them |
-//! | [`series`] | the course of the load by intervals, as CSV and as an HdrHistogram log |
+//! | [`series`] | the course of the load by intervals, as CSV and as a log of HDR histograms |
 //! | [`report`], `plot` | the outcome for a person, a program, and as a picture |
 
 use std::io::{self, Write as _};
@@ -123,7 +123,7 @@ pub struct Config {
     pub json: bool,
     /// Where the intervals go as CSV.
     pub csv: Option<PathBuf>,
-    /// Where they go as an HdrHistogram log.
+    /// Where they go as a log of HDR histograms.
     pub hdr: Option<PathBuf>,
     /// Where the picture goes.
     pub plot: Option<PathBuf>,
@@ -160,8 +160,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let mut crew = Crew::muster(config, script, address, load.threads)?;
     let mut series = Series::new(hdr);
     let finished = crew.watch(&mut series, interval(config.length))?;
-    let report = crew.report(load, series, finished);
-    deliver(config, &report)?;
+    let report = crew.report(load, &mut series, &finished);
+    deliver(config, &report, &series)?;
     verdict(&report)
 }
 
@@ -377,7 +377,7 @@ impl Crew {
         }
     }
 
-    fn report(&self, load: Load, mut series: Series, finished: Finished) -> Report {
+    fn report(&self, load: Load, series: &mut Series, finished: &Finished) -> Report {
         let books: Vec<_> = self.books.iter().map(|book| lock(book)).collect();
         let last_reply_at = books.iter().filter_map(|book| book.last_reply_at).max();
         let end = self.end.or(last_reply_at).unwrap_or(finished.at);
@@ -401,7 +401,7 @@ impl Crew {
                 from_sending: Percentiles::of(&series.total.from_sending),
             },
             examples,
-            intervals: series.rows,
+            intervals: series.rows.clone(),
         }
     }
 }
@@ -456,7 +456,7 @@ fn course(series: &Series, passed: Duration) -> String {
 }
 
 /// The report, to everywhere it was asked for.
-fn deliver(config: &Config, report: &Report) -> Result<(), Failure> {
+fn deliver(config: &Config, report: &Report, series: &Series) -> Result<(), Failure> {
     let text = if config.json { report.json() + "\n" } else { report.to_string() };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // Its reader has seen enough; the files are still wanted.
@@ -466,10 +466,10 @@ fn deliver(config: &Config, report: &Report) -> Result<(), Failure> {
         }
     }
     if let Some(path) = &config.csv {
-        series::write_csv(&report.intervals, path).map_err(|error| cannot_write(path, &error))?;
+        series::write_csv(&series.rows, path).map_err(|error| cannot_write(path, &error))?;
     }
     if let Some(path) = &config.plot {
-        plot::write(report, path).map_err(|error| cannot_write(path, &error))?;
+        plot::write(report, &series.total, path).map_err(|error| cannot_write(path, &error))?;
     }
     Ok(())
 }

@@ -112,11 +112,14 @@ impl fmt::Display for Report {
     }
 }
 
+/// A column of [`Percentiles`].
+type Pick = fn(&Percentiles) -> f64;
+
 impl Report {
     fn write_latencies(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LatencyReport { from_due, from_sending } = self.latency_us;
         let Some(sending) = from_sending else { return Ok(()) };
-        let rows: [(&str, fn(&Percentiles) -> f64); 7] = [
+        let rows: [(&str, Pick); 7] = [
             ("mean", |all| all.mean),
             ("50 %", |all| all.p50),
             ("90 %", |all| all.p90),

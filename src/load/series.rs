@@ -191,7 +191,9 @@ impl HdrLog {
             .write_histogram(all, from, length, None)
             .map_err(|error| match error {
                 IntervalLogWriterError::IoError(error) => error,
-                other => io::Error::other(other.to_string()),
+                error @ IntervalLogWriterError::SerializeError(_) => {
+                    io::Error::other(error.to_string())
+                }
             })?;
         self.file.write_all(&line)?;
         self.file.flush()
