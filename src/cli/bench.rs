@@ -38,7 +38,8 @@ pub struct BenchArgs {
     threads: usize,
     /// Open loop: so many requests are due each second, evenly, whatever the server does. From
     /// 1000 on, a thread is busy all the time to be on time.
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
+    #[arg(short, long, value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
     rate: Option<u64>,
     /// A new connection for each request.
     #[arg(long, conflicts_with = "pipeline")]

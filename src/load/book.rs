@@ -114,9 +114,10 @@ impl Latencies {
         self.from_sending.add(&other.from_sending).expect("the bounds are the same");
     }
 
-    pub(super) fn clear(&mut self) {
-        self.from_due.clear();
-        self.from_sending.clear();
+    /// Forgets everything, the largest and the smallest, too.
+    pub(super) fn reset(&mut self) {
+        self.from_due.reset();
+        self.from_sending.reset();
     }
 }
 
@@ -173,6 +174,21 @@ impl Book {
             last_reply_at: None,
             abandoned: false,
         }
+    }
+
+    /// What was counted so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How long the replies of the interval took.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    /// The first faults, in words.
+    pub fn examples(&self) -> &[String] {
+        &self.examples
     }
 
     /// How many of `wanted` requests may be sent.

@@ -19,6 +19,9 @@ use super::series::Row;
 /// In pixels.
 const SIZE: (u32, u32) = (960, 1000);
 
+/// The width of what stands beside a panel, in pixels.
+const LEGEND: u32 = 160;
+
 const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const GREEN_LINE: RGBColor = RGBColor(0x2a, 0x9d, 0x5c);
 const ORANGE_LINE: RGBColor = RGBColor(0xe0, 0x8a, 0x1e);
@@ -26,7 +29,7 @@ const RED_LINE: RGBColor = RGBColor(0xc6, 0x3d, 0x3d);
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 
-/// The replies of which the last tick of the percentile axis leaves out all but one: 10^this.
+/// Where the axis of percentiles ends at the latest: 6 is 99.9999 %.
 const NINES: i32 = 6;
 
 /// The most ticks of an even axis, about.
@@ -99,12 +102,12 @@ fn over_time(area: &Area<'_>, rows: &[Row], until: f64) -> Drawn {
 }
 
 fn by_percentile(area: &Area<'_>, latencies: &Latencies) -> Drawn {
+    // Beyond the last reply there is nothing to draw.
+    let replies = latencies.from_sending.len();
+    let nines = i32::try_from(replies.max(10).ilog10()).map_or(NINES, |nines| nines.min(NINES));
     let line = |name, colour, histogram: &hdrhistogram::Histogram<u64>| {
-        let steps = (0..=100 * NINES).map(|n| f64::from(n) / 100.0);
-        // Beyond the last reply there is nothing to draw.
-        #[expect(clippy::cast_precision_loss, reason = "a logarithm of it is taken")]
-        let last = (histogram.len() as f64).log10();
-        let points = steps.take_while(|&nines| nines <= last).map(|nines| {
+        let steps = (0..=100 * nines).map(|n| f64::from(n) / 100.0);
+        let points = steps.map(|nines| {
             let quantile = 1.0 - 10f64.powf(-nines);
             #[expect(clippy::cast_precision_loss, reason = "three digits were kept")]
             let micros = histogram.value_at_quantile(quantile) as f64 / 1000.0;
@@ -119,14 +122,14 @@ fn by_percentile(area: &Area<'_>, latencies: &Latencies) -> Drawn {
         vec![line("from the due time", BLUE_LINE, &latencies.from_due), sending]
     };
     let y = Axis::decades(&lines);
-    panel(area, "latency by percentile", Axis::whole(0, NINES, percentile), y, &lines)
+    panel(area, "latency by percentile", Axis::whole(0, nines, percentile), y, &lines)
 }
 
 fn panel(area: &Area<'_>, title: &str, x: Axis, y: Axis, lines: &[Line]) -> Drawn {
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16).into_font().color(&INK))
         .margin(12)
-        .margin_right(30)
+        .margin_right(LEGEND)
         .x_label_area_size(30)
         .y_label_area_size(80)
         .build_cartesian_2d(x, y)?;
@@ -149,11 +152,13 @@ fn panel(area: &Area<'_>, title: &str, x: Axis, y: Axis, lines: &[Line]) -> Draw
         }
     }
     if lines.len() > 1 {
+        let beside = chart.plotting_area().get_x_axis_pixel_range().len();
+        let beside = i32::try_from(beside).unwrap_or(0);
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .background_style(WHITE.mix(0.85))
-            .border_style(GRID)
+            .position(SeriesLabelPosition::Coordinate(beside + 8, 0))
+            .background_style(WHITE)
+            .border_style(TRANSPARENT)
             .label_font(("sans-serif", 13).into_font().color(&INK))
             .draw()?;
     }

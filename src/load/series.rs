@@ -111,7 +111,7 @@ impl Series {
     ) -> io::Result<()> {
         let before = self.tally.answered;
         self.tally = Tally::default();
-        self.interval.clear();
+        self.interval.reset();
         for book in books {
             {
                 let mut book = lock(book);
@@ -120,7 +120,7 @@ impl Series {
                 std::mem::swap(&mut book.latencies, &mut self.spare);
             }
             self.interval.add(&self.spare);
-            self.spare.clear();
+            self.spare.reset();
         }
         self.total.add(&self.interval);
         let length = passed.saturating_sub(self.until);
@@ -197,5 +197,33 @@ impl HdrLog {
             })?;
         self.file.write_all(&line)?;
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any time will do")]
+    fn an_interval_knows_nothing_of_the_one_before() {
+        let now = std::time::Instant::now();
+        let book = Arc::new(Mutex::new(Book::new(1, 1, now)));
+        let mut series = Series::new(None);
+        for (n, micros) in [900u32, 20].into_iter().enumerate() {
+            {
+                let mut book = lock(&book);
+                book.latencies.from_sending.record(u64::from(micros) * 1000).unwrap();
+                book.tally.answered += 1;
+            }
+            let passed = Duration::from_secs(n as u64 + 1);
+            series.close_interval(&[Arc::clone(&book)], passed).unwrap();
+            let row = series.rows[n];
+            assert_eq!((row.answered, row.per_second.round()), (1, 1.0));
+            let [p50, max] = [row.p50_us, row.max_us].map(|time| time.unwrap().round());
+            assert_eq!((p50, max), (f64::from(micros), f64::from(micros)));
+        }
+        assert_eq!(series.total.from_sending.max() / 10_000, 90);
+        assert_eq!((series.tally.answered, series.total.from_sending.len()), (2, 2));
     }
 }

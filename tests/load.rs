@@ -1,0 +1,450 @@
+//! The load generator tells the truth: about latency when the server stalls, and about every reply
+//! that is not as it should be.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Command, Output as Ended, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::server::Server;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use socklab::buffer::Buffer;
+use socklab::load::book::{Book, Tally};
+use socklab::load::client::{Client, Plan};
+use socklab::load::schedule::Schedule;
+use socklab::load::script::Script;
+use socklab::service::{Delimiter, Event, Next, Output, Service};
+
+mod common;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A load on a server that there is not, in a time that passes only when nothing is to be done.
+struct Simulation<S> {
+    now: Instant,
+    clients: Vec<Client>,
+    /// What each client waits for.
+    next: Vec<Next>,
+    book: Arc<Mutex<Book>>,
+    /// When which bytes reach which client.
+    replies: VecDeque<(Instant, usize, Vec<u8>)>,
+    /// Requests in, and when which replies come; the times must not go back.
+    server: S,
+}
+
+impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
+    fn new(start: Instant, plan: Plan, connections: usize, length: Length, server: S) -> Self {
+        let (budget, end) = match length {
+            Length::Time(time) => (u64::MAX, start + time),
+            Length::Requests(n) => (n, start + Duration::from_secs(3600)),
+        };
+        let book = Arc::new(Mutex::new(Book::new(connections, budget, end)));
+        let plan = Arc::new(plan);
+        let client = |slot| Client::new(Arc::clone(&plan), Arc::clone(&book), slot, slot);
+        Self {
+            now: start,
+            clients: (0..connections).map(client).collect(),
+            next: vec![Next::Read; connections],
+            book,
+            replies: VecDeque::new(),
+            server,
+        }
+    }
+
+    /// Until nobody waits for anything.
+    fn run(mut self) -> Arc<Mutex<Book>> {
+        for n in 0..self.clients.len() {
+            self.step(n, Event::Open);
+        }
+        loop {
+            let waits = self.next.iter().enumerate().filter_map(|(n, next)| match next {
+                Next::ReadUntil(at) => Some((*at, n)),
+                _ => None,
+            });
+            let wait = waits.min();
+            match (self.replies.front().map(|reply| reply.0), wait) {
+                (None, None) => return self.book,
+                (Some(at), wait) if wait.is_none_or(|(wait, _)| at <= wait) => {
+                    let (at, n, bytes) = self.replies.pop_front().unwrap();
+                    self.now = self.now.max(at);
+                    if self.next[n] != Next::Close {
+                        self.step(n, Event::Message(&bytes));
+                    }
+                }
+                (_, Some((at, n))) => {
+                    self.now = self.now.max(at);
+                    self.step(n, Event::Timeout);
+                }
+                (Some(_), None) => unreachable!("a reply is taken above"),
+            }
+        }
+    }
+
+    fn step(&mut self, n: usize, event: Event<'_>) {
+        let mut buffer = Buffer::default();
+        let mut out = Output::new(&mut buffer, Delimiter::None);
+        self.next[n] = self.clients[n].step(event, self.now, &mut out);
+        if !buffer.is_empty() {
+            let replies = (self.server)(n, buffer.pending(), self.now);
+            self.replies.extend(replies.into_iter().map(|(at, bytes)| (at, n, bytes)));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Length {
+    Time(Duration),
+    Requests(u64),
+}
+
+fn plan(script: Script, pipeline: usize, schedule: Option<Schedule>) -> Plan {
+    Plan { script, pipeline, schedule, reconnect: false, timeout: TIMEOUT, clock: |now| now }
+}
+
+#[expect(clippy::disallowed_methods, reason = "where virtual time begins is nobody's business")]
+fn any_time() -> Instant {
+    Instant::now()
+}
+
+/// Ten seconds, 1000 requests a second, and for one of these seconds no reply: so a tenth of the
+/// requests wait, the unlucky ones for a whole second, and all waits up to that are as frequent.
+#[test]
+fn a_stall_of_a_second_is_told_as_theory_has_it() {
+    let start = any_time();
+    let second = Duration::from_secs(1);
+    let (stall, over) = (start + 4 * second, start + 5 * second);
+    let swift = Duration::from_micros(10);
+    let mut last = start;
+    let server = move |_: usize, request: &[u8], now: Instant| {
+        last = last.max(if now >= stall && now < over { over } else { now } + swift);
+        vec![(last, request.to_vec())]
+    };
+    let schedule = Schedule::new(start, 1000, 10);
+    let plan = plan(Script::echo(16, 1), 1, Some(schedule));
+    let book = Simulation::new(start, plan, 10, Length::Time(10 * second), server).run();
+    let book = book.lock().unwrap();
+    let tally = *book.tally();
+    assert_eq!((tally.asked, tally.answered, tally.faults()), (10_000, 10_000, 0));
+
+    let [due, sending] = [&book.latencies().from_due, &book.latencies().from_sending];
+    let millis = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1000.0;
+    for (quantile, theory) in [(0.95, 500.0), (0.98, 800.0), (0.99, 900.0), (0.999, 990.0)] {
+        let told = millis(due.value_at_quantile(quantile));
+        assert!((told - theory).abs() < 0.02 * theory, "{quantile}: {told} ms, not {theory} ms");
+    }
+    assert!((millis(due.max()) - 1000.0).abs() < 20.0);
+    assert!((due.mean() / 1e6 - 50.0).abs() < 1.0, "a tenth of them waits half a second");
+    assert!(millis(due.value_at_quantile(0.89)) < 1.0, "the others do not wait");
+
+    // One request a connection was on its way when the server stalled. Who only counts from the
+    // sending sees ten slow replies in ten thousand.
+    assert!(millis(sending.value_at_quantile(0.998)) < 1.0);
+    assert!(millis(sending.max()) > 980.0);
+    // All that were due in the stall but those ten, and some more until the others were caught up.
+    assert!((980..1010).contains(&tally.late), "{} late", tally.late);
+}
+
+#[test]
+fn what_is_due_and_never_sent_is_not_in_the_latencies() {
+    let start = any_time();
+    let end = start + Duration::from_secs(2);
+    // From the first second on the server says nothing any more.
+    let server = move |_: usize, request: &[u8], now: Instant| {
+        let silent = now >= start + Duration::from_secs(1);
+        if silent { Vec::new() } else { vec![(now, request.to_vec())] }
+    };
+    let schedule = Schedule::new(start, 100, 1);
+    let plan = plan(Script::echo(16, 1), 1, Some(schedule));
+    let length = Length::Time(end - start);
+    let book = Simulation::new(start, plan, 1, length, server).run();
+    let book = book.lock().unwrap();
+    // The one on its way in the stall was never answered, and held up the 99 behind it.
+    assert_eq!((book.tally().asked, book.tally().missing), (101, 1));
+    assert_eq!(book.latencies().from_due.len(), 100);
+}
+
+/// Serves `count` requests of a calculator, four in flight, and says what the load made of a server
+/// whose replies go through `spoil`, which sees them by their number.
+fn told_of(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Tally, Vec<String>) {
+    let start = any_time();
+    let sums: Vec<String> = (0..50).map(|n| format!("{n}")).collect();
+    let mut count_so_far = 0;
+    let server = |_: usize, requests: &[u8], now: Instant| {
+        let lines = requests.split_inclusive(|&byte| byte == b'\n');
+        let mut replies: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
+        let first = count_so_far;
+        count_so_far += replies.len();
+        spoil(first, &mut replies);
+        vec![(now + Duration::from_millis(1), replies.concat())]
+    };
+    let plan = plan(Script::calc(&sums, socklab::arithmetic::Dialect::Python), 4, None);
+    let book = Simulation::new(start, plan, 1, Length::Requests(count), server).run();
+    let book = book.lock().unwrap();
+    (*book.tally(), book.examples().to_vec())
+}
+
+/// The counts that a fault may change: right, wrong, duplicated, merged, reordered, missing.
+fn counts(tally: &Tally) -> [u64; 6] {
+    let Tally { answered, wrong, duplicated, merged, reordered, missing, .. } = *tally;
+    [answered, wrong, duplicated, merged, reordered, missing]
+}
+
+/// Spoils the eight replies from 20 to 27, which come in two batches of four.
+fn once(first: usize, spoil: impl FnOnce()) {
+    if first == 20 {
+        spoil();
+    }
+}
+
+#[test]
+fn a_server_without_fault_is_told_to_have_none() {
+    let (tally, examples) = told_of(40, |_, _| {});
+    assert_eq!(counts(&tally), [40, 0, 0, 0, 0, 0]);
+    assert!(tally.is_clean() && examples.is_empty());
+}
+
+#[test]
+fn a_wrong_reply_is_found_and_shown() {
+    let (tally, examples) =
+        told_of(40, |first, replies| once(first, || replies[1] = b"\x1b[2J\n".to_vec()));
+    assert_eq!(counts(&tally), [39, 1, 0, 0, 0, 0]);
+    assert_eq!(examples, [r#"connection 0, reply 21: expected "21\n", got "\x1b[2J\n""#]);
+}
+
+#[test]
+fn a_duplicated_reply_is_found() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| {
+        once(first, || replies.insert(2, replies[1].clone()));
+    };
+    assert_eq!(counts(&told_of(40, spoil).0), [40, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn swapped_replies_are_found() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || replies.swap(1, 2));
+    assert_eq!(counts(&told_of(40, spoil).0), [39, 0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn replies_merged_into_one_line_are_found() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| {
+        once(first, || {
+            let end = replies[1].len() - 1;
+            replies[1].truncate(end);
+        });
+    };
+    assert_eq!(counts(&told_of(40, spoil).0), [38, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn a_missing_reply_is_found_by_the_next_one() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || drop(replies.remove(1)));
+    assert_eq!(counts(&told_of(40, spoil).0), [39, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_missing_last_reply_is_found_by_its_time() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || drop(replies.pop()));
+    let (tally, examples) = told_of(24, spoil);
+    assert_eq!(counts(&tally), [23, 0, 0, 0, 0, 1]);
+    assert_eq!(examples, ["connection 0: no reply to request 23 in time"]);
+}
+
+// From here on the program itself, on a real socket.
+
+fn bench(address: SocketAddr, options: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
+    command.args(["bench", &address.ip().to_string(), &address.port().to_string()]).args(options);
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Its exit code, its JSON and its words on stderr.
+fn outcome(ended: &Ended) -> (i32, Value, String) {
+    let json = serde_json::from_slice(&ended.stdout).unwrap_or(Value::Null);
+    (ended.status.code().unwrap(), json, String::from_utf8(ended.stderr.clone()).unwrap())
+}
+
+fn run(address: SocketAddr, options: &[&str]) -> (i32, Value, String) {
+    outcome(&bench(address, options).arg("--json").output().unwrap())
+}
+
+/// A server of one thread, which has `answer` make replies of a connection's lines, until its
+/// clients have gone.
+fn serve_lines(
+    connections: usize,
+    mut answer: impl FnMut(Vec<u8>) -> Vec<u8> + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        // The load looks first whether somebody is there.
+        for _ in 0..=connections {
+            let (stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                let reply = answer(std::mem::take(&mut line));
+                if (&stream).write_all(&reply).is_err() {
+                    break;
+                }
+            }
+        }
+    };
+    thread::Builder::new().spawn(serve).unwrap();
+    address
+}
+
+/// A against A: the same load on the same server asks and gets the same, to the byte.
+#[test]
+fn two_loads_on_one_server_count_the_same() {
+    for (service, more) in [
+        ("calc", &["--pipeline", "16"][..]),
+        ("echo", &["--service", "echo", "--size", "100", "--threads", "2"]),
+        ("echo", &["--service", "echo", "--rate", "20000"]),
+        ("calc", &["--reconnect"]),
+        ("echo", &["--service", "echo", "--size", "65536", "--pipeline", "2"]),
+    ] {
+        // A log that nobody reads would stop the server.
+        let server = Server::start(&["--service", service, "-q"]);
+        let options = [&["-c", "7", "-n", "2000"], more].concat();
+        let [one, other] = [(); 2].map(|()| {
+            let (code, json, words) = run(server.address, &options);
+            assert_eq!((code, words.as_str()), (0, ""), "{options:?}: {json}");
+            let counts = &json["counts"];
+            assert_eq!((&counts["asked"], &counts["answered"]), (&2000.into(), &2000.into()));
+            assert_eq!(json["version"], 1);
+            let faults = ["wrong", "duplicated", "merged", "reordered", "missing"];
+            assert!(faults.iter().all(|key| counts[key] == 0), "{counts}");
+            counts["reply_bytes"].clone()
+        });
+        // Which connection asks for the next sum is a matter of time, and so is its length.
+        if service == "echo" {
+            assert_eq!(one, other, "{options:?}");
+        }
+    }
+}
+
+#[test]
+fn one_wrong_reply_of_a_real_server_fails_the_load() {
+    let mut served = 0;
+    let address = serve_lines(1, move |line| {
+        served += 1;
+        if served == 50 { b"oops\n".to_vec() } else { line }
+    });
+    let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "200"]);
+    assert_eq!((code, words.as_str()), (1, "socklab: 1 replies were not as they should be\n"));
+    assert_eq!((&json["counts"]["wrong"], &json["counts"]["answered"]), (&1.into(), &199.into()));
+}
+
+/// The stall is certain, and so is what those who come in it wait at the least.
+#[test]
+fn a_real_stall_is_seen_from_the_due_times() {
+    let (_keep, never) = mpsc::channel::<()>();
+    let mut served = 0;
+    let address = serve_lines(1, move |line| {
+        served += 1;
+        if served == 200 {
+            never.recv_timeout(Duration::from_secs(1)).ok();
+        }
+        line
+    });
+    let options = ["--service", "echo", "-c", "1", "-n", "800", "--rate", "400"];
+    let (code, json, _) = run(address, &options);
+    assert_eq!(code, 0);
+    let latency = |from: &str, key: &str| json["latency_us"][from][key].as_f64().unwrap();
+    // Half of the two seconds that the load lasts: a tenth of the requests waits 0.8 s or more.
+    assert!(latency("from_due", "p90") > 780_000.0, "{json}");
+    assert!(latency("from_due", "max") > 990_000.0);
+    assert!(latency("from_sending", "p90") < latency("from_due", "p90"));
+    assert!(json["counts"]["late"].as_u64().unwrap() > 390);
+}
+
+#[test]
+fn an_interrupted_load_reports_what_there_was() {
+    let (asked, enough) = mpsc::channel();
+    let mut served = 0;
+    let address = serve_lines(1, move |line| {
+        served += 1;
+        if served == 100 {
+            asked.send(()).unwrap();
+        }
+        line
+    });
+    let options = ["--service", "echo", "-c", "1", "-d", "1h", "--json"];
+    let child = bench(address, &options).spawn().unwrap();
+    enough.recv().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let (code, json, words) = outcome(&child.wait_with_output().unwrap());
+    assert_eq!((code, words.as_str()), (0, ""));
+    assert_eq!(json["interrupted"], true);
+    assert_eq!(json["counts"]["asked"], json["counts"]["answered"]);
+    assert!(json["counts"]["answered"].as_u64().unwrap() >= 100);
+}
+
+#[test]
+fn each_failure_has_its_words_and_its_exit_code() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, words) = run(nobody, &["-n", "1"]);
+    assert_eq!(code, 1);
+    let refused = "connection refused (is the server started?)";
+    assert_eq!(words, format!("socklab: cannot connect to {nobody}: {refused}\n"));
+
+    let server = Server::start(&["--max-clients", "1"]);
+    let mut only = server.connect();
+    only.ask(b"1\n", b"1\n");
+    let (code, json, words) = run(server.address, &["-d", "300ms", "-c", "2"]);
+    assert_eq!(code, 3, "{json}");
+    assert_eq!(words, "socklab: the server is full, and served none of the connections\n");
+
+    // Nobody accepts, but the kernel connects: this is what a load must not take for service.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = ["-c", "3", "-n", "3", "--timeout", "100ms"];
+    let (code, json, words) = run(silent.local_addr().unwrap(), &options);
+    assert_eq!((code, words.as_str()), (4, "socklab: the server answered no request in time\n"));
+    assert_eq!((&json["counts"]["unserved"], &json["counts"]["missing"]), (&3.into(), &3.into()));
+
+    for options in
+        [&["--size", "5"][..], &["--service", "echo", "-e", "1"], &["-d", "1s", "-n", "1"]]
+    {
+        assert_eq!(run(nobody, options).0, 2, "{options:?}");
+    }
+    let options = ["--service", "echo", "--size", "65536", "--pipeline", "3"];
+    assert_eq!(run(nobody, &options).0, 2);
+}
+
+#[test]
+fn the_files_hold_the_course_of_the_load() {
+    let server = Server::start(&["--service", "echo"]);
+    let folder = std::env::temp_dir().join(format!("socklab-load-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let (csv, hdr, svg) = (file("load.csv"), file("load.hdr"), file("load.svg"));
+    let options =
+        ["--service", "echo", "-d", "500ms", "--csv", &csv, "--hdr", &hdr, "--plot", &svg];
+    let (code, json, _) = run(server.address, &options);
+    assert_eq!(code, 0);
+    let answered = json["counts"]["answered"].as_u64().unwrap();
+
+    let mut rows = csv::Reader::from_path(&csv).unwrap();
+    assert_eq!(rows.headers().unwrap().iter().next(), Some("time_s"));
+    let sum: u64 = rows.records().map(|row| row.unwrap()[1].parse::<u64>().unwrap()).sum();
+    assert_eq!(sum, answered);
+
+    let log = std::fs::read(&hdr).unwrap();
+    let entries = IntervalLogIterator::new(&log).map(Result::unwrap);
+    let intervals = entries.filter(|entry| matches!(entry, LogEntry::Interval(_)));
+    assert_eq!(intervals.count(), json["intervals"].as_array().unwrap().len());
+
+    let picture = std::fs::read_to_string(&svg).unwrap();
+    assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
