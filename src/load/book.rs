@@ -4,6 +4,7 @@
 //! out of it once an interval. Each step of a connection is one lock that is almost never
 //! contended.
 
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -223,6 +224,11 @@ impl Book {
             self.examples.push(words());
         }
     }
+}
+
+/// Opens the book.
+pub(super) fn lock(shared: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    shared.lock().expect("nobody has panicked over this book")
 }
 
 #[cfg(test)]

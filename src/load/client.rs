@@ -6,33 +6,14 @@
 //! them is answered: its latency counts from when it was due all the same.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use super::book::{Book, LATE, Slot, nanos};
+use super::book::{Book, LATE, Slot, lock, nanos};
 use super::escaped;
-use super::schedule::Schedule;
-use super::script::Script;
+use super::plan::Plan;
 use super::suspect::{Finding, Standing, Suspect};
 use crate::service::{BUSY_TEXT, Event, Framing, MAX_REPLY, Next, Output, Service};
-
-/// What all connections of a load have in common.
-#[derive(Debug)]
-pub struct Plan {
-    /// What is asked.
-    pub script: Script,
-    /// The most requests in flight on a connection, at least 1.
-    pub pipeline: usize,
-    /// When requests are due; none in a closed loop.
-    pub schedule: Option<Schedule>,
-    /// Whether each request has a connection of its own.
-    pub reconnect: bool,
-    /// How long a reply is waited for.
-    pub timeout: Duration,
-    /// The time, given that of the loop's turn: a turn that serves many connections takes longer
-    /// than a fast server's reply, so a load reads the clock itself. A test returns what it gets.
-    pub clock: fn(Instant) -> Instant,
-}
 
 /// Requests that were sent at once and are not answered.
 #[derive(Clone, Copy, Debug)]
@@ -367,9 +348,4 @@ impl Drop for Client {
         }
         self.settle(missing, &mut book);
     }
-}
-
-/// Opens the book.
-pub(super) fn lock(shared: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    shared.lock().expect("nobody has panicked over this book")
 }

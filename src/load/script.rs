@@ -18,7 +18,7 @@ use crate::service::{Delimiter, Event, MAX_REPLY, Offer, Output, Visitor};
 pub const MAX_REQUEST: usize = MAX_REPLY;
 
 /// The most bytes of requests on one connection that are not answered. A send buffer is asked for
-/// that holds them ([`super::connect`]), so that a server which writes before it reads, as ours do,
+/// that holds them (see `connect`), so that a server which writes before it reads, as ours do,
 /// and a client which does the same can never wait for each other.
 pub const MAX_IN_FLIGHT: usize = 128 * 1024;
 
@@ -38,6 +38,8 @@ const _: () = assert!(MAX_REQUEST <= MAX_IN_FLIGHT);
 pub struct Script {
     requests: Ring,
     replies: Ring,
+    /// In bytes.
+    longest_request: usize,
 }
 
 impl Script {
@@ -49,7 +51,7 @@ impl Script {
         for number in 0..count {
             ring.push(&echo_line(number, size));
         }
-        Self { replies: ring.clone(), requests: ring }
+        Self { replies: ring.clone(), requests: ring, longest_request: size }
     }
 
     /// Expressions and their values, evaluated as our own server does. Without any: sums, all of
@@ -67,7 +69,9 @@ impl Script {
             requests.push(&[expression.as_bytes(), b"\n"].concat());
             replies.push(&value_of(expression, dialect));
         }
-        Self { requests, replies }
+        let longest_request = (0..expressions.len()).map(|at| requests.range(at).len()).max();
+        let longest_request = longest_request.expect("there is at least one expression");
+        Self { requests, replies, longest_request }
     }
 
     /// How many requests there are before the first comes again.
@@ -81,8 +85,9 @@ impl Script {
     }
 
     /// The longest request, in bytes.
+    #[inline]
     pub fn longest_request(&self) -> usize {
-        (0..self.len()).map(|at| self.requests.one(at).len()).max().unwrap_or(0)
+        self.longest_request
     }
 
     /// Where the connection `slot` begins.

@@ -11,8 +11,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError};
 use serde::Serialize;
 
-use super::book::{Book, Latencies, Tally};
-use super::client::lock;
+use super::book::{Book, Latencies, Tally, lock};
 
 /// Nanoseconds in a microsecond, in which latencies are reported.
 const MICROS: f64 = 1000.0;
@@ -179,7 +178,8 @@ impl HdrLog {
             .begin_log_with(&mut file, &mut serializer)?;
         writeln!(
             file,
-            "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\""
+            "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
+             \"Interval_Compressed_Histogram\""
         )?;
         Ok(Self { file, serializer })
     }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use mio::Waker;
 use mio::net::TcpStream;
 
-use super::book::Book;
-use super::client::{Client, Plan, lock};
+use super::book::{Book, lock};
+use super::client::Client;
 use super::connect;
+use super::plan::Plan;
 use crate::reactor::Reactor;
 use crate::session::{Ending, Session, Terms};
 

@@ -1,0 +1,276 @@
+//! The threads of a load, and the one that watches them: it closes an interval after the other,
+//! shows the course of the load on a terminal, and takes the user's word that it is enough.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use std::{io, panic};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mio::Waker;
+use mio::net::TcpStream;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use super::book::{Book, lock};
+use super::config::{Config, Length};
+use super::connect;
+use super::plan::Plan;
+use super::report::{self, LatencyReport, Load, Report};
+use super::schedule::Schedule;
+use super::script::Script;
+use super::series::{Percentiles, Series};
+use super::worker::Worker;
+use crate::net::failure::{Exit, Failure};
+use crate::reactor::{Outside, Reactor};
+
+/// The shortest and the longest interval of the series, and how many a load is cut into.
+const INTERVALS: (Duration, Duration, u32) =
+    (Duration::from_millis(100), Duration::from_secs(1), 100);
+
+/// A load without a time limit ends before this: about ten years.
+const ENDLESS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How a load came to its end.
+pub(super) struct Finished {
+    at: Instant,
+    interrupted: bool,
+}
+
+/// The threads of a load, as the thread that watches them sees them.
+pub(super) struct Crew {
+    reactor: Reactor<()>,
+    signals: Signals,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    wakers: Vec<Waker>,
+    books: Vec<Arc<Mutex<Book>>>,
+    /// The threads that have not ended.
+    running: Arc<AtomicUsize>,
+    schedule: Option<Schedule>,
+    budget: u64,
+    start: Instant,
+    /// When nothing more is asked, if that is a matter of time.
+    end: Option<Instant>,
+}
+
+impl Crew {
+    /// Makes the connections, and starts the threads with them.
+    pub(super) fn muster(
+        config: &Config,
+        script: Script,
+        address: SocketAddr,
+        threads: usize,
+    ) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| Failure::cannot("set up the load", &error);
+        let reactor = Reactor::new().map_err(cannot)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+        reactor.register(&mut signals, Outside::Signals).map_err(cannot)?;
+        let waker = Arc::new(reactor.waker().map_err(cannot)?);
+        let mut streams = if config.reconnect {
+            (0..config.connections).map(|_| None).collect()
+        } else {
+            connections(address, config)?
+        };
+        let start = clock();
+        let (budget, end) = match config.length {
+            Length::Time(time) => (u64::MAX, Some(start + time)),
+            Length::Requests(n) => (n, None),
+        };
+        let schedule = config.rate.map(|rate| Schedule::new(start, rate, config.connections));
+        let plan = Arc::new(Plan {
+            script,
+            pipeline: config.pipeline,
+            schedule,
+            reconnect: config.reconnect,
+            timeout: config.timeout,
+            clock: |_| clock(),
+        });
+        let mut crew = Self {
+            reactor,
+            signals,
+            threads: Vec::new(),
+            wakers: Vec::new(),
+            books: Vec::new(),
+            running: Arc::new(AtomicUsize::new(threads)),
+            schedule,
+            budget,
+            start,
+            end,
+        };
+        let mut first = 0;
+        for n in 0..threads {
+            let slots = part(config.connections as u64, threads, n);
+            let slots = usize::try_from(slots).expect("a part of a number of connections");
+            let budget = if budget == u64::MAX { budget } else { part(budget, threads, n) };
+            let book = Book::new(slots, budget, end.unwrap_or(start + ENDLESS));
+            let book = Arc::new(Mutex::new(book));
+            let worker = Worker::new(Arc::clone(&plan), Arc::clone(&book), address, first);
+            let worker = worker.map_err(cannot)?;
+            crew.wakers.push(worker.waker().map_err(cannot)?);
+            crew.books.push(book);
+            let streams = streams.drain(..slots).collect();
+            crew.start(worker, streams, Arc::clone(&waker)).map_err(cannot)?;
+            first += slots;
+        }
+        Ok(crew)
+    }
+
+    fn start(
+        &mut self,
+        mut worker: Worker,
+        streams: Vec<Option<TcpStream>>,
+        waker: Arc<Waker>,
+    ) -> io::Result<()> {
+        let running = Arc::clone(&self.running);
+        let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
+            // Whatever happens to this thread, somebody waits for its end.
+            let result = panic::catch_unwind(panic::AssertUnwindSafe(|| worker.run(streams)));
+            running.fetch_sub(1, Ordering::Release);
+            waker.wake().ok();
+            result.unwrap_or_else(|fault| panic::resume_unwind(fault))
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Waits for the end of all threads, and closes an interval after the other until then.
+    pub(super) fn watch(
+        &mut self,
+        series: &mut Series,
+        interval: Duration,
+    ) -> Result<Finished, Failure> {
+        let cannot = |error: io::Error| Failure::cannot("watch the load", &error);
+        let progress = progress();
+        let mut interrupted = false;
+        let mut close_at = self.start + interval;
+        while self.running.load(Ordering::Acquire) > 0 {
+            let marks = self.reactor.turn(Some(close_at)).map_err(cannot)?;
+            let now = self.reactor.now();
+            if marks.contains(Outside::Signals) {
+                for _ in self.signals.pending().collect::<Vec<_>>() {
+                    self.interrupt(now, interrupted);
+                    interrupted = true;
+                }
+            }
+            if now >= close_at {
+                let passed = now - self.start;
+                series.close_interval(&self.books, passed).map_err(cannot)?;
+                progress.set_message(course(series, passed));
+                close_at = (close_at + interval).max(now);
+            }
+        }
+        progress.finish_and_clear();
+        for thread in self.threads.drain(..) {
+            let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
+            result.map_err(|error| Failure::cannot("carry on with the load", &error))?;
+        }
+        let at = clock();
+        series.close_interval(&self.books, at - self.start).map_err(cannot)?;
+        Ok(Finished { at, interrupted })
+    }
+
+    /// The first time nothing more is asked; the second time nothing more is waited for.
+    fn interrupt(&mut self, now: Instant, again: bool) {
+        if !again {
+            self.end = Some(self.end.map_or(now, |end| end.min(now)));
+        }
+        for book in &self.books {
+            let mut book = lock(book);
+            book.end = book.end.min(now);
+            book.abandoned |= again;
+        }
+        for waker in &self.wakers {
+            waker.wake().ok();
+        }
+    }
+
+    pub(super) fn report(&self, load: Load, series: &mut Series, finished: &Finished) -> Report {
+        let books: Vec<_> = self.books.iter().map(|book| lock(book)).collect();
+        let last_reply_at = books.iter().filter_map(|book| book.last_reply_at).max();
+        let end = self.end.or(last_reply_at).unwrap_or(finished.at);
+        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.start;
+        if let (Some(schedule), Some(last)) =
+            (self.schedule, end.checked_sub(Duration::from_nanos(1)))
+        {
+            let due = schedule.all_due_by(last).min(self.budget);
+            series.tally.unsent = due.saturating_sub(series.tally.asked);
+        }
+        let examples = books.iter().flat_map(|book| &book.examples).cloned().collect();
+        Report {
+            version: report::VERSION,
+            load,
+            interrupted: finished.interrupted,
+            elapsed_s: elapsed.as_secs_f64(),
+            per_second: rate(series.tally.answered, elapsed),
+            counts: series.tally,
+            latency_us: LatencyReport {
+                from_due: Percentiles::of(&series.total.from_due),
+                from_sending: Percentiles::of(&series.total.from_sending),
+            },
+            examples,
+            intervals: series.rows.clone(),
+        }
+    }
+}
+
+/// The connections that a load begins with. If there is not even one, that is why it cannot begin.
+fn connections(address: SocketAddr, config: &Config) -> Result<Vec<Option<TcpStream>>, Failure> {
+    let mut why = None;
+    let streams: Vec<_> = connect::many(address, config.connections, config.timeout)
+        .into_iter()
+        .map(|stream| stream.map_err(|error| why = Some(error)).ok())
+        .collect();
+    match why {
+        Some(why) if streams.iter().all(Option::is_none) => {
+            Err(Failure::new(Exit::Failed, format!("cannot connect to {address}: {why}")))
+        }
+        Some(why) => {
+            log::warn!("not every connection could be made: {why}");
+            Ok(streams)
+        }
+        None => Ok(streams),
+    }
+}
+
+/// The share of thread `n` in a total.
+fn part(total: u64, threads: usize, n: usize) -> u64 {
+    let (threads, n) = (threads as u64, n as u64);
+    total / threads + u64::from(n < total % threads)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is not counted to the last digit")]
+fn rate(n: u64, time: Duration) -> f64 {
+    if time.is_zero() { 0.0 } else { n as f64 / time.as_secs_f64() }
+}
+
+/// A line on a terminal, and nothing anywhere else.
+fn progress() -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg}").expect("the template is a good one");
+    ProgressBar::new_spinner().with_style(style)
+}
+
+fn course(series: &Series, passed: Duration) -> String {
+    let rate = series.rows.last().map_or(0.0, |row| row.per_second);
+    let rate = report::grouped(report::whole(rate));
+    let faults = match series.tally.faults() {
+        0 => String::new(),
+        n => format!(", {} wrong or missing", report::grouped(n)),
+    };
+    format!("{:.0} s: {rate} requests a second{faults}", passed.as_secs_f64())
+}
+
+/// How long the intervals of a load are.
+pub(super) fn interval(length: Length) -> Duration {
+    let (least, most, parts) = INTERVALS;
+    match length {
+        Length::Time(time) => (time / parts).clamp(least, most),
+        Length::Requests(_) => least,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a load's edge: latency is a time of this clock")]
+fn clock() -> Instant {
+    Instant::now()
+}
