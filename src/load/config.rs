@@ -120,7 +120,7 @@ fn too_much_in_flight() -> Failure {
 }
 
 /// What is asked, in a few words.
-pub(super) fn service_name(config: &Config, script: &Script) -> String {
+pub(super) fn service_name(config: &Config) -> String {
     match &config.asked {
         Asked::Echo(1) => "echo of 1 byte".to_owned(),
         Asked::Echo(size) => format!("echo of {size} bytes"),
@@ -129,6 +129,6 @@ pub(super) fn service_name(config: &Config, script: &Script) -> String {
             [one] => format!("calc of \"{}\"", escaped(one.as_bytes())),
             more => format!("calc of {} expressions", more.len()),
         },
-        Asked::Calc { .. } => format!("calc of {} expressions", script.len()),
+        Asked::Calc { file: Some(path), .. } => format!("calc of the lines of {}", path.display()),
     }
 }

@@ -49,7 +49,7 @@ const SHOWN: usize = 60;
 /// is a failure.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let script = config::script(config)?;
-    let service = config::service_name(config, &script);
+    let service = config::service_name(config);
     let share = descriptors::share();
     if config.connections > share.clients {
         let most = share.clients;
