@@ -342,7 +342,10 @@ fn one_wrong_reply_of_a_real_server_fails_the_load() {
         if served == 50 { b"oops\n".to_vec() } else { line }
     });
     let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "200"]);
-    assert_eq!((code, words.as_str()), (1, "socklab: 1 replies were not as they should be\n"));
+    assert_eq!(
+        (code, words.as_str()),
+        (1, "socklab: 1 of 200 replies were not as they should be\n")
+    );
     assert_eq!((&json["counts"]["wrong"], &json["counts"]["answered"]), (&1.into(), &199.into()));
 }
 

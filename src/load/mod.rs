@@ -50,7 +50,7 @@ const SHOWN: usize = 60;
 pub fn run(config: &Config) -> Result<(), Failure> {
     let script = config::script(config)?;
     let service = config::service_name(config);
-    let share = descriptors::share();
+    let share = descriptors::share(config.threads);
     if config.connections > share.clients {
         let most = share.clients;
         let text = format!("no more than {most} connections: that is what the descriptors allow");
@@ -74,8 +74,9 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         None => None,
     };
     let mut crew = Crew::muster(config, script, address, load.threads)?;
-    let mut series = Series::new(hdr);
-    let finished = crew.watch(&mut series, crew::interval(config.length))?;
+    let interval = crew::interval(config.length);
+    let mut series = Series::new(hdr, interval);
+    let finished = crew.watch(&mut series, interval)?;
     let report = crew.report(load, &mut series, &finished);
     deliver(config, &report, &series)?;
     verdict(&report)
@@ -112,8 +113,9 @@ fn verdict(report: &Report) -> Result<(), Failure> {
             failure(Exit::NoAnswer, "the server answered no request in time".to_owned())
         }
         () if counts.faults() > 0 => {
-            let faults = report::grouped(counts.faults());
-            failure(Exit::Failed, format!("{faults} replies were not as they should be"))
+            let [faults, asked] = [counts.faults(), counts.asked].map(report::grouped);
+            let text = format!("{faults} of {asked} replies were not as they should be");
+            failure(Exit::Failed, text)
         }
         () => failure(Exit::Failed, "not every connection was served".to_owned()),
     }

@@ -19,7 +19,7 @@ use super::series::Row;
 /// In pixels.
 const SIZE: (u32, u32) = (960, 1000);
 
-/// The width of what stands beside a panel, in pixels.
+/// The width of the names that stand beside a panel, in pixels.
 const LEGEND: u32 = 160;
 
 const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
@@ -142,25 +142,25 @@ fn panel(area: &Area<'_>, title: &str, x: Axis, y: Axis, lines: &[Line]) -> Draw
         .draw()?;
     for line in lines {
         let style = line.colour.stroke_width(2);
-        for (n, piece) in line.pieces.iter().enumerate() {
-            let drawn = chart.draw_series(LineSeries::new(piece.iter().copied(), style))?;
-            if n == 0 && lines.len() > 1 {
-                drawn
-                    .label(line.name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
-            }
+        for piece in &line.pieces {
+            chart.draw_series(LineSeries::new(piece.iter().copied(), style))?;
         }
     }
     if lines.len() > 1 {
-        let beside = chart.plotting_area().get_x_axis_pixel_range().len();
-        let beside = i32::try_from(beside).unwrap_or(0);
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::Coordinate(beside + 8, 0))
-            .background_style(WHITE)
-            .border_style(TRANSPARENT)
-            .label_font(("sans-serif", 13).into_font().color(&INK))
-            .draw()?;
+        legend(area, lines)?;
+    }
+    Ok(())
+}
+
+/// The names of the lines, beside the panel.
+fn legend(area: &Area<'_>, lines: &[Line]) -> Drawn {
+    let (width, _) = area.dim_in_pixel();
+    let left = i32::try_from(width - LEGEND)?;
+    for (line, y) in lines.iter().zip((55..).step_by(20)) {
+        let style = line.colour.stroke_width(2);
+        area.draw(&PathElement::new([(left + 12, y), (left + 34, y)], style))?;
+        let font = ("sans-serif", 13).into_font().color(&INK);
+        area.draw(&Text::new(line.name, (left + 42, y - 7), font))?;
     }
     Ok(())
 }

@@ -83,14 +83,17 @@ pub struct Series {
     interval: Latencies,
     spare: Latencies,
     hdr: Option<HdrLog>,
+    /// How long an interval is that is not the last.
+    least: Duration,
     /// Seconds from the start to the end of the last interval.
     until: Duration,
 }
 
 impl Series {
-    /// Nothing so far; `hdr` takes the latencies of each interval.
-    pub(super) fn new(hdr: Option<HdrLog>) -> Self {
+    /// Nothing so far; `hdr` takes the latencies of each interval, which is `least` long.
+    pub(super) fn new(hdr: Option<HdrLog>, least: Duration) -> Self {
         Self {
+            least,
             rows: Vec::new(),
             tally: Tally::default(),
             total: Latencies::new(),
@@ -123,10 +126,11 @@ impl Series {
         }
         self.total.add(&self.interval);
         let length = passed.saturating_sub(self.until);
-        if length.is_zero() {
+        let answered = self.tally.answered - before;
+        // The end of a load comes a moment after its last interval, and brings nothing.
+        if length.is_zero() || answered == 0 && length < self.least {
             return Ok(());
         }
-        let answered = self.tally.answered - before;
         let waited = self.interval.waited();
         let percentiles = Percentiles::of(waited);
         let of = |pick: fn(Percentiles) -> f64| percentiles.map(pick);
@@ -209,7 +213,7 @@ mod tests {
     fn an_interval_knows_nothing_of_the_one_before() {
         let now = std::time::Instant::now();
         let book = Arc::new(Mutex::new(Book::new(1, 1, now)));
-        let mut series = Series::new(None);
+        let mut series = Series::new(None, Duration::from_secs(1));
         for (n, micros) in [900u32, 20].into_iter().enumerate() {
             {
                 let mut book = lock(&book);
