@@ -78,8 +78,8 @@ impl Buffer {
         self.end += bytes.len();
     }
 
-    /// Moves the first `n` pending bytes of `from` behind the pending bytes of this buffer. All that
-    /// one holds goes over to an empty other without being copied.
+    /// Moves the first `n` pending bytes of `from` behind the pending bytes of this buffer. All
+    /// that one holds goes over to an empty other without being copied.
     pub fn append(&mut self, from: &mut Buffer, n: usize) {
         if self.is_empty() && n == from.len() {
             mem::swap(self, from);
