@@ -122,6 +122,12 @@ impl Kernel for Fake {
         } else {
             self.idle_turns = 0;
         }
+        let mut clients = world.clients.iter().filter(|client| !client.plan.naps);
+        let known = clients.position(|client| client.wire.is_known_readable());
+        assert!(
+            known.is_none() || timeout == Some(Duration::ZERO),
+            "the loop sleeps, and could serve a client"
+        );
         self.progress = world.progress;
         let weather = world.weather;
         if world.dice.chance(weather.interrupt) {

@@ -198,12 +198,13 @@ fn lines(dice: &mut Dice, most: usize, telnet: u32) -> Talk {
 
 /// More than one turn, one buffer and one outbox take.
 fn long_batch(dice: &mut Dice) -> Talk {
+    let least = if dice.chance(300) { 3500 } else { 0 };
     let mut exchanges = Vec::new();
     for _ in 0..20 + dice.below(80) {
         let count = dice.below(200);
         let (say, reply) = (b"1 + 2\n".repeat(count), b"3\n".repeat(count));
         exchanges.push(Exchange { say, reply, cut: dice.cut(2) });
-        let zeros = dice.below(4000);
+        let zeros = least + dice.below(4000 - least);
         let (say, reply) = (format!("10 ** {zeros}"), format!("1{}", "0".repeat(zeros)));
         exchanges.push(Exchange {
             say: join(&say, "\n"),

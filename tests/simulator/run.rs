@@ -259,8 +259,7 @@ impl Run {
             let calls = std::mem::take(&mut wire.calls);
             assert!(calls <= MOST_CALLS, "client {id} keeps its turn, and the loop");
             let touched = calls > 0;
-            let ready = wire.is_readable() && wire.event_at.is_none();
-            let can = ready && !wire.full && !client.plan.naps;
+            let can = wire.is_known_readable() && !client.plan.naps;
             wire.hungry = if can && !touched { wire.hungry + 1 } else { 0 };
             assert!(wire.hungry <= PATIENCE, "client {id} could be served, and is not");
 

@@ -99,6 +99,11 @@ impl Wire {
         !self.received.is_empty() || self.fin && !self.fin_seen || self.error.is_some()
     }
 
+    /// Whether the server was told so, and can send what it may have to send before.
+    pub fn is_known_readable(&self) -> bool {
+        self.token.is_some() && self.is_readable() && self.event_at.is_none() && !self.full
+    }
+
     /// Linux calls a socket writable when a third of its buffer is free.
     pub fn is_writable(&self) -> bool {
         self.broken.is_some() || self.capacity - self.send_buffer.len() >= self.capacity.div_ceil(3)
