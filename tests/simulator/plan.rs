@@ -103,8 +103,8 @@ impl Plan {
         known.checked_sub(1).map_or(0, |last| self.owed[last].1)
     }
 
-    /// Whether nothing is left to do for a client of which so much has been received and to which so
-    /// much has been sent: all its messages are whole, and answered.
+    /// Whether nothing is left to do for a client of which so much has been received and to which
+    /// so much has been sent: all its messages are whole, and answered.
     pub fn is_quiet(&self, input: usize, output: usize) -> bool {
         // One that naps may have said something that is not answered.
         let known = input == 0 || self.owed.contains(&(input, output));
