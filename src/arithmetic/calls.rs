@@ -36,8 +36,8 @@ pub(super) fn call(
         (Function::Int, [of]) => convert::to_int(of),
         (Function::Int, [text, base]) => convert::to_int_of_base(text, base),
         (Function::Len, [of]) => sequence::length(of),
-        (Function::Max, [_, ..]) => sequence::extreme("max", Comparison::Greater, arguments),
-        (Function::Min, [_, ..]) => sequence::extreme("min", Comparison::Less, arguments),
+        (Function::Max, [_, ..]) => sequence::extreme("max", Comparison::Greater, arguments, meter),
+        (Function::Min, [_, ..]) => sequence::extreme("min", Comparison::Less, arguments, meter),
         (Function::Pow, [base, exponent] | [base, exponent, Value::None]) => {
             operators::binary(Binary::Power, base, exponent, meter)
         }

@@ -82,11 +82,15 @@ fn repeated(sequence: &Value, count: &Value, meter: &mut Meter) -> Result<Value,
     Ok(items.iter().cycle().take(items.len() * count).cloned().collect::<Vec<_>>().into())
 }
 
+/// What it costs to make a string of one character of a string, in limb products.
+const CHARACTER: u64 = 128;
+
 /// What a function goes through that takes one thing with items.
-fn items(value: &Value) -> Result<Rc<Vec<Value>>, Error> {
+fn items(value: &Value, meter: &mut Meter) -> Result<Rc<Vec<Value>>, Error> {
     match value {
         Value::Tuple(items) => Ok(Rc::clone(items)),
         Value::Text(text) => {
+            meter.charge(text.len() as u64 * CHARACTER)?;
             let characters = text.chars().map(|character| Value::from(character.to_string()));
             Ok(Rc::new(characters.collect()))
         }
@@ -99,11 +103,12 @@ pub(super) fn extreme(
     name: &'static str,
     comparison: Comparison,
     arguments: &[Value],
+    meter: &mut Meter,
 ) -> Result<Value, Error> {
     let of_one;
     let candidates = match arguments {
         [one] => {
-            of_one = items(one)?;
+            of_one = items(one, meter)?;
             of_one.as_slice()
         }
         several => several,
@@ -122,7 +127,7 @@ pub(super) fn extreme(
 
 /// `sum`
 pub(super) fn sum(of: &Value, start: Option<&Value>, meter: &mut Meter) -> Result<Value, Error> {
-    let items = items(of)?;
+    let items = items(of, meter)?;
     if start.is_some_and(|start| start.kind() == Kind::Text) {
         return Err(Error::type_("sum() can't sum strings [use ''.join(seq) instead]"));
     }
@@ -144,4 +149,29 @@ pub(super) fn length(of: &Value) -> Result<Value, Error> {
         }
     };
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::{REPLY_BYTES, WORK};
+    use super::*;
+
+    #[test]
+    fn the_characters_of_a_string_are_paid_for() {
+        let text = [Value::from("1".repeat(REPLY_BYTES))];
+        let mut meter = Meter::default();
+        let most =
+            (0..100).find(|_| extreme("max", Comparison::Greater, &text, &mut meter).is_err());
+        assert_eq!(most, Some(4));
+        assert!(meter.spent() <= WORK);
+    }
+
+    #[test]
+    fn the_first_of_equal_extremes_is_the_one() {
+        let ones = [Value::Int(1), Value::Float(1.0), Value::Bool(true)];
+        for (name, comparison) in [("min", Comparison::Less), ("max", Comparison::Greater)] {
+            let first = extreme(name, comparison, &ones, &mut Meter::default());
+            assert!(matches!(first, Ok(Value::Int(1))), "{name}");
+        }
+    }
 }
