@@ -5,7 +5,7 @@ use dashu_int::IBig;
 use super::complex::Complex;
 use super::error::{Class, Error};
 use super::float;
-use super::integer::Int;
+use super::integer::{self, Int};
 use super::limits::{self, DECIMAL_DIGITS, Meter, check_bytes};
 use super::operators::Number;
 use super::value::Value;
@@ -77,16 +77,17 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
         return Err(Error::Worded(Class::Value, limits::too_many_digits(count).into()));
     }
     let well_formed = !digits.is_empty() && count == digits.len();
-    well_formed
+    let value = well_formed
         .then(|| IBig::from_str_radix(&format!("{sign}{digits}"), radix).ok())
         .flatten()
-        .map(Value::from)
         .ok_or_else(|| {
             let literal = format!("'{text}'");
             let shown = literal.get(..LITERAL_SHOWN).unwrap_or(&literal);
             let words = format!("invalid literal for int() with base {base}: {shown}");
             Error::Worded(Class::Value, words.into())
-        })
+        })?;
+    // Its digits may be worth more bits than they had as a string.
+    integer::checked(value).map(Value::from)
 }
 
 /// `float(value)`
@@ -101,10 +102,10 @@ pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
                     format!("float() argument must be a string or a real number, not '{kind}'");
                 return Err(Error::arguments(words));
             };
-            digit(text).ok_or_else(|| {
-                let words = format!("could not convert string to float: '{text}'");
-                Error::Worded(Class::Value, words.into())
-            })?
+            // Python shows all of it.
+            let words = format!("could not convert string to float: '{text}'");
+            check_bytes(Class::Value.name().len() + ": ".len() + words.len())?;
+            digit(text).ok_or(Error::Worded(Class::Value, words.into()))?
         }
     };
     Ok(Value::Float(float))
@@ -167,4 +168,30 @@ pub(super) fn to_digits(value: &Value, radix: u32, meter: &mut Meter) -> Result<
         _ => format!("{value:#b}"),
     }
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Dialect, evaluate};
+    use super::*;
+
+    fn error(text: &str) -> Error {
+        evaluate(text.as_bytes(), Dialect::Python).outcome.expect_err("it is beyond a limit")
+    }
+
+    #[test]
+    fn an_integer_read_from_a_string_keeps_the_limit() {
+        assert_eq!(error("int(bin(2**65000), 32) % 7"), Error::TooLarge);
+        assert_eq!(error("int(bin(2**65000), 32)"), Error::Unprintable);
+    }
+
+    #[test]
+    fn a_string_that_is_no_float_is_shown_if_it_fits_a_reply() {
+        for (times, fits) in [(21_828, true), (21_845, false)] {
+            let mut reply = String::new();
+            error(&format!("float(hex(1) * {times})")).render(&mut reply).expect("it is a string");
+            assert_eq!(reply.starts_with("ValueError: could not"), fits, "{}", reply.len());
+            assert!(reply.len() <= limits::REPLY_BYTES, "{} bytes", reply.len());
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub enum Class {
 }
 
 impl Class {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Indentation => "IndentationError",
             Self::Name => "NameError",

@@ -186,8 +186,8 @@ pub(super) fn unary(operator: Unary, operand: Int<'_>) -> Value {
     }
 }
 
-/// Sums and differences cost next to nothing, so their size is looked at afterwards.
-fn checked(result: IBig) -> Result<IBig, Error> {
+/// Looks at the size of what cost next to nothing, afterwards: sums, differences, digits read.
+pub(super) fn checked(result: IBig) -> Result<IBig, Error> {
     check_bits(result.bit_len() as u64).map(|()| result)
 }
 
