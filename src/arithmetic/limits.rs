@@ -38,6 +38,8 @@ pub const LIMB_BITS: u64 = 64;
 const _: () = assert!(TEXT_BYTES < u32::MAX as usize / 4);
 // Whatever may be printed may also be computed: a decimal digit is less than four bits.
 const _: () = assert!(DECIMAL_DIGITS as u64 * 4 < INTEGER_BITS);
+// A literal is no larger than an integer may be: no digit is more than four bits.
+const _: () = assert!(TEXT_BYTES as u64 * 4 <= INTEGER_BITS);
 // One product of the largest integers fits in a request's work.
 const _: () = assert!((INTEGER_BITS / LIMB_BITS) * (INTEGER_BITS / LIMB_BITS) <= WORK);
 

@@ -2,9 +2,8 @@
 
 use dashu_int::IBig;
 
-use super::error::Error;
 use super::lexis::Lexis;
-use super::limits::{DECIMAL_DIGITS, check_bits};
+use super::limits::DECIMAL_DIGITS;
 use super::token::{Mistake, Notation, Span, Token};
 use super::words;
 
@@ -191,18 +190,15 @@ fn large(lexis: &Lexis<'_>, written: &[u8], notation: Notation) -> Result<Litera
 }
 
 /// The value of an integer literal that did not fit a machine word.
-pub(super) fn large_value(written: &str) -> Result<IBig, Error> {
-    let (digits, radix, bits_per_digit) = match written.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (&written[2..], 16, 4),
-        [b'0', b'o' | b'O', ..] => (&written[2..], 8, 3),
-        [b'0', b'b' | b'B', ..] => (&written[2..], 2, 1),
-        _ => (written, 10, 0),
+pub(super) fn large_value(written: &str) -> IBig {
+    let (digits, radix) = match written.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (&written[2..], 16),
+        [b'0', b'o' | b'O', ..] => (&written[2..], 8),
+        [b'0', b'b' | b'B', ..] => (&written[2..], 2),
+        _ => (written, 10),
     };
     let digits = digits.replace('_', "");
-    let digits = digits.trim_start_matches('0');
-    // A decimal literal is short enough already; of the others the first digit may have one bit.
-    check_bits((digits.len().saturating_sub(1) * bits_per_digit) as u64)?;
-    Ok(IBig::from_str_radix(digits, radix).expect("a literal's digits were read as such before"))
+    IBig::from_str_radix(&digits, radix).expect("a literal's digits were read as such before")
 }
 
 fn float(lexis: &Lexis<'_>) -> f64 {

@@ -74,7 +74,7 @@ impl Machine<'_> {
             Step::Bool(value) => (Value::Bool(value), 0),
             Step::Float(value) => (Value::Float(value), 0),
             Step::Imaginary(value) => (Complex { re: 0.0, im: value }.into(), 0),
-            Step::Large(span) => (literal::large_value(span.of(self.text))?.into(), 0),
+            Step::Large(span) => (literal::large_value(span.of(self.text)).into(), 0),
             Step::None => (Value::None, 0),
             Step::Ellipsis => (Value::Ellipsis, 0),
             Step::Function(function) => (Value::Function(function), 0),
