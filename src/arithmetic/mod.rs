@@ -63,7 +63,8 @@ pub enum Dialect {
 pub struct Answer {
     /// The value, or why there is none.
     pub outcome: Result<Value, Error>,
-    /// What it cost, in products of 64-bit limbs: 0 for an ordinary small request.
+    /// What it cost, in products of 64-bit limbs: 0 for an ordinary small request, beside reading
+    /// it.
     pub work: u64,
 }
 
@@ -95,6 +96,7 @@ fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Err
     }
     let mut code = Code::new();
     let Ok(is_too_deep) = grammar::parse(text, dialect, &mut code) else {
+        meter.charge(text.len() as u64 * diagnosis::BYTE)?;
         return Err(diagnosis::diagnose(text));
     };
     if is_too_deep {

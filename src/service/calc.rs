@@ -11,8 +11,11 @@ use crate::arithmetic::{self, Dialect};
 /// millisecond. One request may cost 300 times as much, and a client may send many of them at once.
 const TURN_OF_WORK: u64 = 1 << 17;
 
-/// What a request counts at the least: reading it is work, too.
+/// What a request counts at the least, whatever it is.
 const LEAST_WORK: u64 = 128;
+
+/// What each of its bytes counts: reading them is work, too.
+const BYTE_WORK: u64 = 16;
 
 /// Evaluates one expression a message.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ impl Calc {
         if out.is_empty() {
             out.write(b"''");
         }
-        answer.work.max(LEAST_WORK)
+        answer.work
     }
 }
 
@@ -62,7 +65,7 @@ impl Service for Calc {
         let work = match arithmetic::evaluate_shortly(text, self.dialect) {
             Some(value) => {
                 out.write_integer(value);
-                LEAST_WORK
+                0
             }
             None => self.answer_at_length(text, out),
         };
@@ -70,11 +73,40 @@ impl Service for Calc {
             self.turn = Some(now);
             self.spent = 0;
         }
-        self.spent += work;
+        self.spent += work.max(text.len() as u64 * BYTE_WORK).max(LEAST_WORK);
         if self.spent <= TURN_OF_WORK {
             return Next::Read;
         }
         self.spent = 0;
         Next::SleepUntil(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Delimiter;
+    use super::*;
+    use crate::buffer::Buffer;
+
+    /// How many of these requests are answered before other connections come first.
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn requests_in_a_turn(text: &str) -> u64 {
+        let mut calc = Calc::new(Dialect::Python, None);
+        let now = Instant::now();
+        let last = (1..=TURN_OF_WORK).find(|_| {
+            let mut buffer = Buffer::default();
+            let mut out = Output::new(&mut buffer, Delimiter::Newline);
+            calc.step(Event::Message(text.as_bytes()), now, &mut out) == Next::SleepUntil(now)
+        });
+        last.expect("the others come first some time")
+    }
+
+    #[test]
+    fn the_more_a_request_takes_the_sooner_others_come_first() {
+        assert_eq!(requests_in_a_turn("1 + 2"), TURN_OF_WORK / LEAST_WORK + 1);
+        assert!(requests_in_a_turn("1 +") < 100, "looking for a mistake takes longer");
+        assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 3);
+        assert_eq!(requests_in_a_turn(&" x".repeat(2_000)), 1);
+        assert_eq!(requests_in_a_turn("2**262143 % 7"), 1);
     }
 }

@@ -21,6 +21,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use super::error::{Class, Error};
 use super::lexis::Lexis;
+use super::limits::{TEXT_BYTES, WORK};
 use super::token::{Keyword, Symbol, Token};
 use lexical::Opened;
 use shape::Shape;
@@ -34,6 +35,13 @@ const DEEP_NESTING: usize = 1_500;
 
 /// That stack, in bytes. A rule takes 300 of them, and 2,000 if it is not optimized.
 const DEEP_STACK: usize = 4_000 * DEEP_NESTING;
+
+/// What a byte of the text costs, in limb products: the slowest texts that are known take half a
+/// microsecond for each.
+pub(super) const BYTE: u64 = 512;
+
+// Any text may be looked into.
+const _: () = assert!(TEXT_BYTES as u64 * BYTE <= WORK);
 
 /// The words for a text that has a mistake of its own in no respect.
 const INVALID: &str = "invalid syntax";
