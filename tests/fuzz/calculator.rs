@@ -1,16 +1,33 @@
-//! Whatever bytes the calculator is given, in both dialects: it returns, it keeps its limits, and
-//! its reply is one line.
+//! Whatever bytes the calculator is given, in both dialects: it returns in time, it keeps its limits,
+//! and its reply is one line.
 
 #![no_main]
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzz_target;
+use rustix::time::{ClockId, clock_gettime};
 use socklab::arithmetic::{Answer, Dialect, evaluate, limits};
+
+/// The processor's time for one text: ten times what the limits allow, because what is to be fuzzed
+/// is slower for that.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 fuzz_target!(|text: &[u8]| {
     for dialect in [Dialect::Python, Dialect::Integer] {
-        check(&evaluate(text, dialect));
+        let began = processor_time();
+        let answer = evaluate(text, dialect);
+        let taken = processor_time() - began;
+        assert!(taken <= PATIENCE, "{taken:?}");
+        check(&answer);
     }
 });
+
+/// What the process has used so far, in all its threads: a mistake may be looked for in another one.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).expect("time is not negative")
+}
 
 fn check(answer: &Answer) {
     assert!(answer.work <= limits::WORK, "{} limb products", answer.work);
