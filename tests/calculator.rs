@@ -61,9 +61,18 @@ fn the_dialect_integer_counts_as_c_does() {
         ("7 % -2", "1"),
         ("1 + 2 * 3", "7"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("1 % 0", "ZeroDivisionError: integer modulo by zero"),
         ("2 ** 10", "1024"),
+        ("(-9223372036854775807 - 1) / -1", "9223372036854775808"),
+        ("-10**20 / 3", "-33333333333333333333"),
+        ("-10**20 % 7", "-2"),
     ] {
         assert_eq!(reply(text.as_bytes(), Dialect::Integer).0, answer, "{text}");
+    }
+    // There are no other numbers, however they come about.
+    for text in ["1.5", "2j", "2 ** -1", "float(1)", "complex(1)", "1 + 0.5", "(1, 2.0)"] {
+        let refusal = "SyntaxError: unsupported expression (<string>, line 1)";
+        assert_eq!(reply(text.as_bytes(), Dialect::Integer).0, refusal, "{text}");
     }
 }
 
@@ -151,6 +160,9 @@ fn what_could_stall_is_answered() {
         "((((1,)*99)*99)*99)*99".to_owned(),
         "pow(3,9**9999,7**9000)".to_owned(),
         "2**262143%7".to_owned(),
+        "max(hex(1)*21845),".repeat(200),
+        "float(hex(1)*21845)".to_owned(),
+        "hex(1)*21845,".repeat(300),
         "not ".repeat(1000) + "1",
         "1 if 1 else ".repeat(300) + "1",
         "abs(".repeat(150) + "1" + &")".repeat(150),
