@@ -1,5 +1,6 @@
-//! Mistakes of the lexis in words, and brackets that do not match.
+//! Bytes that are no text, mistakes of the lexis in words, and brackets that do not match.
 
+use super::super::error::{Class, Error};
 use super::super::limits::too_many_digits;
 use super::super::token::{Bracket, Mistake};
 
@@ -89,4 +90,25 @@ pub(super) fn mismatch(closing: Bracket, line: u32, opened: Option<Opened>) -> O
         "closing parenthesis '{closing_mark}' does not match opening parenthesis \
          '{opening_mark}'{place}"
     ))
+}
+
+/// What is wrong with bytes that are no text.
+pub(super) fn unreadable(text: &[u8]) -> Option<Error> {
+    if memchr::memchr(0, text).is_some() {
+        let words = "source code string cannot contain null bytes";
+        return Some(Error::Fixed(Class::Syntax, words));
+    }
+    let error = core::str::from_utf8(text).err()?;
+    let place = error.valid_up_to();
+    let byte = text.get(place).copied().unwrap_or_default();
+    let reason = match error.error_len() {
+        None => "unexpected end of data",
+        // What the first byte announces does not follow.
+        Some(_) if matches!(byte, 0xc2..=0xf4) => "invalid continuation byte",
+        Some(_) => "invalid start byte",
+    };
+    let words = format!(
+        "(unicode error) 'utf-8' codec can't decode byte {byte:#04x} in position {place}: {reason}"
+    );
+    Some(Error::Syntax(words.into(), 1))
 }

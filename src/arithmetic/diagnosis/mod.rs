@@ -48,7 +48,7 @@ const INVALID: &str = "invalid syntax";
 
 /// What is wrong with a text that the grammar does not have.
 pub(super) fn diagnose(text: &[u8]) -> Error {
-    if let Some(error) = unreadable(text) {
+    if let Some(error) = lexical::unreadable(text) {
         return error;
     }
     if text.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
@@ -91,27 +91,6 @@ fn explain(text: &[u8], nesting: usize) -> Result<Error, Error> {
         Stop::Mistake(error) => Ok(reader.mistake_behind().unwrap_or(*error)),
         Stop::TooDeep => Err(reader.unexplored()),
     }
-}
-
-/// What is wrong with bytes that are no text.
-fn unreadable(text: &[u8]) -> Option<Error> {
-    if memchr::memchr(0, text).is_some() {
-        let words = "source code string cannot contain null bytes";
-        return Some(Error::Fixed(Class::Syntax, words));
-    }
-    let error = core::str::from_utf8(text).err()?;
-    let place = error.valid_up_to();
-    let byte = text.get(place).copied().unwrap_or_default();
-    let reason = match error.error_len() {
-        None => "unexpected end of data",
-        // What the first byte announces does not follow.
-        Some(_) if matches!(byte, 0xc2..=0xf4) => "invalid continuation byte",
-        Some(_) => "invalid start byte",
-    };
-    let words = format!(
-        "(unicode error) 'utf-8' codec can't decode byte {byte:#04x} in position {place}: {reason}"
-    );
-    Some(Error::Syntax(words.into(), 1))
 }
 
 /// Why a look ends before the text does. Boxed, because rules pass it up through many frames.
