@@ -23,6 +23,7 @@ OUTPUT=''           # what the program said that `run` ran
 STATUS=0            # exit status of the program that `run` or `stop_server` saw end
 SERVER=''           # the name of the server started last, for the sentences
 SERVER_PID=''       # its process, which leads its own process group
+under=()            # a command that runs our server, as (prlimit --nofile=64)
 PATIENCE=${PATIENCE:-10}       # seconds
 GAP=0.1             # seconds without a byte that end a reply sent without a newline
 checks=0            # test points so far
@@ -344,7 +345,8 @@ start_ours() {
     rm -f "$scratch/ready"
     mkfifo "$scratch/ready"
     set -m      # a process group of its own, so that nothing of it can be left behind
-    spawn "$SOCKLAB" "${command[@]}" "$HOST" "$1" "${@:2}" </dev/null >"$scratch/ready" 2>>"$log" &
+    spawn "${under[@]}" "$SOCKLAB" "${command[@]}" "$HOST" "$1" "${@:2}" \
+        </dev/null >"$scratch/ready" 2>>"$log" &
     SERVER_PID=$!
     set +m
     exec {ready}<"$scratch/ready"
