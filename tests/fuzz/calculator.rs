@@ -1,5 +1,5 @@
-//! Whatever bytes the calculator is given, in both dialects: it returns in time, it keeps its limits,
-//! and its reply is one line.
+//! Whatever bytes the calculator is given, in both dialects: it returns in time, it keeps its
+//! limits, and its reply is one line.
 
 #![no_main]
 
@@ -23,7 +23,7 @@ fuzz_target!(|text: &[u8]| {
     }
 });
 
-/// What the process has used so far, in all its threads: a mistake may be looked for in another one.
+/// What the process has used so far, in all its threads: a mistake may be looked for in another.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).expect("time is not negative")
