@@ -32,9 +32,6 @@ const ACCEPTS_AT_THE_END: usize = 65_536;
 /// What is received from a client that must be let go at once, in bytes.
 const DISMISSAL_INPUT: u64 = 4096;
 
-/// The shortest time between two lines about clients that were turned away.
-const REFUSALS_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
@@ -61,7 +58,6 @@ pub(super) struct Acceptor<'a> {
     drain: Duration,
     course: Course,
     company: &'a Company,
-    refused: Refusals,
 }
 
 impl<'a> Acceptor<'a> {
@@ -87,8 +83,8 @@ impl<'a> Acceptor<'a> {
             }
         };
         let (drain, course) = (config.drain, Course::Serving);
-        let (refused, signals) = (Refusals::default(), None);
-        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, company, refused })
+        let signals = None;
+        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, company })
     }
 
     /// This is the one of the server's loops that signals come to.
@@ -214,14 +210,15 @@ impl<'a> Acceptor<'a> {
             Place::Processes(processes) => processes.start(socket, guest),
         };
         if let Err((socket, error)) = started {
-            log::warn!("nobody can serve client {number}: {error}");
+            let what = format_args!("nobody can serve client {number}");
+            self.door.warn(what, &error, self.reactor.now());
             self.door.turn_away(&mut guest);
             self.turn_away(socket, guest);
         }
     }
 
     fn turn_away(&mut self, socket: TcpStream, guest: Guest) {
-        self.refused.tell(guest, self.reactor.now());
+        self.tell_of_refusal(&guest);
         let session = self.session(Box::new(Busy), &guest);
         self.seat(socket, session, guest);
     }
@@ -233,7 +230,7 @@ impl<'a> Acceptor<'a> {
         socket.write_all(BUSY_TEXT.as_bytes()).ok();
         socket.shutdown(Shutdown::Write).ok();
         io::copy(&mut socket.take(DISMISSAL_INPUT), &mut io::sink()).ok();
-        self.refused.tell(guest, self.reactor.now());
+        self.tell_of_refusal(&guest);
         self.company.ledger.ended(Ending::Refused);
     }
 
@@ -241,8 +238,20 @@ impl<'a> Acceptor<'a> {
     fn reset(&mut self, socket: &TcpStream, guest: Guest) {
         // If it has gone already, it needs no reset.
         SockRef::from(socket).set_linger(Some(Duration::ZERO)).ok();
-        self.refused.tell(guest, self.reactor.now());
+        self.tell_of_refusal(&guest);
         self.company.ledger.ended(Ending::Refused);
+    }
+
+    /// Says who was turned away: a crowd at the door does not fill the log.
+    fn tell_of_refusal(&self, guest: &Guest) {
+        if let Some(untold) = self.company.room.refusals.step(self.reactor.now()) {
+            let Guest { number, address, .. } = guest;
+            let more = match untold {
+                0 => String::new(),
+                untold => format!(" (and {untold} before it)"),
+            };
+            log::info!("client {number} from {address} turned away: the server is full{more}");
+        }
     }
 
     fn session(&self, service: Box<dyn Service>, guest: &Guest) -> Session {
@@ -252,7 +261,8 @@ impl<'a> Acceptor<'a> {
     /// Gives a connection a place in this thread's own loop.
     fn seat(&mut self, socket: TcpStream, session: Session, guest: Guest) {
         if let Err(error) = self.reactor.add(socket, session, guest) {
-            log::warn!("client {} cannot be served: {error}", guest.number);
+            let what = format_args!("client {} cannot be served", guest.number);
+            self.door.warn(what, &error, self.reactor.now());
             farewell(&mut self.door, self.company, guest, Ending::Lost);
         }
     }
@@ -304,29 +314,5 @@ fn farewell(door: &mut Door, company: &Company, guest: Guest, ending: Ending) {
     } else {
         company.ledger.ended(Ending::Refused);
         log::debug!("client {} left: {}", guest.number, Ending::Refused);
-    }
-}
-
-/// Says who was turned away, one line a second at most: a crowd at the door does not fill the log.
-#[derive(Debug, Default)]
-struct Refusals {
-    told_at: Option<Instant>,
-    /// How many came since that line.
-    untold: u64,
-}
-
-impl Refusals {
-    fn tell(&mut self, guest: Guest, now: Instant) {
-        if self.told_at.is_some_and(|at| now < at + REFUSALS_INTERVAL) {
-            self.untold += 1;
-            return;
-        }
-        let Guest { number, address, .. } = guest;
-        let more = match std::mem::take(&mut self.untold) {
-            0 => String::new(),
-            untold => format!(" (and {untold} before it)"),
-        };
-        log::info!("client {number} from {address} turned away: the server is full{more}");
-        self.told_at = Some(now);
     }
 }

@@ -27,9 +27,6 @@ use super::room::{Room, WhenFull};
 /// those who come wait in the backlog.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The shortest time between two warnings of the machine's trouble.
-const WARNING_INTERVAL: Duration = Duration::from_secs(1);
-
 /// What is to be done with a client that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -96,8 +93,6 @@ pub struct Door<L = TcpListener> {
     paused_until: Option<Instant>,
     /// The last descriptor, for when there is no other.
     reserve: Option<File>,
-    /// When the machine's trouble was logged last.
-    warned_at: Option<Instant>,
 }
 
 impl Door {
@@ -137,7 +132,6 @@ impl<L: Listener> Door<L> {
             owed: true,
             paused_until: None,
             reserve: Some(reserve()?),
-            warned_at: None,
         })
     }
 
@@ -307,9 +301,9 @@ impl<L: Listener> Door<L> {
         }
     }
 
-    fn warn(&mut self, what: std::fmt::Arguments<'_>, error: &io::Error, now: Instant) {
-        if self.warned_at.is_none_or(|at| now >= at + WARNING_INTERVAL) {
-            self.warned_at = Some(now);
+    /// Tells of the machine's trouble: a line a second at most, for all that goes wrong.
+    pub fn warn(&self, what: std::fmt::Arguments<'_>, error: &io::Error, now: Instant) {
+        if self.room.warnings.step(now).is_some() {
             log::warn!("{what}: {}", cause_of(error));
         }
     }

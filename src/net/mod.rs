@@ -6,4 +6,5 @@ pub mod descriptors;
 pub mod door;
 pub mod failure;
 pub mod listener;
+pub mod pace;
 pub mod room;

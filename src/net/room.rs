@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use mio::Waker;
 
+use super::pace::Pace;
+
 /// What happens to a client that finds the server full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
@@ -46,6 +48,10 @@ pub struct Room {
     count: AtomicU64,
     /// What wakes the threads of the doors; none where there is only one.
     doors: OnceLock<Vec<Waker>>,
+    /// How often the log may tell of the machine's trouble.
+    pub warnings: Pace,
+    /// How often it may tell of those who were turned away.
+    pub refusals: Pace,
 }
 
 impl Room {
@@ -58,6 +64,8 @@ impl Room {
             turned_away: AtomicUsize::default(),
             count: AtomicU64::default(),
             doors: OnceLock::new(),
+            warnings: Pace::default(),
+            refusals: Pace::default(),
         }
     }
 
