@@ -185,7 +185,7 @@ impl<'a> Acceptor<'a> {
                 Verdict::Admitted => self.serve(socket, guest),
                 Verdict::TurnedAway => self.turn_away(socket, guest),
                 Verdict::Dismissed => self.dismiss(socket, guest),
-                Verdict::Reset => self.reset(&socket, guest),
+                Verdict::Reset => self.reset(socket, guest),
             }
         }
         Ok(())
@@ -229,15 +229,17 @@ impl<'a> Acceptor<'a> {
         // Whatever fails here, the client is let go.
         socket.write_all(BUSY_TEXT.as_bytes()).ok();
         socket.shutdown(Shutdown::Write).ok();
-        io::copy(&mut socket.take(DISMISSAL_INPUT), &mut io::sink()).ok();
+        io::copy(&mut Read::take(&mut socket, DISMISSAL_INPUT), &mut io::sink()).ok();
+        self.door.let_go(socket);
         self.tell_of_refusal(&guest);
         self.company.ledger.ended(Ending::Refused);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
-    fn reset(&mut self, socket: &TcpStream, guest: Guest) {
+    fn reset(&mut self, socket: TcpStream, guest: Guest) {
         // If it has gone already, it needs no reset.
-        SockRef::from(socket).set_linger(Some(Duration::ZERO)).ok();
+        SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
+        self.door.let_go(socket);
         self.tell_of_refusal(&guest);
         self.company.ledger.ended(Ending::Refused);
     }

@@ -6,8 +6,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// waker, the log, with some to spare.
 const OWN_DESCRIPTORS: u64 = 16;
 
-/// The same of every loop beyond the first: its listener and its reserve, epoll, a waker.
-const LOOP_DESCRIPTORS: u64 = 4;
+/// The same of every loop beyond the first: its listener, its reserve and what that is made from,
+/// epoll, a waker.
+const LOOP_DESCRIPTORS: u64 = 5;
 
 /// The limit that is taken when the system names none.
 const UNLIMITED: u64 = 1 << 20;

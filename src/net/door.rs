@@ -7,16 +7,18 @@
 //! does not say a second time that somebody is waiting.
 //!
 //! When the process has no descriptor left, accept fails as long as somebody waits, and nobody can
-//! be told anything. So one descriptor is held in reserve: it is given up for the time it takes to
-//! accept a client, tell it so and close.
+//! be told anything. So one descriptor is held in reserve: a client is accepted with it, told so and
+//! let go, and its descriptor is the reserve again.
 
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
+use rustix::io::{DupFlags, dup3};
 
 use super::accept::{Trouble, triage};
 use super::failure::cause_of;
@@ -93,6 +95,8 @@ pub struct Door<L = TcpListener> {
     paused_until: Option<Instant>,
     /// The last descriptor, for when there is no other.
     reserve: Option<File>,
+    /// What is behind the reserve, to make another one from.
+    nothing: File,
 }
 
 impl Door {
@@ -120,6 +124,20 @@ impl Door {
     }
 }
 
+impl Door {
+    /// Closes the connection of a guest that is let go. If it was accepted with the reserve, its
+    /// descriptor is the reserve again, in one step: one that is free for a moment may be given to
+    /// another door, and that one's client may stay.
+    pub fn let_go(&mut self, socket: TcpStream) {
+        if self.reserve.is_none() {
+            let mut descriptor = OwnedFd::from(socket);
+            if dup3(&self.nothing, &mut descriptor, DupFlags::CLOEXEC).is_ok() {
+                self.reserve = Some(descriptor.into());
+            }
+        }
+    }
+}
+
 impl<L: Listener> Door<L> {
     /// Opens the door that is this listener, at this place, to this room.
     pub fn new(listener: L, place: Place, room: Arc<Room>) -> io::Result<Self> {
@@ -132,6 +150,7 @@ impl<L: Listener> Door<L> {
             owed: true,
             paused_until: None,
             reserve: Some(reserve()?),
+            nothing: reserve()?,
         })
     }
 
@@ -188,7 +207,23 @@ impl<L: Listener> Door<L> {
             if strict && !self.room.take() {
                 return Ok(None);
             }
-            let error = match listener.accept() {
+            let mut accepted = {
+                let _beside_others = self.room.beside_others();
+                listener.accept()
+            };
+            if let Err(error) = &accepted
+                && triage(error) == Trouble::Descriptors
+                && self.can_squeeze()
+            {
+                self.warn(format_args!("clients are let go unserved"), error, now);
+                let _alone = self.room.alone();
+                self.reserve = None;
+                accepted = listener.accept();
+                if accepted.is_err() {
+                    self.reserve = reserve().ok();
+                }
+            }
+            let error = match accepted {
                 Ok(accepted) => return Ok(Some(accepted)),
                 Err(error) => error,
             };
@@ -201,10 +236,6 @@ impl<L: Listener> Door<L> {
                     self.owed = false;
                     self.restock(now);
                     return Ok(None);
-                }
-                Trouble::Descriptors if self.can_squeeze() => {
-                    self.warn(format_args!("clients are let go unserved"), &error, now);
-                    self.reserve = None;
                 }
                 Trouble::Descriptors | Trouble::Machine => {
                     let served = self.room.served();

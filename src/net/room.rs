@@ -2,8 +2,8 @@
 //! its doors.
 
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mio::Waker;
 
@@ -48,6 +48,8 @@ pub struct Room {
     count: AtomicU64,
     /// What wakes the threads of the doors; none where there is only one.
     doors: OnceLock<Vec<Waker>>,
+    /// See [`Room::beside_others`] and [`Room::alone`].
+    accepting: RwLock<()>,
     /// How often the log may tell of the machine's trouble.
     pub warnings: Pace,
     /// How often it may tell of those who were turned away.
@@ -64,6 +66,7 @@ impl Room {
             turned_away: AtomicUsize::default(),
             count: AtomicU64::default(),
             doors: OnceLock::new(),
+            accepting: RwLock::default(),
             warnings: Pace::default(),
             refusals: Pace::default(),
         }
@@ -92,6 +95,17 @@ impl Room {
     /// Whether a client must not be accepted before there is a place for it.
     pub(super) fn is_strict(&self) -> bool {
         matches!(self.capacity.when_full, WhenFull::Refuse | WhenFull::Queue)
+    }
+
+    /// To be held while a door accepts.
+    pub(super) fn beside_others(&self) -> RwLockReadGuard<'_, ()> {
+        self.accepting.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held while a door gives up its last descriptor and accepts with it, or another door
+    /// might be given just that one.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.accepting.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether as many are being served as there may be.
