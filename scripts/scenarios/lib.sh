@@ -363,7 +363,7 @@ start_yours() {
         spawn bash -c "$(your_command "$PORT")" </dev/null >>"$log" 2>&1 &
         SERVER_PID=$!
         set +m
-        await listening_or_gone
+        await listening_or_gone || return 1
         gone "$SERVER_PID" || return 0
         [[ $1 == 0 ]] || break
     done
