@@ -7,8 +7,8 @@
 //! does not say a second time that somebody is waiting.
 //!
 //! When the process has no descriptor left, accept fails as long as somebody waits, and nobody can
-//! be told anything. So one descriptor is held in reserve: a client is accepted with it, told so and
-//! let go, and its descriptor is the reserve again.
+//! be told anything. So one descriptor is held in reserve: a client is accepted with it, told so
+//! and let go, and its descriptor is the reserve again.
 
 use std::fs::File;
 use std::io;
