@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 use common::connection::{Connection, visitor};
-use common::server::{CONCURRENT, Client, Server};
+use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::process::Signal;
 use socklab::random::Random;
 use socklab::service::{Game, Offer, PAUSE, QUESTIONS, Rules, Scoreboard};
@@ -341,13 +341,37 @@ fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
 
 #[test]
 fn three_play_at_once_and_a_fourth_is_told_so() {
-    let server = Server::start(&["--service", "quiz"]);
-    let mut players: Vec<_> = (0..3).map(|_| server.connect()).collect();
-    for player in &mut players {
-        player.send(b"y\nBob\n");
-        solve(player.receive().trim_end_matches('\n'));
+    for model in CONCURRENT {
+        let server = Server::start(&["--service", "quiz", "--model", model]);
+        let mut players: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        for player in &mut players {
+            player.send(b"y\nBob\n");
+            solve(player.receive().trim_end_matches('\n'));
+        }
+        assert_eq!(server.connect().rest(), BUSY, "{model}");
     }
-    assert_eq!(server.connect().rest(), b"busy: the server is full, try again later\n");
+}
+
+#[test]
+fn a_game_is_in_the_table_when_its_player_reads_the_total_whatever_the_model() {
+    for model in MODELS {
+        let file = env::temp_dir().join(format!("socklab-total-{model}-{}.csv", process::id()));
+        fs::remove_file(&file).ok();
+        let options = ["--service", "quiz", "--questions", "1", "--seed", "1", "--model", model];
+        let server =
+            Server::start(&[&options[..], &["--results", file.to_str().unwrap()]].concat());
+        let mut client = server.connect();
+        client.send(b"yes\n=1+1\n40\n");
+        let mut heard = String::new();
+        while !heard.contains("\n1\n") {
+            heard += &client.receive();
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(",1,'=1+1,127.0.0.1:"), "{model}: {text}");
+        assert!(text.contains(",40,1,1,"), "{model}: {text}");
+        assert!(heard.starts_with(" -> 5*8  \n"), "{model}: {heard}");
+        fs::remove_file(&file).unwrap();
+    }
 }
 
 #[test]

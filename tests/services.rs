@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::connection::{Connection, visitor};
-use common::server::Server;
+use common::server::{MODELS, Server};
 use socklab::arithmetic::Dialect;
 use socklab::service::Offer;
 use socklab::session::GAP;
@@ -97,14 +97,22 @@ fn a_fixed_error_text_stands_for_every_mistake() {
 }
 
 #[test]
-fn once_holds_for_every_service_that_would_go_on() {
-    for (service, question, answer) in
-        [("calc", "1 + 2\n", "3\n"), ("echo", "abc\n", "abc\n"), ("fourops", "add 1 2\n", "3\n")]
-    {
-        let server = Server::start(&["--service", service, "--once", "--banner", "Welcome"]);
-        let mut client = server.connect();
-        client.send(question.as_bytes());
-        assert_eq!(client.rest(), format!("Welcome\n{answer}").as_bytes());
+fn every_model_knows_the_services_and_their_wrappings() {
+    let manners = ["--once", "--banner", "Welcome", "--greeting", "Good day"];
+    for model in MODELS {
+        for (service, question, answer) in [
+            ("calc", "1 + 2\n", "3\n"),
+            ("echo", "abc\n", "abc\n"),
+            ("fourops", "add 1 2\n", "3\n"),
+            ("hello", "Hello!\n", "Good day\n"),
+        ] {
+            let options = ["--model", model, "--service", service];
+            let server = Server::start(&[&options[..], &manners].concat());
+            let mut client = server.connect();
+            client.send(question.as_bytes());
+            let told = String::from_utf8(client.rest()).unwrap();
+            assert_eq!(told, format!("Welcome\n{answer}"), "{model}, {service}");
+        }
     }
 }
 
