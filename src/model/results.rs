@@ -3,13 +3,16 @@
 //!
 //! A row is one write to a file that is opened for appending, by one thread and, as the file is
 //! locked, one process at a time. So rows do not mix, and what is written stays when the program
-//! crashes. Nothing that a player said can be
-//! more than text in one cell: control characters are escaped, and what a spreadsheet would take
-//! for a formula begins with an apostrophe.
+//! crashes. Who opens the table in a spreadsheet and saves it puts another file in its place: the
+//! rows that follow go there.
+//!
+//! Nothing that a player said can be more than text in one cell: control characters are escaped,
+//! and what a spreadsheet would take for a formula begins with an apostrophe.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -24,6 +27,9 @@ const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 /// A file of results.
 #[derive(Debug)]
 pub(super) struct Results {
+    path: PathBuf,
+    /// The first line.
+    header: Vec<u8>,
     table: Mutex<Table>,
 }
 
@@ -39,25 +45,30 @@ impl Results {
     pub(super) fn open(path: &Path, questions: u32) -> Result<Self, Failure> {
         let name = path.display();
         let cannot = |error| Failure::cannot(format_args!("write results to {name}"), &error);
-        let options = OpenOptions::new().read(true).append(true).create(true).clone();
-        let file = options.open(path).map_err(cannot)?;
-        // Where this fails, the file is closed and so unlocked.
-        lock(&file, FlockOperation::LockExclusive);
-        let mut table = Table { file, torn: false };
         let header = line(header(questions)).map_err(cannot)?;
-        match table.first_line().map_err(cannot)? {
-            None => table.append(&header).map_err(cannot)?,
-            Some(first) if first == String::from_utf8_lossy(&header).trim_end() => {}
-            Some(_) => {
-                let text = format!(
-                    "cannot write results to {name}: \
-                     its columns are not those of games with {questions} questions"
-                );
-                return Err(Failure::new(Exit::Failed, text).hint("another file, perhaps?"));
+        let (table, first) = Table::open(path, &header).map_err(cannot)?;
+        if first.is_some_and(|first| first != String::from_utf8_lossy(&header).trim_end()) {
+            let text = format!(
+                "cannot write results to {name}: \
+                 its columns are not those of games with {questions} questions"
+            );
+            return Err(Failure::new(Exit::Failed, text).hint("another file, perhaps?"));
+        }
+        Ok(Self { path: path.to_owned(), header, table: Mutex::new(table) })
+    }
+
+    /// Turns to the file that has been put in the place of ours, if one has. What cannot be opened
+    /// is no better place for a row than where the rows before it are.
+    fn follow(&self, table: &mut Table) {
+        if !table.file.metadata().is_ok_and(|ours| is_at(&ours, &self.path)) {
+            match Table::open(&self.path, &self.header) {
+                Ok((found, _)) => *table = found,
+                Err(error) => {
+                    let (name, cause) = (self.path.display(), cause_of(&error));
+                    log::error!("cannot write results to {name} any more: {cause}");
+                }
             }
         }
-        lock(&table.file, FlockOperation::Unlock);
-        Ok(Self { table: Mutex::new(table) })
     }
 }
 
@@ -65,6 +76,7 @@ impl Scoreboard for Results {
     fn record(&self, game: &Game) {
         // Whoever panicked with the table in hand left it with whole lines, or torn and marked so.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        self.follow(&mut table);
         if let Err(error) = line(row(game, clock())).and_then(|line| table.append(&line)) {
             let (number, cause) = (game.visitor.number, cause_of(&error));
             log::error!("cannot write the result of client {number}: {cause}");
@@ -73,6 +85,20 @@ impl Scoreboard for Results {
 }
 
 impl Table {
+    /// The table at `path`, begun with `header` if it is new, and its first line otherwise.
+    fn open(path: &Path, header: &[u8]) -> io::Result<(Self, Option<String>)> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        // Where this fails, the file is closed and so unlocked.
+        lock(&file, FlockOperation::LockExclusive);
+        let mut table = Self { file, torn: false };
+        let first = table.first_line()?;
+        if first.is_none() {
+            table.append(header)?;
+        }
+        lock(&table.file, FlockOperation::Unlock);
+        Ok((table, first))
+    }
+
     /// The first line of a file that is not empty, without what editors add to it. Finds out on the
     /// way whether the last one is whole.
     fn first_line(&mut self) -> io::Result<Option<String>> {
@@ -109,6 +135,11 @@ impl Table {
         self.torn = false;
         Ok(())
     }
+}
+
+/// Whether this is the file at `path`.
+fn is_at(file: &Metadata, path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (file.dev(), file.ino()))
 }
 
 /// Makes other processes wait, or wait no longer. What cannot be locked, such as a terminal, can be
@@ -253,14 +284,14 @@ mod tests {
     #[test]
     fn a_file_is_begun_once_appended_to_and_mended() {
         let path = std::env::temp_dir().join(format!("socklab-results-{}", std::process::id()));
-        std::fs::remove_file(&path).ok();
+        fs::remove_file(&path).ok();
         Results::open(&path, 2).unwrap().record(&game(b"Ann", b"1"));
         // A crash in the middle of a row.
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"1999-").unwrap();
         Results::open(&path, 2).unwrap().record(&game(b"Bob", b"1"));
         let failure = Results::open(&path, 3).unwrap_err();
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert_eq!(
@@ -269,5 +300,34 @@ mod tests {
         );
         assert!(lines[1].contains(",7,Ann,") && lines[3].contains(",7,Bob,"), "{text}");
         assert!(failure.to_string().contains("columns"), "{failure}");
+    }
+
+    #[test]
+    fn rows_go_to_the_file_that_a_spreadsheet_has_put_in_the_place_of_ours() {
+        let path = std::env::temp_dir().join(format!("socklab-saved-{}", std::process::id()));
+        let saved = path.with_extension("saved");
+        fs::remove_file(&path).ok();
+        let results = Results::open(&path, 2).unwrap();
+        results.record(&game(b"Ann", b"1"));
+        fs::copy(&path, &saved).unwrap();
+        fs::rename(&saved, &path).unwrap();
+        results.record(&game(b"Bob", b"1"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        // Nobody's file at all is begun anew.
+        results.record(&game(b"Cleo", b"1"));
+        let anew = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let lines: Vec<&str> = anew.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, text.lines().next().unwrap()), "{anew}");
+        // One that cannot be opened leaves the rows where they were: nothing else is lost by it.
+        fs::create_dir(&path).unwrap();
+        results.record(&game(b"Dan", b"1"));
+        fs::remove_dir(&path).unwrap();
+        results.record(&game(b"Eve", b"1"));
+        let again = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(again.lines().count(), 2, "{again}");
     }
 }
