@@ -1,7 +1,7 @@
 //! The thread that accepts: the door, the loop, the signals and the stop, for every model.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -179,13 +179,13 @@ impl<'a> Acceptor<'a> {
             let Some((socket, address)) = self.door.accept(now)? else { break };
             // It may be one that has just left, and comes again.
             self.see_off();
-            let guest = self.door.admit(address);
+            let guest = self.door.admit();
             self.company.ledger.accepted();
             match guest.verdict {
-                Verdict::Admitted => self.serve(socket, guest),
-                Verdict::TurnedAway => self.turn_away(socket, guest),
-                Verdict::Dismissed => self.dismiss(socket, guest),
-                Verdict::Reset => self.reset(socket, guest),
+                Verdict::Admitted => self.serve(socket, address, guest),
+                Verdict::TurnedAway => self.turn_away(socket, address, guest),
+                Verdict::Dismissed => self.dismiss(socket, address, guest),
+                Verdict::Reset => self.reset(socket, address, guest),
             }
         }
         Ok(())
@@ -199,55 +199,54 @@ impl<'a> Acceptor<'a> {
         }
     }
 
-    fn serve(&mut self, socket: TcpStream, mut guest: Guest) {
-        let Guest { number, address, .. } = guest;
+    fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: Guest) {
+        let number = guest.number;
         log::info!("client {number} connected from {address} ({} now)", self.company.room.served());
         let visitor = Visitor { number, address };
         let session = self.session(self.offer.start(visitor), &guest);
         let started = match &mut self.place {
             Place::Here => return self.seat(socket, session, guest),
             Place::Threads(threads) => threads.start(socket, session, guest),
-            Place::Processes(processes) => processes.start(socket, guest),
+            Place::Processes(processes) => processes.start(socket, address, guest),
         };
         if let Err((socket, error)) = started {
             let what = format_args!("nobody can serve client {number}");
             self.door.warn(what, &error, self.reactor.now());
             self.door.turn_away(&mut guest);
-            self.turn_away(socket, guest);
+            self.turn_away(socket, address, guest);
         }
     }
 
-    fn turn_away(&mut self, socket: TcpStream, guest: Guest) {
-        self.tell_of_refusal(&guest);
+    fn turn_away(&mut self, socket: TcpStream, address: SocketAddr, guest: Guest) {
+        self.tell_of_refusal(guest.number, address);
         let session = self.session(Box::new(Busy), &guest);
         self.seat(socket, session, guest);
     }
 
     /// Tells a client that the server is full as well as it can be done at once. What it has sent
     /// is received first: unread, it would turn our close into a reset that destroys the text.
-    fn dismiss(&mut self, mut socket: TcpStream, guest: Guest) {
+    fn dismiss(&mut self, mut socket: TcpStream, address: SocketAddr, guest: Guest) {
         // Whatever fails here, the client is let go.
         socket.write_all(BUSY_TEXT.as_bytes()).ok();
         socket.shutdown(Shutdown::Write).ok();
         io::copy(&mut Read::take(&mut socket, DISMISSAL_INPUT), &mut io::sink()).ok();
         self.door.let_go(socket);
-        self.tell_of_refusal(&guest);
+        self.tell_of_refusal(guest.number, address);
         self.company.ledger.ended(Ending::Refused);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
-    fn reset(&mut self, socket: TcpStream, guest: Guest) {
+    fn reset(&mut self, socket: TcpStream, address: SocketAddr, guest: Guest) {
         // If it has gone already, it needs no reset.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
         self.door.let_go(socket);
-        self.tell_of_refusal(&guest);
+        self.tell_of_refusal(guest.number, address);
         self.company.ledger.ended(Ending::Refused);
     }
 
     /// Says who was turned away: a crowd at the door does not fill the log.
-    fn tell_of_refusal(&self, guest: &Guest) {
+    fn tell_of_refusal(&self, number: u64, address: SocketAddr) {
         if let Some(untold) = self.company.room.refusals.step(self.reactor.now()) {
-            let Guest { number, address, .. } = guest;
             let more = match untold {
                 0 => String::new(),
                 untold => format!(" (and {untold} before it)"),

@@ -13,7 +13,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -104,10 +104,11 @@ impl Processes {
     pub(super) fn start(
         &mut self,
         socket: mio::net::TcpStream,
+        address: SocketAddr,
         guest: Guest,
     ) -> Result<(), (mio::net::TcpStream, io::Error)> {
         let socket = TcpStream::from(socket);
-        match self.spawn(&socket, guest) {
+        match self.spawn(&socket, address, guest.number) {
             Ok(child) => {
                 self.children.insert(guest.number, Resident { child, guest });
                 Ok(())
@@ -116,14 +117,14 @@ impl Processes {
         }
     }
 
-    fn spawn(&self, socket: &TcpStream, guest: Guest) -> io::Result<Child> {
+    fn spawn(&self, socket: &TcpStream, address: SocketAddr, number: u64) -> io::Result<Child> {
         let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
         let mut command = Command::new(&self.program);
-        command.args(&self.options).arg(format!("--client={}", guest.number));
+        command.args(&self.options).arg(format!("--client={number}"));
         // The names that UCSPI has for them (https://cr.yp.to/proto/ucspi.txt).
         command.env("PROTO", "TCP");
-        command.env("TCPREMOTEIP", guest.address.ip().to_string());
-        command.env("TCPREMOTEPORT", guest.address.port().to_string());
+        command.env("TCPREMOTEIP", address.ip().to_string());
+        command.env("TCPREMOTEPORT", address.port().to_string());
         if let Ok(local) = socket.local_addr() {
             command.env("TCPLOCALIP", local.ip().to_string());
             command.env("TCPLOCALPORT", local.port().to_string());

@@ -42,13 +42,11 @@ pub enum Verdict {
     Reset,
 }
 
-/// A client, as its server knows it.
+/// A client, as its server knows it for as long as it is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest {
     /// Counted from 1, in the order of their coming.
     pub number: u64,
-    /// As accept returned it: a client may be gone before we could ask.
-    pub address: SocketAddr,
     /// What is done with it.
     pub verdict: Verdict,
 }
@@ -58,7 +56,8 @@ pub trait Listener {
     /// A client's connection.
     type Socket;
 
-    /// Takes the one that has waited longest.
+    /// Takes the one that has waited longest. Where it comes from is known from here: it may be
+    /// gone before we could ask.
     fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
 }
 
@@ -274,7 +273,7 @@ impl<L: Listener> Door<L> {
 
     /// Judges the client that was accepted last, by who is served at this moment. To be called for
     /// every client that is accepted: there may be a place for it already.
-    pub fn admit(&mut self, address: SocketAddr) -> Guest {
+    pub fn admit(&mut self) -> Guest {
         let taken = self.room.is_strict();
         // What was accepted with the reserve must go, for the reserve comes first of all.
         let squeezed = self.reserve.is_none();
@@ -290,7 +289,7 @@ impl<L: Listener> Door<L> {
         }
         self.enter(verdict);
         self.shut_if_due();
-        Guest { number: self.room.next_number(), address, verdict }
+        Guest { number: self.room.next_number(), verdict }
     }
 
     fn enter(&mut self, verdict: Verdict) {

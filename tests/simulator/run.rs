@@ -151,9 +151,9 @@ impl Run {
     fn admit(&mut self, most: usize) {
         for _ in 0..most {
             let now = self.reactor.now();
-            let Some((socket, address)) = self.door.accept(now).unwrap() else { return };
+            let Some((socket, _)) = self.door.accept(now).unwrap() else { return };
             self.see_off();
-            let guest = self.door.admit(address);
+            let guest = self.door.admit();
             self.waited_since = None;
             let id = socket.id();
             let session = |service| Session::new(service, Arc::clone(&self.terms), 1, now);
