@@ -65,8 +65,6 @@ struct Connection<G, S> {
     ready: Readiness,
     /// Whether its key is in the run queue.
     queued: bool,
-    /// When its timer will fire: at its deadline or before.
-    armed: Option<Instant>,
     /// Its timer has fired in this turn.
     expired: bool,
     guest: G,
@@ -163,15 +161,7 @@ impl<G, K: Kernel> Reactor<G, K> {
         self.kernel.register(&mut socket, Token(key))?;
         session.turn(&mut self.pool).open(self.now);
         let ready = Readiness::default();
-        entry.insert(Connection {
-            socket,
-            session,
-            ready,
-            queued: true,
-            armed: None,
-            expired: false,
-            guest,
-        });
+        entry.insert(Connection { socket, session, ready, queued: true, expired: false, guest });
         self.run_queue.push_back(key);
         Ok(())
     }
@@ -247,7 +237,6 @@ impl<G, K: Kernel> Reactor<G, K> {
     fn expire(&mut self) {
         while let Some(key) = self.timers.expired(self.now) {
             let connection = &mut self.connections[key];
-            connection.armed = None;
             connection.expired = true;
             queue(&mut self.run_queue, key, connection);
         }
@@ -271,7 +260,7 @@ impl<G, K: Kernel> Reactor<G, K> {
             match rest {
                 Rest::Finished => self.finished.push(key),
                 rest => {
-                    self.timers.arm(key, &mut connection.armed, turn.deadline());
+                    self.timers.arm(key, turn.deadline());
                     drop(turn);
                     if rest == Rest::Spent {
                         queue(&mut self.run_queue, key, connection);
@@ -285,8 +274,8 @@ impl<G, K: Kernel> Reactor<G, K> {
     /// at, so none of them can mean a newer connection in the same slot.
     fn reap(&mut self) {
         for key in self.finished.drain(..) {
-            let mut connection = self.connections.remove(key);
-            self.timers.disarm(key, &mut connection.armed);
+            let connection = self.connections.remove(key);
+            self.timers.disarm(key);
             let ending = connection.session.ending().expect("a finished session has a reason");
             self.departed.push((connection.guest, ending));
         }
