@@ -78,7 +78,20 @@ pub(super) struct Situation {
     pub(super) ended: bool,
     /// The longest message, in bytes.
     pub(super) limit: usize,
+    /// When the last byte moved before what came now, if anything did.
+    pub(super) active_at: Instant,
     pub(super) now: Instant,
+}
+
+/// What a NUL at the front of the inbox belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nul {
+    /// To what follows it.
+    Begins,
+    /// To the line that was taken last, if it comes within a gap behind it.
+    EndsLine,
+    /// To that line, and so does what follows up to the gap.
+    Pads,
 }
 
 /// Cuts one connection's input.
@@ -93,11 +106,7 @@ pub(super) struct Framer {
     searched: usize,
     /// The client has sent a newline.
     speaks_lines: bool,
-    /// When the last message was taken, if it was a line: a NUL that comes within the gap behind
-    /// it belongs to it.
-    line_at: Option<Instant>,
-    /// Such a NUL has come, and what follows it up to the gap is padding.
-    padding: bool,
+    nul: Nul,
     /// When the gap will be long enough to end what is pending, if it waits for one.
     gap_at: Option<Instant>,
 }
@@ -114,8 +123,7 @@ impl Framer {
             terminator,
             searched: 0,
             speaks_lines: false,
-            line_at: None,
-            padding: false,
+            nul: Nul::Begins,
             gap_at: None,
         }
     }
@@ -180,7 +188,7 @@ impl Framer {
         }
         let unsearched = &pending[self.searched..];
         match find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)) {
-            Some(at) => self.end_line(pending, self.searched + at, situation.now),
+            Some(at) => self.end_line(pending, self.searched + at),
             None => self.no_end(pending, situation),
         }
     }
@@ -207,7 +215,7 @@ impl Framer {
             Some(at) => {
                 let at = self.searched + at;
                 if pending[at] == b'\n' && pending.get(at + 1) != Some(&0) {
-                    return self.end_line(pending, at, situation.now);
+                    return self.end_line(pending, at);
                 }
                 self.padded(pending, at, situation)
             }
@@ -216,11 +224,11 @@ impl Framer {
 
     /// A whole line, its newline at `at`.
     #[inline]
-    fn end_line(&mut self, pending: &[u8], at: usize, now: Instant) -> Frame {
+    fn end_line(&mut self, pending: &[u8], at: usize) -> Frame {
         let (text, terminator) = Terminator::of_line(pending, at);
         self.terminator = terminator;
         self.speaks_lines = true;
-        self.line_at = Some(now);
+        self.nul = Nul::EndsLine;
         self.searched = 0;
         self.gap_at = None;
         Frame::line(text, at + 1)
@@ -273,10 +281,11 @@ impl Framer {
                 Sequence::Partial | Sequence::None => self.next_text(pending, situation),
             };
         }
+        if self.nul == Nul::EndsLine && situation.now >= situation.active_at + GAP {
+            self.nul = Nul::Begins;
+        }
         match pending.get(1) {
-            _ if self.padding || self.line_at.is_some_and(|at| situation.now < at + GAP) => {
-                self.padding_of_last(pending, situation)
-            }
+            _ if self.nul != Nul::Begins => self.padding_of_last(pending, situation),
             Some(&length) if length > 0 => {
                 let (text, whole) = (usize::from(length), LENGTH + usize::from(length));
                 if pending.len() < whole && !situation.ended {
@@ -293,8 +302,8 @@ impl Framer {
 
     /// A line was answered before the NUL behind its newline came: it is no message.
     fn padding_of_last(&mut self, pending: &[u8], situation: Situation) -> Frame {
-        self.padding = !self.quiet(situation, GAP);
-        if self.padding {
+        self.nul = Nul::Pads;
+        if !self.quiet(situation, GAP) {
             return Frame::Padded { keep: 1 };
         }
         let terminator = self.terminator.with_nul();
@@ -304,7 +313,7 @@ impl Framer {
     /// This is the end of a message.
     fn end_at(&mut self, terminator: Terminator, frame: Frame) -> Frame {
         self.terminator = terminator;
-        self.line_at = None;
+        self.nul = Nul::Begins;
         self.searched = 0;
         self.gap_at = None;
         frame
@@ -363,7 +372,8 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
         fn new(delimiting: Delimiting, limit: usize) -> Self {
             let framer = Framer::new(service::Framing::Messages, delimiting);
-            Self { framer, situation: Situation { ended: false, limit, now: Instant::now() } }
+            let now = Instant::now();
+            Self { framer, situation: Situation { ended: false, limit, active_at: now, now } }
         }
 
         fn next(&mut self, pending: &[u8]) -> Frame {

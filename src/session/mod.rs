@@ -44,11 +44,11 @@ pub use turn::{Turn, Want};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Serving,
+    /// The service waits for this, which is not the end.
+    Serving(Next),
     Flushing,
     /// `thrown_away`: bytes of input since our FIN, at most [`LINGER_BYTES`].
     Lingering {
-        until: Instant,
         thrown_away: usize,
     },
     Finished,
@@ -67,9 +67,7 @@ pub struct Session {
     /// Written by the service and not yet sent, at most [`OUTBOX_LIMIT`].
     outbox: Buffer,
     phase: Phase,
-    /// What the service waits for; has a meaning only while serving.
-    next: Next,
-    /// When the last byte moved, in either direction.
+    /// When the last byte moved, in either direction; thrown away ones do not count.
     active_at: Instant,
     /// Since when a part of a message stands in the inbox, if one does.
     partial_since: Option<Instant>,
@@ -91,8 +89,7 @@ impl Session {
             client,
             inbox: Buffer::default(),
             outbox: Buffer::default(),
-            phase: Phase::Serving,
-            next: Next::Read,
+            phase: Phase::Serving(Next::Read),
             active_at: now,
             partial_since: None,
             input_ended: false,
@@ -116,13 +113,12 @@ impl Session {
     /// own time, the gap that ends a message, the limits of patience and the end of lingering.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Serving => {
+            Phase::Serving(_) => {
                 let sooner = [self.timeout_at(), self.gap_at(), self.overdue_at()];
                 let silent_at = self.silent_at();
                 Some(sooner.into_iter().flatten().fold(silent_at, Instant::min))
             }
-            Phase::Flushing => Some(self.silent_at()),
-            Phase::Lingering { until, .. } => Some(until),
+            Phase::Flushing | Phase::Lingering { .. } => Some(self.silent_at()),
             Phase::Finished => None,
         }
     }
@@ -148,7 +144,8 @@ impl Session {
         while self.is_serving() {
             let pending = &inbox.pending()[taken..];
             let (ended, limit) = (self.input_ended, self.terms.max_message);
-            match self.framer.next(pending, Situation { ended, limit, now }) {
+            let situation = Situation { ended, limit, active_at: self.active_at, now };
+            match self.framer.next(pending, situation) {
                 Frame::Message { skip, text, whole } => {
                     if self.answer(&pending[skip..skip + text], now) {
                         inbox.consume(mem::take(&mut taken));
@@ -180,7 +177,7 @@ impl Session {
         if messages > 0 {
             self.terms.traffic.add_messages(messages);
         }
-        if self.phase != Phase::Serving {
+        if !matches!(self.phase, Phase::Serving(_)) {
             self.inbox.clear();
         }
         if self.phase == Phase::Flushing && self.outbox.is_empty() && self.peer_ended {
@@ -188,9 +185,14 @@ impl Session {
         }
     }
 
-    /// When the peer has been silent for too long, and why that ends the connection.
+    /// When the peer has been silent for too long.
     fn silent_at(&self) -> Instant {
-        self.active_at + if self.outbox.is_empty() { self.terms.idle } else { self.terms.unread }
+        let patience = match self.phase {
+            Phase::Lingering { .. } => LINGER,
+            _ if self.outbox.is_empty() => self.terms.idle,
+            _ => self.terms.unread,
+        };
+        self.active_at + patience
     }
 
     /// When the message in the inbox has taken too long.
@@ -220,18 +222,17 @@ impl Session {
     /// Whether a message would be served now: the service is awake, and there is room for a reply.
     #[inline]
     fn is_serving(&self) -> bool {
-        self.phase == Phase::Serving
+        matches!(self.phase, Phase::Serving(Next::Read | Next::ReadUntil(_)))
             && self.outbox.len() < OUTBOX_HIGH_WATER
-            && !matches!(self.next, Next::SleepUntil(_))
     }
 
     /// When the service is to be woken; not while there is no room for what it might write.
     fn timeout_at(&self) -> Option<Instant> {
-        match self.next {
-            Next::ReadUntil(at) | Next::SleepUntil(at) => {
+        match self.phase {
+            Phase::Serving(Next::ReadUntil(at) | Next::SleepUntil(at)) => {
                 (self.outbox.len() < OUTBOX_HIGH_WATER).then_some(at)
             }
-            Next::Read | Next::Close => None,
+            _ => None,
         }
     }
 
@@ -290,9 +291,9 @@ impl Session {
     fn obey(&mut self, next: Next) {
         match next {
             // By far the most frequent, and less to write than a time.
-            Next::Read => self.next = Next::Read,
+            Next::Read => self.phase = Phase::Serving(Next::Read),
             Next::Close => self.close(Ending::Served),
-            next => self.next = next,
+            next => self.phase = Phase::Serving(next),
         }
     }
 

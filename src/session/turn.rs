@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Ending, LINGER, LINGER_BYTES, Phase, Session};
+use super::{Ending, LINGER_BYTES, Phase, Session};
 use crate::buffer::Pool;
 use crate::service::{Event, Next};
 
@@ -45,11 +45,11 @@ impl<'s> Turn<'s> {
     pub fn want(&mut self) -> Want<'_> {
         let session = &mut *self.session;
         match session.phase {
-            Phase::Serving | Phase::Flushing if !session.outbox.is_empty() => {
+            Phase::Serving(_) | Phase::Flushing if !session.outbox.is_empty() => {
                 Want::Send(session.outbox.pending())
             }
-            Phase::Serving if matches!(session.next, Next::SleepUntil(_)) => Want::Wait,
-            Phase::Serving | Phase::Lingering { .. } => {
+            Phase::Serving(Next::SleepUntil(_)) => Want::Wait,
+            Phase::Serving(_) | Phase::Lingering { .. } => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
                 Want::Receive(room)
@@ -68,14 +68,15 @@ impl<'s> Turn<'s> {
                 session.peer_ended = true;
                 self.end_input(now);
             }
-            Phase::Serving => {
+            Phase::Serving(_) => {
                 session.terms.traffic.add_received(n);
-                session.active_at = now;
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
                 session.advance(now);
+                // Not before: what has come may depend on how long it was quiet until then.
+                session.active_at = now;
             }
-            Phase::Lingering { thrown_away, .. } => {
+            Phase::Lingering { thrown_away } => {
                 *thrown_away += n;
                 if *thrown_away > LINGER_BYTES {
                     session.phase = Phase::Finished;
@@ -108,28 +109,31 @@ impl<'s> Turn<'s> {
 
     /// The sending half of the connection is closed.
     pub fn shut_down(&mut self) {
-        let until = self.session.active_at + LINGER;
-        self.session.phase = Phase::Lingering { until, thrown_away: 0 };
+        self.session.phase = Phase::Lingering { thrown_away: 0 };
     }
 
     /// It is `now`; anything that was due happens.
     pub fn tick(&mut self, now: Instant) {
         let session = &mut *self.session;
         match session.phase {
-            Phase::Lingering { until, .. } if until <= now => session.phase = Phase::Finished,
-            Phase::Serving if session.timeout_at().is_some_and(|at| at <= now) => {
-                session.next = Next::Read;
+            Phase::Serving(_) if session.timeout_at().is_some_and(|at| at <= now) => {
+                session.phase = Phase::Serving(Next::Read);
                 session.notify(Event::Timeout, now);
                 session.advance(now);
             }
-            Phase::Serving if session.gap_at().is_some_and(|at| at <= now) => session.advance(now),
+            Phase::Serving(_) if session.gap_at().is_some_and(|at| at <= now) => {
+                session.advance(now);
+            }
+            Phase::Lingering { .. } if session.silent_at() <= now => {
+                session.phase = Phase::Finished;
+            }
             // Behind what is due to the peer: that we come late must not be taken for its silence.
-            Phase::Serving | Phase::Flushing if session.silent_at() <= now => {
+            Phase::Serving(_) | Phase::Flushing if session.silent_at() <= now => {
                 let owed = !session.outbox.is_empty();
                 session.finish(if owed { Ending::Unread } else { Ending::Idle });
             }
             // What was answered before is still sent, and the end of it seen.
-            Phase::Serving if session.overdue_at().is_some_and(|at| at <= now) => {
+            Phase::Serving(_) if session.overdue_at().is_some_and(|at| at <= now) => {
                 session.close(Ending::TooSlow);
             }
             _ => {}
