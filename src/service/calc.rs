@@ -7,10 +7,6 @@ use std::time::Instant;
 use super::{Event, Framing, Next, Output, Service};
 use crate::arithmetic::{self, Dialect};
 
-/// Work, in products of 64-bit limbs, after which other connections come first: about a tenth of a
-/// millisecond. One request may cost 300 times as much, and a client may send many of them at once.
-const TURN_OF_WORK: u64 = 1 << 17;
-
 /// What a request counts at the least, whatever it is.
 const LEAST_WORK: u64 = 128;
 
@@ -23,16 +19,12 @@ pub(super) struct Calc {
     dialect: Dialect,
     /// What every mistake is answered with, instead of its own words.
     error_text: Option<Arc<str>>,
-    /// The time of the last step, which stands still as long as no other connection has its turn.
-    turn: Option<Instant>,
-    /// The work done in that turn, at most [`TURN_OF_WORK`] between steps.
-    spent: u64,
 }
 
 impl Calc {
     /// The rules by which expressions are evaluated, and the words for all mistakes.
     pub(super) fn new(dialect: Dialect, error_text: Option<Arc<str>>) -> Self {
-        Self { dialect, error_text, turn: None, spent: 0 }
+        Self { dialect, error_text }
     }
 
     /// Answers what has no short way, and returns the work it was.
@@ -60,7 +52,7 @@ impl Service for Calc {
         Framing::Messages
     }
 
-    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+    fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
         let Event::Message(text) = event else { return Next::Read };
         let work = match arithmetic::evaluate_shortly(text, self.dialect) {
             Some(value) => {
@@ -69,41 +61,30 @@ impl Service for Calc {
             }
             None => self.answer_at_length(text, out),
         };
-        if self.turn != Some(now) {
-            self.turn = Some(now);
-            self.spent = 0;
-        }
-        self.spent += work.max(text.len() as u64 * BYTE_WORK).max(LEAST_WORK);
-        if self.spent <= TURN_OF_WORK {
-            return Next::Read;
-        }
-        self.spent = 0;
-        Next::SleepUntil(now)
+        out.charge(work.max(text.len() as u64 * BYTE_WORK).max(LEAST_WORK));
+        Next::Read
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Delimiter;
+    use super::super::{Delimiter, TURN_OF_WORK};
     use super::*;
     use crate::buffer::Buffer;
 
     /// How many of these requests are answered before other connections come first.
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn requests_in_a_turn(text: &str) -> u64 {
+        let mut buffer = Buffer::default();
+        let mut out = Output::new(&mut buffer, Delimiter::Newline);
         let mut calc = Calc::new(Dialect::Python, None);
-        let now = Instant::now();
-        let last = (1..=TURN_OF_WORK).find(|_| {
-            let mut buffer = Buffer::default();
-            let mut out = Output::new(&mut buffer, Delimiter::Newline);
-            calc.step(Event::Message(text.as_bytes()), now, &mut out) == Next::SleepUntil(now)
-        });
-        last.expect("the others come first some time")
+        calc.step(Event::Message(text.as_bytes()), Instant::now(), &mut out);
+        u64::from(TURN_OF_WORK / out.work()) + 1
     }
 
     #[test]
     fn the_more_a_request_takes_the_sooner_others_come_first() {
-        assert_eq!(requests_in_a_turn("1 + 2"), TURN_OF_WORK / LEAST_WORK + 1);
+        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(TURN_OF_WORK) / LEAST_WORK + 1);
         assert!(requests_in_a_turn("1 +") < 100, "looking for a mistake takes longer");
         assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 3);
         assert_eq!(requests_in_a_turn(&" x".repeat(2_000)), 1);

@@ -34,6 +34,10 @@ use quiz::Quiz;
 /// hold back when its peer does not read.
 pub const MAX_REPLY: usize = 64 * 1024;
 
+/// Work, in products of 64-bit limbs, after which other connections come first: about a tenth of a
+/// millisecond. One request may cost 300 times as much, and a client may send many of them at once.
+pub const TURN_OF_WORK: u32 = 1 << 17;
+
 /// Everything that can happen to a service.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -102,6 +106,8 @@ pub struct Output<'a> {
     delimiter: Delimiter,
     /// The reply is the message.
     mirrors: bool,
+    /// The work that the step was.
+    work: u32,
 }
 
 impl<'a> Output<'a> {
@@ -109,7 +115,7 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before, delimiter, mirrors: false }
+        Self { buffer, before, delimiter, mirrors: false, work: 0 }
     }
 
     /// Whether the step has written nothing so far.
@@ -129,6 +135,19 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn mirrors(&self) -> bool {
         self.mirrors
+    }
+
+    /// Says how much work the step was, in products of 64-bit limbs. When that adds up to more
+    /// than [`TURN_OF_WORK`], the other connections have their turn first.
+    #[inline]
+    pub fn charge(&mut self, work: u64) {
+        self.work = u32::try_from(work).unwrap_or(u32::MAX);
+    }
+
+    /// What was [charged](Self::charge).
+    #[inline]
+    pub fn work(&self) -> u32 {
+        self.work
     }
 
     /// Whether the client can tell two replies apart that it receives at once.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::{Buffer, Pool};
-use crate::service::{Event, MAX_REPLY, Next, Output, Service};
+use crate::service::{Event, MAX_REPLY, Next, Output, Service, TURN_OF_WORK};
 
 mod ending;
 mod framing;
@@ -71,6 +71,8 @@ pub struct Session {
     active_at: Instant,
     /// Since when a part of a message stands in the inbox, if one does.
     partial_since: Option<Instant>,
+    /// The work that the messages were since other connections had their turn.
+    spent: u32,
     /// Nothing will be received any more.
     input_ended: bool,
     /// The peer's FIN was seen, so there is nothing to linger for.
@@ -92,6 +94,7 @@ impl Session {
             phase: Phase::Serving(Next::Read),
             active_at: now,
             partial_since: None,
+            spent: 0,
             input_ended: false,
             peer_ended: false,
             ending: None,
@@ -114,7 +117,8 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving(_) => {
-                let sooner = [self.timeout_at(), self.gap_at(), self.overdue_at()];
+                let (turn_at, timeout_at) = (self.turn_at(), self.timeout_at());
+                let sooner = [turn_at, timeout_at, self.gap_at(), self.overdue_at()];
                 let silent_at = self.silent_at();
                 Some(sooner.into_iter().flatten().fold(silent_at, Instant::min))
             }
@@ -219,18 +223,46 @@ impl Session {
         self.partial_since = None;
     }
 
-    /// Whether a message would be served now: the service is awake, and there is room for a reply.
+    /// Whether a message would be served now: the service is awake, there is room for a reply, and
+    /// it is this connection's turn.
     #[inline]
     fn is_serving(&self) -> bool {
         matches!(self.phase, Phase::Serving(Next::Read | Next::ReadUntil(_)))
-            && self.outbox.len() < OUTBOX_HIGH_WATER
+            && self.has_room()
+            && !self.gives_way()
+    }
+
+    /// Whether there is room for what a step may write.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.outbox.len() < OUTBOX_HIGH_WATER
+    }
+
+    /// Whether its messages were so much work that other connections have their turn first.
+    #[inline]
+    fn gives_way(&self) -> bool {
+        self.spent > TURN_OF_WORK
+    }
+
+    /// A byte moves. In a loop time stands still during a turn: if the last byte moved at another
+    /// time, the other connections have had their turn since.
+    #[inline]
+    fn note_turn(&mut self, now: Instant) {
+        if self.active_at != now {
+            self.spent = 0;
+        }
+    }
+
+    /// When it goes on after others had their turn: as soon as they had it.
+    fn turn_at(&self) -> Option<Instant> {
+        (self.gives_way() && self.has_room()).then_some(self.active_at)
     }
 
     /// When the service is to be woken; not while there is no room for what it might write.
     fn timeout_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving(Next::ReadUntil(at) | Next::SleepUntil(at)) => {
-                (self.outbox.len() < OUTBOX_HIGH_WATER).then_some(at)
+                self.has_room().then_some(at)
             }
             _ => None,
         }
@@ -260,6 +292,7 @@ impl Session {
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(Event::Message(text), now, &mut out);
         let mirrors = out.mirrors();
+        self.spent = self.spent.saturating_add(out.work());
         if log::log_enabled!(log::Level::Debug) {
             let reply = if mirrors { text } else { &self.outbox.pending()[text_at..] };
             let (text, reply) = (text.escape_ascii(), reply.escape_ascii());

@@ -49,6 +49,7 @@ impl<'s> Turn<'s> {
                 Want::Send(session.outbox.pending())
             }
             Phase::Serving(Next::SleepUntil(_)) => Want::Wait,
+            Phase::Serving(_) if session.gives_way() => Want::Wait,
             Phase::Serving(_) | Phase::Lingering { .. } => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
@@ -69,6 +70,7 @@ impl<'s> Turn<'s> {
                 self.end_input(now);
             }
             Phase::Serving(_) => {
+                session.note_turn(now);
                 session.terms.traffic.add_received(n);
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
@@ -96,6 +98,7 @@ impl<'s> Turn<'s> {
     /// The first `n` bytes that were to be sent are on their way.
     pub fn sent(&mut self, n: usize, now: Instant) {
         self.session.terms.traffic.add_sent(n);
+        self.session.note_turn(now);
         self.session.active_at = now;
         self.session.outbox.consume(n);
         self.session.listen_anew();
@@ -116,6 +119,10 @@ impl<'s> Turn<'s> {
     pub fn tick(&mut self, now: Instant) {
         let session = &mut *self.session;
         match session.phase {
+            Phase::Serving(_) if session.turn_at().is_some_and(|at| at <= now) => {
+                session.spent = 0;
+                session.advance(now);
+            }
             Phase::Serving(_) if session.timeout_at().is_some_and(|at| at <= now) => {
                 session.phase = Phase::Serving(Next::Read);
                 session.notify(Event::Timeout, now);
