@@ -24,30 +24,54 @@ const _: () = assert!(COPY_LIMIT < BUFFER_SIZE);
 ///
 /// `0 <= start <= end <= storage.len()`: the bytes from `start` to `end` are pending, those behind
 /// `end` are room. An empty buffer has both at 0.
+///
+/// An idle connection has two of them, with nothing in them. So the cursors are as wide as the
+/// largest block needs, and no wider.
 #[derive(Debug, Default)]
 pub struct Buffer {
     storage: Box<[u8]>,
-    start: usize,
-    end: usize,
+    start: Cursor,
+    end: Cursor,
+}
+
+/// A place in a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cursor(u32);
+
+impl Cursor {
+    #[inline]
+    fn to(place: usize) -> Self {
+        Self(u32::try_from(place).expect("no block is that large"))
+    }
+
+    #[inline]
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+
+    #[inline]
+    fn advance(&mut self, n: usize) {
+        *self = Self::to(self.at() + n);
+    }
 }
 
 impl Buffer {
     /// The bytes that were written and not yet consumed, oldest first.
     #[inline]
     pub fn pending(&self) -> &[u8] {
-        &self.storage[self.start..self.end]
+        &self.storage[self.start.at()..self.end.at()]
     }
 
     /// How many bytes are pending.
     #[inline]
     pub fn len(&self) -> usize {
-        self.end - self.start
+        self.end.at() - self.start.at()
     }
 
     /// Whether nothing is pending.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.start.at() == self.end.at()
     }
 
     /// How many bytes of memory the buffer holds.
@@ -59,23 +83,23 @@ impl Buffer {
     /// counts only once [`filled`](Self::filled) says so.
     pub fn room(&mut self) -> &mut [u8] {
         self.compact();
-        &mut self.storage[self.end..]
+        &mut self.storage[self.end.at()..]
     }
 
     /// The first `n` bytes of [`room`](Self::room) are pending now.
     pub fn filled(&mut self, n: usize) {
-        assert!(n <= self.storage.len() - self.end, "more bytes than there was room for");
-        self.end += n;
+        assert!(n <= self.storage.len() - self.end.at(), "more bytes than there was room for");
+        self.end.advance(n);
     }
 
     /// Appends a copy of `bytes`; the block grows if it must.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) {
-        if self.storage.len() - self.end < bytes.len() {
+        if self.storage.len() - self.end.at() < bytes.len() {
             self.grow(bytes.len());
         }
-        self.storage[self.end..self.end + bytes.len()].copy_from_slice(bytes);
-        self.end += bytes.len();
+        self.storage[self.end.at()..self.end.at() + bytes.len()].copy_from_slice(bytes);
+        self.end.advance(bytes.len());
     }
 
     /// Moves the first `n` pending bytes of `from` behind the pending bytes of this buffer. All
@@ -92,40 +116,40 @@ impl Buffer {
     /// Appends one byte.
     #[inline]
     pub fn push(&mut self, byte: u8) {
-        if self.storage.len() == self.end {
+        if self.storage.len() == self.end.at() {
             self.grow(1);
         }
-        self.storage[self.end] = byte;
-        self.end += 1;
+        self.storage[self.end.at()] = byte;
+        self.end.advance(1);
     }
 
     /// The first `n` pending bytes are done with.
     #[inline]
     pub fn consume(&mut self, n: usize) {
         assert!(n <= self.len(), "more bytes consumed than were pending");
-        self.start += n;
-        if self.start == self.end {
+        self.start.advance(n);
+        if self.start.at() == self.end.at() {
             self.clear();
         }
     }
 
     /// Only the first `n` pending bytes stay.
     pub fn truncate(&mut self, n: usize) {
-        self.end = self.end.min(self.start + n);
+        self.end = Cursor::to(self.end.at().min(self.start.at() + n));
     }
 
     /// Writes over the pending bytes from the one at `at` on.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
-        let at = self.start + at;
-        assert!(at + bytes.len() <= self.end, "only what is pending can be written over");
+        let at = self.start.at() + at;
+        assert!(at + bytes.len() <= self.end.at(), "only what is pending can be written over");
         self.storage[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Nothing is pending any more.
     #[inline]
     pub fn clear(&mut self) {
-        self.start = 0;
-        self.end = 0;
+        self.start = Cursor::default();
+        self.end = Cursor::default();
     }
 
     /// Makes the block at least [`BUFFER_SIZE`] large, out of `pool`, for a turn of its connection.
@@ -133,7 +157,7 @@ impl Buffer {
     pub fn borrow(&mut self, pool: &mut Pool) {
         if self.storage.len() < BUFFER_SIZE {
             let parked = mem::replace(&mut self.storage, pool.take());
-            let (start, end) = (self.start, self.end);
+            let (start, end) = (self.start.at(), self.end.at());
             self.clear();
             self.write(&parked[start..end]);
         }
@@ -147,16 +171,16 @@ impl Buffer {
         }
         let parked = Box::from(self.pending());
         let borrowed = mem::replace(&mut self.storage, parked);
-        self.start = 0;
-        self.end = self.storage.len();
+        self.start = Cursor::default();
+        self.end = Cursor::to(self.storage.len());
         pool.give(borrowed);
     }
 
     fn compact(&mut self) {
-        if self.start > 0 {
-            self.storage.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+        if self.start.at() > 0 {
+            self.storage.copy_within(self.start.at()..self.end.at(), 0);
+            self.end = Cursor::to(self.len());
+            self.start = Cursor::default();
         }
     }
 
@@ -164,10 +188,10 @@ impl Buffer {
     #[cold]
     fn grow(&mut self, more: usize) {
         self.compact();
-        let needed = self.end + more;
+        let needed = self.end.at() + more;
         if needed > self.storage.len() {
             let mut larger = vec![0; needed.next_power_of_two()].into_boxed_slice();
-            larger[..self.end].copy_from_slice(&self.storage[..self.end]);
+            larger[..self.end.at()].copy_from_slice(&self.storage[..self.end.at()]);
             self.storage = larger;
         }
     }
