@@ -36,16 +36,16 @@ pub struct Buffer {
 
 /// A place in a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Cursor(u32);
+pub(crate) struct Cursor(u32);
 
 impl Cursor {
     #[inline]
-    fn to(place: usize) -> Self {
+    pub(crate) fn to(place: usize) -> Self {
         Self(u32::try_from(place).expect("no block is that large"))
     }
 
     #[inline]
-    fn at(self) -> usize {
+    pub(crate) fn at(self) -> usize {
         self.0 as usize
     }
 

@@ -290,3 +290,36 @@ fn queue<G, S>(run_queue: &mut VecDeque<usize>, key: usize, connection: &mut Con
         run_queue.push_back(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::Dialect;
+    use crate::net::door::Guest;
+    use crate::service::{Offer, Visitor};
+
+    /// The most memory that an idle connection may take, in bytes.
+    const IDLE: usize = 256;
+
+    /// What the allocator adds to a block, and what it rounds to, in bytes: glibc's on 64 bits.
+    const BLOCK_HEAD: usize = 8;
+    const BLOCK_STEP: usize = 16;
+
+    /// Nothing else stays of a connection that waits: its buffers are empty. Who adds a field to it
+    /// finds out here what ten thousand of them cost.
+    #[test]
+    fn an_idle_connection_fits_in_256_bytes() {
+        // As the slab keeps it: a slot may be free. Mio's socket is std's, but for what it checks
+        // in a debug build.
+        let slot = size_of::<Option<Connection<Guest, std::net::TcpStream>>>();
+        let visitor = Visitor { number: 1, address: ([127, 0, 0, 1], 4242).into() };
+        for offer in [Offer::Echo, Offer::Calc(Dialect::Python, None)] {
+            let service = match size_of_val(offer.start(visitor).as_ref()) {
+                0 => 0,
+                size => (size + BLOCK_HEAD).next_multiple_of(BLOCK_STEP),
+            };
+            let all = slot + timers::SIZE + service;
+            assert!(all <= IDLE, "{offer:?}: {slot} + {} + {service}", timers::SIZE);
+        }
+    }
+}

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::telnet::{self, IAC, Sequence};
 use super::terminator::{LENGTH, Terminator};
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Cursor};
 use crate::service::{self, Delimiter, MAX_REPLY};
 
 /// The silence that ends a message without a terminator: longer than the pauses within one send,
@@ -97,13 +97,13 @@ enum Nul {
 /// Cuts one connection's input.
 #[derive(Debug)]
 pub(super) struct Framer {
-    framing: service::Framing,
-    delimiting: Delimiting,
+    /// None for a raw service, which has no messages.
+    delimiting: Option<Delimiting>,
     /// The end of the last message, and so of the next reply.
     terminator: Terminator,
     /// How many bytes of the inbox are known to hold no terminator, so that a message which comes a
     /// byte at a time costs time in proportion to its length, not to the square of it.
-    searched: usize,
+    searched: Cursor,
     /// The client has sent a newline.
     speaks_lines: bool,
     nul: Nul,
@@ -113,15 +113,14 @@ pub(super) struct Framer {
 
 impl Framer {
     pub(super) fn new(framing: service::Framing, delimiting: Delimiting) -> Self {
-        let terminator = match framing {
-            service::Framing::Messages => Terminator::Lf,
-            service::Framing::Raw => Terminator::None,
+        let (delimiting, terminator) = match framing {
+            service::Framing::Messages => (Some(delimiting), Terminator::Lf),
+            service::Framing::Raw => (None, Terminator::None),
         };
         Self {
-            framing,
             delimiting,
             terminator,
-            searched: 0,
+            searched: Cursor::default(),
             speaks_lines: false,
             nul: Nul::Begins,
             gap_at: None,
@@ -165,13 +164,13 @@ impl Framer {
         if pending.is_empty() {
             return if situation.ended { Frame::End } else { Frame::Incomplete };
         }
-        let frame = match (self.framing, self.delimiting) {
-            (service::Framing::Raw, _) => {
+        let frame = match self.delimiting {
+            None => {
                 let length = pending.len().min(MAX_REPLY);
                 return Frame::line(length, length);
             }
-            (service::Framing::Messages, Delimiting::Line) => self.next_line(pending, situation),
-            (service::Framing::Messages, Delimiting::Auto) => self.next_auto(pending, situation),
+            Some(Delimiting::Line) => self.next_line(pending, situation),
+            Some(Delimiting::Auto) => self.next_auto(pending, situation),
         };
         match frame {
             Frame::Message { text, .. } if text > situation.limit => Frame::TooLong,
@@ -186,9 +185,9 @@ impl Framer {
         {
             return self.end_at(self.terminator, Frame::Skip { whole });
         }
-        let unsearched = &pending[self.searched..];
+        let unsearched = &pending[self.searched.at()..];
         match find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)) {
-            Some(at) => self.end_line(pending, self.searched + at),
+            Some(at) => self.end_line(pending, self.searched.at() + at),
             None => self.no_end(pending, situation),
         }
     }
@@ -205,7 +204,7 @@ impl Framer {
     /// The rules 2 to 4.
     #[inline]
     fn next_text(&mut self, pending: &[u8], situation: Situation) -> Frame {
-        let unsearched = &pending[self.searched..];
+        let unsearched = &pending[self.searched.at()..];
         match find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)) {
             None => {
                 let gap = if self.speaks_lines { LINE_GAP } else { GAP };
@@ -213,7 +212,7 @@ impl Framer {
                 self.no_end(pending, Situation { ended: quiet, ..situation })
             }
             Some(at) => {
-                let at = self.searched + at;
+                let at = self.searched.at() + at;
                 if pending[at] == b'\n' && pending.get(at + 1) != Some(&0) {
                     return self.end_line(pending, at);
                 }
@@ -229,7 +228,7 @@ impl Framer {
         self.terminator = terminator;
         self.speaks_lines = true;
         self.nul = Nul::EndsLine;
-        self.searched = 0;
+        self.searched = Cursor::default();
         self.gap_at = None;
         Frame::line(text, at + 1)
     }
@@ -239,7 +238,7 @@ impl Framer {
         if situation.ended {
             return self.end_at(Terminator::None, Frame::line(pending.len(), pending.len()));
         }
-        self.searched = pending.len();
+        self.searched = Cursor::to(pending.len());
         // The last byte may turn out to belong to the terminator.
         if pending.len() <= situation.limit + 1 { Frame::Incomplete } else { Frame::TooLong }
     }
@@ -259,7 +258,7 @@ impl Framer {
         };
         // One that is too long need not be waited for, and might leave no room to wait in.
         if text <= situation.limit && !self.quiet(situation, GAP) {
-            self.searched = at;
+            self.searched = Cursor::to(at);
             // Two NULs, so that what comes next is not taken for a length.
             return Frame::Padded { keep: pending.len().min(at + 2) };
         }
@@ -314,7 +313,7 @@ impl Framer {
     fn end_at(&mut self, terminator: Terminator, frame: Frame) -> Frame {
         self.terminator = terminator;
         self.nul = Nul::Begins;
-        self.searched = 0;
+        self.searched = Cursor::default();
         self.gap_at = None;
         frame
     }
