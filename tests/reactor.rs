@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socklab::arithmetic::Dialect;
-use socklab::reactor::Reactor;
+use socklab::reactor::{Reactor, TIMERS_PER_TURN};
 use socklab::service::{Offer, Visitor};
 use socklab::session::{Ending, Session, Terms};
 
@@ -121,6 +121,29 @@ fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
         house.turn();
         let n = modest.read(&mut scratch).unwrap();
         assert_eq!(&scratch[..n], b"my turn?");
+    }
+}
+
+#[test]
+fn a_crowd_with_much_to_compute_lets_a_client_with_one_request_come_first() {
+    let mut house = House::new();
+    let mut crowd: Vec<_> = (1..=100).map(|n| house.enter(n, &calc())).collect();
+    for client in &mut crowd {
+        client.write_all(&b"2**3000\n".repeat(1000)).unwrap();
+    }
+    house.turn();
+    let mut modest = house.enter(0, &calc());
+    let mut scratch = vec![0; 1 << 20];
+    for _ in 0..50 {
+        for client in &mut crowd {
+            while client.read(&mut scratch).is_ok() {}
+        }
+        modest.write_all(b"1 + 2\n").unwrap();
+        house.turn();
+        let n = modest.read(&mut scratch).unwrap();
+        assert_eq!(scratch[..n], *b"3\n");
+        let served = crowd.iter_mut().filter_map(|client| client.read(&mut scratch).ok()).count();
+        assert!(0 < served && served <= TIMERS_PER_TURN, "{served} before it or beside it");
     }
 }
 
