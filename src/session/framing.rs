@@ -195,15 +195,15 @@ impl Framer {
     /// The rules of the table, 1 to 4.
     #[inline]
     fn next_auto(&mut self, pending: &[u8], situation: Situation) -> Frame {
-        if matches!(pending[0], 0 | IAC) {
-            return self.next_special(pending, situation);
+        match pending[0] {
+            0 => return self.next_nul(pending, situation),
+            IAC => {
+                if let Some(frame) = self.next_option(pending, situation) {
+                    return frame;
+                }
+            }
+            _ => {}
         }
-        self.next_text(pending, situation)
-    }
-
-    /// The rules 2 to 4.
-    #[inline]
-    fn next_text(&mut self, pending: &[u8], situation: Situation) -> Frame {
         let unsearched = &pending[self.searched.at()..];
         match find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)) {
             None => {
@@ -265,21 +265,23 @@ impl Framer {
         self.end_at(terminator, Frame::line(text, pending.len()))
     }
 
-    /// What begins with a NUL or with telnet's IAC.
+    /// What begins with telnet's IAC, if it is telnet's: else every message has its answer.
     #[cold]
-    fn next_special(&mut self, pending: &[u8], situation: Situation) -> Frame {
-        if pending[0] == IAC {
-            return match telnet::sequence(pending) {
-                Sequence::Whole(whole) => self.end_at(self.terminator, Frame::Skip { whole }),
-                Sequence::Partial
-                    if pending.len() <= situation.limit && !self.quiet(situation, GAP) =>
-                {
-                    Frame::Incomplete
-                }
-                // Not telnet's after all, and every message has its answer.
-                Sequence::Partial | Sequence::None => self.next_text(pending, situation),
-            };
+    fn next_option(&mut self, pending: &[u8], situation: Situation) -> Option<Frame> {
+        match telnet::sequence(pending) {
+            Sequence::Whole(whole) => Some(self.end_at(self.terminator, Frame::Skip { whole })),
+            Sequence::Partial
+                if pending.len() <= situation.limit && !self.quiet(situation, GAP) =>
+            {
+                Some(Frame::Incomplete)
+            }
+            Sequence::Partial | Sequence::None => None,
         }
+    }
+
+    /// What begins with a NUL.
+    #[cold]
+    fn next_nul(&mut self, pending: &[u8], situation: Situation) -> Frame {
         if self.nul == Nul::EndsLine && situation.now >= situation.active_at + GAP {
             self.nul = Nul::Begins;
         }

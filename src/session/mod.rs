@@ -145,10 +145,10 @@ impl Session {
         let mut inbox = mem::take(&mut self.inbox);
         let (mut taken, mut messages) = (0, 0);
         let mut partial_since = self.partial_since.take();
+        let (ended, limit) = (self.input_ended, self.terms.max_message);
+        let situation = Situation { ended, limit, active_at: self.active_at, now };
         while self.is_serving() {
             let pending = &inbox.pending()[taken..];
-            let (ended, limit) = (self.input_ended, self.terms.max_message);
-            let situation = Situation { ended, limit, active_at: self.active_at, now };
             match self.framer.next(pending, situation) {
                 Frame::Message { skip, text, whole } => {
                     if self.answer(&pending[skip..skip + text], now) {
