@@ -123,8 +123,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A decimal integer, the first digit of which is next. What follows its digits tells whether
-    /// it is one: a letter, a dot or an underscore is for the long way, like a leading zero.
+    /// A decimal integer, the first digit of which is next. Whether it is one, what follows shows:
+    /// a letter, a dot, an underscore, or a digit behind a leading zero is no operator.
     #[inline(always)]
     fn digits(&mut self) -> Option<i64> {
         let first = self.next();
@@ -136,8 +136,7 @@ impl Reader<'_> {
                 self.take();
             }
         }
-        let goes_on = matches!(self.next(), b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z');
-        (!goes_on).then_some(value)
+        Some(value)
     }
 }
 

@@ -163,9 +163,9 @@ impl<'a> Output<'a> {
     /// Writes an integer in decimal.
     #[inline]
     pub fn write_integer(&mut self, value: i64) {
-        match u8::try_from(value) {
+        match value {
             // One digit is the most frequent answer, and needs no conversion.
-            Ok(digit @ 0..=9) => self.buffer.push(b'0' + digit),
+            0..=9 => self.buffer.push(b'0' + value.to_le_bytes()[0]),
             _ => self.buffer.write(itoa::Buffer::new().format(value).as_bytes()),
         }
     }

@@ -195,14 +195,13 @@ impl Framer {
     /// The rules of the table, 1 to 4.
     #[inline]
     fn next_auto(&mut self, pending: &[u8], situation: Situation) -> Frame {
-        match pending[0] {
-            0 => return self.next_nul(pending, situation),
-            IAC => {
-                if let Some(frame) = self.next_option(pending, situation) {
-                    return frame;
-                }
-            }
-            _ => {}
+        if pending[0] == 0 {
+            return self.next_nul(pending, situation);
+        }
+        if pending[0] == IAC
+            && let Some(frame) = self.next_option(pending, situation)
+        {
+            return frame;
         }
         let unsearched = &pending[self.searched.at()..];
         match find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)) {

@@ -71,7 +71,8 @@ impl Terminator {
     }
 
     /// Ends the reply that was begun where the outbox had `before` bytes, if anything was written.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call for each reply, to write one byte")]
     pub(super) fn end_reply(self, outbox: &mut Buffer, before: usize) {
         match self {
             Self::Length => fill_in_length(outbox, before),
