@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::iter;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use mio::Token;
 use socklab::arithmetic::Dialect;
-use socklab::reactor::{Reactor, TIMERS_PER_TURN};
+use socklab::buffer::BUFFER_SIZE;
+use socklab::reactor::{Event, Kernel, Outside, Reactor, TIMERS_PER_TURN};
 use socklab::service::{Offer, Visitor};
 use socklab::session::{Ending, Session, Terms};
 
@@ -49,13 +52,31 @@ impl House {
         self.departed.extend(self.reactor.departed());
     }
 
-    /// Turns, waiting where nothing can be done, until nobody is left.
+    /// One turn that waits if nothing can be done.
+    fn wait(&mut self) {
+        let patience = self.reactor.now() + Duration::from_secs(60);
+        self.reactor.turn(Some(patience)).unwrap();
+        self.departed.extend(self.reactor.departed());
+    }
+
+    /// Turns until nobody is left.
     fn empty(&mut self) {
         while !self.reactor.is_empty() {
-            let patience = self.reactor.now() + Duration::from_secs(60);
-            self.reactor.turn(Some(patience)).unwrap();
-            self.departed.extend(self.reactor.departed());
+            self.wait();
         }
+    }
+
+    /// Turns until `client` has received something, which is to be `reply`.
+    #[track_caller]
+    fn answers(&mut self, client: &mut TcpStream, reply: &[u8]) {
+        let mut received = [0; 64];
+        let n = loop {
+            match client.read(&mut received) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(),
+                result => break result.unwrap(),
+            }
+        };
+        assert_eq!(received[..n].escape_ascii().to_string(), reply.escape_ascii().to_string());
     }
 }
 
@@ -86,7 +107,7 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
                 client.write_all(b"1 + 2\n").unwrap();
                 house.turn();
             }
-            _ => client.shutdown(std::net::Shutdown::Write).unwrap(),
+            _ => client.shutdown(Shutdown::Write).unwrap(),
         }
         if n % 7 < 3 {
             house.turn();
@@ -165,7 +186,7 @@ fn a_blocked_reply_goes_on_when_the_client_reads() {
         }
         house.turn();
     }
-    client.shutdown(std::net::Shutdown::Write).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
     let mut received = 0;
     let mut scratch = vec![0; 1 << 20];
     loop {
@@ -208,4 +229,122 @@ fn a_reset_after_a_request_ends_the_connection_with_that_reason() {
     reset(client);
     house.empty();
     assert_eq!(house.departed, [(7, Ending::PeerReset)]);
+}
+
+#[test]
+fn whoever_comes_is_answered_and_leaves_no_trace() {
+    let mut house = House::new();
+    let mut ann = house.enter(1, &calc());
+    let mut bob = house.enter(2, &calc());
+    let mut eve = house.enter(3, &calc());
+    assert_eq!(house.reactor.len(), 3);
+    ann.write_all(b"1 + 2\n3 + 4\n").unwrap();
+    house.answers(&mut ann, b"3\n7\n");
+    // No end: the gap is waited for, by the loop's own clock.
+    bob.write_all(b"6 * 7").unwrap();
+    house.answers(&mut bob, b"42");
+    eve.write_all(b"8 * ").unwrap();
+    house.turn();
+    assert_eq!(house.reactor.bytes_held(), 4);
+    assert_eq!(house.reactor.timers(), 3);
+    // Of one turn's two buffers, for what comes in and for what goes out.
+    assert_eq!(house.reactor.bytes_pooled(), 2 * BUFFER_SIZE);
+
+    ann.write_all(b"5").unwrap();
+    ann.shutdown(Shutdown::Write).unwrap();
+    house.answers(&mut ann, b"5");
+    drop(bob);
+    house.reactor.cut();
+    house.departed.extend(house.reactor.departed());
+    house.departed.sort_unstable_by_key(|&(guest, _)| guest);
+    let forced = Ending::Forced;
+    assert_eq!(house.departed, [(1, Ending::PeerClosed), (2, forced), (3, forced)]);
+    assert_eq!((house.reactor.bytes_held(), house.reactor.timers()), (0, 0));
+}
+
+#[test]
+fn the_owner_hears_of_its_own_sources_and_of_nothing_else() {
+    const ALL: [Outside; 3] = [Outside::Listener, Outside::Signals, Outside::Waker];
+    let mut house = House::new();
+    let waker = house.reactor.waker().unwrap();
+    let mut door = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let mut bell = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    house.reactor.register(&mut door, Outside::Listener).unwrap();
+    house.reactor.register(&mut bell, Outside::Signals).unwrap();
+    let mut client = house.enter(0, &calc());
+    let mut heard = |expected: &[Outside]| {
+        client.write_all(b"1\n").unwrap();
+        let now = house.reactor.now();
+        let marks = house.reactor.turn(Some(now)).unwrap();
+        let heard: Vec<_> = ALL.into_iter().filter(|&source| marks.contains(source)).collect();
+        assert_eq!(heard, expected);
+        assert_eq!(house.reactor.len(), 1);
+    };
+    let knock = |listener: &mio::net::TcpListener| {
+        TcpStream::connect(listener.local_addr().unwrap()).unwrap()
+    };
+    heard(&[]);
+    let _knocking = knock(&door);
+    heard(&[Outside::Listener]);
+    heard(&[]);
+    let _ringing = knock(&bell);
+    heard(&[Outside::Signals]);
+    waker.wake().unwrap();
+    heard(&[Outside::Waker]);
+    // Of a source that was not emptied nothing more need be said.
+    while door.accept().is_ok() {}
+    while bell.accept().is_ok() {}
+    let _both = (knock(&door), knock(&bell));
+    waker.wake().unwrap();
+    heard(&ALL);
+    heard(&[]);
+}
+
+#[test]
+fn a_source_that_was_taken_back_is_not_heard() {
+    let house = &mut House::new();
+    let mut door = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    house.reactor.register(&mut door, Outside::Listener).unwrap();
+    house.reactor.deregister(&mut door).unwrap();
+    let _knocking = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+    let now = house.reactor.now();
+    assert!(!house.reactor.turn(Some(now)).unwrap().contains(Outside::Listener));
+}
+
+/// A kernel on which nothing works but the clock.
+struct Broken;
+
+impl Kernel for Broken {
+    type Socket = mio::net::TcpStream;
+
+    fn register(&mut self, _: &mut Self::Socket, _: Token) -> io::Result<()> {
+        Err(ErrorKind::OutOfMemory.into())
+    }
+
+    fn wait(&mut self, _: Option<Duration>) -> io::Result<()> {
+        Err(ErrorKind::OutOfMemory.into())
+    }
+
+    fn events(&self) -> impl Iterator<Item = Event> {
+        iter::empty()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+#[test]
+fn a_kernel_that_fails_is_not_asked_again_and_again() {
+    let mut reactor = Reactor::with(Broken);
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let address = client.local_addr().unwrap();
+    let service = calc().start(Visitor { number: 1, address });
+    let session = Session::new(service, Arc::default(), 1, reactor.now());
+    let refused = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::OutOfMemory);
+    assert!(reactor.is_empty());
+    assert_eq!(reactor.turn(None).unwrap_err().kind(), ErrorKind::OutOfMemory);
 }

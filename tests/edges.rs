@@ -1,0 +1,201 @@
+//! The session at the exact edges of what is allowed, and what it counts: bytes in, bytes out, and
+//! time as an argument.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::connection::{Connection, visitor};
+use common::transcript::Service;
+use socklab::buffer::BUFFER_SIZE;
+use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
+use socklab::session::{
+    Delimiting, Ending, GAP, LINE_GAP, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session, Terms, Traffic,
+    Want,
+};
+
+/// Answers `=N` with N bytes, and anything else with its length; but `hush` with nothing, `thumb`
+/// with one, and `nap` with a yawn of [`YAWN`] bytes, before it sleeps.
+struct Counting;
+
+const YAWN: usize = 1023;
+
+const NAP: Duration = LINE_GAP.saturating_mul(2);
+
+impl service::Service for Counting {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+        match event {
+            Event::Open | Event::Message(b"hush") => {}
+            Event::Message(b"nap") => {
+                out.write(&[b'a'; YAWN]);
+                return Next::ReadUntil(now);
+            }
+            Event::Message(b"thumb") => out.write("\u{1f44e}".as_bytes()),
+            Event::Message(text) => {
+                let number = str::from_utf8(text).ok().and_then(|text| text.strip_prefix('='));
+                match number.and_then(|number| number.parse().ok()) {
+                    Some(length) => out.write(&vec![b'x'; length]),
+                    None => out.write(text.len().to_string().as_bytes()),
+                }
+            }
+            Event::Timeout => return Next::SleepUntil(now + NAP),
+        }
+        Next::Read
+    }
+}
+
+fn counting(terms: Terms) -> Connection {
+    Connection::on_terms(Box::new(Counting), terms)
+}
+
+/// How many bytes it wants to send.
+fn waiting(connection: &mut Connection) -> usize {
+    let mut turn = connection.session.turn(&mut connection.pool);
+    let Want::Send(bytes) = turn.want() else { panic!("there is something to send") };
+    bytes.len()
+}
+
+#[test]
+fn a_line_ends_at_its_newline_whatever_stands_before_and_behind_it() {
+    for delimiting in [Delimiting::Auto, Delimiting::Line] {
+        let mut connection = counting(Terms { delimiting, ..Terms::default() });
+        let bytes = 1..255;
+        for byte in bytes.filter(|byte| !b"\r\n".contains(byte)) {
+            for length in 1..20 {
+                let mut lines = vec![byte; length];
+                // Bytes that a search by words might take for the newline before them.
+                lines.extend([b'\n', b'.', 11, b'\n', byte, 9, 138, b'\n']);
+                connection.output.clear();
+                connection.receive(&lines, usize::MAX);
+                let output = String::from_utf8_lossy(&connection.output);
+                assert_eq!(output, format!("{length}\n2\n3\n"), "{}", lines.escape_ascii());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_message_is_served_while_half_a_buffer_of_replies_waits() {
+    let mut connection = counting(Terms::default());
+    connection.reading = false;
+    connection.exchange(Some(&b"=1023\n".repeat(100)));
+    assert_eq!(waiting(&mut connection), BUFFER_SIZE / 2);
+}
+
+#[test]
+fn a_service_is_not_woken_while_half_a_buffer_of_replies_waits() {
+    let mut connection = counting(Terms::default());
+    connection.reading = false;
+    connection.exchange(Some(&[&b"=1023\n".repeat(31)[..], b"nap\n"].concat()));
+    assert_eq!(waiting(&mut connection), BUFFER_SIZE / 2);
+    assert_eq!(connection.session.deadline(), Some(connection.now + Terms::default().unread));
+}
+
+#[test]
+fn the_longest_reply_fits_behind_the_most_that_may_wait() {
+    let mut connection = counting(Terms::default());
+    connection.reading = false;
+    let nearly = b"=1023\n".repeat(31);
+    let longest = format!("={MAX_REPLY}\r\n1\n");
+    connection.exchange(Some(&[&nearly, &b"=1022\n"[..], longest.as_bytes()].concat()));
+    // Nobody can get NUL behind CR and LF without having read all that came before.
+    assert_eq!(waiting(&mut connection), OUTBOX_LIMIT - 2);
+}
+
+#[test]
+fn a_message_may_be_as_long_as_the_limit_allows_and_the_limit_half_a_buffer() {
+    let terms = || Terms { max_message: MAX_MESSAGE_LIMIT, ..Terms::default() };
+    for (length, ending) in [(BUFFER_SIZE / 2, None), (BUFFER_SIZE / 2 + 1, Some(Ending::TooLong))]
+    {
+        let mut connection = counting(terms());
+        connection.receive(&[&vec![b'.'; length], &b"\r\n"[..]].concat(), 40_000);
+        assert_eq!(connection.session.ending(), ending);
+    }
+}
+
+#[test]
+fn what_comes_behind_the_last_word_is_thrown_away_up_to_16_mebibytes() {
+    let mut connection = Connection::with(Box::new(Busy));
+    connection.exchange(None);
+    let block = vec![b'x'; BUFFER_SIZE];
+    for _ in 0..16 * 1024 * 1024 / BUFFER_SIZE {
+        assert_eq!(connection.exchange(Some(&block)), BUFFER_SIZE);
+    }
+    assert!(!connection.finished);
+    connection.exchange(Some(b"x"));
+    assert!(connection.finished);
+}
+
+#[test]
+fn stale_bytes_behind_a_batch_are_not_kept() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(b"1\n22\n3\0 and what stood there before", usize::MAX);
+    assert_eq!(connection.output, b"1\n22\n");
+    // The message and its NUL, and one byte that tells the NUL from a length.
+    assert_eq!(connection.session.bytes_held(), 3);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"1\n22\n3\0");
+}
+
+#[test]
+fn a_gap_ends_no_message_while_the_service_sleeps() {
+    let mut connection = counting(Terms::default());
+    connection.receive(b"nap\nhalf", usize::MAX);
+    assert_eq!(connection.output.len(), YAWN + 1);
+    connection.wait(Duration::ZERO);
+    assert_eq!(connection.session.deadline(), Some(connection.now + NAP));
+}
+
+#[test]
+fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_none() {
+    let mut connection = counting(Terms::default());
+    let input = b"\0\x04hush\0\x05thumb\0\x04hush\0\x05thumb\0\x01.\0\x02=9";
+    connection.receive(input, usize::MAX);
+    let output =
+        b"\0\x06\xed\xa0\xbd\xed\xb1\x8e\0\x06\xed\xa0\xbd\xed\xb1\x8e\0\x011\0\x09xxxxxxxxx";
+    assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+}
+
+#[test]
+fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
+    let terms = Terms::default();
+    let traffic = Arc::clone(&terms.traffic);
+    let counted = |traffic: &Traffic| (traffic.messages(), traffic.received(), traffic.sent());
+    let mut connection = counting(terms.clone());
+    connection.receive(b"one\n", usize::MAX);
+    assert_eq!(counted(&traffic), (1, 4, 2));
+    connection.receive(b"two\nthree\n=60000\n", usize::MAX);
+    assert_eq!(counted(&traffic), (4, 21, 60_007));
+    traffic.add(5, 6, 7);
+    assert_eq!(counted(&traffic), (9, 27, 60_014));
+
+    let separate = Terms { max_message: 5, ..terms }.separate();
+    assert_eq!(separate.max_message, 5);
+    let mut connection = counting(separate);
+    connection.receive(b"too long\nmore", usize::MAX);
+    assert_eq!(connection.session.ending(), Some(Ending::TooLong));
+    assert_eq!(counted(&traffic), (9, 27, 60_014), "the other has an account of its own");
+}
+
+#[test]
+fn every_ending_has_a_name_and_words_of_its_own() {
+    let names: BTreeSet<_> = Ending::ALL.into_iter().map(Ending::name).collect();
+    let words: BTreeSet<_> = Ending::ALL.into_iter().map(|ending| ending.to_string()).collect();
+    assert_eq!((names.len(), words.len()), (Ending::ALL.len(), Ending::ALL.len()));
+}
+
+#[test]
+fn a_session_keeps_the_number_of_its_client() {
+    let service = Service::Calc.offer().start(visitor(7));
+    let now = Connection::to(Service::Calc).now;
+    let session = Session::new(service, Arc::default(), 7, now);
+    assert_eq!(session.client(), 7);
+}
