@@ -89,6 +89,7 @@ fn reset(client: TcpStream) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "minutes, and SO_LINGER")]
 fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
     let mut house = House::new();
     house.enter(0, &calc());
@@ -127,6 +128,7 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
     let mut house = House::new();
     let mut greedy = house.enter(1, &Offer::Echo);
@@ -146,6 +148,7 @@ fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it computes for long")]
 fn a_crowd_with_much_to_compute_lets_a_client_with_one_request_come_first() {
     let mut house = House::new();
     let mut crowd: Vec<_> = (1..=100).map(|n| house.enter(n, &calc())).collect();
@@ -169,6 +172,7 @@ fn a_crowd_with_much_to_compute_lets_a_client_with_one_request_come_first() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_blocked_reply_goes_on_when_the_client_reads() {
     let mut house = House::new();
     let mut client = house.enter(1, &Offer::Echo);
@@ -205,6 +209,7 @@ fn a_blocked_reply_goes_on_when_the_client_reads() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri knows no urgent data")]
 fn what_stands_behind_urgent_data_is_received_too() {
     let mut house = House::new();
     let mut client = house.enter(1, &calc());
@@ -222,6 +227,7 @@ fn what_stands_behind_urgent_data_is_received_too() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri knows no SO_LINGER")]
 fn a_reset_after_a_request_ends_the_connection_with_that_reason() {
     let mut house = House::new();
     let client = house.enter(7, &calc());

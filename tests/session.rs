@@ -154,6 +154,7 @@ fn lingering_ends_at_its_deadline() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it moves megabytes")]
 fn lingering_ends_when_the_peer_sends_without_end() {
     let mut connection = Connection::with(Box::new(Busy));
     connection.exchange(None);
@@ -205,6 +206,7 @@ fn a_client_that_reads_slowly_is_kept() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of turns")]
 fn a_message_that_drips_in_has_its_time_and_no_more() {
     let mut connection = Connection::to(Service::Calc);
     // The time of the first message ends with it.
@@ -304,6 +306,7 @@ fn a_service_that_only_lets_others_go_first_is_not_run_on_in_the_same_call() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of turns")]
 fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
     let mut connection = Connection::with(Box::new(Sleeper { pause: Duration::ZERO }));
     connection.reading = false;
@@ -318,6 +321,7 @@ fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of requests")]
 fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(&b"1 + 2\n".repeat(3000), usize::MAX);
@@ -331,6 +335,7 @@ fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of requests")]
 fn what_earlier_turns_have_cost_does_not_split_a_batch() {
     let mut connection = Connection::to(Service::Calc);
     for turn in 1..100 {
