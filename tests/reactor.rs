@@ -13,7 +13,7 @@ use mio::Token;
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::reactor::{Event, Kernel, Outside, Reactor, TIMERS_PER_TURN};
-use socklab::service::{Offer, Visitor};
+use socklab::service::{self, Framing, Next, Offer, Output, Service, Visitor};
 use socklab::session::{Ending, Session, Terms};
 
 /// A loop, the clients of which connect here.
@@ -31,6 +31,14 @@ impl House {
     }
 
     fn enter(&mut self, guest: usize, offer: &Offer) -> TcpStream {
+        self.enter_to(guest, |visitor| offer.start(visitor))
+    }
+
+    fn enter_to(
+        &mut self,
+        guest: usize,
+        start: impl FnOnce(Visitor) -> Box<dyn Service>,
+    ) -> TcpStream {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (socket, _) = self.listener.accept().unwrap();
         socket.set_nodelay(true).unwrap();
@@ -39,7 +47,7 @@ impl House {
         let limits = Arc::new(Terms::default());
         let number = guest as u64;
         let address = client.local_addr().unwrap();
-        let service = offer.start(Visitor { number, address });
+        let service = start(Visitor { number, address });
         let session = Session::new(service, limits, number, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
         client
@@ -315,6 +323,37 @@ fn a_source_that_was_taken_back_is_not_heard() {
     let _knocking = TcpStream::connect(door.local_addr().unwrap()).unwrap();
     let now = house.reactor.now();
     assert!(!house.reactor.turn(Some(now)).unwrap().contains(Outside::Listener));
+}
+
+/// Lets the others go first, then says so.
+struct Polite;
+
+impl Service for Polite {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, event: service::Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+        match event {
+            service::Event::Timeout => {
+                out.write(b"after you");
+                Next::Close
+            }
+            _ => Next::SleepUntil(now),
+        }
+    }
+}
+
+#[test]
+fn who_lets_others_go_first_comes_in_the_next_turn() {
+    let mut house = House::new();
+    let mut client = house.enter_to(1, |_| Box::new(Polite));
+    house.turn();
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    house.turn();
+    let mut received = [0; 16];
+    let n = client.read(&mut received).unwrap();
+    assert_eq!(received[..n].escape_ascii().to_string(), "after you\\n");
 }
 
 /// A kernel on which nothing works but the clock.
