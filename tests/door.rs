@@ -163,9 +163,7 @@ fn a_server_without_descriptors_that_queues_serves_everyone_in_turn() {
 
 #[test]
 fn who_has_seen_the_end_of_its_own_connection_left_its_place_to_the_next() {
-    // A loop counts a client out right after it has closed the connection; another loop may be
-    // quicker than that.
-    for model in MODELS.into_iter().filter(|&model| model != "sharded") {
+    for model in MODELS {
         let server = Server::start(&["--model", model, "--max-clients", "1", "-q"]);
         for _ in 0..300 {
             let mut client = server.connect();

@@ -53,18 +53,24 @@ impl House {
         client
     }
 
+    /// Notes who has left, and closes their connections.
+    fn see_off(&mut self) {
+        let departed = self.reactor.departed().map(|(guest, ending, _)| (guest, ending));
+        self.departed.extend(departed);
+    }
+
     /// One turn that does not wait.
     fn turn(&mut self) {
         let now = self.reactor.now();
         self.reactor.turn(Some(now)).unwrap();
-        self.departed.extend(self.reactor.departed());
+        self.see_off();
     }
 
     /// One turn that waits if nothing can be done.
     fn wait(&mut self) {
         let patience = self.reactor.now() + Duration::from_secs(60);
         self.reactor.turn(Some(patience)).unwrap();
-        self.departed.extend(self.reactor.departed());
+        self.see_off();
     }
 
     /// Turns until nobody is left.
@@ -269,7 +275,7 @@ fn whoever_comes_is_answered_and_leaves_no_trace() {
     house.answers(&mut ann, b"5");
     drop(bob);
     house.reactor.cut();
-    house.departed.extend(house.reactor.departed());
+    house.see_off();
     house.departed.sort_unstable_by_key(|&(guest, _)| guest);
     let forced = Ending::Forced;
     assert_eq!(house.departed, [(1, Ending::PeerClosed), (2, forced), (3, forced)]);

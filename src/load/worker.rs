@@ -108,8 +108,8 @@ impl Worker {
 
     /// Notes which connections have ended, and when their places get another.
     fn see_off(&mut self, now: Instant) {
-        let departed: Vec<(usize, Ending)> = self.reactor.departed().collect();
-        for (slot, ending) in departed {
+        let departed: Vec<_> = self.reactor.departed().collect();
+        for (slot, ending, _) in departed {
             let mut book = lock(&self.book);
             let place = book.slots[slot];
             match ending {

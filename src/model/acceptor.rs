@@ -270,8 +270,11 @@ impl<'a> Acceptor<'a> {
 
     /// Notes who has left.
     fn see_off(&mut self) {
-        for (guest, ending) in self.reactor.departed() {
+        for (guest, ending, socket) in self.reactor.departed() {
             farewell(&mut self.door, self.company, guest, ending);
+            // Whoever sees the end of its connection, and comes again to whichever loop, finds its
+            // place free.
+            drop(socket);
         }
         for (guest, ending) in self.place.departed() {
             farewell(&mut self.door, self.company, guest, ending);

@@ -87,8 +87,8 @@ pub struct Reactor<G, K: Kernel = Mio> {
     now: Instant,
     /// The keys that are free as soon as no event of this turn can name them.
     finished: Vec<usize>,
-    /// The connections that have ended, until the owner asks.
-    departed: Vec<(G, Ending)>,
+    /// The connections that have ended, still open until the owner asks.
+    departed: Vec<(G, Ending, K::Socket)>,
 }
 
 impl<G> Reactor<G> {
@@ -182,8 +182,9 @@ impl<G, K: Kernel> Reactor<G, K> {
         Ok(marks)
     }
 
-    /// The connections that have ended since this was asked last, and why.
-    pub fn departed(&mut self) -> impl Iterator<Item = (G, Ending)> + use<'_, G, K> {
+    /// The connections that have ended since this was asked last, and why. The peer sees the end
+    /// only when the socket is dropped: an owner can count it out before.
+    pub fn departed(&mut self) -> impl Iterator<Item = (G, Ending, K::Socket)> + use<'_, G, K> {
         self.departed.drain(..)
     }
 
@@ -276,14 +277,14 @@ impl<G, K: Kernel> Reactor<G, K> {
         }
     }
 
-    /// Closes what has finished. Slots are freed only here, when all events of the turn were looked
-    /// at, so none of them can mean a newer connection in the same slot.
+    /// Lets go of what has finished. Slots are freed only here, when all events of the turn were
+    /// looked at, so none of them can mean a newer connection in the same slot.
     fn reap(&mut self) {
         for key in self.finished.drain(..) {
             let connection = self.connections.remove(key);
             self.timers.disarm(key);
             let ending = connection.session.ending().expect("a finished session has a reason");
-            self.departed.push((connection.guest, ending));
+            self.departed.push((connection.guest, ending, connection.socket));
         }
     }
 }

@@ -196,7 +196,7 @@ impl Run {
     }
 
     fn see_off(&mut self) {
-        for ((id, guest), ending) in self.reactor.departed() {
+        for ((id, guest), ending, _) in self.reactor.departed() {
             self.door.left(&guest);
             let before = self.departed[id].replace(ending);
             assert_eq!(before, None, "client {id} departs twice");
