@@ -109,3 +109,24 @@ fn an_idle_client_is_let_go_and_counted_as_such() {
         assert_eq!(counted(&mut server), expected, "{model}");
     }
 }
+
+#[test]
+fn whoever_is_cut_off_is_counted_as_such_with_all_that_it_said() {
+    for model in CONCURRENT {
+        let mut server = Server::start(&["--model", model, "--drain-timeout", "100ms"]);
+        let mut deaf = server.connect();
+        deaf.ask(b"1 + 2\n", b"3\n");
+        flood(&mut deaf, &b"(1,) * 10000\n".repeat(1000));
+        server.signal(Signal::TERM);
+        server.log_line("client 1 left: the server stops at once");
+        let line = server.log_line("accepted=1 open=0");
+        let count = |name: &str| {
+            let count =
+                line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            count.unwrap().parse::<u64>().unwrap()
+        };
+        assert_eq!(count("forced"), 1, "{model}: {line}");
+        assert!(count("received") > 6 && count("sent") > 65_536, "{model}: {line}");
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}

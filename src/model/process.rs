@@ -13,6 +13,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -138,7 +139,7 @@ impl Processes {
     /// looked at one by one; only if another is dead, too, all of them are.
     pub(super) fn reap(&mut self) {
         self.read_reports();
-        self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.leaving.retain_mut(is_running);
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if matches!(waitid(WaitId::All, look), Ok(Some(_))) {
             for number in self.children.keys().copied().collect::<Vec<_>>() {
@@ -162,26 +163,32 @@ impl Processes {
     /// Ends every process at once, and leaves none behind. They have a moment to let go of their
     /// sessions, in which a service records what it must.
     pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
-        let mut departed: Vec<_> = self.departed().collect();
-        let cut = self.children.drain().map(|(_, Resident { child, guest })| {
+        self.read_reports();
+        for Resident { child, .. } in self.children.values() {
             // One that cannot be told has ended.
-            kill_process(Pid::from_child(&child), Signal::HUP).ok();
-            departed.push((guest, Ending::Forced));
-            child
-        });
-        self.leaving.extend(cut);
+            kill_process(Pid::from_child(child), Signal::HUP).ok();
+        }
         for _ in 0..LETTING_GO.as_millis() / LOOK_INTERVAL.as_millis() {
-            self.leaving.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-            if self.leaving.is_empty() {
+            self.leaving.retain_mut(is_running);
+            let cut = self.children.values_mut().any(|resident| is_running(&mut resident.child));
+            if self.leaving.is_empty() && !cut {
                 break;
             }
             thread::park_timeout(LOOK_INTERVAL);
+            self.read_reports();
+        }
+        // One may have reported just before it was found to have ended.
+        self.read_reports();
+        // The others had no time to say anything, or did not take it.
+        for (_, Resident { child, guest }) in self.children.drain() {
+            self.departed.push((guest, Ending::Forced));
+            self.leaving.push(child);
         }
         for mut child in self.leaving.drain(..) {
             child.kill().ok();
             child.wait().ok();
         }
-        departed
+        mem::take(&mut self.departed)
     }
 
     /// Notes the end of a child that has not reported, if it has come.
@@ -216,6 +223,10 @@ impl Processes {
             }
         }
     }
+}
+
+fn is_running(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(None))
 }
 
 /// What our own log takes of a session: the children's logs take the same.

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -66,9 +67,9 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         ),
         None => (signals.try_clone().map_err(cannot)?, None),
     };
-    let cut = Arc::default();
+    let cut = Arc::<AtomicBool>::default();
     flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
-    let mut wire = Standard::new([signals, until], cut).map_err(cannot)?;
+    let mut wire = Standard::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let visitor = Visitor { number: config.client, address: peer() };
     let service = config.treatment.offer()?.start(visitor);
     let terms = Arc::new(config.treatment.terms.clone());
@@ -78,7 +79,10 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         log::info!("client {} connected from {}", visitor.number, visitor.address);
     }
     blocking::serve(&mut wire, &mut session);
-    let ending = session.ending().unwrap_or(Ending::Broken);
+    let mut ending = session.ending().unwrap_or(Ending::Broken);
+    if cut.load(Ordering::Acquire) {
+        ending = ending.of_one_cut_off();
+    }
     // The service has recorded all that it wants to when the end is reported.
     drop(session);
     match report {

@@ -103,12 +103,12 @@ impl Threads {
     /// Ends every connection at once. The threads have a moment to let go of their sessions, in
     /// which a service records what it must.
     pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
+        let mut departed: Vec<_> = self.departed().collect();
         self.shut_down(Shutdown::Both);
-        let mut departed = Vec::new();
         while !self.sockets.is_empty() {
             let Ok((key, guest, ending)) = self.departures.recv_timeout(LETTING_GO) else { break };
             self.sockets.remove(key);
-            departed.push((guest, ending));
+            departed.push((guest, ending.of_one_cut_off()));
         }
         departed
     }

@@ -65,6 +65,16 @@ impl Ending {
             Self::Broken => "broken",
         }
     }
+
+    /// The reason of a connection whose socket was shut down, or failed, because it was to end at
+    /// once: from within, that looks like the peer's doing.
+    #[must_use]
+    pub fn of_one_cut_off(self) -> Self {
+        match self {
+            Self::PeerClosed | Self::PeerReset | Self::Lost => Self::Forced,
+            earlier => earlier,
+        }
+    }
 }
 
 impl fmt::Display for Ending {
