@@ -5,10 +5,17 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
 
 use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
+use rustix::io::Errno;
+use socklab::net::door::{Door, Listener};
+use socklab::net::listener::Place;
+use socklab::net::room::{Capacity, Room, WhenFull};
 
 #[test]
 fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
@@ -171,5 +178,33 @@ fn who_has_seen_the_end_of_its_own_connection_left_its_place_to_the_next() {
             client.half_close();
             assert_eq!(client.rest(), b"3\n", "{model}");
         }
+    }
+}
+
+/// Where everyone who comes has given up, without end.
+struct Fruitless(Cell<u32>);
+
+impl Listener for Fruitless {
+    type Socket = ();
+
+    fn accept(&self) -> io::Result<((), SocketAddr)> {
+        self.0.set(self.0.get() + 1);
+        assert!(self.0.get() < 10_000, "the door does not let go of its loop");
+        Err(Errno::CONNABORTED.into())
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+fn those_who_give_up_at_the_door_do_not_keep_those_inside_waiting() {
+    let capacity = Capacity { clients: 1, turned_away: 1, when_full: WhenFull::Queue };
+    let address = ([127, 0, 0, 1], 5000).into();
+    let place = Place { address, backlog: 1024, shared: false };
+    let listener = Fruitless(Cell::new(0));
+    let mut door = Door::new(listener, place, Arc::new(Room::new(capacity))).unwrap();
+    let now = Instant::now();
+    for _ in 0..3 {
+        assert!(door.accept(now).unwrap().is_none());
+        assert_eq!(door.wake_at(now), Some(now), "somebody may still be there");
     }
 }

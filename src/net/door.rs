@@ -29,6 +29,9 @@ use super::room::{Room, WhenFull};
 /// those who come wait in the backlog.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often accept may fail because of the one who came, before others have their turn.
+const FAILURES_PER_ACCEPT: usize = 64;
+
 /// What is to be done with a client that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -201,7 +204,8 @@ impl<L: Listener> Door<L> {
         }
         self.paused_until = None;
         self.restock(now);
-        while let (Leaf::Open(listener), None) = (&self.leaf, self.paused_until) {
+        for _ in 0..FAILURES_PER_ACCEPT {
+            let (Leaf::Open(listener), None) = (&self.leaf, self.paused_until) else { break };
             let strict = self.room.is_strict();
             if strict && !self.room.take() {
                 return Ok(None);
