@@ -43,6 +43,9 @@ pub(super) struct Finished {
 pub(super) struct Crew {
     reactor: Reactor<()>,
     signals: Signals,
+    /// What the threads wake the reactor with when they end. It is held here as well: the word of the
+    /// last of them would be lost if the waker went with it.
+    waker: Arc<Waker>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     wakers: Vec<Waker>,
     books: Vec<Arc<Mutex<Book>>>,
@@ -90,6 +93,7 @@ impl Crew {
         let mut crew = Self {
             reactor,
             signals,
+            waker,
             threads: Vec::new(),
             wakers: Vec::new(),
             books: Vec::new(),
@@ -111,19 +115,14 @@ impl Crew {
             crew.wakers.push(worker.waker().map_err(cannot)?);
             crew.books.push(book);
             let streams = streams.drain(..slots).collect();
-            crew.start(worker, streams, Arc::clone(&waker)).map_err(cannot)?;
+            crew.start(worker, streams).map_err(cannot)?;
             first += slots;
         }
         Ok(crew)
     }
 
-    fn start(
-        &mut self,
-        mut worker: Worker,
-        streams: Vec<Option<TcpStream>>,
-        waker: Arc<Waker>,
-    ) -> io::Result<()> {
-        let running = Arc::clone(&self.running);
+    fn start(&mut self, mut worker: Worker, streams: Vec<Option<TcpStream>>) -> io::Result<()> {
+        let (running, waker) = (Arc::clone(&self.running), Arc::clone(&self.waker));
         let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
             // Whatever happens to this thread, somebody waits for its end.
             let result = panic::catch_unwind(panic::AssertUnwindSafe(|| worker.run(streams)));
