@@ -304,6 +304,30 @@ fn serve_lines(
     address
 }
 
+/// A server that echoes so many lines of one connection, says something more, and when that
+/// connection ends is no more.
+fn serve_once(lines: usize, more: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = move || {
+        listener.accept().unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut line = Vec::new();
+        for _ in 0..lines {
+            reader.read_until(b'\n', &mut line).unwrap();
+            (&stream).write_all(&std::mem::take(&mut line)).unwrap();
+        }
+        (&stream).write_all(more).unwrap();
+        if !more.is_empty() {
+            reader.read_until(b'\n', &mut line).ok();
+        }
+    };
+    thread::Builder::new().spawn(serve).unwrap();
+    address
+}
+
 /// A against A: the same load on the same server asks and gets the same, to the byte.
 #[test]
 fn two_loads_on_one_server_count_the_same() {
@@ -347,6 +371,28 @@ fn one_wrong_reply_of_a_real_server_fails_the_load() {
         (1, "socklab: 1 of 200 replies were not as they should be\n")
     );
     assert_eq!((&json["counts"]["wrong"], &json["counts"]["answered"]), (&1.into(), &199.into()));
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_is_found_after_the_last_one() {
+    let address = serve_once(3, b"more\n");
+    let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "3"]);
+    assert_eq!((code, words.as_str()), (1, "socklab: 1 of 3 replies were not as they should be\n"));
+    assert_eq!(
+        (&json["counts"]["answered"], &json["counts"]["duplicated"]),
+        (&3.into(), &1.into())
+    );
+}
+
+#[test]
+fn a_load_that_no_server_takes_any_more_comes_to_its_end() {
+    let address = serve_once(1, b"");
+    let options = ["--service", "echo", "-c", "1", "-n", "100", "--timeout", "300ms"];
+    let (code, json, words) = run(address, &options);
+    assert_eq!((code, &json["counts"]["answered"]), (1, &1.into()), "{json}");
+    let gave_up = "nobody took a connection for 300ms: the load ends early";
+    assert!(words.contains(gave_up), "{words}");
+    assert!(json["counts"]["asked"].as_u64().unwrap() < 100);
 }
 
 /// The stall is certain, and so is what those who come in it wait at the least.

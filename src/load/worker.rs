@@ -23,6 +23,10 @@ const RETRY: Duration = Duration::from_millis(100);
 /// millisecond, and a request that is sent late by so much would be blamed on the server.
 const AWAKE: Duration = Duration::from_millis(1);
 
+/// How long a load listens after its last reply, for one that nobody has asked for. It is not part
+/// of the time that the load took.
+const AFTERWARDS: Duration = Duration::from_millis(50);
+
 /// No limit of a session's applies to a load; each request has its own time.
 const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -37,6 +41,14 @@ pub(super) struct Worker {
     first: usize,
     /// When each place without a connection is to have one.
     vacant: BTreeSet<(Instant, usize)>,
+    /// When the last reply was in, and nothing more to be asked.
+    closed_at: Option<Instant>,
+    /// Since the last request was sent, no connection could be made in these places.
+    refused: BTreeSet<usize>,
+    /// What was asked until the first of them was refused, and when that was.
+    asked_before: (u64, Instant),
+    /// The end is a matter of requests: without this it may never come.
+    counted: bool,
 }
 
 impl Worker {
@@ -49,14 +61,20 @@ impl Worker {
     ) -> io::Result<Self> {
         let unread = plan.timeout;
         let terms = Terms { idle: UNLIMITED, unread, ..Terms::default() };
+        let counted = lock(&book).budget < u64::MAX;
+        let reactor = Reactor::new()?;
         Ok(Self {
-            reactor: Reactor::new()?,
+            asked_before: (0, reactor.now()),
+            reactor,
             plan,
             book,
             terms: Arc::new(terms),
             address,
             first,
             vacant: BTreeSet::new(),
+            closed_at: None,
+            refused: BTreeSet::new(),
+            counted,
         })
     }
 
@@ -82,9 +100,18 @@ impl Worker {
             let now = self.reactor.now();
             self.see_off(now);
             self.open(now)?;
-            let book = lock(&self.book);
+            let mut book = lock(&self.book);
+            if self.counted && self.is_refused(&book, now) {
+                let timeout = humantime::format_duration(self.plan.timeout);
+                log::warn!("nobody took a connection for {timeout}: the load ends early");
+                book.budget = 0;
+            }
+            if book.is_closed(now) {
+                self.closed_at.get_or_insert(now);
+            }
+            let heard_out = self.closed_at.is_some_and(|at| now >= at + AFTERWARDS);
             let late = now >= book.end && now - book.end >= self.plan.timeout;
-            if book.is_closed(now) || book.abandoned || late {
+            if heard_out || book.abandoned || late {
                 break;
             }
         }
@@ -93,8 +120,30 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether no place could have a connection for as long as a reply is waited for.
+    fn is_refused(&self, book: &Book, now: Instant) -> bool {
+        let (asked, since) = self.asked_before;
+        !book.is_over(now)
+            && self.refused.len() == book.slots.len()
+            && book.tally.asked == asked
+            && now >= since + self.plan.timeout
+    }
+
+    /// No connection could be made in the place `slot`.
+    fn note_refusal(&mut self, slot: usize, now: Instant) {
+        let asked = lock(&self.book).tally.asked;
+        if self.refused.is_empty() || asked != self.asked_before.0 {
+            self.refused.clear();
+            self.asked_before = (asked, now);
+        }
+        self.refused.insert(slot);
+    }
+
     /// When something is to be done that no event will tell.
     fn wake_at(&self) -> Instant {
+        if let Some(at) = self.closed_at {
+            return at + AFTERWARDS;
+        }
         let now = self.reactor.now();
         let book = lock(&self.book);
         if book.is_over(now) {
@@ -112,17 +161,24 @@ impl Worker {
         for (slot, ending, _) in departed {
             let mut book = lock(&self.book);
             let place = book.slots[slot];
+            let mut refused = false;
             match ending {
                 _ if place.busy => book.tally.busy += 1,
                 Ending::Served | Ending::Forced if place.heard || !place.begun => {}
                 Ending::Served | Ending::Forced => book.tally.unserved += 1,
-                Ending::Lost if !place.heard => book.tally.unopened += 1,
+                Ending::Lost if !place.heard => {
+                    book.tally.unopened += 1;
+                    refused = true;
+                }
                 _ => {
                     book.tally.lost += 1;
                     book.example(|| format!("connection {}: {ending}", self.first + slot));
                 }
             }
             drop(book);
+            if refused {
+                self.note_refusal(slot, now);
+            }
             let done = ending == Ending::Served && place.heard && !place.busy;
             let at = if done && self.plan.reconnect { self.due(slot, now) } else { now + RETRY };
             self.vacant.insert((at, slot));
@@ -150,6 +206,7 @@ impl Worker {
                     book.tally.unopened += 1;
                     book.example(|| format!("cannot connect: {error}"));
                     drop(book);
+                    self.note_refusal(slot, now);
                     self.vacant.insert((now + RETRY, slot));
                 }
             }
