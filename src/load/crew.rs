@@ -43,8 +43,8 @@ pub(super) struct Finished {
 pub(super) struct Crew {
     reactor: Reactor<()>,
     signals: Signals,
-    /// What the threads wake the reactor with when they end. It is held here as well: the word of the
-    /// last of them would be lost if the waker went with it.
+    /// What the threads wake the reactor with when they end. It is held here as well: the word of
+    /// the last of them would be lost if the waker went with it.
     waker: Arc<Waker>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     wakers: Vec<Waker>,
