@@ -11,6 +11,10 @@ use socklab::session::{Ending, LINE_GAP, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Ter
 
 /// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
 fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
+    // There a thousand turns take seconds.
+    if cfg!(miri) && transcript.input.len() / 1000 > piece {
+        return;
+    }
     let mut connection = Connection::to(transcript.service);
     connection.receive(&[transcript.input, trailing].concat(), piece);
     if transcript.half_close {
