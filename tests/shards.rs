@@ -6,13 +6,13 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use common::server::{Client, Server};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
@@ -158,6 +158,21 @@ fn a_stop_answers_all_who_had_asked_at_any_listener() {
         }
         assert_eq!(server.wait().code(), Some(0));
     }
+}
+
+#[test]
+fn more_loops_than_the_limit_has_descriptors_for_find_it_raised() {
+    let serve = "ulimit -S -n 64; exec \"$0\" serve 127.0.0.1 0 --model sharded --shards 100 -q";
+    let mut server = Command::new("sh")
+        .args(["-c", serve, env!("CARGO_BIN_EXE_socklab")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening on "), "{line:?}");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]

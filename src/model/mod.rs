@@ -138,6 +138,8 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         return Err(Failure::new(Exit::Usage, text).hint("--model sharded --shards N"));
     }
     let loops = config.loops();
+    // Raises the limit on descriptors, of which the listeners take the first.
+    let room = Arc::new(Room::new(config.capacity()));
     let shared = config.model == Model::Sharded;
     let (first, place) = listener::listen(&config.host, config.port, config.backlog(), shared)?;
     let mut listeners = vec![first];
@@ -147,7 +149,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     }
     let terms: Vec<_> = (0..loops).map(|_| Arc::new(config.treatment.terms.separate())).collect();
     let ledger = Ledger::new(terms.iter().map(|terms| Arc::clone(&terms.traffic)).collect());
-    let company = Company::new(loops, Arc::new(Room::new(config.capacity())), ledger);
+    let company = Company::new(loops, room, ledger);
     let mut acceptors = Vec::new();
     for (listener, terms) in listeners.into_iter().zip(terms) {
         let door = Door::new(listener, place, Arc::clone(&company.room))
