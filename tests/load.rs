@@ -469,6 +469,17 @@ fn each_failure_has_its_words_and_its_exit_code() {
     }
     let options = ["--service", "echo", "--size", "65536", "--pipeline", "3"];
     assert_eq!(run(nobody, &options).0, 2);
+
+    // Whoever waits an hour for a file is told at once that it cannot be written.
+    for option in ["--csv", "--hdr", "--plot"] {
+        let options = ["-d", "1h", option, "/nowhere/load"];
+        let (code, json, words) = run(silent.local_addr().unwrap(), &options);
+        assert_eq!((code, json), (1, Value::Null));
+        assert_eq!(words, "socklab: cannot write /nowhere/load: no such file or directory\n");
+    }
+    // More threads than connections would have nothing to do, and need no descriptors.
+    let options = ["-c", "1", "--threads", "1000000", "-n", "1", "--timeout", "100ms"];
+    assert_eq!(run(silent.local_addr().unwrap(), &options).0, 4);
 }
 
 #[test]

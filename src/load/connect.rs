@@ -43,7 +43,7 @@ fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure {
     }
 }
 
-/// Begins to connect. The send buffer holds all that may be in flight.
+/// Begins to connect.
 pub(super) fn begin(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;

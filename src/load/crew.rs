@@ -157,7 +157,8 @@ impl Crew {
                 let passed = now - self.start;
                 series.close_interval(&self.books, passed).map_err(cannot)?;
                 progress.set_message(course(series, passed));
-                close_at = (close_at + interval).max(now);
+                // After a halt, of this process or of its machine, there is one long interval.
+                close_at = (close_at + interval).max(now + interval / 2);
             }
         }
         progress.finish_and_clear();

@@ -16,6 +16,7 @@
 //! | [`series`] | the course of the load by intervals, as CSV and as a log of HDR histograms |
 //! | [`report`], `plot` | the outcome for a person, a program, and as a picture |
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
@@ -50,7 +51,8 @@ const SHOWN: usize = 60;
 pub fn run(config: &Config) -> Result<(), Failure> {
     let script = config::script(config)?;
     let service = config::service_name(config);
-    let share = descriptors::share(config.threads);
+    let threads = config.threads.min(config.connections);
+    let share = descriptors::share(threads);
     if config.connections > share.clients {
         let most = share.clients;
         let text = format!("no more than {most} connections: that is what the descriptors allow");
@@ -62,10 +64,14 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         service,
         connections: config.connections,
         pipeline: config.pipeline,
-        threads: config.threads.min(config.connections),
+        threads,
         rate: config.rate,
         reconnect: config.reconnect,
     };
+    // Filled at the end; who waits for that is to know now that they can be.
+    for path in config.csv.iter().chain(&config.plot) {
+        File::create(path).map_err(|error| cannot_write(path, &error))?;
+    }
     let hdr = match &config.hdr {
         Some(path) => Some(
             HdrLog::create(path, &load.to_string(), wall_clock())
