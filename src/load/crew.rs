@@ -138,8 +138,9 @@ impl Crew {
     pub(super) fn watch(
         &mut self,
         series: &mut Series,
-        interval: Duration,
+        length: Length,
     ) -> Result<Finished, Failure> {
+        let interval = interval(length);
         let cannot = |error: io::Error| Failure::cannot("watch the load", &error);
         let progress = progress();
         let mut interrupted = false;
@@ -156,7 +157,7 @@ impl Crew {
             if now >= close_at {
                 let passed = now - self.start;
                 series.close_interval(&self.books, passed).map_err(cannot)?;
-                progress.set_message(course(series, passed));
+                progress.set_message(course(series, passed, length));
                 // After a halt, of this process or of its machine, there is one long interval.
                 close_at = (close_at + interval).max(now + interval / 2);
             }
@@ -251,14 +252,21 @@ fn progress() -> ProgressBar {
     ProgressBar::new_spinner().with_style(style)
 }
 
-fn course(series: &Series, passed: Duration) -> String {
+fn course(series: &Series, passed: Duration, length: Length) -> String {
     let rate = series.rows.last().map_or(0.0, |row| row.per_second);
     let rate = report::grouped(report::whole(rate));
+    let far = match length {
+        Length::Time(time) => format!("{} of {} s", passed.as_secs(), time.as_secs_f64()),
+        Length::Requests(n) => {
+            let [asked, n] = [series.tally.asked, n].map(report::grouped);
+            format!("{asked} of {n} requests")
+        }
+    };
     let faults = match series.tally.faults() {
         0 => String::new(),
         n => format!(", {} wrong or missing", report::grouped(n)),
     };
-    format!("{:.0} s: {rate} requests a second{faults}", passed.as_secs_f64())
+    format!("{far}: {rate} replies a second{faults}")
 }
 
 /// How long the intervals of a load are.

@@ -80,9 +80,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         None => None,
     };
     let mut crew = Crew::muster(config, script, address, load.threads)?;
-    let interval = crew::interval(config.length);
-    let mut series = Series::new(hdr, interval);
-    let finished = crew.watch(&mut series, interval)?;
+    let mut series = Series::new(hdr, crew::interval(config.length));
+    let finished = crew.watch(&mut series, config.length)?;
     let report = crew.report(load, &mut series, &finished);
     deliver(config, &report, &series)?;
     verdict(&report)

@@ -143,6 +143,10 @@ fn panel(area: &Area<'_>, title: &str, x: Axis, y: Axis, lines: &[Line]) -> Draw
     for line in lines {
         let style = line.colour.stroke_width(2);
         for piece in &line.pieces {
+            // A line of one point has no length, and would not be seen.
+            if let &[point] = piece.as_slice() {
+                chart.draw_series([Circle::new(point, 2, line.colour.filled())])?;
+            }
             chart.draw_series(LineSeries::new(piece.iter().copied(), style))?;
         }
     }
