@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use super::script::MAX_IN_FLIGHT;
-use crate::net::failure::{Exit, Failure, cause_of};
+use crate::net::failure::{Exit, Failure};
 
 /// The connections that are made at once: fewer than the queue of a server that accepts them late.
 /// A connection that finds the queue full is tried again by the kernel after a second.
@@ -31,7 +31,8 @@ pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAdd
     Err(failure)
 }
 
-fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure {
+/// Why there is no connection, in the usual words.
+pub(super) fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure {
     let failure = Failure::cannot(format_args!("connect to {address}"), error);
     match error.kind() {
         io::ErrorKind::ConnectionRefused => failure.hint("is the server started?"),
@@ -60,12 +61,12 @@ pub(super) fn widen(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
     SockRef::from(stream).set_send_buffer_size(MAX_IN_FLIGHT)
 }
 
-/// Makes `count` connections, each within `timeout`. Where one fails there is its error's text.
+/// Makes `count` connections, each within `timeout`.
 pub(super) fn many(
     address: SocketAddr,
     count: usize,
     timeout: Duration,
-) -> Vec<Result<TcpStream, String>> {
+) -> Vec<io::Result<TcpStream>> {
     let mut done = Vec::with_capacity(count);
     while done.len() < count {
         let some = AT_ONCE.min(count - done.len());
@@ -79,15 +80,15 @@ pub(super) fn many(
 fn finish(
     begun: Vec<io::Result<TcpStream>>,
     timeout: Duration,
-) -> impl Iterator<Item = Result<TcpStream, String>> {
+) -> impl Iterator<Item = io::Result<TcpStream>> {
     let until = now() + timeout;
     begun.into_iter().map(move |stream| {
-        let stream = stream.map_err(|error| cause_of(&error))?;
-        let ready = writable(&stream, until).map_err(|error| cause_of(&error))?;
-        match stream.take_error() {
-            Ok(None) if ready => Ok(stream),
-            Ok(None) => Err("no answer in time".to_owned()),
-            Ok(Some(error)) | Err(error) => Err(cause_of(&error)),
+        let stream = stream?;
+        let ready = writable(&stream, until)?;
+        match stream.take_error()? {
+            None if ready => Ok(stream),
+            None => Err(io::ErrorKind::TimedOut.into()),
+            Some(error) => Err(error),
         }
     })
 }

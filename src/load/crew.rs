@@ -23,7 +23,7 @@ use super::schedule::Schedule;
 use super::script::Script;
 use super::series::{Percentiles, Series};
 use super::worker::Worker;
-use crate::net::failure::{Exit, Failure};
+use crate::net::failure::{Failure, cause_of};
 use crate::reactor::{Outside, Reactor};
 
 /// The shortest and the longest interval of the series, and how many a load is cut into.
@@ -225,10 +225,10 @@ fn connections(address: SocketAddr, config: &Config) -> Result<Vec<Option<TcpStr
         .collect();
     match why {
         Some(why) if streams.iter().all(Option::is_none) => {
-            Err(Failure::new(Exit::Failed, format!("cannot connect to {address}: {why}")))
+            Err(connect::cannot_connect(address, &why))
         }
         Some(why) => {
-            log::warn!("not every connection could be made: {why}");
+            log::warn!("not every connection could be made: {}", cause_of(&why));
             Ok(streams)
         }
         None => Ok(streams),
