@@ -168,7 +168,9 @@ impl Crew {
             result.map_err(|error| Failure::cannot("carry on with the load", &error))?;
         }
         let at = clock();
-        series.close_interval(&self.books, at - self.start).map_err(cannot)?;
+        // The threads listened on after the last reply; that is not part of its interval.
+        let (_, elapsed) = self.ending(at);
+        series.close_interval(&self.books, elapsed).map_err(cannot)?;
         Ok(Finished { at, interrupted })
     }
 
@@ -187,18 +189,23 @@ impl Crew {
         }
     }
 
+    /// When nothing more was to be asked, and how long the load took: to then, or to the last reply
+    /// if that came later.
+    fn ending(&self, finished_at: Instant) -> (Instant, Duration) {
+        let last_reply_at = self.books.iter().filter_map(|book| lock(book).last_reply_at).max();
+        let end = self.end.or(last_reply_at).unwrap_or(finished_at);
+        (end, last_reply_at.map_or(end, |at| at.max(end)) - self.start)
+    }
+
     pub(super) fn report(&self, load: Load, series: &mut Series, finished: &Finished) -> Report {
-        let books: Vec<_> = self.books.iter().map(|book| lock(book)).collect();
-        let last_reply_at = books.iter().filter_map(|book| book.last_reply_at).max();
-        let end = self.end.or(last_reply_at).unwrap_or(finished.at);
-        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.start;
+        let (end, elapsed) = self.ending(finished.at);
         if let (Some(schedule), Some(last)) =
             (self.schedule, end.checked_sub(Duration::from_nanos(1)))
         {
             let due = schedule.all_due_by(last).min(self.budget);
             series.tally.unsent = due.saturating_sub(series.tally.asked);
         }
-        let examples = books.iter().flat_map(|book| &book.examples).cloned().collect();
+        let examples = self.books.iter().flat_map(|book| lock(book).examples.clone()).collect();
         Report {
             version: report::VERSION,
             load,
