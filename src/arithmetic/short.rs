@@ -14,65 +14,68 @@ const DEPTH: u32 = 16;
 /// The value of a plain text.
 #[inline]
 pub(super) fn evaluate(text: &[u8]) -> Option<i64> {
-    let (value, reader) = Reader { rest: text.iter() }.sum(DEPTH)?;
-    reader.rest.as_slice().is_empty().then_some(value)
+    let mut reader = Reader { rest: text };
+    let value = reader.sum(DEPTH)?;
+    reader.rest.is_empty().then_some(value)
 }
 
-/// What is still to be read. It goes by value from rule to rule, so that it stays in registers.
-#[derive(Clone)]
+/// What is still to be read.
 struct Reader<'t> {
-    rest: std::slice::Iter<'t, u8>,
+    rest: &'t [u8],
 }
 
 impl Reader<'_> {
     /// The next byte, which stays; 0, which is nothing plain, at the end.
     #[inline(always)]
     fn next(&self) -> u8 {
-        self.rest.as_slice().first().copied().unwrap_or(0)
+        self.rest.first().copied().unwrap_or(0)
     }
 
     /// Reads the next byte.
     #[inline(always)]
     fn take(&mut self) {
-        self.rest.next();
+        if let [_, rest @ ..] = self.rest {
+            self.rest = rest;
+        }
     }
 
     /// The next byte that is not blank; those before it are read.
     #[inline(always)]
     fn peek(&mut self) -> u8 {
         // A form feed is one too, but in front of others it makes them an indentation.
-        while matches!(self.next(), b' ' | b'\t') {
-            self.take();
+        while let [b' ' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
         }
         self.next()
     }
 
     /// `term {(+|-) term}`
-    #[inline]
-    fn sum(mut self, depth: u32) -> Option<(i64, Self)> {
-        let mut value = self.term(depth)?;
+    #[inline(always)]
+    fn sum(&mut self, depth: u32) -> Option<i64> {
+        // The first term is added to nothing, so that terms are read in one place of the code.
+        let (mut value, mut operator) = (0_i64, b'+');
         loop {
-            let operator = self.peek();
-            if !matches!(operator, b'+' | b'-') {
-                return Some((value, self));
-            }
-            self.take();
-            let right = self.term(depth)?;
+            let (term, follower) = self.term(depth)?;
             value = match operator {
-                b'+' => value.checked_add(right)?,
-                _ => value.checked_sub(right)?,
+                b'+' => value.checked_add(term)?,
+                _ => value.checked_sub(term)?,
             };
+            if !matches!(follower, b'+' | b'-') {
+                return Some(value);
+            }
+            operator = follower;
+            self.take();
         }
     }
 
-    /// `factor {(*|//|%) factor}`
+    /// `factor {(*|//|%) factor}`, and the byte behind it, which is not blank and stays.
     #[inline(always)]
-    fn term(&mut self, depth: u32) -> Option<i64> {
+    fn term(&mut self, depth: u32) -> Option<(i64, u8)> {
         let mut value = self.factor(depth)?;
         loop {
             let operator = self.peek();
             if !matches!(operator, b'*' | b'/' | b'%') {
-                return Some(value);
+                return Some((value, operator));
             }
             self.take();
             if operator == b'/' {
@@ -98,28 +101,11 @@ impl Reader<'_> {
             b'0'..=b'9' => self.digits(),
             opening @ (b'(' | b'-' | b'+') => {
                 self.take();
-                let (value, rest) = self.clone().nested(opening, depth.checked_sub(1)?)?;
-                *self = rest;
+                let (value, rest) = nested(self.rest, opening, depth.checked_sub(1)?)?;
+                self.rest = rest;
                 Some(value)
             }
             _ => None,
-        }
-    }
-
-    /// What follows an opening bracket or a sign.
-    #[inline(never)]
-    fn nested(mut self, opening: u8, depth: u32) -> Option<(i64, Self)> {
-        match opening {
-            b'(' => {
-                let (value, mut rest) = self.sum(depth)?;
-                if rest.peek() != b')' {
-                    return None;
-                }
-                rest.take();
-                Some((value, rest))
-            }
-            b'-' => Some((self.factor(depth)?.checked_neg()?, self)),
-            _ => Some((self.factor(depth)?, self)),
         }
     }
 
@@ -138,6 +124,25 @@ impl Reader<'_> {
         }
         Some(value)
     }
+}
+
+/// What follows an opening bracket or a sign.
+#[inline(never)]
+fn nested(rest: &[u8], opening: u8, depth: u32) -> Option<(i64, &[u8])> {
+    let mut reader = Reader { rest };
+    let value = match opening {
+        b'(' => {
+            let value = reader.sum(depth)?;
+            if reader.next() != b')' {
+                return None;
+            }
+            reader.take();
+            value
+        }
+        b'-' => reader.factor(depth)?.checked_neg()?,
+        _ => reader.factor(depth)?,
+    };
+    Some((value, reader.rest))
 }
 
 /// The quotient rounded down, as Python has it.
