@@ -116,9 +116,18 @@ impl Buffer {
     /// Appends one byte.
     #[inline]
     pub fn push(&mut self, byte: u8) {
-        if self.storage.len() == self.end.at() {
-            self.grow(1);
+        match self.storage.get_mut(self.end.at()) {
+            Some(place) => {
+                *place = byte;
+                self.end.0 += 1;
+            }
+            None => self.push_beyond(byte),
         }
+    }
+
+    #[cold]
+    fn push_beyond(&mut self, byte: u8) {
+        self.grow(1);
         self.storage[self.end.at()] = byte;
         self.end.advance(1);
     }

@@ -23,6 +23,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::search::find;
 use super::telnet::{self, IAC, Sequence};
 use super::terminator::{LENGTH, Terminator};
 use crate::buffer::{Buffer, Cursor};
@@ -34,9 +35,6 @@ pub const GAP: Duration = Duration::from_millis(25);
 
 /// The same for a client that has sent a newline: the next one is very likely still to come.
 pub const LINE_GAP: Duration = Duration::from_secs(1);
-
-/// The part of a line that is searched in words, in bytes.
-const SHORT_LINE: usize = 16;
 
 /// How the end of a message is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,25 +48,19 @@ pub enum Delimiting {
 
 /// What stands at the front of the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(super) enum Frame<'p> {
     /// No whole message yet.
     Incomplete,
     /// No whole message yet, and of what is there only the first bytes count.
     Padded { keep: usize },
-    /// Bytes that are no part of a message.
-    Skip { whole: usize },
-    /// A message: `skip` bytes, then its text of `text` bytes; `whole` bytes go with it.
-    Message { skip: usize, text: usize, whole: usize },
+    /// Bytes that are no part of a message, before this.
+    Skip { rest: &'p [u8] },
+    /// A message: its text, and what is behind it and its terminator.
+    Message { text: &'p [u8], rest: &'p [u8] },
     /// A message longer than the limit.
     TooLong,
     /// Nothing, and nothing will come.
     End,
-}
-
-impl Frame {
-    fn line(text: usize, whole: usize) -> Self {
-        Self::Message { skip: 0, text, whole }
-    }
 }
 
 /// What is known of the input besides its bytes.
@@ -151,50 +143,79 @@ impl Framer {
         self.terminator.begin_reply(outbox);
     }
 
-    /// Ends the reply that was begun where the outbox had `before` bytes.
+    /// Ends the reply the text of which begins at `text_at` in the outbox.
     #[inline]
-    pub(super) fn end_reply(&self, outbox: &mut Buffer, before: usize) {
-        self.terminator.end_reply(outbox, before);
+    pub(super) fn end_reply(&self, outbox: &mut Buffer, text_at: usize) {
+        self.terminator.end_reply(outbox, text_at);
+    }
+
+    /// A whole line at the front of the inbox, and what is behind it. Nearly every message is one,
+    /// and this is seen at a glance; if not, [`next`](Self::next) looks closely.
+    #[inline]
+    pub(super) fn line<'p>(
+        &mut self,
+        pending: &'p [u8],
+        limit: usize,
+    ) -> Option<(&'p [u8], &'p [u8])> {
+        let delimiting = self.delimiting?;
+        if *pending.first()? == IAC {
+            return None;
+        }
+        let unsearched = &pending[self.searched.at()..];
+        let found = match delimiting {
+            Delimiting::Auto => find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)),
+            Delimiting::Line => find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)),
+        };
+        let at = self.searched.at() + found?;
+        if pending[at] != b'\n' {
+            return None;
+        }
+        let (text, terminator) = Terminator::of_line(pending, at);
+        if text > limit {
+            return None;
+        }
+        let rest = &pending[at + 1..];
+        if rest.first() == Some(&0) && delimiting == Delimiting::Auto {
+            return None;
+        }
+        self.end_line(terminator);
+        Some((&pending[..text], rest))
     }
 
     /// Looks at the front of the inbox. What the answer speaks of must be consumed before the next
     /// look.
-    #[inline]
-    pub(super) fn next(&mut self, pending: &[u8], situation: Situation) -> Frame {
+    pub(super) fn next<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
         if pending.is_empty() {
             return if situation.ended { Frame::End } else { Frame::Incomplete };
         }
         let frame = match self.delimiting {
             None => {
-                let length = pending.len().min(MAX_REPLY);
-                return Frame::line(length, length);
+                let (text, rest) = pending.split_at(pending.len().min(MAX_REPLY));
+                return Frame::Message { text, rest };
             }
             Some(Delimiting::Line) => self.next_line(pending, situation),
             Some(Delimiting::Auto) => self.next_auto(pending, situation),
         };
         match frame {
-            Frame::Message { text, .. } if text > situation.limit => Frame::TooLong,
+            Frame::Message { text, .. } if text.len() > situation.limit => Frame::TooLong,
             frame => frame,
         }
     }
 
-    #[inline]
-    fn next_line(&mut self, pending: &[u8], situation: Situation) -> Frame {
+    fn next_line<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
         if pending[0] == IAC
             && let Sequence::Whole(whole) = telnet::sequence(pending)
         {
-            return self.end_at(self.terminator, Frame::Skip { whole });
+            return self.end_at(self.terminator, Frame::Skip { rest: &pending[whole..] });
         }
-        let unsearched = &pending[self.searched.at()..];
-        match find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)) {
-            Some(at) => self.end_line(pending, self.searched.at() + at),
+        match memchr::memchr(b'\n', &pending[self.searched.at()..]) {
+            Some(at) => self.whole_line(pending, self.searched.at() + at),
             None => self.no_end(pending, situation),
         }
     }
 
     /// The rules of the table, 1 to 4.
-    #[inline]
-    fn next_auto(&mut self, pending: &[u8], situation: Situation) -> Frame {
+    fn next_auto<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
         if pending[0] == 0 {
             return self.next_nul(pending, situation);
         }
@@ -203,17 +224,16 @@ impl Framer {
         {
             return frame;
         }
-        let unsearched = &pending[self.searched.at()..];
-        match find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)) {
+        match memchr::memchr2(b'\n', 0, &pending[self.searched.at()..]) {
             None => {
                 let gap = if self.speaks_lines { LINE_GAP } else { GAP };
                 let quiet = self.quiet(situation, gap);
-                self.no_end(pending, Situation { ended: quiet, ..situation })
+                self.no_end(pending, &Situation { ended: quiet, ..*situation })
             }
             Some(at) => {
                 let at = self.searched.at() + at;
                 if pending[at] == b'\n' && pending.get(at + 1) != Some(&0) {
-                    return self.end_line(pending, at);
+                    return self.whole_line(pending, at);
                 }
                 self.padded(pending, at, situation)
             }
@@ -221,21 +241,26 @@ impl Framer {
     }
 
     /// A whole line, its newline at `at`.
-    #[inline]
-    fn end_line(&mut self, pending: &[u8], at: usize) -> Frame {
+    fn whole_line<'p>(&mut self, pending: &'p [u8], at: usize) -> Frame<'p> {
         let (text, terminator) = Terminator::of_line(pending, at);
+        self.end_line(terminator);
+        Frame::Message { text: &pending[..text], rest: &pending[at + 1..] }
+    }
+
+    /// This is the end of a line.
+    #[inline]
+    fn end_line(&mut self, terminator: Terminator) {
         self.terminator = terminator;
         self.speaks_lines = true;
         self.nul = Nul::EndsLine;
         self.searched = Cursor::default();
         self.gap_at = None;
-        Frame::line(text, at + 1)
     }
 
     /// No terminator in sight: a message only if this is all.
-    fn no_end(&mut self, pending: &[u8], situation: Situation) -> Frame {
+    fn no_end<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
         if situation.ended {
-            return self.end_at(Terminator::None, Frame::line(pending.len(), pending.len()));
+            return self.end_at(Terminator::None, Frame::Message { text: pending, rest: &[] });
         }
         self.searched = Cursor::to(pending.len());
         // The last byte may turn out to belong to the terminator.
@@ -244,7 +269,7 @@ impl Framer {
 
     /// Text, then a NUL or a newline and a NUL, where the first of them is `at`. What follows up to
     /// the gap is padding, or what stood in the client's buffer before.
-    fn padded(&mut self, pending: &[u8], at: usize, situation: Situation) -> Frame {
+    fn padded<'p>(&mut self, pending: &'p [u8], at: usize, situation: &Situation) -> Frame<'p> {
         let is_line = pending[at] == b'\n';
         self.speaks_lines |= is_line;
         let (text, terminator) = match Terminator::of_line(pending, at) {
@@ -261,14 +286,17 @@ impl Framer {
             // Two NULs, so that what comes next is not taken for a length.
             return Frame::Padded { keep: pending.len().min(at + 2) };
         }
-        self.end_at(terminator, Frame::line(text, pending.len()))
+        self.end_at(terminator, Frame::Message { text: &pending[..text], rest: &[] })
     }
 
     /// What begins with telnet's IAC, if it is telnet's: else every message has its answer.
     #[cold]
-    fn next_option(&mut self, pending: &[u8], situation: Situation) -> Option<Frame> {
+    fn next_option<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Option<Frame<'p>> {
         match telnet::sequence(pending) {
-            Sequence::Whole(whole) => Some(self.end_at(self.terminator, Frame::Skip { whole })),
+            Sequence::Whole(whole) => {
+                let skipped = Frame::Skip { rest: &pending[whole..] };
+                Some(self.end_at(self.terminator, skipped))
+            }
             Sequence::Partial
                 if pending.len() <= situation.limit && !self.quiet(situation, GAP) =>
             {
@@ -280,20 +308,19 @@ impl Framer {
 
     /// What begins with a NUL.
     #[cold]
-    fn next_nul(&mut self, pending: &[u8], situation: Situation) -> Frame {
+    fn next_nul<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
         if self.nul == Nul::EndsLine && situation.now >= situation.active_at + GAP {
             self.nul = Nul::Begins;
         }
         match pending.get(1) {
-            _ if self.nul != Nul::Begins => self.padding_of_last(pending, situation),
+            _ if self.nul != Nul::Begins => self.padding_of_last(situation),
             Some(&length) if length > 0 => {
-                let (text, whole) = (usize::from(length), LENGTH + usize::from(length));
-                if pending.len() < whole && !situation.ended {
+                let (behind, length) = (&pending[LENGTH..], usize::from(length));
+                if behind.len() < length && !situation.ended {
                     return Frame::Incomplete;
                 }
-                let whole = whole.min(pending.len());
-                let text = text.min(whole - LENGTH);
-                self.end_at(Terminator::Length, Frame::Message { skip: LENGTH, text, whole })
+                let (text, rest) = behind.split_at(length.min(behind.len()));
+                self.end_at(Terminator::Length, Frame::Message { text, rest })
             }
             // NULs only, as far as can be seen: a client's empty buffer.
             _ => self.padded(pending, 0, situation),
@@ -301,17 +328,17 @@ impl Framer {
     }
 
     /// A line was answered before the NUL behind its newline came: it is no message.
-    fn padding_of_last(&mut self, pending: &[u8], situation: Situation) -> Frame {
+    fn padding_of_last(&mut self, situation: &Situation) -> Frame<'static> {
         self.nul = Nul::Pads;
         if !self.quiet(situation, GAP) {
             return Frame::Padded { keep: 1 };
         }
         let terminator = self.terminator.with_nul();
-        self.end_at(terminator, Frame::Skip { whole: pending.len() })
+        self.end_at(terminator, Frame::Skip { rest: &[] })
     }
 
     /// This is the end of a message.
-    fn end_at(&mut self, terminator: Terminator, frame: Frame) -> Frame {
+    fn end_at<'p>(&mut self, terminator: Terminator, frame: Frame<'p>) -> Frame<'p> {
         self.terminator = terminator;
         self.nul = Nul::Begins;
         self.searched = Cursor::default();
@@ -320,42 +347,10 @@ impl Framer {
     }
 
     /// Whether nothing has come for `gap`, or will come at all. If not, the gap begins now.
-    fn quiet(&mut self, situation: Situation, gap: Duration) -> bool {
+    fn quiet(&mut self, situation: &Situation, gap: Duration) -> bool {
         let gap_at = *self.gap_at.get_or_insert(situation.now + gap);
         situation.ended || gap_at <= situation.now
     }
-}
-
-/// Where the first of the bytes `ends` is. Most lines are so short that it is found eight bytes at
-/// a time before a `search` of 32 at a time has begun.
-#[inline]
-fn find<const N: usize>(
-    bytes: &[u8],
-    ends: [u8; N],
-    search: impl FnOnce(&[u8]) -> Option<usize>,
-) -> Option<usize> {
-    let mut at = 0;
-    while at < SHORT_LINE
-        && let Some(word) = bytes[at..].first_chunk()
-    {
-        let word = u64::from_le_bytes(*word);
-        let marks = ends.into_iter().fold(0, |marks, end| marks | mark(word, end));
-        if marks != 0 {
-            return Some(at + marks.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    Some(at + search(&bytes[at..])?)
-}
-
-/// The lowest bit set in the result is the highest of the first byte in `word` that is `byte`, if
-/// there is one: taking 1 away makes a byte negative that was 0 and not before. Bits above that one
-/// mean nothing.
-#[inline]
-fn mark(word: u64, byte: u8) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let zeros = word ^ (ONES * u64::from(byte));
-    zeros.wrapping_sub(ONES) & !zeros & (ONES << 7)
 }
 
 #[cfg(test)]
@@ -376,13 +371,17 @@ mod tests {
             Self { framer, situation: Situation { ended: false, limit, active_at: now, now } }
         }
 
-        fn next(&mut self, pending: &[u8]) -> Frame {
-            self.framer.next(pending, self.situation)
+        fn next<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
+            self.framer.next(pending, &self.situation)
         }
 
-        fn at_the_end(&mut self, pending: &[u8]) -> Frame {
-            self.framer.next(pending, Situation { ended: true, ..self.situation })
+        fn at_the_end<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
+            self.framer.next(pending, &Situation { ended: true, ..self.situation })
         }
+    }
+
+    fn message<'p>(text: &'p [u8], rest: &'p [u8]) -> Frame<'p> {
+        Frame::Message { text, rest }
     }
 
     fn lines(limit: usize) -> Cutter {
@@ -393,9 +392,9 @@ mod tests {
     fn a_line_ends_at_its_newline_and_gives_its_terminator_back() {
         for delimiting in [Delimiting::Line, Delimiting::Auto] {
             let mut cutter = Cutter::new(delimiting, 10);
-            assert_eq!(cutter.next(b"1+2\n3"), Frame::line(3, 4));
+            assert_eq!(cutter.next(b"1+2\n3"), message(b"1+2", b"3"));
             assert_eq!(cutter.framer.terminator, Terminator::Lf);
-            assert_eq!(cutter.next(b"1+2\r\n"), Frame::line(3, 5));
+            assert_eq!(cutter.next(b"1+2\r\n"), message(b"1+2", b""));
             assert_eq!(cutter.framer.terminator, Terminator::CrLf);
             assert_eq!(cutter.framer.deadline(), None, "whole lines wait for nothing");
         }
@@ -405,14 +404,14 @@ mod tests {
     fn an_unterminated_message_counts_only_at_the_end_of_input() {
         let mut cutter = lines(10);
         assert_eq!(cutter.next(b"1+2"), Frame::Incomplete);
-        assert_eq!(cutter.at_the_end(b"1+2"), Frame::line(3, 3));
+        assert_eq!(cutter.at_the_end(b"1+2"), message(b"1+2", b""));
         assert_eq!(cutter.framer.terminator, Terminator::None);
         assert_eq!(cutter.at_the_end(b""), Frame::End);
     }
 
     #[test]
     fn the_limit_counts_text_and_not_its_terminator() {
-        assert_eq!(lines(4).next(b"1234\r\n"), Frame::line(4, 6));
+        assert_eq!(lines(4).next(b"1234\r\n"), message(b"1234", b""));
         assert_eq!(lines(4).next(b"1234\r"), Frame::Incomplete);
         assert_eq!(lines(4).next(b"12345\n"), Frame::TooLong);
         assert_eq!(lines(4).next(b"123456"), Frame::TooLong);
@@ -424,7 +423,7 @@ mod tests {
         let mut cutter = lines(10);
         assert_eq!(cutter.next(b"12"), Frame::Incomplete);
         // A newline where the search has been is not seen: the search really goes on from there.
-        assert_eq!(cutter.next(b"\n2\n"), Frame::line(2, 3));
-        assert_eq!(cutter.next(b"\n"), Frame::line(0, 1));
+        assert_eq!(cutter.next(b"\n2\n"), message(b"\n2", b""));
+        assert_eq!(cutter.next(b"\n"), message(b"", b""));
     }
 }

@@ -26,8 +26,10 @@ use std::time::Instant;
 use crate::buffer::{Buffer, Pool};
 use crate::service::{Event, MAX_REPLY, Next, Output, Service, TURN_OF_WORK};
 
+mod deadlines;
 mod ending;
 mod framing;
+mod search;
 mod telnet;
 mod terminator;
 mod terms;
@@ -112,21 +114,6 @@ impl Session {
         Turn::new(self, pool)
     }
 
-    /// When [`Turn::tick`] is due, if nothing else happens before: the earliest of the service's
-    /// own time, the gap that ends a message, the limits of patience and the end of lingering.
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Serving(_) => {
-                let (turn_at, timeout_at) = (self.turn_at(), self.timeout_at());
-                let sooner = [turn_at, timeout_at, self.gap_at(), self.overdue_at()];
-                let silent_at = self.silent_at();
-                Some(sooner.into_iter().flatten().fold(silent_at, Instant::min))
-            }
-            Phase::Flushing | Phase::Lingering { .. } => Some(self.silent_at()),
-            Phase::Finished => None,
-        }
-    }
-
     /// Why the connection ended or is about to; none while it is being served.
     pub fn ending(&self) -> Option<Ending> {
         self.ending
@@ -143,40 +130,56 @@ impl Session {
     /// The inbox is out of the session while it is served, so that one cursor goes through it.
     fn advance(&mut self, now: Instant) {
         let mut inbox = mem::take(&mut self.inbox);
-        let (mut taken, mut messages) = (0, 0);
+        let mut pending = inbox.pending();
+        let mut messages = 0;
         let mut partial_since = self.partial_since.take();
         let (ended, limit) = (self.input_ended, self.terms.max_message);
         let situation = Situation { ended, limit, active_at: self.active_at, now };
         while self.is_serving() {
-            let pending = &inbox.pending()[taken..];
-            match self.framer.next(pending, situation) {
-                Frame::Message { skip, text, whole } => {
-                    if self.answer(&pending[skip..skip + text], now) {
-                        inbox.consume(mem::take(&mut taken));
-                        self.outbox.append(&mut inbox, whole);
-                    } else {
-                        taken += whole;
+            let (text, rest) = match self.framer.line(pending, limit) {
+                Some(line) => line,
+                None => match self.framer.next(pending, &situation) {
+                    Frame::Message { text, rest } => (text, rest),
+                    Frame::Skip { rest } => {
+                        pending = rest;
+                        continue;
                     }
-                    partial_since = None;
-                    messages += 1;
-                }
-                Frame::Skip { whole } => taken += whole,
-                Frame::Padded { keep } => {
-                    inbox.truncate(taken + keep);
-                    self.partial_since = partial_since.or(Some(now));
-                    break;
-                }
-                Frame::Incomplete if pending.is_empty() => break,
-                Frame::Incomplete => {
-                    self.partial_since = partial_since.or(Some(now));
-                    break;
-                }
-                Frame::TooLong => self.refuse_message(),
-                Frame::End if self.peer_ended => self.close(Ending::PeerClosed),
-                Frame::End => self.close(Ending::Drained),
+                    Frame::Padded { keep } => {
+                        let taken = inbox.len() - pending.len();
+                        inbox.truncate(taken + keep);
+                        pending = &inbox.pending()[taken..];
+                        self.partial_since = partial_since.or(Some(now));
+                        break;
+                    }
+                    Frame::Incomplete => {
+                        if !pending.is_empty() {
+                            self.partial_since = partial_since.or(Some(now));
+                        }
+                        break;
+                    }
+                    Frame::TooLong => {
+                        self.refuse_message();
+                        break;
+                    }
+                    Frame::End => {
+                        let gone = self.peer_ended;
+                        self.close(if gone { Ending::PeerClosed } else { Ending::Drained });
+                        break;
+                    }
+                },
+            };
+            if self.answer(text, now) {
+                let (taken, length) = (inbox.len() - pending.len(), text.len());
+                inbox.consume(taken);
+                self.outbox.append(&mut inbox, length);
+                pending = inbox.pending();
+            } else {
+                pending = rest;
             }
+            partial_since = None;
+            messages += 1;
         }
-        inbox.consume(taken);
+        inbox.consume(inbox.len() - pending.len());
         self.inbox = inbox;
         if messages > 0 {
             self.terms.traffic.add_messages(messages);
@@ -187,26 +190,6 @@ impl Session {
         if self.phase == Phase::Flushing && self.outbox.is_empty() && self.peer_ended {
             self.phase = Phase::Finished;
         }
-    }
-
-    /// When the peer has been silent for too long.
-    fn silent_at(&self) -> Instant {
-        let patience = match self.phase {
-            Phase::Lingering { .. } => LINGER,
-            _ if self.outbox.is_empty() => self.terms.idle,
-            _ => self.terms.unread,
-        };
-        self.active_at + patience
-    }
-
-    /// When the message in the inbox has taken too long.
-    fn overdue_at(&self) -> Option<Instant> {
-        self.partial_since.filter(|_| self.is_listening()).map(|since| since + self.terms.arrival)
-    }
-
-    /// When silence makes a message of what is in the inbox; not while none would be served.
-    fn gap_at(&self) -> Option<Instant> {
-        self.framer.deadline().filter(|_| self.is_serving() && self.is_listening())
     }
 
     /// Whether what the peer sends would be received: before all replies are sent, nothing is, and
@@ -253,24 +236,8 @@ impl Session {
         }
     }
 
-    /// When it goes on after others had their turn: as soon as they had it.
-    fn turn_at(&self) -> Option<Instant> {
-        (self.gives_way() && self.has_room()).then_some(self.active_at)
-    }
-
-    /// When the service is to be woken; not while there is no room for what it might write.
-    fn timeout_at(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Serving(Next::ReadUntil(at) | Next::SleepUntil(at)) => {
-                self.has_room().then_some(at)
-            }
-            _ => None,
-        }
-    }
-
     /// Something other than a message happens to the service.
     fn notify(&mut self, event: Event<'_>, now: Instant) {
-        let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
@@ -279,14 +246,13 @@ impl Session {
             let said = self.outbox.pending()[text_at..].escape_ascii();
             log::debug!("client {}: -> \"{said}\"", self.client);
         }
-        self.end_reply(before);
+        self.end_reply(text_at);
         self.obey(next);
     }
 
     /// Gives the service a message. Returns whether that is to be the reply.
     #[inline]
     fn answer(&mut self, text: &[u8], now: Instant) -> bool {
-        let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
@@ -294,29 +260,35 @@ impl Session {
         let mirrors = out.mirrors();
         self.spent = self.spent.saturating_add(out.work());
         if log::log_enabled!(log::Level::Debug) {
-            let reply = if mirrors { text } else { &self.outbox.pending()[text_at..] };
-            let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
-            log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
+            self.log_exchange(text, if mirrors { None } else { Some(text_at) });
         }
-        self.end_reply(before);
+        self.end_reply(text_at);
         self.obey(next);
         mirrors
     }
 
+    /// `reply_at`: where in the outbox the reply is; without it, it is the message itself.
+    #[cold]
+    fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
+        let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
+        let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
+        log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
+    }
+
     /// Ends what a step wrote, if it wrote anything, as the last message ended.
     #[inline]
-    fn end_reply(&mut self, before: usize) {
-        debug_assert!(self.outbox.len() - before <= MAX_REPLY, "a reply over the limit");
-        self.framer.end_reply(&mut self.outbox, before);
+    fn end_reply(&mut self, text_at: usize) {
+        debug_assert!(self.outbox.len() - text_at <= MAX_REPLY, "a reply over the limit");
+        self.framer.end_reply(&mut self.outbox, text_at);
     }
 
     fn refuse_message(&mut self) {
         let limit = self.terms.max_message;
         let text = format!("ValueError: message too long (limit {limit} bytes)");
-        let before = self.outbox.len();
         self.framer.begin_reply(&mut self.outbox);
+        let text_at = self.outbox.len();
         self.outbox.write(text.as_bytes());
-        self.framer.end_reply(&mut self.outbox, before);
+        self.end_reply(text_at);
         self.close(Ending::TooLong);
     }
 

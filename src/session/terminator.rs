@@ -70,14 +70,23 @@ impl Terminator {
         }
     }
 
-    /// Ends the reply that was begun where the outbox had `before` bytes, if anything was written.
+    /// Ends the reply the text of which begins at `text_at` in the outbox, if anything was written.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call for each reply, to write one byte")]
-    pub(super) fn end_reply(self, outbox: &mut Buffer, before: usize) {
+    pub(super) fn end_reply(self, outbox: &mut Buffer, text_at: usize) {
         match self {
-            Self::Length => fill_in_length(outbox, before),
-            _ if outbox.len() == before => {}
+            Self::Lf if outbox.len() == text_at => {}
             Self::Lf => outbox.push(b'\n'),
+            _ => self.end_unusual(outbox, text_at),
+        }
+    }
+
+    /// The same for all others than [`Lf`](Self::Lf).
+    #[inline(never)]
+    fn end_unusual(self, outbox: &mut Buffer, text_at: usize) {
+        match self {
+            Self::Length => fill_in_length(outbox, text_at),
+            _ if outbox.len() == text_at => {}
             _ => outbox.write(self.bytes()),
         }
     }
@@ -85,16 +94,16 @@ impl Terminator {
 
 /// Writes the length of a reply into the room that was left for it; without a reply there is none.
 #[cold]
-fn fill_in_length(outbox: &mut Buffer, before: usize) {
-    if outbox.len() == before + LENGTH {
-        return outbox.truncate(before);
+fn fill_in_length(outbox: &mut Buffer, text_at: usize) {
+    let length_at = text_at - LENGTH;
+    if outbox.len() == text_at {
+        return outbox.truncate(length_at);
     }
-    as_java_reads(outbox, before + LENGTH);
+    as_java_reads(outbox, text_at);
     // Two bytes cannot say more. No service has so much to say to such a client.
-    let length = outbox.len() - before - LENGTH;
-    let length = u16::try_from(length).unwrap_or(u16::MAX);
-    outbox.truncate(before + LENGTH + usize::from(length));
-    outbox.overwrite(before, &length.to_be_bytes());
+    let length = u16::try_from(outbox.len() - text_at).unwrap_or(u16::MAX);
+    outbox.truncate(text_at + usize::from(length));
+    outbox.overwrite(length_at, &length.to_be_bytes());
 }
 
 /// Writes the outbox anew from the byte at `start`, in the modified UTF-8 that readUTF takes: a
@@ -135,7 +144,7 @@ mod tests {
         let mut outbox = Buffer::default();
         Terminator::Length.begin_reply(&mut outbox);
         outbox.write("no \u{1f44e}\u{2b50}".as_bytes());
-        Terminator::Length.end_reply(&mut outbox, 0);
+        Terminator::Length.end_reply(&mut outbox, LENGTH);
         // U+1F44E is D83D DC4E.
         let text = b"no \xed\xa0\xbd\xed\xb1\x8e\xe2\xad\x90";
         assert_eq!(outbox.pending(), [&[0, 12], &text[..]].concat());
