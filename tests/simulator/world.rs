@@ -240,6 +240,8 @@ impl World {
             }
             Packet::Urgent => wire.mark = Some(wire.arrived()),
             Packet::Fin => wire.fin = true,
+            // A connection breaks once.
+            Packet::Broken(_) if wire.broken.is_some() => {}
             Packet::Broken(error) => {
                 wire.broken = Some(error);
                 wire.error = Some(error);
