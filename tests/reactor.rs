@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mio::Token;
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
-use socklab::reactor::{Event, Kernel, Outside, Reactor, TIMERS_PER_TURN};
+use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN};
 use socklab::service::{self, Framing, Next, Offer, Output, Service, Visitor};
 use socklab::session::{Ending, Session, Terms};
 
@@ -181,7 +181,31 @@ fn a_crowd_with_much_to_compute_lets_a_client_with_one_request_come_first() {
         let n = modest.read(&mut scratch).unwrap();
         assert_eq!(scratch[..n], *b"3\n");
         let served = crowd.iter_mut().filter_map(|client| client.read(&mut scratch).ok()).count();
-        assert!(0 < served && served <= TIMERS_PER_TURN, "{served} before it or beside it");
+        assert!(0 < served && served <= SLICES_PER_TURN, "{served} before it or beside it");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it computes for long")]
+fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
+    let mut house = House::new();
+    let mut crowd: Vec<_> = (1..=400).map(|n| house.enter(n, &calc())).collect();
+    house.turn();
+    for client in &mut crowd {
+        client.write_all(&b"2**3000\n".repeat(1000)).unwrap();
+    }
+    let mut modest = house.enter(0, &calc());
+    let mut scratch = vec![0; 1 << 20];
+    let mut served = Vec::new();
+    while !crowd.is_empty() {
+        modest.write_all(b"1 + 2\n").unwrap();
+        house.turn();
+        let n = modest.read(&mut scratch).unwrap();
+        assert_eq!(scratch[..n], *b"3\n");
+        let before = served.len();
+        served.extend(crowd.extract_if(.., |client| client.read(&mut scratch).is_ok()));
+        let now = served.len() - before;
+        assert!(0 < now && now <= 2 * SLICES_PER_TURN, "{now} before it or beside it");
     }
 }
 

@@ -1,7 +1,8 @@
 //! The readiness loop: one thread, one [`Kernel`] to wait with, all the connections it can hold.
 //!
 //! [`Reactor::turn`] is the whole of it. An event is only a hint that marks its connection; the
-//! marked connections then run, each until it must wait or has had its share. A connection is
+//! marked connections then run, each until it must wait or has had its share, and all of them until
+//! the turn has been [so long](SLICES_PER_TURN) that others may have come. A connection is
 //! registered once, edge-triggered, for both directions, and never again.
 //!
 //! The reactor holds connections and knows nothing of where they come from. What else its owner
@@ -18,6 +19,7 @@ use slab::Slab;
 
 use crate::buffer::Pool;
 use crate::drive::ready::{self, Incoming, Readiness, Rest};
+use crate::service::TURN_OF_WORK;
 use crate::session::{Ending, Session};
 
 mod kernel;
@@ -29,10 +31,16 @@ use timers::Timers;
 /// Tokens from here on belong to the owner; those below are the keys of connections.
 const FIRST_OUTSIDE: usize = usize::MAX - 7;
 
-/// The timers that may fire in one turn, the earliest first; the others have not long to wait. A
-/// service with much to compute sleeps for no time at all between two parts of it, and a crowd of
-/// such clients, each with its part, is not to stand before one who has just asked.
-pub const TIMERS_PER_TURN: usize = 16;
+/// How much of a turn those may take who have much to compute: so many slices of [`TURN_OF_WORK`],
+/// before the kernel is asked again who else has come. A crowd of such clients is not to stand
+/// before one who has just asked.
+///
+/// The ones that something has happened to have so many slices, and so have those who waited since
+/// an earlier turn, of whom no more timers fire in one turn: so nobody waits for ever.
+pub const SLICES_PER_TURN: usize = 4;
+
+/// The same, in the unit of [`TURN_OF_WORK`].
+const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * TURN_OF_WORK as u64;
 
 /// Something that the owner of a reactor waits for together with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +76,7 @@ struct Connection<G, S> {
     socket: S,
     session: Session,
     ready: Readiness,
-    /// Whether its key is in the run queue.
+    /// Whether its key is in a queue.
     queued: bool,
     /// Its timer has fired in this turn.
     expired: bool,
@@ -79,8 +87,11 @@ struct Connection<G, S> {
 pub struct Reactor<G, K: Kernel = Mio> {
     kernel: K,
     connections: Slab<Connection<G, K::Socket>>,
-    /// The keys of the connections that are to run, each once, in order.
-    run_queue: VecDeque<usize>,
+    /// The keys of the connections that are to run because something has just happened to them, in
+    /// order. No key is in both queues, or twice in one.
+    fresh: VecDeque<usize>,
+    /// The keys of those that are to run and wait for others' sake, the longest first.
+    waiting: VecDeque<usize>,
     timers: Timers,
     pool: Pool,
     /// When the last wait ended. Within a turn time stands still.
@@ -118,7 +129,8 @@ impl<G, K: Kernel> Reactor<G, K> {
     pub fn with(kernel: K) -> Self {
         Self {
             connections: Slab::new(),
-            run_queue: VecDeque::new(),
+            fresh: VecDeque::new(),
+            waiting: VecDeque::new(),
             timers: Timers::default(),
             pool: Pool::default(),
             now: kernel.now(),
@@ -167,7 +179,7 @@ impl<G, K: Kernel> Reactor<G, K> {
         session.turn(&mut self.pool).open(self.now);
         let ready = Readiness::default();
         entry.insert(Connection { socket, session, ready, queued: true, expired: false, guest });
-        self.run_queue.push_back(key);
+        self.fresh.push_back(key);
         Ok(())
     }
 
@@ -193,7 +205,7 @@ impl<G, K: Kernel> Reactor<G, K> {
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.ready.incoming = Incoming::Last;
-            queue(&mut self.run_queue, key, connection);
+            queue(&mut self.waiting, key, connection);
         }
     }
 
@@ -201,20 +213,22 @@ impl<G, K: Kernel> Reactor<G, K> {
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.session.turn(&mut self.pool).cut(Ending::Forced);
-            queue(&mut self.run_queue, key, connection);
+            queue(&mut self.waiting, key, connection);
         }
-        self.run();
+        while self.has_work() {
+            self.run();
+        }
         self.reap();
     }
 
     /// The time it takes is counted from the beginning of the last turn: a timer may be late by as
     /// much as that turn took.
     fn wait(&mut self, wake_at: Option<Instant>) -> io::Result<()> {
-        let timeout = if self.run_queue.is_empty() {
+        let timeout = if self.has_work() {
+            Some(Duration::ZERO)
+        } else {
             let wake_at = wake_at.into_iter().chain(self.timers.next()).min();
             wake_at.map(|at| at.saturating_duration_since(self.now))
-        } else {
-            Some(Duration::ZERO)
         };
         match self.kernel.wait(timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -232,7 +246,7 @@ impl<G, K: Kernel> Reactor<G, K> {
                     // worst it costs a receive that would block.
                     if let Some(connection) = self.connections.get_mut(key) {
                         connection.ready.hear(event.ready);
-                        queue(&mut self.run_queue, key, connection);
+                        queue(&mut self.fresh, key, connection);
                     }
                 }
             }
@@ -241,40 +255,63 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 
     fn expire(&mut self) {
-        for _ in 0..TIMERS_PER_TURN {
+        for _ in 0..SLICES_PER_TURN {
             let Some(key) = self.timers.expired(self.now) else { break };
             let connection = &mut self.connections[key];
             connection.expired = true;
-            queue(&mut self.run_queue, key, connection);
+            queue(&mut self.waiting, key, connection);
         }
     }
 
-    /// Runs the connections that were marked before it began; one that is not done goes to the
-    /// back.
+    /// Whether a connection is to run.
+    fn has_work(&self) -> bool {
+        !(self.fresh.is_empty() && self.waiting.is_empty())
+    }
+
+    /// Runs connections: those that something has just happened to, then those that wait for
+    /// others' sake, either for so long as their share of the turn lasts.
     fn run(&mut self) {
-        for _ in 0..self.run_queue.len() {
-            let Some(key) = self.run_queue.pop_front() else { break };
-            let connection = &mut self.connections[key];
-            connection.queued = false;
-            let mut turn = connection.session.turn(&mut self.pool);
-            let (socket, ready) = (&mut connection.socket, &mut connection.ready);
-            let mut rest = ready::run(socket, &mut turn, ready, self.now);
-            // What has come in time counts, also when the loop comes too late to look.
-            if std::mem::take(&mut connection.expired) && rest == Rest::Waiting {
-                turn.tick(self.now);
-                rest = ready::run(socket, &mut turn, ready, self.now);
+        let waiting = self.waiting.len();
+        let mut work = 0;
+        while work < WORK_PER_TURN {
+            let Some(key) = self.fresh.pop_front() else { break };
+            work += u64::from(self.run_one(key));
+        }
+        work = 0;
+        for _ in 0..waiting {
+            if work >= WORK_PER_TURN {
+                break;
             }
-            match rest {
-                Rest::Finished => self.finished.push(key),
-                rest => {
-                    self.timers.arm(key, turn.deadline());
-                    drop(turn);
-                    if rest == Rest::Spent {
-                        queue(&mut self.run_queue, key, connection);
-                    }
+            let Some(key) = self.waiting.pop_front() else { break };
+            work += u64::from(self.run_one(key));
+        }
+        self.waiting.extend(self.fresh.drain(..));
+    }
+
+    /// Runs a connection; one that is not done waits for others' sake. Returns the work it was.
+    fn run_one(&mut self, key: usize) -> u32 {
+        let connection = &mut self.connections[key];
+        connection.queued = false;
+        let mut turn = connection.session.turn(&mut self.pool);
+        let (socket, ready) = (&mut connection.socket, &mut connection.ready);
+        let mut rest = ready::run(socket, &mut turn, ready, self.now);
+        // What has come in time counts, also when the loop comes too late to look.
+        if std::mem::take(&mut connection.expired) && rest == Rest::Waiting {
+            turn.tick(self.now);
+            rest = ready::run(socket, &mut turn, ready, self.now);
+        }
+        let work = turn.work(self.now);
+        match rest {
+            Rest::Finished => self.finished.push(key),
+            rest => {
+                self.timers.arm(key, turn.deadline());
+                drop(turn);
+                if rest == Rest::Spent {
+                    queue(&mut self.waiting, key, connection);
                 }
             }
         }
+        work
     }
 
     /// Lets go of what has finished. Slots are freed only here, when all events of the turn were
@@ -289,12 +326,12 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 }
 
-/// Puts a connection on the run queue, unless it is there.
+/// Puts a connection on a queue, unless it is on one.
 #[inline]
-fn queue<G, S>(run_queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection<G, S>) {
+fn queue<G, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connection<G, S>) {
     if !connection.queued {
         connection.queued = true;
-        run_queue.push_back(key);
+        keys.push_back(key);
     }
 }
 

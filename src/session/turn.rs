@@ -110,6 +110,12 @@ impl<'s> Turn<'s> {
         self.session.deadline()
     }
 
+    /// The work that the messages were in the turn of the loop that began at `now`.
+    pub fn work(&self, now: Instant) -> u32 {
+        let session = &*self.session;
+        if session.active_at == now { session.spent } else { 0 }
+    }
+
     /// The sending half of the connection is closed.
     pub fn shut_down(&mut self) {
         self.session.phase = Phase::Lingering { thrown_away: 0 };

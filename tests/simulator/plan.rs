@@ -140,12 +140,15 @@ pub struct House {
     pub lines_only: bool,
     pub max_message: usize,
     pub quiz_seed: u64,
+    /// Everybody wants much computed, and each alone has work for a turn.
+    pub toils: bool,
 }
 
 /// A plan for the client with this number, and the service that it meets.
 pub fn draw(dice: &mut Dice, house: House, visitor: Visitor) -> (Plan, Box<dyn Service>) {
     let kinds = if house.lines_only { 7 } else { 11 };
     let talk = match dice.below(kinds) {
+        _ if house.toils => much_to_compute(dice),
         0 => lines(dice, 8, 300),
         1 if dice.chance(200) => long_batch(dice),
         1 => lines(dice, 60, 300),
@@ -213,6 +216,17 @@ fn long_batch(dice: &mut Dice) -> Talk {
         });
     }
     talk("a long batch", calc(), exchanges)
+}
+
+/// Each message is a little more than a slice of work.
+fn much_to_compute(dice: &mut Dice) -> Talk {
+    let mut exchanges = Vec::new();
+    for _ in 0..=dice.below(6) {
+        let power = 12_000 + dice.below(1000);
+        let (say, reply) = (format!("2**{power} % 7"), ["1", "2", "4"][power % 3]);
+        exchanges.push(Exchange { say: join(&say, "\n"), reply: join(reply, "\n"), cut: Cut::Few });
+    }
+    talk("much to compute", calc(), exchanges)
 }
 
 fn echo(dice: &mut Dice) -> Talk {

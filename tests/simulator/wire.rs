@@ -54,7 +54,7 @@ pub struct Wire {
     /// The system calls of the server on it in this turn.
     pub calls: u32,
     /// For so many turns it has had to wait though it could have been served.
-    pub hungry: u32,
+    pub hungry: usize,
     /// When a byte that counts has last moved.
     pub active_at: Instant,
     /// Since when the server owes something that it could send.
