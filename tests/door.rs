@@ -14,7 +14,7 @@ use std::time::Instant;
 use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::io::Errno;
 use socklab::net::door::{Door, Listener};
-use socklab::net::listener::Place;
+use socklab::net::listener::{self, Place};
 use socklab::net::room::{Capacity, Room, WhenFull};
 
 #[test]
@@ -207,4 +207,28 @@ fn those_who_give_up_at_the_door_do_not_keep_those_inside_waiting() {
         assert!(door.accept(now).unwrap().is_none());
         assert_eq!(door.wake_at(now), Some(now), "somebody may still be there");
     }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "any instant will do")]
+fn a_door_that_cannot_be_waited_for_is_tried_again_and_does_not_end_the_server() {
+    let place = Place { address: ([127, 0, 0, 1], 0).into(), backlog: 8, shared: false };
+    let listener = listener::listen_on(place).unwrap();
+    let place = Place { address: listener.local_addr().unwrap(), ..place };
+    let capacity = Capacity { clients: 1, turned_away: 1, when_full: WhenFull::Refuse };
+    let mut door = Door::new(listener, place, Arc::new(Room::new(capacity))).unwrap();
+    let client = TcpStream::connect(place.address).unwrap();
+    let now = Instant::now();
+    let accepted = door.accept(now).unwrap().unwrap();
+    let guest = door.admit();
+    assert!(door.listener().is_none(), "it is full, and shut");
+    drop((client, accepted));
+    door.left(&guest);
+    door.reopen(now, |_| Err(Errno::NOSPC.into()));
+    let again = door.wake_at(now).unwrap();
+    assert!(door.listener().is_none() && again > now, "it waits, and tries again");
+    door.reopen(now, |_| panic!("it is too early"));
+    door.reopen(again, |_| Ok(()));
+    assert!(door.listener().is_some());
+    TcpStream::connect(place.address).unwrap();
 }

@@ -344,17 +344,6 @@ fn the_owner_hears_of_its_own_sources_and_of_nothing_else() {
     heard(&[]);
 }
 
-#[test]
-fn a_source_that_was_taken_back_is_not_heard() {
-    let house = &mut House::new();
-    let mut door = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    house.reactor.register(&mut door, Outside::Listener).unwrap();
-    house.reactor.deregister(&mut door).unwrap();
-    let _knocking = TcpStream::connect(door.local_addr().unwrap()).unwrap();
-    let now = house.reactor.now();
-    assert!(!house.reactor.turn(Some(now)).unwrap().contains(Outside::Listener));
-}
-
 /// Lets the others go first, then says so.
 struct Polite;
 

@@ -111,7 +111,8 @@ impl<'a> Acceptor<'a> {
             }
             self.follow().map_err(|error| cannot_accept(&error))?;
             self.see_off();
-            self.reopen().map_err(|error| Failure::cannot("set up the loop", &error))?;
+            let register = |door: &mut _| self.reactor.register(door, Outside::Listener);
+            self.door.reopen(self.reactor.now(), register);
             self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
             self.end_if_due();
         }
@@ -191,14 +192,6 @@ impl<'a> Acceptor<'a> {
         Ok(())
     }
 
-    /// Opens the door again, if it was shut and there is room.
-    fn reopen(&mut self) -> io::Result<()> {
-        match self.door.reopen(self.reactor.now()) {
-            Some(listener) => self.reactor.register(listener, Outside::Listener),
-            None => Ok(()),
-        }
-    }
-
     fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: Guest) {
         let number = guest.number;
         log::info!("client {number} connected from {address} ({} now)", self.company.room.served());
@@ -246,7 +239,7 @@ impl<'a> Acceptor<'a> {
 
     /// Says who was turned away: a crowd at the door does not fill the log.
     fn tell_of_refusal(&self, number: u64, address: SocketAddr) {
-        if let Some(untold) = self.company.room.refusals.step(self.reactor.now()) {
+        if let Some(untold) = self.company.room.turned_one_away(self.reactor.now()) {
             let more = match untold {
                 0 => String::new(),
                 untold => format!(" (and {untold} before it)"),

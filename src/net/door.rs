@@ -102,25 +102,29 @@ pub struct Door<L = TcpListener> {
 }
 
 impl Door {
-    /// If the door was shut and there is room again, opens it, and returns what to wait for. If
-    /// the room was filled through other doors, shuts this one.
-    pub fn reopen(&mut self, now: Instant) -> Option<&mut TcpListener> {
+    /// If the door was shut and there is room again, opens it: `register` sees to it that the
+    /// listener is waited for. If the room was filled through other doors, shuts this one.
+    pub fn reopen(
+        &mut self,
+        now: Instant,
+        register: impl FnOnce(&mut TcpListener) -> io::Result<()>,
+    ) {
         self.shut_if_due();
         if !matches!(self.leaf, Leaf::Shut) || self.wake_at(now).is_none_or(|at| at > now) {
-            return None;
+            return;
         }
-        match listener::listen_on(self.place) {
+        let opened = listener::listen_on(self.place)
+            .and_then(|mut listener| register(&mut listener).map(|()| listener));
+        match opened {
             Ok(listener) => {
                 self.leaf = Leaf::Open(listener);
                 self.paused_until = None;
                 self.owed = true;
-                self.listener()
             }
             Err(error) => {
                 self.paused_until = Some(now + PAUSE);
                 let address = self.place.address;
                 self.warn(format_args!("cannot listen again on {address}"), &error, now);
-                None
             }
         }
     }
@@ -335,9 +339,10 @@ impl<L: Listener> Door<L> {
         }
     }
 
-    /// Tells of the machine's trouble: a line a second at most, for all that goes wrong.
+    /// Tells of the machine's trouble: a line a second at most, for all that goes wrong, and
+    /// for those who are turned away.
     pub fn warn(&self, what: std::fmt::Arguments<'_>, error: &io::Error, now: Instant) {
-        if self.room.warnings.step(now).is_some() {
+        if self.room.pace.step(now) {
             log::warn!("{what}: {}", cause_of(error));
         }
     }

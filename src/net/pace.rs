@@ -6,24 +6,22 @@ use std::time::{Duration, Instant};
 /// The shortest time between two lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lines of one kind, from all threads of a server.
+/// The lines of one server, from all its threads.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// When the last line was logged, and how many were left out since.
-    last: Mutex<(Option<Instant>, u64)>,
+    /// When the last line was logged.
+    last: Mutex<Option<Instant>>,
 }
 
 impl Pace {
-    /// Whether to log a line now; and if so, how many were left out before it.
-    pub fn step(&self, now: Instant) -> Option<u64> {
+    /// Whether to log a line now.
+    pub fn step(&self, now: Instant) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (logged_at, left_out) = &mut *last;
-        if logged_at.is_some_and(|at| now < at + INTERVAL) {
-            *left_out += 1;
-            return None;
+        let due = last.is_none_or(|at| now >= at + INTERVAL);
+        if due {
+            *last = Some(now);
         }
-        *logged_at = Some(now);
-        Some(std::mem::take(left_out))
+        due
     }
 }
 
@@ -33,10 +31,10 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a time to count from")]
-    fn a_line_a_second_says_how_many_it_stands_for() {
+    fn there_is_a_line_a_second() {
         let (pace, start) = (Pace::default(), Instant::now());
         let at = |milliseconds| pace.step(start + Duration::from_millis(milliseconds));
-        assert_eq!((at(0), at(1), at(999)), (Some(0), None, None));
-        assert_eq!((at(1000), at(1500), at(5000)), (Some(2), None, Some(1)));
+        let lines = [0, 1, 999, 1000, 1500, 5000, 5001].map(at);
+        assert_eq!(lines, [true, false, false, true, false, true, false]);
     }
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
 use mio::Waker;
 
@@ -50,10 +51,10 @@ pub struct Room {
     doors: OnceLock<Vec<Waker>>,
     /// See [`Room::beside_others`] and [`Room::alone`].
     accepting: RwLock<()>,
-    /// How often the log may tell of the machine's trouble.
-    pub warnings: Pace,
-    /// How often it may tell of those who were turned away.
-    pub refusals: Pace,
+    /// How often the log may tell of the machine's trouble, or of those who were turned away.
+    pub pace: Pace,
+    /// How many of those it has not told of since it did last.
+    untold: AtomicU64,
 }
 
 impl Room {
@@ -67,8 +68,8 @@ impl Room {
             count: AtomicU64::default(),
             doors: OnceLock::new(),
             accepting: RwLock::default(),
-            warnings: Pace::default(),
-            refusals: Pace::default(),
+            pace: Pace::default(),
+            untold: AtomicU64::default(),
         }
     }
 
@@ -85,6 +86,16 @@ impl Room {
     /// How many clients are being served.
     pub fn served(&self) -> usize {
         self.served.load(Ordering::Acquire)
+    }
+
+    /// One more was turned away. Returns whether the log may tell of it; and if so, of how many it
+    /// did not tell before.
+    pub fn turned_one_away(&self, now: Instant) -> Option<u64> {
+        if self.pace.step(now) {
+            return Some(self.untold.swap(0, Ordering::AcqRel));
+        }
+        self.untold.fetch_add(1, Ordering::AcqRel);
+        None
     }
 
     /// What happens to one client more than there is room for.

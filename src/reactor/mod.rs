@@ -113,11 +113,6 @@ impl<G> Reactor<G> {
         self.kernel.poll.registry().register(source, name.token(), Interest::READABLE)
     }
 
-    /// Waits for `source` no longer.
-    pub fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
-        self.kernel.poll.registry().deregister(source)
-    }
-
     /// What another thread ends a wait with; it marks [`Outside::Waker`].
     pub fn waker(&self) -> io::Result<Waker> {
         Waker::new(self.kernel.poll.registry(), Outside::Waker.token())
