@@ -358,6 +358,16 @@ fn two_loads_on_one_server_count_the_same() {
     }
 }
 
+/// The load looks first whether somebody is there; where there is one place, it has left it.
+#[test]
+fn a_server_with_one_place_has_it_free_for_the_load() {
+    let server = Server::start(&["--model", "single", "-q"]);
+    for _ in 0..30 {
+        let (code, json, words) = run(server.address, &["-c", "1", "-n", "1"]);
+        assert_eq!((code, words.as_str()), (0, ""), "{json}");
+    }
+}
+
 #[test]
 fn one_wrong_reply_of_a_real_server_fails_the_load() {
     let mut served = 0;

@@ -205,7 +205,8 @@ fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
         let before = served.len();
         served.extend(crowd.extract_if(.., |client| client.read(&mut scratch).is_ok()));
         let now = served.len() - before;
-        assert!(0 < now && now <= 2 * SLICES_PER_TURN, "{now} before it or beside it");
+        let all = SLICES_PER_TURN..=2 * SLICES_PER_TURN;
+        assert!(all.contains(&now) || crowd.is_empty(), "{now} before it or beside it");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connecting: many at once before a load begins, or one in the middle of it.
 
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -15,8 +15,12 @@ use crate::net::failure::{Exit, Failure};
 /// A connection that finds the queue full is tried again by the kernel after a second.
 const AT_ONCE: usize = 64;
 
+/// How long a first look waits for the server to let it go, before the load comes.
+const LEAVE: Duration = Duration::from_millis(100);
+
 /// The address of the server: the first that takes a connection. Who cannot connect once need not
-/// try a thousand times, and says why in the usual words.
+/// try a thousand times, and says why in the usual words. The connection has left when the load
+/// comes: a server may have one place only.
 pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
     let addresses = (host, port)
         .to_socket_addrs()
@@ -24,11 +28,23 @@ pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAdd
     let mut failure = Failure::new(Exit::Failed, format!("{host} has no address"));
     for address in addresses {
         match std::net::TcpStream::connect_timeout(&address, timeout) {
-            Ok(_) => return Ok(address),
+            Ok(stream) => {
+                leave(stream);
+                return Ok(address);
+            }
             Err(error) => failure = cannot_connect(address, &error),
         }
     }
     Err(failure)
+}
+
+/// Ends a connection, and waits until the server has ended it, too, or does not do so in time.
+/// Whatever it says, the load will hear for itself.
+fn leave(mut stream: std::net::TcpStream) {
+    let until = now() + LEAVE;
+    let ended =
+        stream.shutdown(Shutdown::Write).is_err() || stream.set_read_timeout(Some(LEAVE)).is_err();
+    while !ended && now() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
 }
 
 /// Why there is no connection, in the usual words.
