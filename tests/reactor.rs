@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::Token;
+use socket2::SockRef;
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN};
@@ -20,6 +21,9 @@ use socklab::session::{Ending, Session, Terms};
 struct House {
     reactor: Reactor<usize>,
     listener: TcpListener,
+    terms: Arc<Terms>,
+    /// Of each connection, in bytes, if it is to be small; then the client's takes no more, either.
+    send_buffer: Option<usize>,
     /// Who has left, and why.
     departed: Vec<(usize, Ending)>,
 }
@@ -27,7 +31,9 @@ struct House {
 impl House {
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        Self { reactor: Reactor::new().unwrap(), listener, departed: Vec::new() }
+        let reactor = Reactor::new().unwrap();
+        let terms = Arc::default();
+        Self { reactor, listener, terms, send_buffer: None, departed: Vec::new() }
     }
 
     fn enter(&mut self, guest: usize, offer: &Offer) -> TcpStream {
@@ -44,11 +50,15 @@ impl House {
         socket.set_nodelay(true).unwrap();
         socket.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
-        let limits = Arc::new(Terms::default());
+        if let Some(size) = self.send_buffer {
+            SockRef::from(&client).set_recv_buffer_size(size).unwrap();
+            SockRef::from(&socket).set_send_buffer_size(size).unwrap();
+        }
+        let terms = Arc::clone(&self.terms);
         let number = guest as u64;
         let address = client.local_addr().unwrap();
         let service = start(Visitor { number, address });
-        let session = Session::new(service, limits, number, self.reactor.now());
+        let session = Session::new(service, terms, number, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
         client
     }
@@ -210,6 +220,50 @@ fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
     }
 }
 
+/// More than a slice of work.
+const TOIL: &str = "2**12500 % 7";
+
+#[test]
+#[cfg_attr(miri, ignore = "it computes for long")]
+fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
+    type Ask = fn(&mut TcpStream);
+    let with_lines: Ask = |client| {
+        client.write_all(format!("{TOIL}\n").repeat(5).as_bytes()).unwrap();
+    };
+    let with_an_end: Ask = |client| {
+        client.write_all(TOIL.as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+    };
+    let with_a_gap: Ask = |client| client.write_all(TOIL.as_bytes()).unwrap();
+    // The reply to the first line is more than the socket takes.
+    let without_reading: Ask = |client| {
+        let toil = format!("{TOIL}\n").repeat(40);
+        client.write_all(format!("(1,)*9500\n{toil}").as_bytes()).unwrap();
+    };
+    for (ask, least) in
+        [(with_lines, 500), (with_an_end, 100), (with_a_gap, 100), (without_reading, 200)]
+    {
+        let mut house = House { send_buffer: Some(4096), ..House::new() };
+        let mut crowd: Vec<_> = (0..100).map(|n| house.enter(n, &calc())).collect();
+        house.turn();
+        crowd.iter_mut().for_each(ask);
+        let mut served = 0;
+        let mut turns = 0;
+        while served < least || turns < 300 {
+            if served < least {
+                house.wait();
+            } else {
+                house.turn();
+            }
+            turns += 1;
+            let now = house.terms.traffic.messages() - served;
+            // A slice ends behind the message that makes it full.
+            assert!(now <= 2 * SLICES_PER_TURN as u64 + 2, "{now} in one turn");
+            served += now;
+        }
+    }
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_blocked_reply_goes_on_when_the_client_reads() {
@@ -256,7 +310,7 @@ fn what_stands_behind_urgent_data_is_received_too() {
     for _ in 0..100 {
         client.write_all(b"1 + 2\n").unwrap();
         // A receive stops at the urgent byte, short of what is already there behind it.
-        socket2::SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        SockRef::from(&client).send_out_of_band(b"!").unwrap();
         client.write_all(b"3 + 4\n").unwrap();
         house.turn();
         let mut replies = [0; 16];

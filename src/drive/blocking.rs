@@ -67,6 +67,7 @@ pub fn serve(wire: &mut impl Wire, session: &mut Session) {
                 Ok(()) => turn.shut_down(),
                 Err(error) => turn.cut(ending_of(&error)),
             },
+            Want::GiveWay => turn.go_on(now),
             Want::Wait => {
                 thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
                 now = clock();

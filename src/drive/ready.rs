@@ -110,6 +110,7 @@ pub fn run(
                 Ok(()) => turn.shut_down(),
                 Err(error) => turn.cut(ending_of(&error)),
             },
+            Want::GiveWay => return Rest::Spent,
             Want::Wait => return Rest::Waiting,
             Want::Finished => return Rest::Finished,
         }

@@ -36,11 +36,15 @@ const FIRST_OUTSIDE: usize = usize::MAX - 7;
 /// before one who has just asked.
 ///
 /// The ones that something has happened to have so many slices, and so have those who waited since
-/// an earlier turn, of whom no more timers fire in one turn: so nobody waits for ever.
+/// an earlier turn: so nobody waits for ever.
 pub const SLICES_PER_TURN: usize = 4;
 
 /// The same, in the unit of [`TURN_OF_WORK`].
 const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * TURN_OF_WORK as u64;
+
+/// The timers that may fire in one turn, the earliest first; the others have not long to wait. A
+/// crowd that has come together and was silent since is not to leave in one turn.
+const TIMERS_PER_TURN: usize = 64;
 
 /// Something that the owner of a reactor waits for together with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,7 @@ struct Connection<G, S> {
     ready: Readiness,
     /// Whether its key is in a queue.
     queued: bool,
-    /// Its timer has fired in this turn.
+    /// Its timer has fired since it ran last.
     expired: bool,
     guest: G,
 }
@@ -217,7 +221,7 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 
     /// The time it takes is counted from the beginning of the last turn: a timer may be late by as
-    /// much as that turn took.
+    /// much as that turn took, and more where many fire at once.
     fn wait(&mut self, wake_at: Option<Instant>) -> io::Result<()> {
         let timeout = if self.has_work() {
             Some(Duration::ZERO)
@@ -250,11 +254,11 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 
     fn expire(&mut self) {
-        for _ in 0..SLICES_PER_TURN {
+        for _ in 0..TIMERS_PER_TURN {
             let Some(key) = self.timers.expired(self.now) else { break };
             let connection = &mut self.connections[key];
             connection.expired = true;
-            queue(&mut self.waiting, key, connection);
+            queue(&mut self.fresh, key, connection);
         }
     }
 
@@ -264,30 +268,33 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 
     /// Runs connections: those that something has just happened to, then those that wait for
-    /// others' sake, either for so long as their share of the turn lasts.
+    /// others' sake, either for so long as their share of the turn lasts. Then who is not done
+    /// waits behind who was not served.
     fn run(&mut self) {
-        let waiting = self.waiting.len();
-        let mut work = 0;
-        while work < WORK_PER_TURN {
-            let Some(key) = self.fresh.pop_front() else { break };
-            work += u64::from(self.run_one(key));
-        }
-        work = 0;
-        for _ in 0..waiting {
-            if work >= WORK_PER_TURN {
-                break;
-            }
-            let Some(key) = self.waiting.pop_front() else { break };
-            work += u64::from(self.run_one(key));
-        }
+        let (fresh, waiting) = (self.fresh.len(), self.waiting.len());
+        self.run_some(fresh, |reactor| &mut reactor.fresh);
+        self.run_some(waiting, |reactor| &mut reactor.waiting);
         self.waiting.extend(self.fresh.drain(..));
     }
 
-    /// Runs a connection; one that is not done waits for others' sake. Returns the work it was.
+    /// Runs the first connections of a queue, at most so many.
+    fn run_some(&mut self, count: usize, queue: impl Fn(&mut Self) -> &mut VecDeque<usize>) {
+        let mut work = 0;
+        for _ in 0..count {
+            if work >= WORK_PER_TURN {
+                break;
+            }
+            let Some(key) = queue(self).pop_front() else { break };
+            work += u64::from(self.run_one(key));
+        }
+    }
+
+    /// Runs a connection. Returns the work it was.
     fn run_one(&mut self, key: usize) -> u32 {
         let connection = &mut self.connections[key];
         connection.queued = false;
         let mut turn = connection.session.turn(&mut self.pool);
+        turn.go_on(self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
         let mut rest = ready::run(socket, &mut turn, ready, self.now);
         // What has come in time counts, also when the loop comes too late to look.
@@ -295,14 +302,14 @@ impl<G, K: Kernel> Reactor<G, K> {
             turn.tick(self.now);
             rest = ready::run(socket, &mut turn, ready, self.now);
         }
-        let work = turn.work(self.now);
+        let work = turn.work();
         match rest {
             Rest::Finished => self.finished.push(key),
             rest => {
                 self.timers.arm(key, turn.deadline());
                 drop(turn);
                 if rest == Rest::Spent {
-                    queue(&mut self.waiting, key, connection);
+                    queue(&mut self.fresh, key, connection);
                 }
             }
         }

@@ -10,7 +10,9 @@ use crate::arithmetic::{self, Dialect};
 /// What a request counts at the least, whatever it is.
 const LEAST_WORK: u64 = 64;
 
-/// What each of its bytes counts: reading them is work, too.
+/// What each of its bytes counts, since reading them is work, too: on the short way, and on the
+/// long one.
+const SHORT_BYTE_WORK: u64 = 4;
 const BYTE_WORK: u64 = 16;
 
 /// Evaluates one expression a message.
@@ -57,11 +59,11 @@ impl Service for Calc {
         let work = match arithmetic::evaluate_shortly(text, self.dialect) {
             Some(value) => {
                 out.write_integer(value);
-                0
+                text.len() as u64 * SHORT_BYTE_WORK
             }
-            None => self.answer_at_length(text, out),
+            None => self.answer_at_length(text, out).max(text.len() as u64 * BYTE_WORK),
         };
-        out.charge(work.max(text.len() as u64 * BYTE_WORK).max(LEAST_WORK));
+        out.charge(work.max(LEAST_WORK));
         Next::Read
     }
 }
@@ -84,9 +86,10 @@ mod tests {
 
     #[test]
     fn the_more_a_request_takes_the_sooner_others_come_first() {
-        assert_eq!(requests_in_a_turn("1+2"), u64::from(TURN_OF_WORK) / LEAST_WORK + 1);
+        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(TURN_OF_WORK) / LEAST_WORK + 1);
         assert!(requests_in_a_turn("1 +") < 100, "looking for a mistake takes longer");
-        assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 3);
+        assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 9);
+        assert_eq!(requests_in_a_turn(&format!("1.{}", "+1".repeat(2_000))), 3);
         assert_eq!(requests_in_a_turn(&" x".repeat(2_000)), 1);
         assert_eq!(requests_in_a_turn("2**262143 % 7"), 1);
     }

@@ -1,7 +1,7 @@
 //! What a session waits for besides its peer: every time at which [`Turn::tick`] is due.
 //!
-//! None of them is set when a message comes and taken back when it was answered: they follow from
-//! what the session knows anyway, and are worked out when its turn is over.
+//! A whole line sets none of them, and takes none back when it was answered: they follow from what
+//! the session knows anyway, and are worked out when its turn is over.
 //!
 //! [`Turn::tick`]: super::Turn::tick
 
@@ -16,8 +16,7 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving(_) => {
-                let (turn_at, timeout_at) = (self.turn_at(), self.timeout_at());
-                let sooner = [turn_at, timeout_at, self.gap_at(), self.overdue_at()];
+                let sooner = [self.timeout_at(), self.gap_at(), self.overdue_at()];
                 let silent_at = self.silent_at();
                 Some(sooner.into_iter().flatten().fold(silent_at, Instant::min))
             }
@@ -44,11 +43,6 @@ impl Session {
     /// When silence makes a message of what is in the inbox; not while none would be served.
     pub(super) fn gap_at(&self) -> Option<Instant> {
         self.framer.deadline().filter(|_| self.is_serving() && self.is_listening())
-    }
-
-    /// When it goes on after others had their turn: as soon as they had it.
-    pub(super) fn turn_at(&self) -> Option<Instant> {
-        (self.gives_way() && self.has_room()).then_some(self.active_at)
     }
 
     /// When the service is to be woken; not while there is no room for what it might write.

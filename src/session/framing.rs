@@ -371,8 +371,12 @@ mod tests {
             Self { framer, situation: Situation { ended: false, limit, active_at: now, now } }
         }
 
+        /// As a session looks at its inbox.
         fn next<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
-            self.framer.next(pending, &self.situation)
+            match self.framer.line(pending, self.situation.limit) {
+                Some((text, rest)) => message(text, rest),
+                None => self.framer.next(pending, &self.situation),
+            }
         }
 
         fn at_the_end<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
@@ -398,6 +402,26 @@ mod tests {
             assert_eq!(cutter.framer.terminator, Terminator::CrLf);
             assert_eq!(cutter.framer.deadline(), None, "whole lines wait for nothing");
         }
+    }
+
+    #[test]
+    fn a_whole_line_is_seen_at_a_glance_if_it_is_not_too_long_and_not_padded() {
+        let mut auto = Cutter::new(Delimiting::Auto, 4).framer;
+        let mut line = Cutter::new(Delimiting::Line, 4).framer;
+        for (pending, seen) in [
+            (&b"1234\n5"[..], Some((&b"1234"[..], &b"5"[..]))),
+            (b"1\n2", Some((b"1", b"2"))),
+            (b"12345\n", None),
+            (b"1234", None),
+            (b"\xff1\n", None),
+            (b"", None),
+        ] {
+            assert_eq!((auto.line(pending, 4), line.line(pending, 4)), (seen, seen));
+        }
+        assert_eq!(auto.line(b"1\n\0", 4), None);
+        assert_eq!(line.line(b"1\n\0", 4), Some((&b"1"[..], &b"\0"[..])));
+        assert_eq!(auto.line(b"1\0\n", 4), None);
+        assert_eq!(line.line(b"1\0\n", 4), Some((&b"1\0"[..], &b""[..])));
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Session {
             };
             if self.answer(text, now) {
                 let (taken, length) = (inbox.len() - pending.len(), text.len());
+                debug_assert_eq!(length + rest.len(), pending.len(), "only raw input is mirrored");
                 inbox.consume(taken);
                 self.outbox.append(&mut inbox, length);
                 pending = inbox.pending();
@@ -225,15 +226,6 @@ impl Session {
     #[inline]
     fn gives_way(&self) -> bool {
         self.spent > TURN_OF_WORK
-    }
-
-    /// A byte moves. In a loop time stands still during a turn: if the last byte moved at another
-    /// time, the other connections have had their turn since.
-    #[inline]
-    fn note_turn(&mut self, now: Instant) {
-        if self.active_at != now {
-            self.spent = 0;
-        }
     }
 
     /// Something other than a message happens to the service.

@@ -15,6 +15,8 @@ pub enum Want<'s> {
     Receive(&'s mut [u8]),
     /// Close the sending half of the connection, then say so: [`Turn::shut_down`].
     ShutDown,
+    /// Let the other connections have their turn, then say so: [`Turn::go_on`].
+    GiveWay,
     /// Wait for [`Session::deadline`], then [`Turn::tick`].
     Wait,
     /// Close the connection.
@@ -49,7 +51,7 @@ impl<'s> Turn<'s> {
                 Want::Send(session.outbox.pending())
             }
             Phase::Serving(Next::SleepUntil(_)) => Want::Wait,
-            Phase::Serving(_) if session.gives_way() => Want::Wait,
+            Phase::Serving(_) if session.gives_way() => Want::GiveWay,
             Phase::Serving(_) | Phase::Lingering { .. } => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
@@ -70,7 +72,6 @@ impl<'s> Turn<'s> {
                 self.end_input(now);
             }
             Phase::Serving(_) => {
-                session.note_turn(now);
                 session.terms.traffic.add_received(n);
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
@@ -98,7 +99,6 @@ impl<'s> Turn<'s> {
     /// The first `n` bytes that were to be sent are on their way.
     pub fn sent(&mut self, n: usize, now: Instant) {
         self.session.terms.traffic.add_sent(n);
-        self.session.note_turn(now);
         self.session.active_at = now;
         self.session.outbox.consume(n);
         self.session.listen_anew();
@@ -110,10 +110,19 @@ impl<'s> Turn<'s> {
         self.session.deadline()
     }
 
-    /// The work that the messages were in the turn of the loop that began at `now`.
-    pub fn work(&self, now: Instant) -> u32 {
-        let session = &*self.session;
-        if session.active_at == now { session.spent } else { 0 }
+    /// The other connections have had their turn: there may be as much work again.
+    #[inline]
+    pub fn go_on(&mut self, now: Instant) {
+        let stopped = self.session.gives_way();
+        self.session.spent = 0;
+        if stopped {
+            self.session.advance(now);
+        }
+    }
+
+    /// How much work the messages were since then.
+    pub fn work(&self) -> u32 {
+        self.session.spent
     }
 
     /// The sending half of the connection is closed.
@@ -125,10 +134,6 @@ impl<'s> Turn<'s> {
     pub fn tick(&mut self, now: Instant) {
         let session = &mut *self.session;
         match session.phase {
-            Phase::Serving(_) if session.turn_at().is_some_and(|at| at <= now) => {
-                session.spent = 0;
-                session.advance(now);
-            }
             Phase::Serving(_) if session.timeout_at().is_some_and(|at| at <= now) => {
                 session.phase = Phase::Serving(Next::Read);
                 session.notify(Event::Timeout, now);

@@ -82,7 +82,7 @@ impl Connection {
                     self.shut_down = true;
                     turn.shut_down();
                 }
-                Want::Wait => return 0,
+                Want::GiveWay | Want::Wait => return 0,
                 Want::Finished => {
                     self.finished = true;
                     return 0;
@@ -95,6 +95,7 @@ impl Connection {
     pub fn receive(&mut self, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
             let mut rest = piece;
+            self.session.turn(&mut self.pool).go_on(self.now);
             while !rest.is_empty() {
                 let taken = self.exchange(Some(rest));
                 if taken == 0 {
@@ -113,7 +114,10 @@ impl Connection {
     /// Time passes.
     pub fn wait(&mut self, time: Duration) {
         self.now += time;
-        self.session.turn(&mut self.pool).tick(self.now);
+        let mut turn = self.session.turn(&mut self.pool);
+        turn.go_on(self.now);
+        turn.tick(self.now);
+        drop(turn);
         self.exchange(None);
     }
 }

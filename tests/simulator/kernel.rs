@@ -17,9 +17,8 @@ use socklab::reactor::{Event, Kernel, Outside};
 
 use crate::world::{Deed, World};
 
-/// So often in a row may the loop ask for events without waiting while nothing at all happens. A
-/// service that is at work behind a full socket does so, for as long as its inbox lasts.
-const IDLE_TURNS: u32 = 100;
+/// So often in a row may the loop ask for events without waiting while nothing at all happens.
+const IDLE_TURNS: u32 = 10;
 
 pub struct Fake {
     world: Rc<RefCell<World>>,

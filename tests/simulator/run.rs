@@ -24,10 +24,9 @@ use crate::world::{Client, Weather, World};
 const CROWD: usize = 12;
 
 /// A connection that can be served is, within so many turns: at once or almost, unless everybody
-/// has work for a turn. Then it waits until its timer is among those that fire, and until it has
-/// come to the front of the queue.
+/// has work for a turn. Then it waits until it has come to the front of the queue.
 const PATIENCE: usize = 4;
-const PATIENCE_OF_TOILERS: usize = PATIENCE + 2 * CROWD.div_ceil(SLICES_PER_TURN);
+const PATIENCE_OF_TOILERS: usize = PATIENCE + CROWD.div_ceil(SLICES_PER_TURN);
 
 /// The most system calls for one connection in a turn: each receive with a send, once for what has
 /// come and once for a timer, and as many that are interrupted or find the socket full.
