@@ -13,8 +13,10 @@ use mio::Token;
 use socket2::SockRef;
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
-use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN};
-use socklab::service::{self, Framing, Next, Offer, Output, Service, Visitor};
+use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN, TIMERS_PER_TURN};
+use socklab::service::{
+    self, Framing, LEAST_WORK, Next, Offer, Output, Service, TURN_OF_WORK, Visitor,
+};
 use socklab::session::{Ending, Session, Terms};
 
 /// A loop, the clients of which connect here.
@@ -220,6 +222,20 @@ fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
     }
 }
 
+#[test]
+fn a_crowd_whose_time_is_over_does_not_leave_in_one_turn() {
+    let terms = Terms { idle: Duration::from_millis(20), ..Terms::default() };
+    let mut house = House { terms: Arc::new(terms), ..House::new() };
+    let crowd: Vec<_> = (0..200).map(|n| house.enter(n, &calc())).collect();
+    while house.departed.len() < crowd.len() {
+        let before = house.departed.len();
+        house.wait();
+        let now = house.departed.len() - before;
+        assert!(now <= TIMERS_PER_TURN, "{now} left in one turn");
+    }
+    assert!(house.departed.iter().all(|&(_, ending)| ending == Ending::Idle));
+}
+
 /// More than a slice of work.
 const TOIL: &str = "2**12500 % 7";
 
@@ -227,6 +243,9 @@ const TOIL: &str = "2**12500 % 7";
 #[cfg_attr(miri, ignore = "it computes for long")]
 fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
     type Ask = fn(&mut TcpStream);
+    let with_short_lines: Ask = |client| {
+        client.write_all(&b"add 1 2\n".repeat(2000)).unwrap();
+    };
     let with_lines: Ask = |client| {
         client.write_all(format!("{TOIL}\n").repeat(5).as_bytes()).unwrap();
     };
@@ -235,30 +254,35 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
         client.shutdown(Shutdown::Write).unwrap();
     };
     let with_a_gap: Ask = |client| client.write_all(TOIL.as_bytes()).unwrap();
-    // The reply to the first line is more than the socket takes.
+    // The reply to the first line is more than the socket takes at once.
     let without_reading: Ask = |client| {
         let toil = format!("{TOIL}\n").repeat(40);
         client.write_all(format!("(1,)*9500\n{toil}").as_bytes()).unwrap();
     };
-    for (ask, least) in
-        [(with_lines, 500), (with_an_end, 100), (with_a_gap, 100), (without_reading, 200)]
-    {
-        let mut house = House { send_buffer: Some(4096), ..House::new() };
-        let mut crowd: Vec<_> = (0..100).map(|n| house.enter(n, &calc())).collect();
+    // A slice ends behind the message that makes it full.
+    let slices = 2 * (SLICES_PER_TURN as u64 + 1);
+    for (ask, offer, in_a_slice, all, send_buffer) in [
+        (with_short_lines, Offer::Fourops, u64::from(TURN_OF_WORK / LEAST_WORK), 200_000, None),
+        (with_lines, calc(), 1, 500, None),
+        (with_an_end, calc(), 1, 100, None),
+        (with_a_gap, calc(), 1, 100, None),
+        (without_reading, calc(), 1, 200, Some(4096)),
+    ] {
+        let mut house = House { send_buffer, ..House::new() };
+        let mut crowd: Vec<_> = (0..100).map(|n| house.enter(n, &offer)).collect();
         house.turn();
         crowd.iter_mut().for_each(ask);
         let mut served = 0;
         let mut turns = 0;
-        while served < least || turns < 300 {
-            if served < least {
+        while served < all || turns < 300 {
+            if served < all {
                 house.wait();
             } else {
                 house.turn();
             }
             turns += 1;
             let now = house.terms.traffic.messages() - served;
-            // A slice ends behind the message that makes it full.
-            assert!(now <= 2 * SLICES_PER_TURN as u64 + 2, "{now} in one turn");
+            assert!(now <= slices * in_a_slice, "{now} in one turn");
             served += now;
         }
     }

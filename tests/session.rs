@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use common::connection::Connection;
 use common::transcript::{Service, TRANSCRIPTS, Transcript};
 use socklab::service::{self, Busy, Event, Framing, Next, Output};
-use socklab::session::{Ending, LINE_GAP, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Terms, Want};
+use socklab::session::{Ending, GAP, LINE_GAP, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Terms, Want};
 
 /// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
 fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
@@ -347,6 +347,20 @@ fn what_earlier_turns_have_cost_does_not_split_a_batch() {
         connection.receive(&b"1 + 2\n".repeat(128), usize::MAX);
         assert_eq!(connection.output.len(), turn * 2 * 128, "in turn {turn}");
     }
+}
+
+#[test]
+fn the_time_in_which_it_gave_way_is_not_the_silence_of_the_client() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.receive(b"2**12500 % 7\n", usize::MAX);
+    assert_eq!(connection.session.turn(&mut connection.pool).want(), Want::GiveWay);
+    // The NUL has long come, and belongs to the line.
+    connection.now += 2 * GAP;
+    connection.receive(b"\0", usize::MAX);
+    connection.wait(GAP);
+    connection.receive(b"1 + 2\n\0", usize::MAX);
+    connection.wait(GAP);
+    assert_eq!(connection.output, b"4\n3\n\0");
 }
 
 #[test]

@@ -44,7 +44,7 @@ const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * TURN_OF_WORK as u64;
 
 /// The timers that may fire in one turn, the earliest first; the others have not long to wait. A
 /// crowd that has come together and was silent since is not to leave in one turn.
-const TIMERS_PER_TURN: usize = 64;
+pub const TIMERS_PER_TURN: usize = 64;
 
 /// Something that the owner of a reactor waits for together with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,8 @@ pub struct Reactor<G, K: Kernel = Mio> {
     kernel: K,
     connections: Slab<Connection<G, K::Socket>>,
     /// The keys of the connections that are to run because something has just happened to them, in
-    /// order. No key is in both queues, or twice in one.
+    /// order; while connections run, behind them those that are not done. No key is in both queues,
+    /// or twice in one.
     fresh: VecDeque<usize>,
     /// The keys of those that are to run and wait for others' sake, the longest first.
     waiting: VecDeque<usize>,
@@ -254,9 +255,17 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 
     fn expire(&mut self) {
-        for _ in 0..TIMERS_PER_TURN {
-            let Some(key) = self.timers.expired(self.now) else { break };
+        let mut fired = 0;
+        while fired < TIMERS_PER_TURN
+            && let Some(key) = self.timers.expired(self.now)
+        {
             let connection = &mut self.connections[key];
+            // A deadline that has moved on was left in its place until now.
+            if let Some(later) = connection.session.deadline().filter(|&at| at > self.now) {
+                self.timers.arm(key, Some(later));
+                continue;
+            }
+            fired += 1;
             connection.expired = true;
             queue(&mut self.fresh, key, connection);
         }
@@ -278,13 +287,13 @@ impl<G, K: Kernel> Reactor<G, K> {
     }
 
     /// Runs the first connections of a queue, at most so many.
-    fn run_some(&mut self, count: usize, queue: impl Fn(&mut Self) -> &mut VecDeque<usize>) {
+    fn run_some(&mut self, count: usize, keys: impl Fn(&mut Self) -> &mut VecDeque<usize>) {
         let mut work = 0;
         for _ in 0..count {
             if work >= WORK_PER_TURN {
                 break;
             }
-            let Some(key) = queue(self).pop_front() else { break };
+            let Some(key) = keys(self).pop_front() else { break };
             work += u64::from(self.run_one(key));
         }
     }

@@ -7,9 +7,6 @@ use std::time::Instant;
 use super::{Event, Framing, Next, Output, Service};
 use crate::arithmetic::{self, Dialect};
 
-/// What a request counts at the least, whatever it is.
-const LEAST_WORK: u64 = 64;
-
 /// What each of its bytes counts, since reading them is work, too: on the short way, and on the
 /// long one.
 const SHORT_BYTE_WORK: u64 = 4;
@@ -63,14 +60,14 @@ impl Service for Calc {
             }
             None => self.answer_at_length(text, out).max(text.len() as u64 * BYTE_WORK),
         };
-        out.charge(work.max(LEAST_WORK));
+        out.charge(work);
         Next::Read
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Delimiter, TURN_OF_WORK};
+    use super::super::{Delimiter, LEAST_WORK, TURN_OF_WORK};
     use super::*;
     use crate::buffer::Buffer;
 
@@ -81,12 +78,12 @@ mod tests {
         let mut out = Output::new(&mut buffer, Delimiter::Newline);
         let mut calc = Calc::new(Dialect::Python, None);
         calc.step(Event::Message(text.as_bytes()), Instant::now(), &mut out);
-        u64::from(TURN_OF_WORK / out.work()) + 1
+        u64::from(TURN_OF_WORK / out.work().max(LEAST_WORK)) + 1
     }
 
     #[test]
     fn the_more_a_request_takes_the_sooner_others_come_first() {
-        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(TURN_OF_WORK) / LEAST_WORK + 1);
+        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(TURN_OF_WORK / LEAST_WORK) + 1);
         assert!(requests_in_a_turn("1 +") < 100, "looking for a mistake takes longer");
         assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 9);
         assert_eq!(requests_in_a_turn(&format!("1.{}", "+1".repeat(2_000))), 3);

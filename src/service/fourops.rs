@@ -21,6 +21,9 @@ const OPERATIONS: [(&str, &str, char); 4] = [
     ("divide", "Division", '/'),
 ];
 
+/// What each byte of a message counts for each operation: it is checked, copied and read.
+const BYTE_WORK: u64 = 32;
+
 const EXPECTED: &str = "ValueError: expected two numbers, such as 12,5 or add 12 5";
 
 const BY_ZERO: &str = "undefined (division by zero)";
@@ -40,20 +43,24 @@ impl Service for Fourops {
         let text = text.trim();
         let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let named = OPERATIONS.iter().find(|(name, ..)| first.eq_ignore_ascii_case(name));
+        let mut work = text.len() as u64 * BYTE_WORK;
         let reply = match named {
-            Some(&(_, _, operator)) => operands(rest).map(|pair| result(&pair, operator)),
-            None => operands(text).map(|pair| all_four(&pair, out.is_a_line())),
+            Some(&(_, _, operator)) => {
+                operands(rest).map(|pair| result(&pair, operator, &mut work))
+            }
+            None => operands(text).map(|pair| all_four(&pair, out.is_a_line(), &mut work)),
         };
+        out.charge(work);
         out.write(reply.as_deref().unwrap_or(EXPECTED).as_bytes());
         if named.is_some() { Next::Read } else { Next::Close }
     }
 }
 
 /// A line for each operation. The last newline is the session's to write, if it writes one.
-fn all_four(pair: &[String; 2], is_a_line: bool) -> String {
+fn all_four(pair: &[String; 2], is_a_line: bool, work: &mut u64) -> String {
     let mut lines = String::new();
     for (_, title, operator) in OPERATIONS {
-        let result = result(pair, operator);
+        let result = result(pair, operator, work);
         writeln!(lines, "{title}: {result}").expect("a string takes all that is written to it");
     }
     if is_a_line {
@@ -62,11 +69,13 @@ fn all_four(pair: &[String; 2], is_a_line: bool) -> String {
     lines
 }
 
-/// What Python prints of the operation's result.
-fn result([left, right]: &[String; 2], operator: char) -> String {
+/// What Python prints of the operation's result. What that is in work is added.
+fn result([left, right]: &[String; 2], operator: char, work: &mut u64) -> String {
     let expression = format!("({left}){operator}({right})");
+    let answer = evaluate(expression.as_bytes(), Dialect::Python);
+    *work += answer.work + expression.len() as u64 * BYTE_WORK;
     let mut text = String::new();
-    match evaluate(expression.as_bytes(), Dialect::Python).outcome {
+    match answer.outcome {
         Ok(value) => value.render(&mut text),
         Err(error) if error.class() == Class::ZeroDivision => text.write_str(BY_ZERO),
         Err(error) => error.render(&mut text),
@@ -123,7 +132,7 @@ mod tests {
 
     #[test]
     fn results_are_pythons() {
-        let all = |text| all_four(&operands(text).unwrap(), true);
+        let all = |text| all_four(&operands(text).unwrap(), true, &mut 0);
         let lines = "Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4";
         assert_eq!(all("12,5"), lines);
         assert_eq!(all("12 \t 5"), lines);
@@ -133,9 +142,9 @@ mod tests {
             "Addition: 1.5\nSubtraction: 1.5\nMultiplication: 0.0\n\
              Division: undefined (division by zero)"
         );
-        assert_eq!(result(&operands("0.1,0.2").unwrap(), '+'), "0.30000000000000004");
+        assert_eq!(result(&operands("0.1,0.2").unwrap(), '+', &mut 0), "0.30000000000000004");
         assert_eq!(
-            result(&operands("9999999999999999999,1").unwrap(), '+'),
+            result(&operands("9999999999999999999,1").unwrap(), '+', &mut 0),
             "10000000000000000000"
         );
     }

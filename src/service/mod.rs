@@ -38,6 +38,12 @@ pub const MAX_REPLY: usize = 64 * 1024;
 /// millisecond. One request may cost 300 times as much, and a client may send many of them at once.
 pub const TURN_OF_WORK: u32 = 1 << 17;
 
+/// What a message counts at the least, whatever its service does with it, in the same unit.
+pub const LEAST_WORK: u32 = 64;
+
+/// The bytes of a message that count one unit, if nothing more is done with them than to move them.
+pub const BYTES_PER_WORK: usize = 4;
+
 /// Everything that can happen to a service.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
@@ -137,8 +143,9 @@ impl<'a> Output<'a> {
         self.mirrors
     }
 
-    /// Says how much work the step was, in products of 64-bit limbs. When that adds up to more
-    /// than [`TURN_OF_WORK`], the other connections have their turn first.
+    /// Says how much work the step was, in products of 64-bit limbs, if it was more than a message
+    /// counts anyway. When that adds up to more than [`TURN_OF_WORK`], the other connections have
+    /// their turn first.
     #[inline]
     pub fn charge(&mut self, work: u64) {
         self.work = u32::try_from(work).unwrap_or(u32::MAX);

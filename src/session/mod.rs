@@ -24,7 +24,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::{Buffer, Pool};
-use crate::service::{Event, MAX_REPLY, Next, Output, Service, TURN_OF_WORK};
+use crate::service::{
+    BYTES_PER_WORK, Event, LEAST_WORK, MAX_REPLY, Next, Output, Service, TURN_OF_WORK,
+};
 
 mod deadlines;
 mod ending;
@@ -64,7 +66,7 @@ pub struct Session {
     client: u64,
     framer: Framer,
     /// Received and not yet taken by the service: at rest at most one partial message, or more
-    /// while the service sleeps or the outbox is above its mark.
+    /// while the service sleeps, the outbox is above its mark or others have their turn.
     inbox: Buffer,
     /// Written by the service and not yet sent, at most [`OUTBOX_LIMIT`].
     outbox: Buffer,
@@ -142,6 +144,7 @@ impl Session {
                     Frame::Message { text, rest } => (text, rest),
                     Frame::Skip { rest } => {
                         pending = rest;
+                        self.count(0, 0);
                         continue;
                     }
                     Frame::Padded { keep } => {
@@ -228,16 +231,25 @@ impl Session {
         self.spent > TURN_OF_WORK
     }
 
+    /// Counts the work that so many bytes of input were.
+    #[inline]
+    fn count(&mut self, work: u32, bytes: usize) {
+        let moved = u32::try_from(bytes / BYTES_PER_WORK).unwrap_or(u32::MAX);
+        self.spent = self.spent.saturating_add(work.max(moved).max(LEAST_WORK));
+    }
+
     /// Something other than a message happens to the service.
     fn notify(&mut self, event: Event<'_>, now: Instant) {
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(event, now, &mut out);
+        let work = out.work();
         if !out.is_empty() {
             let said = self.outbox.pending()[text_at..].escape_ascii();
             log::debug!("client {}: -> \"{said}\"", self.client);
         }
+        self.count(work, 0);
         self.end_reply(text_at);
         self.obey(next);
     }
@@ -250,7 +262,8 @@ impl Session {
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(Event::Message(text), now, &mut out);
         let mirrors = out.mirrors();
-        self.spent = self.spent.saturating_add(out.work());
+        let work = out.work();
+        self.count(work, text.len());
         if log::log_enabled!(log::Level::Debug) {
             self.log_exchange(text, if mirrors { None } else { Some(text_at) });
         }

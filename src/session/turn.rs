@@ -110,17 +110,23 @@ impl<'s> Turn<'s> {
         self.session.deadline()
     }
 
-    /// The other connections have had their turn: there may be as much work again.
+    /// The other connections have had their turn: there may be as much work again. A loop says so
+    /// whenever it comes to a connection, also if that did not give way.
     #[inline]
     pub fn go_on(&mut self, now: Instant) {
-        let stopped = self.session.gives_way();
-        self.session.spent = 0;
-        if stopped {
-            self.session.advance(now);
+        let session = &mut *self.session;
+        let gave_way = session.gives_way();
+        session.spent = 0;
+        if gave_way {
+            // Until now nothing would have been received, so the silence was not the peer's.
+            if session.is_listening() {
+                session.active_at = now;
+            }
+            session.advance(now);
         }
     }
 
-    /// How much work the messages were since then.
+    /// How much work was done since the last [`go_on`](Self::go_on).
     pub fn work(&self) -> u32 {
         self.session.spent
     }
