@@ -440,6 +440,17 @@ mod tests {
         assert_eq!(lines(4).next(b"12345\n"), Frame::TooLong);
         assert_eq!(lines(4).next(b"123456"), Frame::TooLong);
         assert_eq!(lines(4).at_the_end(b"12345"), Frame::TooLong);
+        assert_eq!(lines(4).at_the_end(b"1234"), message(b"1234", b""));
+    }
+
+    #[test]
+    fn a_line_that_begins_like_an_option_and_is_none_is_a_line() {
+        for delimiting in [Delimiting::Line, Delimiting::Auto] {
+            let mut cutter = Cutter::new(delimiting, 4);
+            assert_eq!(cutter.next(b"\xff12\n34\n"), message(b"\xff12", b"34\n"));
+            assert_eq!(cutter.next(b"\xff123\r\n4"), message(b"\xff123", b"4"));
+            assert_eq!(cutter.next(b"\xff1234\n"), Frame::TooLong);
+        }
     }
 
     #[test]

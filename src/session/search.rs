@@ -34,3 +34,28 @@ fn mark(word: u64, byte: u8) -> u64 {
     let zeros = word ^ (ONES * u64::from(byte));
     zeros.wrapping_sub(ONES) & !zeros & (ONES << 7)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_end_is_found_wherever_it_is_and_whatever_is_around_it() {
+        // Neighbours of the ends, and bytes with the highest bit.
+        for filler in [1, 9, 11, b'x', 0x7f, 0x80, 0x81, 0x8a, 0xff] {
+            for at in 0..40 {
+                let mut bytes = vec![filler; at];
+                bytes.extend([b'\n', 0, b'\n', filler]);
+                let far = |far: &[u8]| {
+                    assert!(bytes.len() - far.len() == SHORT_LINE || far.len() < 8);
+                    far.iter().position(|&byte| byte == b'\n')
+                };
+                assert_eq!(find(&bytes, [b'\n', 0], far), Some(at), "{filler}");
+                bytes[at] = filler;
+                let far = |far: &[u8]| far.iter().position(|&byte| byte == 0);
+                assert_eq!(find(&bytes, [b'\n', 0], far), Some(at + 1), "{filler}");
+            }
+            assert_eq!(find(&[filler; 40], [b'\n', 0], |_| None), None);
+        }
+    }
+}

@@ -140,6 +140,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn where_nothing_was_written_nothing_is_ended() {
+        for terminator in [Terminator::Lf, Terminator::CrLf, Terminator::Nul, Terminator::Length] {
+            let mut outbox = Buffer::default();
+            outbox.write(b"before");
+            terminator.begin_reply(&mut outbox);
+            let text_at = outbox.len();
+            terminator.end_reply(&mut outbox, text_at);
+            assert_eq!(outbox.pending(), b"before", "{terminator:?}");
+        }
+    }
+
+    #[test]
     fn java_reads_a_large_character_as_two_surrogates() {
         let mut outbox = Buffer::default();
         Terminator::Length.begin_reply(&mut outbox);
