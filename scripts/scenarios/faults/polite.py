@@ -8,12 +8,15 @@ text or with a reset before the first reply: `served 990 refused 10`. Any other 
 and any missing one is a failure, and said.
 """
 
+import errno
 import random
 import socket
 import sys
 import threading
 
 TIMEOUT = 60  # seconds without a byte that are a failure; no answer is expected to take as long
+# What a call says of a connection that was reset, the last of them a shutdown.
+RESET = (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN)
 BUSY = b"busy: the server is full, try again later\n"
 QUESTIONS = 60  # the most of one connection
 ECHOED = 8192  # bytes, the most of one connection: they fit the buffers of the kernel
@@ -61,14 +64,16 @@ def converse(address, service, dice):
             client.shutdown(socket.SHUT_WR)
             while more := client.recv(65536):
                 heard += more
-        except (ConnectionResetError, BrokenPipeError):
+        except socket.timeout:
+            raise Wrong(f"silence after {len(heard)} of {len(told)} bytes") from None
+        except OSError as error:
+            if error.errno not in RESET:
+                raise
             # Whoever is turned away without a word may be reset; the words may get lost, too.
             heard += rest(client)
             if BUSY.startswith(heard):
                 return False
             raise Wrong(f"reset after {len(heard)} of {len(told)} bytes") from None
-        except socket.timeout:
-            raise Wrong(f"silence after {len(heard)} of {len(told)} bytes") from None
     if heard == told:
         return True
     if heard == BUSY:
