@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::model::{self, DRAIN, MAX_SHARDS, Model};
-use crate::net::room::WhenFull;
+use crate::net::limiter::WhenFull;
 
 mod bench;
 mod treatment;

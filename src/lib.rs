@@ -9,7 +9,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | 0 | [`arithmetic`], [`buffer`], [`random`] |
+//! | 0 | [`arithmetic`], [`buffer`], [`error`], [`random`] |
 //! | 1 | [`service`] |
 //! | 2 | [`session`] |
 //! | 3 | [`drive`], [`net`] |
@@ -22,6 +22,7 @@ pub mod buffer;
 pub mod cli;
 pub mod client;
 pub mod drive;
+pub mod error;
 pub mod load;
 pub mod model;
 pub mod net;

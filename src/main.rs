@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use socklab::cli::{Cli, Command, ModelArg, ServeArgs, ServiceArg};
-use socklab::net::failure::{Exit, Failure};
+use socklab::error::{Exit, Failure};
 use socklab::{client, load, model};
 
 fn main() -> ExitCode {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
 use socklab::client::{ask_each, ask_lines, talk};
-use socklab::net::failure::{Exit, Failure};
+use socklab::error::{Exit, Failure};
 
 const HOST: &str = "127.0.0.1";
 

@@ -13,9 +13,9 @@ use std::time::Instant;
 
 use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::io::Errno;
-use socklab::net::door::{Door, Listener};
-use socklab::net::listener::{self, Place};
-use socklab::net::room::{Capacity, Room, WhenFull};
+use socklab::net::limited_listener::{LimitedListener, Listener};
+use socklab::net::limiter::{Capacity, Limiter, WhenFull};
+use socklab::net::listener::{self, BindSpec};
 
 #[test]
 fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
@@ -197,11 +197,11 @@ impl Listener for Fruitless {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn those_who_give_up_at_the_door_do_not_keep_those_inside_waiting() {
-    let capacity = Capacity { clients: 1, turned_away: 1, when_full: WhenFull::Queue };
+    let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Queue };
     let address = ([127, 0, 0, 1], 5000).into();
-    let place = Place { address, backlog: 1024, shared: false };
+    let place = BindSpec { address, backlog: 1024, reuse_port: false };
     let listener = Fruitless(Cell::new(0));
-    let mut door = Door::new(listener, place, Arc::new(Room::new(capacity))).unwrap();
+    let mut door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
     let now = Instant::now();
     for _ in 0..3 {
         assert!(door.accept(now).unwrap().is_none());
@@ -213,11 +213,11 @@ fn those_who_give_up_at_the_door_do_not_keep_those_inside_waiting() {
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn a_door_that_cannot_be_waited_for_is_tried_again_and_does_not_end_the_server() {
     // An address of its own: no other test may take the port while the door is shut.
-    let place = Place { address: ([127, 0, 0, 77], 0).into(), backlog: 8, shared: false };
+    let place = BindSpec { address: ([127, 0, 0, 77], 0).into(), backlog: 8, reuse_port: false };
     let listener = listener::listen_on(place).unwrap();
-    let place = Place { address: listener.local_addr().unwrap(), ..place };
-    let capacity = Capacity { clients: 1, turned_away: 1, when_full: WhenFull::Refuse };
-    let mut door = Door::new(listener, place, Arc::new(Room::new(capacity))).unwrap();
+    let place = BindSpec { address: listener.local_addr().unwrap(), ..place };
+    let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Refuse };
+    let mut door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
     let client = TcpStream::connect(place.address).unwrap();
     let now = Instant::now();
     let accepted = door.accept(now).unwrap().unwrap();
@@ -225,13 +225,13 @@ fn a_door_that_cannot_be_waited_for_is_tried_again_and_does_not_end_the_server()
     assert!(door.listener().is_none(), "it is full, and shut");
     drop((client, accepted));
     door.left(&guest);
-    door.reopen(now, |_| Err(Errno::NOSPC.into()));
+    door.resume_listening(now, |_| Err(Errno::NOSPC.into()));
     let mut again = door.wake_at(now).unwrap();
     assert!(door.listener().is_none() && again > now, "it waits, and tries again");
-    door.reopen(now, |_| panic!("it is too early"));
+    door.resume_listening(now, |_| panic!("it is too early"));
     // A process that another test has just forked has the old listener open until it is another.
     while door.listener().is_none() {
-        door.reopen(again, |_| Ok(()));
+        door.resume_listening(again, |_| Ok(()));
         again = door.wake_at(again).unwrap();
     }
     TcpStream::connect(place.address).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socklab::client::play::{Player, play};
 use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
-use socklab::net::failure::{Exit, Failure};
+use socklab::error::{Exit, Failure};
 
 const HOST: &str = "127.0.0.1";
 

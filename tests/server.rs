@@ -11,7 +11,7 @@ use std::thread;
 use common::server::{CONCURRENT, Client, MODELS, Server};
 use common::transcript::{Service, TRANSCRIPTS};
 use rustix::process::Signal;
-use socklab::net::descriptors;
+use socklab::net::nofile;
 
 /// Memory that a server may use while one client misbehaves, in bytes.
 const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
@@ -100,7 +100,7 @@ impl Client {
 #[test]
 fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
     // Both processes need a descriptor for each; where the machine gives fewer, there are fewer.
-    let clients = descriptors::share(1).clients.min(19_000);
+    let clients = nofile::raise_nofile_limit(1).clients.min(19_000);
     println!("{clients} clients");
     let server = Server::start(&["-q"]);
     let mut crowd: Vec<_> =

@@ -6,10 +6,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::reply::{self, GAP, Reply, Verdict};
+use super::reply::{self, Admission, GAP, Reply};
 use super::words::{broken, busy, cannot_connect, half_an_answer, hung_up_on, long_answer};
 use super::words::{long_question, no_answer};
-use crate::net::failure::Failure;
+use crate::error::Failure;
 use crate::service::BUSY_TEXT;
 
 /// The longest question, in bytes without its newline: with it no longer than the longest reply,
@@ -23,7 +23,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The shortest wait asked of the kernel, which takes zero to mean for ever.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
-/// Room for what one call receives.
+/// Limiter for what one call receives.
 const CHUNK: usize = 16 * 1024;
 
 const _: () = assert!(QUESTION_LIMIT < reply::LIMIT);
@@ -87,12 +87,12 @@ impl Connection {
         self.stream.set_nonblocking(true).map_err(|error| broken(&error))?;
         let verdict = loop {
             match self.receive()? {
-                Some(Verdict::Open | Verdict::Complete | Verdict::Late) => {}
+                Some(Admission::Open | Admission::Complete | Admission::Late) => {}
                 Some(verdict) => break verdict,
-                None => break Verdict::Complete,
+                None => break Admission::Complete,
             }
             if self.closed {
-                break Verdict::Complete;
+                break Admission::Complete;
             }
         };
         self.stream.set_nonblocking(false).map_err(|error| broken(&error))?;
@@ -126,11 +126,11 @@ impl Connection {
     /// until `deadline` or, as [`Self::is_closed`] tells, will say no more.
     pub(super) fn listen(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Failure> {
         match self.hear(deadline)? {
-            Verdict::Open | Verdict::Complete => self.take().map(Some),
-            Verdict::Late if self.reply.is_empty() => Ok(None),
-            Verdict::Late => Err(half_an_answer(self.timeout)),
-            Verdict::Long => Err(long_answer()),
-            Verdict::Closed => Ok(None),
+            Admission::Open | Admission::Complete => self.take().map(Some),
+            Admission::Late if self.reply.is_empty() => Ok(None),
+            Admission::Late => Err(half_an_answer(self.timeout)),
+            Admission::Long => Err(long_answer()),
+            Admission::Closed => Ok(None),
         }
     }
 
@@ -179,7 +179,7 @@ impl Connection {
     }
 
     /// Receives until the reply is decided, which it is soon after `deadline`.
-    fn hear(&mut self, deadline: Instant) -> Result<Verdict, Failure> {
+    fn hear(&mut self, deadline: Instant) -> Result<Admission, Failure> {
         self.reply.expect(deadline);
         loop {
             // At least one look, even past the deadline: a process that was stopped for a while
@@ -187,21 +187,21 @@ impl Connection {
             let wait = self.reply.due().saturating_duration_since(now()).max(SHORTEST_WAIT);
             self.stream.set_read_timeout(Some(wait)).map_err(|error| broken(&error))?;
             let verdict = self.receive()?.unwrap_or_else(|| self.reply.silence(now()));
-            if verdict != Verdict::Open {
+            if verdict != Admission::Open {
                 return Ok(verdict);
             }
         }
     }
 
     /// One read: `None` when nothing came in the time that the stream allows.
-    fn receive(&mut self) -> Result<Option<Verdict>, Failure> {
+    fn receive(&mut self) -> Result<Option<Admission>, Failure> {
         match self.stream.read(&mut self.chunk) {
             Ok(0) => {
                 self.closed = true;
                 Ok(Some(self.reply.ended()))
             }
             Ok(received) => Ok(Some(self.reply.received(&self.chunk[..received], now()))),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Some(Verdict::Open)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Some(Admission::Open)),
             Err(error) if timed_out(&error) => Ok(None),
             // A server that closes with input unread resets, right after its last reply.
             Err(error) if hung_up(&error) => {
@@ -213,8 +213,8 @@ impl Connection {
     }
 
     /// What has come unasked, unless it is nothing, or no more than a terminator.
-    fn unasked_text(&mut self, verdict: Verdict) -> Result<Option<Vec<u8>>, Failure> {
-        if verdict == Verdict::Long {
+    fn unasked_text(&mut self, verdict: Admission) -> Result<Option<Vec<u8>>, Failure> {
+        if verdict == Admission::Long {
             return Err(long_answer());
         }
         if self.reply.is_empty() {

@@ -4,7 +4,7 @@ use std::io::{BufRead, Read, Write};
 
 use super::connection::{Connection, QUESTION_LIMIT};
 use super::output::{Heard, Output, escaped};
-use crate::net::failure::Failure;
+use crate::error::Failure;
 
 /// Asks each line of `input`, as it comes, and shows the replies in order.
 ///

@@ -35,7 +35,7 @@ pub use converse::{ask_each, ask_lines};
 pub use output::{Output, Shown};
 pub use terminal::{Prompt, talk};
 
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 use terminal::{Keyboard, ask_address};
 
 /// The host that is offered to who names none.

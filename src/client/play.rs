@@ -19,7 +19,7 @@ use super::table::Table;
 use super::terminal::{Keyboard, Prompt, ask_address};
 use super::words::{game_broken_off, player_gone};
 use super::{address, no_address, shown};
-use crate::net::failure::Failure;
+use crate::error::Failure;
 
 /// What a person is told before the game.
 const RULES: &str = "\
@@ -230,7 +230,7 @@ where
             question = loop {
                 match table.next()?.ok_or_else(game_broken_off)? {
                     Said::Question(next) => break next,
-                    Said::Verdict(words) | Said::Words(words) => self.show("", &words)?,
+                    Said::Admission(words) | Said::Words(words) => self.show("", &words)?,
                     Said::Total(total) => {
                         let taken = now() - start;
                         self.show("Total: ", &total)?;

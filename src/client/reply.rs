@@ -26,7 +26,7 @@ const _: () = assert!(GAP.as_nanos() < LINE_GAP.as_nanos());
 
 /// What is known about the reply that is being received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Admission {
     /// It may go on: ask again when more has come, or when it is [`Reply::due`].
     Open,
     /// It is whole: [`Reply::take`] it.
@@ -88,11 +88,11 @@ impl Reply {
     }
 
     /// `bytes`, at least one, came at `now`.
-    pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> Verdict {
+    pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> Admission {
         self.speaks_in_lines |= memchr::memchr(b'\n', bytes).is_some();
         let bytes = self.without_owed_newline(bytes);
         if bytes.len() > LIMIT - self.text.len() {
-            return Verdict::Long;
+            return Admission::Long;
         }
         self.text.extend_from_slice(bytes);
         self.heard_at = now;
@@ -100,24 +100,24 @@ impl Reply {
             self.line_ended = *last == b'\n';
         }
         match () {
-            () if self.line_ended => Verdict::Complete,
-            () if now > self.deadline => Verdict::Late,
-            () => Verdict::Open,
+            () if self.line_ended => Admission::Complete,
+            () if now > self.deadline => Admission::Late,
+            () => Admission::Open,
         }
     }
 
     /// Nothing has come until `now`.
-    pub(super) fn silence(&self, now: Instant) -> Verdict {
+    pub(super) fn silence(&self, now: Instant) -> Admission {
         match () {
-            () if now < self.due() => Verdict::Open,
-            () if self.text.is_empty() => Verdict::Late,
-            () => Verdict::Complete,
+            () if now < self.due() => Admission::Open,
+            () if self.text.is_empty() => Admission::Late,
+            () => Admission::Complete,
         }
     }
 
     /// The server will send no more.
-    pub(super) fn ended(&self) -> Verdict {
-        if self.text.is_empty() { Verdict::Closed } else { Verdict::Complete }
+    pub(super) fn ended(&self) -> Admission {
+        if self.text.is_empty() { Admission::Closed } else { Admission::Complete }
     }
 
     /// Whether nothing of it has come.
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_newline_completes_a_reply_at_once() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"66\n", start), Verdict::Complete);
+        assert_eq!(reply.received(b"66\n", start), Admission::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
@@ -189,78 +189,78 @@ mod tests {
     fn a_reply_that_comes_byte_by_byte_is_complete_at_its_newline() {
         let (mut reply, start) = expected();
         for byte in b"66\r" {
-            assert_eq!(reply.received(&[*byte], start), Verdict::Open);
+            assert_eq!(reply.received(&[*byte], start), Admission::Open);
         }
-        assert_eq!(reply.received(b"\n", start), Verdict::Complete);
+        assert_eq!(reply.received(b"\n", start), Admission::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
     #[test]
     fn several_lines_in_one_go_are_one_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"sum: 17\nproduct: 60\n", start), Verdict::Complete);
+        assert_eq!(reply.received(b"sum: 17\nproduct: 60\n", start), Admission::Complete);
         assert_eq!(reply.take(), b"sum: 17\nproduct: 60");
     }
 
     #[test]
     fn a_reply_without_a_newline_is_complete_after_the_gap() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"6", start), Verdict::Open);
-        assert_eq!(reply.received(b"6", start + after(20)), Verdict::Open);
+        assert_eq!(reply.received(b"6", start), Admission::Open);
+        assert_eq!(reply.received(b"6", start + after(20)), Admission::Open);
         assert_eq!(reply.due(), start + after(45));
-        assert_eq!(reply.silence(start + after(44)), Verdict::Open);
-        assert_eq!(reply.silence(start + after(45)), Verdict::Complete);
+        assert_eq!(reply.silence(start + after(44)), Admission::Open);
+        assert_eq!(reply.silence(start + after(45)), Admission::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
     #[test]
     fn a_server_that_has_sent_a_newline_is_given_a_second_to_end_its_line() {
         let (mut reply, start) = once_answered(b"66\n");
-        assert_eq!(reply.received(b"6", start), Verdict::Open);
-        assert_eq!(reply.silence(start + after(999)), Verdict::Open);
-        assert_eq!(reply.silence(start + after(1000)), Verdict::Complete);
+        assert_eq!(reply.received(b"6", start), Admission::Open);
+        assert_eq!(reply.silence(start + after(999)), Admission::Open);
+        assert_eq!(reply.silence(start + after(1000)), Admission::Complete);
     }
 
     #[test]
     fn end_of_input_completes_what_has_come() {
         let (mut reply, start) = expected();
         reply.received(b"66", start);
-        assert_eq!(reply.ended(), Verdict::Complete);
+        assert_eq!(reply.ended(), Admission::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
     #[test]
     fn end_of_input_without_a_byte_is_no_reply() {
-        assert_eq!(expected().0.ended(), Verdict::Closed);
+        assert_eq!(expected().0.ended(), Admission::Closed);
     }
 
     #[test]
     fn silence_until_the_deadline_is_late() {
         let (reply, start) = expected();
         assert_eq!(reply.due(), start + DEADLINE);
-        assert_eq!(reply.silence(start + after(1999)), Verdict::Open);
-        assert_eq!(reply.silence(start + DEADLINE), Verdict::Late);
+        assert_eq!(reply.silence(start + after(1999)), Admission::Open);
+        assert_eq!(reply.silence(start + DEADLINE), Admission::Late);
     }
 
     #[test]
     fn the_gap_may_reach_beyond_the_deadline_but_no_byte_may() {
         let (mut reply, start) = expected();
         reply.received(b"6", start + after(1990));
-        assert_eq!(reply.silence(start + after(2010)), Verdict::Open);
-        assert_eq!(reply.received(b"6", start + after(2010)), Verdict::Late);
+        assert_eq!(reply.silence(start + after(2010)), Admission::Open);
+        assert_eq!(reply.received(b"6", start + after(2010)), Admission::Late);
     }
 
     #[test]
     fn nuls_at_the_end_are_a_terminator_and_others_are_text() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"6\x006\0\0", start), Verdict::Open);
+        assert_eq!(reply.received(b"6\x006\0\0", start), Admission::Open);
         assert_eq!(reply.take(), b"6\x006");
     }
 
     #[test]
     fn a_newline_before_nuls_completes_a_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"66\n\0\0", start), Verdict::Complete);
+        assert_eq!(reply.received(b"66\n\0\0", start), Admission::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
@@ -274,23 +274,23 @@ mod tests {
     #[test]
     fn an_empty_line_is_an_empty_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"\n", start), Verdict::Complete);
+        assert_eq!(reply.received(b"\n", start), Admission::Complete);
         assert_eq!(reply.take(), b"");
     }
 
     #[test]
     fn a_newline_that_comes_after_the_gap_belongs_to_the_reply_before() {
         let (mut reply, start) = once_answered(b"66");
-        assert_eq!(reply.received(b"\n", start), Verdict::Open);
+        assert_eq!(reply.received(b"\n", start), Admission::Open);
         assert_eq!(reply.due(), start + DEADLINE, "nothing of the next reply has come");
-        assert_eq!(reply.received(b"67\n", start), Verdict::Complete);
+        assert_eq!(reply.received(b"67\n", start), Admission::Complete);
         assert_eq!(reply.take(), b"67");
     }
 
     #[test]
     fn a_reply_over_the_limit_is_refused() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(&vec![b'6'; LIMIT], start), Verdict::Open);
-        assert_eq!(reply.received(b"6", start), Verdict::Long);
+        assert_eq!(reply.received(&vec![b'6'; LIMIT], start), Admission::Open);
+        assert_eq!(reply.received(b"6", start), Admission::Long);
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum Said {
     /// A question, without its arrow.
     Question(Vec<u8>),
     /// What the last answer was worth.
-    Verdict(Vec<u8>),
+    Admission(Vec<u8>),
     /// The sum of the marks.
     Total(Vec<u8>),
     /// Anything else: a greeting, a refusal, the farewell.
@@ -41,9 +41,10 @@ impl Said {
     /// The message, whatever it is.
     pub(super) fn text(&self) -> &[u8] {
         match self {
-            Self::Question(text) | Self::Verdict(text) | Self::Total(text) | Self::Words(text) => {
-                text
-            }
+            Self::Question(text)
+            | Self::Admission(text)
+            | Self::Total(text)
+            | Self::Words(text) => text,
         }
     }
 }
@@ -105,7 +106,7 @@ impl Ear {
             Phase::Asked => {
                 self.phase = Phase::Judged;
                 let (verdict, rest) = split_verdict(text);
-                said.push_back(Said::Verdict(verdict.into()));
+                said.push_back(Said::Admission(verdict.into()));
                 self.words(rest, said);
             }
             Phase::Judged => {
@@ -163,7 +164,7 @@ mod tests {
     }
 
     fn verdict(text: &str) -> Said {
-        Said::Verdict(text.into())
+        Said::Admission(text.into())
     }
 
     fn total(text: &str) -> Said {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Connection, now};
 use super::said::{Ear, Said};
-use crate::net::failure::Failure;
+use crate::error::Failure;
 
 /// The silence between the first two messages without a newline, so that the server reads them
 /// apart: the pause that it makes itself between two of its own.

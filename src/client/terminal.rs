@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::converse::{ask, questions_of};
 use super::output::Output;
 use super::{DEFAULT_HOST, DEFAULT_PORT};
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// What the person is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connection::{QUESTION_LIMIT, timed_out};
 use super::output::escaped;
 use super::reply;
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// How much of a server's text fits into a failure's one line, in characters.
 const QUOTE_LIMIT: usize = 200;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::escaped;
 use super::script::{MAX_IN_FLIGHT, MAX_REQUEST, Script};
 use crate::arithmetic::Dialect;
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// How long a reply is waited for, if nothing else is said.
 pub const TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use super::script::MAX_IN_FLIGHT;
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// The connections that are made at once: fewer than the queue of a server that accepts them late.
 /// A connection that finds the queue full is tried again by the kernel after a second.

@@ -23,7 +23,7 @@ use super::schedule::Schedule;
 use super::script::Script;
 use super::series::{Percentiles, Series};
 use super::worker::Worker;
-use crate::net::failure::{Failure, cause_of};
+use crate::error::{Failure, cause_of};
 use crate::reactor::{Outside, Reactor};
 
 /// The shortest and the longest interval of the series, and how many a load is cut into.

@@ -40,8 +40,8 @@ use crew::Crew;
 use report::{Load, Report};
 use series::{HdrLog, Series};
 
-use crate::net::descriptors;
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
+use crate::net::nofile;
 
 /// How much of a line is shown, in bytes.
 const SHOWN: usize = 60;
@@ -52,9 +52,9 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let script = config::script(config)?;
     let service = config::service_name(config);
     let threads = config.threads.min(config.connections);
-    let share = descriptors::share(threads);
-    if config.connections > share.clients {
-        let most = share.clients;
+    let budget = nofile::raise_nofile_limit(threads);
+    if config.connections > budget.clients {
+        let most = budget.clients;
         let text = format!("no more than {most} connections: that is what the descriptors allow");
         return Err(Failure::new(Exit::Usage, text));
     }

@@ -16,8 +16,8 @@ use super::place::Place;
 use super::process::Processes;
 use super::threads::Threads;
 use super::{COUNTERS, Config, Model};
-use crate::net::door::{Door, Guest, Verdict};
-use crate::net::failure::Failure;
+use crate::error::Failure;
+use crate::net::limited_listener::{Admission, ClientId, LimitedListener};
 use crate::reactor::{Outside, Reactor};
 use crate::service::{BUSY_TEXT, Busy, Offer, Service, Visitor};
 use crate::session::{Ending, Session, Terms};
@@ -48,8 +48,8 @@ enum Course {
 }
 
 pub(super) struct Acceptor<'a> {
-    door: Door,
-    reactor: Reactor<Guest>,
+    door: LimitedListener,
+    reactor: Reactor<ClientId>,
     /// Only the first loop of a server has them.
     signals: Option<Signals>,
     place: Place,
@@ -62,7 +62,7 @@ pub(super) struct Acceptor<'a> {
 
 impl<'a> Acceptor<'a> {
     pub(super) fn new(
-        mut door: Door,
+        mut door: LimitedListener,
         config: &Config,
         offer: Offer,
         terms: Arc<Terms>,
@@ -107,12 +107,12 @@ impl<'a> Acceptor<'a> {
                 self.obey_signals();
             }
             if marks.contains(Outside::Listener) {
-                self.door.knocked();
+                self.door.mark_readable();
             }
             self.follow().map_err(|error| cannot_accept(&error))?;
             self.see_off();
             let register = |door: &mut _| self.reactor.register(door, Outside::Listener);
-            self.door.reopen(self.reactor.now(), register);
+            self.door.resume_listening(self.reactor.now(), register);
             self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
             self.end_if_due();
         }
@@ -146,13 +146,13 @@ impl<'a> Acceptor<'a> {
     fn follow(&mut self) -> io::Result<()> {
         if self.course == Course::Serving && self.company.stage() == Stage::Emptying {
             // The listener's own event may be in this very batch, or still to come.
-            self.door.knocked();
+            self.door.mark_readable();
             self.admit(ACCEPTS_AT_THE_END)?;
             self.course = Course::Emptied;
             self.company.emptied();
         }
         if self.course == Course::Emptied && self.company.stage() == Stage::Closing {
-            self.door.knocked();
+            self.door.mark_readable();
             self.admit(ACCEPTS_AT_THE_END)?;
             self.drain();
         }
@@ -182,17 +182,17 @@ impl<'a> Acceptor<'a> {
             self.see_off();
             let guest = self.door.admit();
             self.company.ledger.accepted();
-            match guest.verdict {
-                Verdict::Admitted => self.serve(socket, address, guest),
-                Verdict::TurnedAway => self.turn_away(socket, address, guest),
-                Verdict::Dismissed => self.dismiss(socket, address, guest),
-                Verdict::Reset => self.reset(socket, address, guest),
+            match guest.admission {
+                Admission::Serve => self.serve(socket, address, guest),
+                Admission::ReplyBusy => self.turn_away(socket, address, guest),
+                Admission::Shed => self.dismiss(socket, address, guest),
+                Admission::Reset => self.reset(socket, address, guest),
             }
         }
         Ok(())
     }
 
-    fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: Guest) {
+    fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: ClientId) {
         let number = guest.number;
         log::info!("client {number} connected from {address} ({} now)", self.company.room.served());
         let visitor = Visitor { number, address };
@@ -205,12 +205,12 @@ impl<'a> Acceptor<'a> {
         if let Err((socket, error)) = started {
             let what = format_args!("nobody can serve client {number}");
             self.door.warn(what, &error, self.reactor.now());
-            self.door.turn_away(&mut guest);
+            self.door.reject(&mut guest);
             self.turn_away(socket, address, guest);
         }
     }
 
-    fn turn_away(&mut self, socket: TcpStream, address: SocketAddr, guest: Guest) {
+    fn turn_away(&mut self, socket: TcpStream, address: SocketAddr, guest: ClientId) {
         self.tell_of_refusal(guest.number, address);
         let session = self.session(Box::new(Busy), &guest);
         self.seat(socket, session, guest);
@@ -218,42 +218,42 @@ impl<'a> Acceptor<'a> {
 
     /// Tells a client that the server is full as well as it can be done at once. What it has sent
     /// is received first: unread, it would turn our close into a reset that destroys the text.
-    fn dismiss(&mut self, mut socket: TcpStream, address: SocketAddr, guest: Guest) {
+    fn dismiss(&mut self, mut socket: TcpStream, address: SocketAddr, guest: ClientId) {
         // Whatever fails here, the client is let go.
         socket.write_all(BUSY_TEXT.as_bytes()).ok();
         socket.shutdown(Shutdown::Write).ok();
         io::copy(&mut Read::take(&mut socket, DISMISSAL_INPUT), &mut io::sink()).ok();
-        self.door.let_go(socket);
+        self.door.close_into_spare(socket);
         self.tell_of_refusal(guest.number, address);
         self.company.ledger.ended(Ending::Refused);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
-    fn reset(&mut self, socket: TcpStream, address: SocketAddr, guest: Guest) {
+    fn reset(&mut self, socket: TcpStream, address: SocketAddr, guest: ClientId) {
         // If it has gone already, it needs no reset.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
-        self.door.let_go(socket);
+        self.door.close_into_spare(socket);
         self.tell_of_refusal(guest.number, address);
         self.company.ledger.ended(Ending::Refused);
     }
 
     /// Says who was turned away: a crowd at the door does not fill the log.
     fn tell_of_refusal(&self, number: u64, address: SocketAddr) {
-        if let Some(untold) = self.company.room.turned_one_away(self.reactor.now()) {
-            let more = match untold {
+        if let Some(suppressed) = self.company.room.count_rejection(self.reactor.now()) {
+            let more = match suppressed {
                 0 => String::new(),
-                untold => format!(" (and {untold} before it)"),
+                suppressed => format!(" (and {suppressed} before it)"),
             };
             log::info!("client {number} from {address} turned away: the server is full{more}");
         }
     }
 
-    fn session(&self, service: Box<dyn Service>, guest: &Guest) -> Session {
+    fn session(&self, service: Box<dyn Service>, guest: &ClientId) -> Session {
         Session::new(service, Arc::clone(&self.terms), guest.number, self.reactor.now())
     }
 
     /// Gives a connection a place in this thread's own loop.
-    fn seat(&mut self, socket: TcpStream, session: Session, guest: Guest) {
+    fn seat(&mut self, socket: TcpStream, session: Session, guest: ClientId) {
         if let Err(error) = self.reactor.add(socket, session, guest) {
             let what = format_args!("client {} cannot be served", guest.number);
             self.door.warn(what, &error, self.reactor.now());
@@ -303,9 +303,9 @@ fn cannot_accept(error: &io::Error) -> Failure {
     Failure::cannot("accept clients", error)
 }
 
-fn farewell(door: &mut Door, company: &Company, guest: Guest, ending: Ending) {
+fn farewell(door: &mut LimitedListener, company: &Company, guest: ClientId, ending: Ending) {
     door.left(&guest);
-    if guest.verdict == Verdict::Admitted {
+    if guest.admission == Admission::Serve {
         company.ledger.ended(ending);
         log::info!("client {} left: {ending} ({} now)", guest.number, company.room.served());
     } else {

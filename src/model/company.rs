@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::ledger::Ledger;
-use crate::net::room::Room;
+use crate::net::limiter::Limiter;
 
 /// How far a server has come with its stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ pub(super) enum Stage {
 pub(super) struct Company {
     /// How many loops there are.
     size: usize,
-    pub(super) room: Arc<Room>,
+    pub(super) room: Arc<Limiter>,
     pub(super) ledger: Ledger,
     /// How often the server was told to stop; twice is as good as more often.
     stops: AtomicUsize,
@@ -37,7 +37,7 @@ pub(super) struct Company {
 }
 
 impl Company {
-    pub(super) fn new(size: usize, room: Arc<Room>, ledger: Ledger) -> Self {
+    pub(super) fn new(size: usize, room: Arc<Limiter>, ledger: Ledger) -> Self {
         let none = AtomicUsize::default;
         Self { size, room, ledger, stops: none(), emptied: none(), ended: none() }
     }
@@ -83,7 +83,7 @@ impl Company {
     }
 
     fn wake_all(&self) {
-        if let Err(error) = self.room.wake_all() {
+        if let Err(error) = self.room.wake_loops() {
             log::error!("cannot wake the other loops: {error}");
         }
     }
@@ -103,11 +103,11 @@ impl Drop for Alarm<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::room::{Capacity, WhenFull};
+    use crate::net::limiter::{Capacity, WhenFull};
 
     fn company(size: usize) -> Company {
-        let capacity = Capacity { clients: 1, turned_away: 1, when_full: WhenFull::Reply };
-        Company::new(size, Arc::new(Room::new(capacity)), Ledger::new(Vec::new()))
+        let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Reply };
+        Company::new(size, Arc::new(Limiter::new(capacity)), Ledger::new(Vec::new()))
     }
 
     #[test]

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::net::door::Door;
-use crate::net::failure::{Exit, Failure};
-use crate::net::room::{Capacity, Room, WhenFull};
-use crate::net::{descriptors, listener};
+use crate::error::{Exit, Failure};
+use crate::net::limited_listener::LimitedListener;
+use crate::net::limiter::{Capacity, Limiter, WhenFull};
+use crate::net::{listener, nofile};
 use crate::service::Offer;
 
 mod acceptor;
@@ -94,18 +94,18 @@ pub struct Config {
 
 impl Config {
     fn capacity(&self) -> Capacity {
-        let share = descriptors::share(self.loops());
+        let budget = nofile::raise_nofile_limit(self.loops());
         let clients = self.max_clients.unwrap_or(match (self.model, &self.treatment.offer) {
             (Model::Single, _) => 1,
-            (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(share.clients),
-            (Model::Loop | Model::Thread | Model::Process | Model::Sharded, _) => share.clients,
+            (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(budget.clients),
+            (Model::Loop | Model::Thread | Model::Process | Model::Sharded, _) => budget.clients,
         });
-        if clients > share.clients {
-            let most = share.clients;
+        if clients > budget.clients {
+            let most = budget.clients;
             log::warn!("no more than {most} clients: that is what the descriptor limit allows");
         }
-        let clients = clients.min(share.clients);
-        Capacity { clients, turned_away: share.turned_away, when_full: self.when_full }
+        let clients = clients.min(budget.clients);
+        Capacity { clients, rejected: budget.rejected, when_full: self.when_full }
     }
 
     fn backlog(&self) -> u32 {
@@ -139,25 +139,25 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     }
     let loops = config.loops();
     // Raises the limit on descriptors, of which the listeners take the first.
-    let room = Arc::new(Room::new(config.capacity()));
-    let shared = config.model == Model::Sharded;
-    let (first, place) = listener::listen(&config.host, config.port, config.backlog(), shared)?;
+    let room = Arc::new(Limiter::new(config.capacity()));
+    let reuse_port = config.model == Model::Sharded;
+    let (first, spec) = listener::listen(&config.host, config.port, config.backlog(), reuse_port)?;
     let mut listeners = vec![first];
     while listeners.len() < loops {
-        let more = listener::listen_on(place);
-        listeners.push(more.map_err(|error| listener::cannot_listen(place.address, &error))?);
+        let more = listener::listen_on(spec);
+        listeners.push(more.map_err(|error| listener::cannot_listen(spec.address, &error))?);
     }
     let terms: Vec<_> = (0..loops).map(|_| Arc::new(config.treatment.terms.separate())).collect();
     let ledger = Ledger::new(terms.iter().map(|terms| Arc::clone(&terms.traffic)).collect());
     let company = Company::new(loops, room, ledger);
     let mut acceptors = Vec::new();
     for (listener, terms) in listeners.into_iter().zip(terms) {
-        let door = Door::new(listener, place, Arc::clone(&company.room))
+        let door = LimitedListener::new(listener, spec, Arc::clone(&company.room))
             .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
         acceptors.push(Acceptor::new(door, config, offer.clone(), terms, &company)?);
     }
     acceptors[0].hear_signals().map_err(|error| Failure::cannot("hear signals", &error))?;
-    let served = shards::run(acceptors, &company, || listening(place.address));
+    let served = shards::run(acceptors, &company, || listening(spec.address));
     log::info!("{}", company.ledger);
     served
 }

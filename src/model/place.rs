@@ -2,7 +2,7 @@
 
 use super::process::Processes;
 use super::threads::Threads;
-use crate::net::door::Guest;
+use crate::net::limited_listener::ClientId;
 use crate::session::Ending;
 
 /// Who serves the admitted.
@@ -24,7 +24,7 @@ impl Place {
     }
 
     /// Those that have left since this was asked last, and why.
-    pub(super) fn departed(&mut self) -> Vec<(Guest, Ending)> {
+    pub(super) fn departed(&mut self) -> Vec<(ClientId, Ending)> {
         match self {
             Self::Here => Vec::new(),
             Self::Threads(threads) => threads.departed().collect(),
@@ -42,7 +42,7 @@ impl Place {
     }
 
     /// Ends every connection at once, and returns whose that were.
-    pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
+    pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
         match self {
             Self::Here => Vec::new(),
             Self::Threads(threads) => threads.cut(),

@@ -30,7 +30,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::Treatment;
 use super::report::Report;
-use crate::net::door::Guest;
+use crate::net::limited_listener::ClientId;
 use crate::service::PAUSE;
 use crate::session::{Ending, Traffic};
 
@@ -55,7 +55,7 @@ pub(super) struct Processes {
     children: HashMap<u64, Resident>,
     /// Those that have reported and are about to end.
     leaving: Vec<Child>,
-    departed: Vec<(Guest, Ending)>,
+    departed: Vec<(ClientId, Ending)>,
     /// As long as the write end is open, the children go on. They are given the read end.
     going_on: Option<OwnedFd>,
     _until: OwnedFd,
@@ -70,7 +70,7 @@ pub(super) struct Processes {
 /// A child, and whom it serves.
 struct Resident {
     child: Child,
-    guest: Guest,
+    guest: ClientId,
 }
 
 impl Processes {
@@ -106,7 +106,7 @@ impl Processes {
         &mut self,
         socket: mio::net::TcpStream,
         address: SocketAddr,
-        guest: Guest,
+        guest: ClientId,
     ) -> Result<(), (mio::net::TcpStream, io::Error)> {
         let socket = TcpStream::from(socket);
         match self.spawn(&socket, address, guest.number) {
@@ -150,7 +150,7 @@ impl Processes {
 
     /// Those that have left since this was asked last, and why. Their processes may still be about
     /// to end.
-    pub(super) fn departed(&mut self) -> impl Iterator<Item = (Guest, Ending)> + use<'_> {
+    pub(super) fn departed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
         self.read_reports();
         self.departed.drain(..)
     }
@@ -162,7 +162,7 @@ impl Processes {
 
     /// Ends every process at once, and leaves none behind. They have a moment to let go of their
     /// sessions, in which a service records what it must.
-    pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
+    pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
         self.read_reports();
         for Resident { child, .. } in self.children.values() {
             // One that cannot be told has ended.

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::net::failure::{Exit, Failure, cause_of};
+use crate::error::{Exit, Failure, cause_of};
 use crate::service::{Game, Scoreboard};
 
 /// The characters that may begin a formula, the last four as they are written in East Asia.

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::acceptor::Acceptor;
 use super::company::{Alarm, Company};
-use crate::net::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// Runs all loops to their end. `listening` is called as soon as every one of them is at work. The
 /// failure of one ends them all, and is the server's.
@@ -55,7 +55,7 @@ fn run_one(mut acceptor: Acceptor<'_>, company: &Company) -> Result<(), Failure>
 /// Lets the loops wake each other; one that is alone needs no one to wake.
 fn connect(acceptors: &[Acceptor<'_>], company: &Company) -> io::Result<()> {
     if acceptors.len() > 1 {
-        company.room.connect(acceptors.iter().map(Acceptor::waker).collect::<io::Result<_>>()?);
+        company.room.set_wakers(acceptors.iter().map(Acceptor::waker).collect::<io::Result<_>>()?);
     }
     Ok(())
 }

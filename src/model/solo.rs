@@ -20,7 +20,7 @@ use super::Treatment;
 use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::standard::Standard;
-use crate::net::failure::Failure;
+use crate::error::Failure;
 use crate::service::Visitor;
 use crate::session::{Ending, Session};
 

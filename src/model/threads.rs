@@ -13,7 +13,7 @@ use mio::Waker;
 use slab::Slab;
 
 use crate::drive::blocking::{self, Patient};
-use crate::net::door::Guest;
+use crate::net::limited_listener::ClientId;
 use crate::service::PAUSE;
 use crate::session::{Ending, Session};
 
@@ -31,8 +31,8 @@ const _: () = assert!(LETTING_GO.as_millis() > PAUSE.as_millis());
 pub(super) struct Threads {
     /// Each client's socket. Weak, so that the connection closes when its thread lets go of it.
     sockets: Slab<Weak<TcpStream>>,
-    departures: Receiver<(usize, Guest, Ending)>,
-    report: Sender<(usize, Guest, Ending)>,
+    departures: Receiver<(usize, ClientId, Ending)>,
+    report: Sender<(usize, ClientId, Ending)>,
     waker: Arc<Waker>,
     stopping: Arc<AtomicBool>,
 }
@@ -50,7 +50,7 @@ impl Threads {
         &mut self,
         socket: mio::net::TcpStream,
         session: Session,
-        guest: Guest,
+        guest: ClientId,
     ) -> Result<(), (mio::net::TcpStream, io::Error)> {
         let socket = Arc::new(TcpStream::from(socket));
         let entry = self.sockets.vacant_entry();
@@ -86,7 +86,7 @@ impl Threads {
     }
 
     /// Those that have ended since this was asked last, and why.
-    pub(super) fn departed(&mut self) -> impl Iterator<Item = (Guest, Ending)> + use<'_> {
+    pub(super) fn departed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
         self.departures.try_iter().map(|(key, guest, ending)| {
             self.sockets.remove(key);
             (guest, ending)
@@ -102,7 +102,7 @@ impl Threads {
 
     /// Ends every connection at once. The threads have a moment to let go of their sessions, in
     /// which a service records what it must.
-    pub(super) fn cut(&mut self) -> Vec<(Guest, Ending)> {
+    pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
         let mut departed: Vec<_> = self.departed().collect();
         self.shut_down(Shutdown::Both);
         while !self.sockets.is_empty() {
@@ -125,9 +125,9 @@ impl Threads {
 /// ours does not take a place for good.
 struct Departure {
     key: usize,
-    guest: Guest,
+    guest: ClientId,
     ending: Ending,
-    report: Sender<(usize, Guest, Ending)>,
+    report: Sender<(usize, ClientId, Ending)>,
     waker: Arc<Waker>,
 }
 

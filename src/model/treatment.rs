@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::results::Results;
 use crate::arithmetic::Dialect;
-use crate::net::failure::Failure;
+use crate::error::Failure;
 use crate::service::{Offer, Rules};
 use crate::session::{Delimiting, Terms};
 

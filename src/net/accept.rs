@@ -6,26 +6,26 @@ use rustix::io::Errno;
 
 /// Whose failure it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum AcceptError {
     /// Nobody is waiting.
-    Nobody,
+    WouldBlock,
     /// This peer's, or a signal's: the next one may do.
-    Peer,
+    Transient,
     /// The process, or the machine, has no descriptor left. Linux says so also when nobody waits.
-    Descriptors,
+    FdLimit,
     /// The machine has run out of something: nobody can be accepted for a while. The descriptor
     /// stays ready, but edge-triggered readiness is not told twice; so it takes a timer to try
     /// again.
-    Machine,
+    NoMemory,
     /// Ours: the listener itself is broken.
-    Listener,
+    Fatal,
 }
 
 /// Sorts an error of accept.
-pub fn triage(error: &io::Error) -> Trouble {
-    let Some(errno) = Errno::from_io_error(error) else { return Trouble::Listener };
+pub fn triage(error: &io::Error) -> AcceptError {
+    let Some(errno) = Errno::from_io_error(error) else { return AcceptError::Fatal };
     match errno {
-        Errno::WOULDBLOCK => Trouble::Nobody,
+        Errno::WOULDBLOCK => AcceptError::WouldBlock,
         // Linux passes errors that are pending on the new socket on to accept (accept(2), "Error
         // handling"): they are to be treated like EAGAIN, by trying again.
         Errno::INTR
@@ -39,10 +39,10 @@ pub fn triage(error: &io::Error) -> Trouble {
         | Errno::HOSTUNREACH
         | Errno::OPNOTSUPP
         | Errno::NETUNREACH
-        | Errno::TIMEDOUT => Trouble::Peer,
-        Errno::MFILE | Errno::NFILE => Trouble::Descriptors,
-        Errno::NOBUFS | Errno::NOMEM => Trouble::Machine,
-        _ => Trouble::Listener,
+        | Errno::TIMEDOUT => AcceptError::Transient,
+        Errno::MFILE | Errno::NFILE => AcceptError::FdLimit,
+        Errno::NOBUFS | Errno::NOMEM => AcceptError::NoMemory,
+        _ => AcceptError::Fatal,
     }
 }
 
@@ -50,32 +50,32 @@ pub fn triage(error: &io::Error) -> Trouble {
 mod tests {
     use super::*;
 
-    fn of(errno: Errno) -> Trouble {
+    fn of(errno: Errno) -> AcceptError {
         triage(&errno.into())
     }
 
     #[test]
     fn a_peer_that_gave_up_does_not_stop_the_next() {
-        assert_eq!(of(Errno::CONNABORTED), Trouble::Peer);
-        assert_eq!(of(Errno::INTR), Trouble::Peer);
-        assert_eq!(of(Errno::HOSTUNREACH), Trouble::Peer);
+        assert_eq!(of(Errno::CONNABORTED), AcceptError::Transient);
+        assert_eq!(of(Errno::INTR), AcceptError::Transient);
+        assert_eq!(of(Errno::HOSTUNREACH), AcceptError::Transient);
     }
 
     #[test]
     fn a_machine_without_memory_is_given_time() {
-        assert_eq!(of(Errno::NOBUFS), Trouble::Machine);
-        assert_eq!(of(Errno::NOMEM), Trouble::Machine);
+        assert_eq!(of(Errno::NOBUFS), AcceptError::NoMemory);
+        assert_eq!(of(Errno::NOMEM), AcceptError::NoMemory);
     }
 
     #[test]
     fn descriptors_that_have_run_out_are_a_case_of_their_own() {
-        assert_eq!(of(Errno::MFILE), Trouble::Descriptors);
-        assert_eq!(of(Errno::NFILE), Trouble::Descriptors);
+        assert_eq!(of(Errno::MFILE), AcceptError::FdLimit);
+        assert_eq!(of(Errno::NFILE), AcceptError::FdLimit);
     }
 
     #[test]
     fn a_broken_listener_is_not_tried_for_ever() {
-        assert_eq!(of(Errno::BADF), Trouble::Listener);
-        assert_eq!(of(Errno::INVAL), Trouble::Listener);
+        assert_eq!(of(Errno::BADF), AcceptError::Fatal);
+        assert_eq!(of(Errno::INVAL), AcceptError::Fatal);
     }
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::failure::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// The length of the queue of connections that are established and not yet accepted. Linux queues
 /// one more than this, and no more than `net.core.somaxconn`.
@@ -14,32 +14,32 @@ pub const BACKLOG: u32 = 1024;
 
 /// Where and how to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BindSpec {
     /// The address, with the real port.
     pub address: SocketAddr,
     /// How many may wait there to be accepted.
     pub backlog: u32,
     /// Whether other listeners of ours share it (`SO_REUSEPORT`).
-    pub shared: bool,
+    pub reuse_port: bool,
 }
 
-/// Listens on the first address of `host` that can be had, which is to be `shared` or not; nobody
+/// Listens on the first address of `host` that can be had, which is to be `reuse_port` or not; nobody
 /// else may listen there yet.
 pub fn listen(
     host: &str,
     port: u16,
     backlog: u32,
-    shared: bool,
-) -> Result<(TcpListener, Place), Failure> {
+    reuse_port: bool,
+) -> Result<(TcpListener, BindSpec), Failure> {
     let addresses = (host, port).to_socket_addrs().map_err(|error| {
         Failure::cannot(format_args!("find the address of {host:?}"), &error)
             .hint("expected a host name or an address such as 127.0.0.1 or ::1")
     })?;
     let mut failure = Failure::new(Exit::Failed, format!("{host} has no address to listen on"));
     for address in addresses {
-        let place = Place { address, backlog, shared };
-        match listen_first(place) {
-            Ok((listener, address)) => return Ok((listener, Place { address, ..place })),
+        let spec = BindSpec { address, backlog, reuse_port };
+        match bind_exclusive(spec) {
+            Ok((listener, address)) => return Ok((listener, BindSpec { address, ..spec })),
             // Who asks for a port by name does not mean the same port of another address.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(cannot_listen(address, &error));
@@ -51,22 +51,22 @@ pub fn listen(
 }
 
 /// Listens on this very address.
-pub fn listen_on(place: Place) -> io::Result<TcpListener> {
-    let socket = socket(place.address)?;
-    socket.set_reuse_port(place.shared)?;
-    socket.bind(&place.address.into())?;
-    listening(&socket, place.backlog)?;
+pub fn listen_on(spec: BindSpec) -> io::Result<TcpListener> {
+    let socket = socket(spec.address)?;
+    socket.set_reuse_port(spec.reuse_port)?;
+    socket.bind(&spec.address.into())?;
+    listening(&socket, spec.backlog)?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
 /// The same, but not where anybody listens already, not even where they would share; and says what
 /// the address is.
-fn listen_first(place: Place) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = socket(place.address)?;
-    socket.bind(&place.address.into())?;
+fn bind_exclusive(spec: BindSpec) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = socket(spec.address)?;
+    socket.bind(&spec.address.into())?;
     // Only from now on others may come here, too.
-    socket.set_reuse_port(place.shared)?;
-    listening(&socket, place.backlog)?;
+    socket.set_reuse_port(spec.reuse_port)?;
+    listening(&socket, spec.backlog)?;
     let listener = TcpListener::from_std(socket.into());
     let address = listener.local_addr()?;
     Ok((listener, address))

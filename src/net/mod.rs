@@ -2,9 +2,8 @@
 //! errors that come instead, and how its failures are worded.
 
 pub mod accept;
-pub mod descriptors;
-pub mod door;
-pub mod failure;
+pub mod limited_listener;
+pub mod limiter;
 pub mod listener;
-pub mod pace;
-pub mod room;
+pub mod nofile;
+pub mod rate_limit;

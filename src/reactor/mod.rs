@@ -350,7 +350,7 @@ fn queue<G, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connecti
 mod tests {
     use super::*;
     use crate::arithmetic::Dialect;
-    use crate::net::door::Guest;
+    use crate::net::limited_listener::ClientId;
     use crate::service::{Offer, Visitor};
 
     /// The most memory that an idle connection may take, in bytes.
@@ -366,7 +366,7 @@ mod tests {
     fn an_idle_connection_fits_in_256_bytes() {
         // As the slab keeps it: a slot may be free. Mio's socket is std's, but for what it checks
         // in a debug build.
-        let slot = size_of::<Option<Connection<Guest, std::net::TcpStream>>>();
+        let slot = size_of::<Option<Connection<ClientId, std::net::TcpStream>>>();
         let visitor = Visitor { number: 1, address: ([127, 0, 0, 1], 4242).into() };
         for offer in [Offer::Echo, Offer::Calc(Dialect::Python, None)] {
             let service = match size_of_val(offer.start(visitor).as_ref()) {

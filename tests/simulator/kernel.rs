@@ -12,7 +12,7 @@ use mio::Token;
 use rustix::io::Errno;
 use socklab::drive::Socket;
 use socklab::drive::ready::{Incoming, Readiness};
-use socklab::net::door::Listener;
+use socklab::net::limited_listener::Listener;
 use socklab::reactor::{Event, Kernel, Outside};
 
 use crate::world::{Deed, World};

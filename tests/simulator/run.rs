@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
 use socklab::drive::ready::RECEIVES_PER_TURN;
-use socklab::net::door::{Door, Guest, Verdict};
-use socklab::net::listener::Place;
-use socklab::net::room::{Capacity, Room, WhenFull};
+use socklab::net::limited_listener::{Admission, ClientId, LimitedListener};
+use socklab::net::limiter::{Capacity, Limiter, WhenFull};
+use socklab::net::listener::BindSpec;
 use socklab::reactor::{Outside, Reactor, SLICES_PER_TURN};
 use socklab::service::{Busy, Visitor};
 use socklab::session::{Delimiting, Ending, LINGER, OUTBOX_LIMIT, Session, Terms};
@@ -41,8 +41,8 @@ const MOST_TURNS: u32 = 1_000_000;
 
 pub struct Run {
     world: Rc<RefCell<World>>,
-    reactor: Reactor<(usize, Guest), Fake>,
-    door: Door<FakeListener>,
+    reactor: Reactor<(usize, ClientId), Fake>,
+    door: LimitedListener<FakeListener>,
     capacity: Capacity,
     terms: Arc<Terms>,
     accepts_per_turn: usize,
@@ -111,8 +111,8 @@ impl Run {
         let world = Rc::new(RefCell::new(world));
         let reactor = Reactor::with(Fake::new(&world));
         let listener = FakeListener::new(&world);
-        let place = Place { address: visitor(0).address, backlog: 1024, shared: false };
-        let door = Door::new(listener, place, Arc::new(Room::new(capacity))).unwrap();
+        let place = BindSpec { address: visitor(0).address, backlog: 1024, reuse_port: false };
+        let door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
         Self {
             world,
             reactor,
@@ -143,7 +143,7 @@ impl Run {
         let wake_at = wake_at.into_iter().chain(stop_at.filter(|_| !self.cut)).min();
         let marks = self.reactor.turn(wake_at).unwrap();
         if marks.contains(Outside::Listener) {
-            self.door.knocked();
+            self.door.mark_readable();
         }
         self.see_off();
         self.admit(self.accepts_per_turn);
@@ -166,15 +166,15 @@ impl Run {
             self.waited_since = None;
             let id = socket.id();
             let session = |service| Session::new(service, Arc::clone(&self.terms), 1, now);
-            let session = match guest.verdict {
-                Verdict::Admitted => {
+            let session = match guest.admission {
+                Admission::Serve => {
                     session(self.world.borrow_mut().clients[id].service.take().unwrap())
                 }
-                Verdict::TurnedAway => {
+                Admission::ReplyBusy => {
                     self.world.borrow_mut().clients[id].turn_away();
                     session(Box::new(Busy))
                 }
-                Verdict::Dismissed | Verdict::Reset => {
+                Admission::Shed | Admission::Reset => {
                     let waits = self.capacity.when_full == WhenFull::Queue;
                     assert!(!waits, "client {id} should have waited outside");
                     self.departed[id] = Some(Ending::Refused);
@@ -187,7 +187,7 @@ impl Run {
 
     /// Nobody comes any more, and an empty socket is the end of input.
     fn drain(&mut self) {
-        self.door.knocked();
+        self.door.mark_readable();
         self.admit(usize::MAX);
         self.door.close();
         self.draining = true;
@@ -220,9 +220,9 @@ impl Run {
 
     /// Whoever waits is let in if there is room, within a pause of accepting.
     fn check_the_door(&mut self) {
-        let Capacity { clients, turned_away, when_full } = self.capacity;
+        let Capacity { clients, rejected, when_full } = self.capacity;
         assert!(self.door.served() <= clients, "more are served than may be");
-        assert!(self.reactor.len() <= clients + turned_away, "more are turned away than may be");
+        assert!(self.reactor.len() <= clients + rejected, "more are turned away than may be");
         let world = self.world.borrow();
         let waiting = !world.backlog.is_empty() && world.knock_at.is_none();
         let room = self.door.served() < clients || when_full == WhenFull::Reset;
@@ -371,7 +371,7 @@ fn visitor(id: usize) -> Visitor {
 fn capacity(dice: &mut Dice) -> Capacity {
     let when_full = [WhenFull::Reply, WhenFull::Reset, WhenFull::Queue][dice.below(3)];
     let clients = if dice.chance(500) { 1 + dice.below(4) } else { 1000 };
-    Capacity { clients, turned_away: 1 + dice.below(3), when_full }
+    Capacity { clients, rejected: 1 + dice.below(3), when_full }
 }
 
 /// A calm day or a rough one.

@@ -14,34 +14,34 @@ const LOOP_DESCRIPTORS: u64 = 5;
 const UNLIMITED: u64 = 1 << 20;
 
 /// The most clients that are told at once that the server is full; each needs a descriptor.
-const MAX_TURNED_AWAY: usize = 256;
+const MAX_REJECTED: usize = 256;
 
 /// How the descriptors that a server may open are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct FdBudget {
     /// For clients that are served.
     pub clients: usize,
     /// For clients that are told at the door that the server is full.
-    pub turned_away: usize,
+    pub rejected: usize,
 }
 
-impl Share {
+impl FdBudget {
     /// The best shares under this limit: a quarter, and no more than 256, for the door.
     fn of(limit: u64, loops: usize) -> Self {
         let own = OWN_DESCRIPTORS + LOOP_DESCRIPTORS * (loops as u64 - 1);
         let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX);
-        let turned_away = (free / 4).clamp(1, MAX_TURNED_AWAY);
-        Self { clients: free.saturating_sub(turned_away).max(1), turned_away }
+        let rejected = (free / 4).clamp(1, MAX_REJECTED);
+        Self { clients: free.saturating_sub(rejected).max(1), rejected }
     }
 }
 
 /// Raises the process's own limit as far as the system lets it, and shares it out, for a server of
 /// so many loops, at least 1.
-pub fn share(loops: usize) -> Share {
+pub fn raise_nofile_limit(loops: usize) -> FdBudget {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = if raised.is_ok() { maximum } else { current };
-    Share::of(limit.unwrap_or(UNLIMITED), loops)
+    FdBudget::of(limit.unwrap_or(UNLIMITED), loops)
 }
 
 #[cfg(test)]
@@ -50,12 +50,12 @@ mod tests {
 
     #[test]
     fn a_large_limit_goes_to_the_clients() {
-        assert_eq!(Share::of(20_000, 1), Share { clients: 19_728, turned_away: 256 });
+        assert_eq!(FdBudget::of(20_000, 1), FdBudget { clients: 19_728, rejected: 256 });
     }
 
     #[test]
     fn a_small_limit_still_leaves_room_to_say_busy() {
-        assert_eq!(Share::of(64, 1), Share { clients: 36, turned_away: 12 });
-        assert_eq!(Share::of(3, 1), Share { clients: 1, turned_away: 1 });
+        assert_eq!(FdBudget::of(64, 1), FdBudget { clients: 36, rejected: 12 });
+        assert_eq!(FdBudget::of(3, 1), FdBudget { clients: 1, rejected: 1 });
     }
 }
