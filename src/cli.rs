@@ -5,14 +5,14 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
-use crate::model::{self, DRAIN, MAX_SHARDS, Model};
+use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, Model};
 use crate::net::limiter::WhenFull;
 
 mod bench;
-mod treatment;
+mod service_options;
 
 pub use bench::BenchArgs;
-pub use treatment::{ServiceArg, SessionArgs, TreatmentArgs};
+pub use service_options::{ServiceArg, ServiceOptionsArgs, SessionArgs};
 
 /// The longest time that an option takes: about ten years.
 const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -95,10 +95,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<usize>,
     /// How long a stop waits for clients to finish, such as 500ms or 5s.
-    #[arg(long, value_name = "TIME", default_value_t = DRAIN.into(), value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value_t = DRAIN_TIMEOUT.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
     #[command(flatten)]
-    treatment: TreatmentArgs,
+    service_options: ServiceOptionsArgs,
 }
 
 impl ServeArgs {
@@ -114,7 +114,7 @@ impl ServeArgs {
                 ModelArg::Process => Model::Process,
                 ModelArg::Sharded => Model::Sharded,
             },
-            treatment: self.treatment.treatment(service),
+            service_options: self.service_options.service_options(service),
             max_clients: self.max_clients,
             when_full: match self.when_full {
                 WhenFullArg::Reply => WhenFull::Reply,
@@ -124,7 +124,7 @@ impl ServeArgs {
             },
             backlog: self.backlog,
             shards: self.shards,
-            drain: self.drain_timeout.into(),
+            drain_timeout: self.drain_timeout.into(),
         }
     }
 }

@@ -32,7 +32,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Server1(args) => serve(args, ModelArg::Single, ServiceArg::Calc),
         Command::Server2(args) => serve(args, ModelArg::Thread, ServiceArg::Calc),
         Command::Server4(args) => serve(args, ModelArg::Loop, ServiceArg::Echo),
-        Command::Session(args) => model::solo::serve(&args.config()),
+        Command::Session(args) => model::stdio_session::serve(&args.config()),
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),
         Command::Bench(args) => load::run(&args.config().unwrap_or_else(|error| error.exit())),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::treatment::DialectArg;
+use super::service_options::DialectArg;
 use super::{host, in_range, time};
 use crate::load::script::MAX_REQUEST;
 use crate::load::{self, Asked, DURATION, Length, SIZE, TIMEOUT};

@@ -5,7 +5,7 @@
 //! | `loop` | one thread, one [`Reactor`](crate::reactor::Reactor), all clients | readiness instead of waiting |
 //! | `single` | the same loop with room for one, and a backlog of 0 | what an iterative server does to the second client |
 //! | `thread` | a thread for each, waiting in its own system calls | simple code, paid for in memory |
-//! | `process` | a process for each: [this program again](solo), with the socket as stdin and stdout | nothing shared, paid for at every start |
+//! | `process` | a process for each: [this program again](stdio_session), with the socket as stdin and stdout | nothing shared, paid for at every start |
 //! | `sharded` | several loops, each with a thread and a listener of its own (`SO_REUSEPORT`) | the kernel shares out the clients, and nothing else is shared |
 //!
 //! The acceptor is the same for all: it owns the door, and the small loop in which those who find
@@ -23,25 +23,25 @@ use crate::net::limiter::{Capacity, Limiter, WhenFull};
 use crate::net::{listener, nofile};
 use crate::service::Offer;
 
-mod acceptor;
-mod company;
-mod ledger;
-mod place;
+mod event_loop;
+mod loops;
 mod process;
 mod report;
 mod results;
-mod shards;
-pub mod solo;
+mod service_options;
+mod shutdown;
+mod stats;
+pub mod stdio_session;
 mod threads;
-mod treatment;
+mod workers;
 
-use acceptor::Acceptor;
-use company::Company;
-use ledger::Ledger;
-pub use treatment::Treatment;
+use event_loop::EventLoop;
+pub use service_options::ServiceOptions;
+use shutdown::LoopGroup;
+use stats::Stats;
 
 /// How long a stop waits for connections to end by themselves, if nothing else is said.
-pub const DRAIN: Duration = Duration::from_secs(5);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the log calls the line of counters: who asks for it wants it however quiet the rest is.
 pub const COUNTERS: &str = "counters";
@@ -77,7 +77,7 @@ pub struct Config {
     /// How the server is built.
     pub model: Model,
     /// What every client gets.
-    pub treatment: Treatment,
+    pub service_options: ServiceOptions,
     /// The most clients at once; if not given, 1 for [`Model::Single`], 3 for the quiz and else as
     /// many as the descriptor limit allows.
     pub max_clients: Option<usize>,
@@ -89,13 +89,13 @@ pub struct Config {
     /// How many loops [`Model::Sharded`] has; if not given, one for each core.
     pub shards: Option<usize>,
     /// How long a stop waits for connections to end by themselves.
-    pub drain: Duration,
+    pub drain_timeout: Duration,
 }
 
 impl Config {
     fn capacity(&self) -> Capacity {
         let budget = nofile::raise_nofile_limit(self.loops());
-        let clients = self.max_clients.unwrap_or(match (self.model, &self.treatment.offer) {
+        let clients = self.max_clients.unwrap_or(match (self.model, &self.service_options.offer) {
             (Model::Single, _) => 1,
             (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(budget.clients),
             (Model::Loop | Model::Thread | Model::Process | Model::Sharded, _) => budget.clients,
@@ -129,8 +129,8 @@ impl Config {
 /// Serves until a signal says to stop, and until the clients have gone or the drain time is over.
 /// `listening` is told the address as soon as clients can connect.
 pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
-    let offer = config.treatment.offer()?;
-    if let Offer::Quiz(rules) = &config.treatment.offer {
+    let offer = config.service_options.offer()?;
+    if let Offer::Quiz(rules) = &config.service_options.offer {
         log::info!("the first client's seed is {}", rules.seed);
     }
     if config.shards.is_some() && config.model != Model::Sharded {
@@ -147,17 +147,18 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         let more = listener::listen_on(spec);
         listeners.push(more.map_err(|error| listener::cannot_listen(spec.address, &error))?);
     }
-    let terms: Vec<_> = (0..loops).map(|_| Arc::new(config.treatment.terms.separate())).collect();
-    let ledger = Ledger::new(terms.iter().map(|terms| Arc::clone(&terms.traffic)).collect());
-    let company = Company::new(loops, room, ledger);
-    let mut acceptors = Vec::new();
+    let terms: Vec<_> =
+        (0..loops).map(|_| Arc::new(config.service_options.terms.separate())).collect();
+    let stats = Stats::new(terms.iter().map(|terms| Arc::clone(&terms.traffic)).collect());
+    let group = LoopGroup::new(loops, room, stats);
+    let mut loops = Vec::new();
     for (listener, terms) in listeners.into_iter().zip(terms) {
-        let door = LimitedListener::new(listener, spec, Arc::clone(&company.room))
+        let door = LimitedListener::new(listener, spec, Arc::clone(&group.room))
             .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
-        acceptors.push(Acceptor::new(door, config, offer.clone(), terms, &company)?);
+        loops.push(EventLoop::new(door, config, offer.clone(), terms, &group)?);
     }
-    acceptors[0].hear_signals().map_err(|error| Failure::cannot("hear signals", &error))?;
-    let served = shards::run(acceptors, &company, || listening(spec.address));
-    log::info!("{}", company.ledger);
+    loops[0].register_signals().map_err(|error| Failure::cannot("hear signals", &error))?;
+    let served = loops::run(loops, &group, || listening(spec.address));
+    log::info!("{}", group.stats);
     served
 }

@@ -28,7 +28,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::pipe;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use super::Treatment;
+use super::ServiceOptions;
 use super::report::Report;
 use crate::net::limited_listener::ClientId;
 use crate::service::PAUSE;
@@ -39,12 +39,12 @@ const REPORTS_SIZE: usize = 4096;
 
 /// How long a process that was cut may take to end; one that sleeps for its service, which is no
 /// more than [`PAUSE`], is not woken.
-const LETTING_GO: Duration = Duration::from_secs(1);
+const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// How often such a process is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+const REAP_INTERVAL: Duration = Duration::from_millis(5);
 
-const _: () = assert!(LETTING_GO.as_millis() > PAUSE.as_millis());
+const _: () = assert!(KILL_GRACE.as_millis() > PAUSE.as_millis());
 
 /// The processes that serve clients.
 pub(super) struct Processes {
@@ -52,12 +52,12 @@ pub(super) struct Processes {
     /// What all of them are told on their command line.
     options: Vec<OsString>,
     /// By the client's number.
-    children: HashMap<u64, Resident>,
+    children: HashMap<u64, Worker>,
     /// Those that have reported and are about to end.
-    leaving: Vec<Child>,
-    departed: Vec<(ClientId, Ending)>,
+    exiting: Vec<Child>,
+    take_closed: Vec<(ClientId, Ending)>,
     /// As long as the write end is open, the children go on. They are given the read end.
-    going_on: Option<OwnedFd>,
+    keepalive_pipe: Option<OwnedFd>,
     _until: OwnedFd,
     reports: File,
     /// What was read of a report that has not come whole.
@@ -68,31 +68,31 @@ pub(super) struct Processes {
 }
 
 /// A child, and whom it serves.
-struct Resident {
+struct Worker {
     child: Child,
     guest: ClientId,
 }
 
 impl Processes {
     /// None yet. They will treat their clients so, and what they report is counted there.
-    pub(super) fn new(treatment: &Treatment, traffic: Arc<Traffic>) -> io::Result<Self> {
-        let (until, going_on) = pipe()?;
+    pub(super) fn new(service_options: &ServiceOptions, traffic: Arc<Traffic>) -> io::Result<Self> {
+        let (until, keepalive_pipe) = pipe()?;
         let (reports, report) = pipe()?;
-        for our_own in [going_on.as_fd(), reports.as_fd()] {
+        for our_own in [keepalive_pipe.as_fd(), reports.as_fd()] {
             fcntl_setfd(our_own, FdFlags::CLOEXEC)?;
         }
         fcntl_setfl(&reports, fcntl_getfl(&reports)? | OFlags::NONBLOCK)?;
         let mut options = vec!["session".into()];
-        options.extend(treatment.options());
+        options.extend(service_options.options());
         options.push(format!("--until=/dev/fd/{}", until.as_raw_fd()).into());
         options.push(format!("--report=/dev/fd/{}", report.as_raw_fd()).into());
         Ok(Self {
             program: env::current_exe()?,
             options,
             children: HashMap::new(),
-            leaving: Vec::new(),
-            departed: Vec::new(),
-            going_on: Some(going_on),
+            exiting: Vec::new(),
+            take_closed: Vec::new(),
+            keepalive_pipe: Some(keepalive_pipe),
             _until: until,
             reports: reports.into(),
             partial: Vec::new(),
@@ -111,7 +111,7 @@ impl Processes {
         let socket = TcpStream::from(socket);
         match self.spawn(&socket, address, guest.number) {
             Ok(child) => {
-                self.children.insert(guest.number, Resident { child, guest });
+                self.children.insert(guest.number, Worker { child, guest });
                 Ok(())
             }
             Err(error) => Err((mio::net::TcpStream::from_std(socket), error)),
@@ -139,7 +139,7 @@ impl Processes {
     /// looked at one by one; only if another is dead, too, all of them are.
     pub(super) fn reap(&mut self) {
         self.read_reports();
-        self.leaving.retain_mut(is_running);
+        self.exiting.retain_mut(is_running);
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if matches!(waitid(WaitId::All, look), Ok(Some(_))) {
             for number in self.children.keys().copied().collect::<Vec<_>>() {
@@ -150,50 +150,50 @@ impl Processes {
 
     /// Those that have left since this was asked last, and why. Their processes may still be about
     /// to end.
-    pub(super) fn departed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
+    pub(super) fn take_closed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
         self.read_reports();
-        self.departed.drain(..)
+        self.take_closed.drain(..)
     }
 
     /// From now on an empty socket is the end of input.
     pub(super) fn drain(&mut self) {
-        self.going_on = None;
+        self.keepalive_pipe = None;
     }
 
     /// Ends every process at once, and leaves none behind. They have a moment to let go of their
     /// sessions, in which a service records what it must.
     pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
         self.read_reports();
-        for Resident { child, .. } in self.children.values() {
+        for Worker { child, .. } in self.children.values() {
             // One that cannot be told has ended.
             kill_process(Pid::from_child(child), Signal::HUP).ok();
         }
-        for _ in 0..LETTING_GO.as_millis() / LOOK_INTERVAL.as_millis() {
-            self.leaving.retain_mut(is_running);
-            let cut = self.children.values_mut().any(|resident| is_running(&mut resident.child));
-            if self.leaving.is_empty() && !cut {
+        for _ in 0..KILL_GRACE.as_millis() / REAP_INTERVAL.as_millis() {
+            self.exiting.retain_mut(is_running);
+            let cut = self.children.values_mut().any(|worker| is_running(&mut worker.child));
+            if self.exiting.is_empty() && !cut {
                 break;
             }
-            thread::park_timeout(LOOK_INTERVAL);
+            thread::park_timeout(REAP_INTERVAL);
             self.read_reports();
         }
         // One may have reported just before it was found to have ended.
         self.read_reports();
         // The others had no time to say anything, or did not take it.
-        for (_, Resident { child, guest }) in self.children.drain() {
-            self.departed.push((guest, Ending::Forced));
-            self.leaving.push(child);
+        for (_, Worker { child, guest }) in self.children.drain() {
+            self.take_closed.push((guest, Ending::Forced));
+            self.exiting.push(child);
         }
-        for mut child in self.leaving.drain(..) {
+        for mut child in self.exiting.drain(..) {
             child.kill().ok();
             child.wait().ok();
         }
-        mem::take(&mut self.departed)
+        mem::take(&mut self.take_closed)
     }
 
     /// Notes the end of a child that has not reported, if it has come.
     fn collect(&mut self, number: u64) {
-        let Some(Resident { child, .. }) = self.children.get_mut(&number) else { return };
+        let Some(Worker { child, .. }) = self.children.get_mut(&number) else { return };
         let status = match child.try_wait() {
             Ok(None) => return,
             Ok(Some(status)) => status.to_string(),
@@ -201,9 +201,9 @@ impl Processes {
         };
         // It may have reported just after we looked.
         self.read_reports();
-        if let Some(Resident { guest, .. }) = self.children.remove(&number) {
+        if let Some(Worker { guest, .. }) = self.children.remove(&number) {
             log::error!("the process of client {number} said nothing and ended: {status}");
-            self.departed.push((guest, Ending::Broken));
+            self.take_closed.push((guest, Ending::Broken));
         }
     }
 
@@ -216,9 +216,9 @@ impl Processes {
         let whole = memchr::memrchr(b'\n', &self.partial).map_or(0, |end| end + 1);
         let whole: Vec<u8> = self.partial.drain(..whole).collect();
         for report in String::from_utf8_lossy(&whole).lines().filter_map(Report::parse) {
-            if let Some(Resident { child, guest }) = self.children.remove(&report.client) {
-                self.leaving.push(child);
-                self.departed.push((guest, report.ending));
+            if let Some(Worker { child, guest }) = self.children.remove(&report.client) {
+                self.exiting.push(child);
+                self.take_closed.push((guest, report.ending));
                 self.traffic.add(report.messages, report.received, report.sent);
             }
         }

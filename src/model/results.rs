@@ -59,7 +59,7 @@ impl Results {
 
     /// Turns to the file that has been put in the place of ours, if one has. What cannot be opened
     /// is no better place for a row than where the rows before it are.
-    fn follow(&self, table: &mut Table) {
+    fn reopen_if_replaced(&self, table: &mut Table) {
         if !table.file.metadata().is_ok_and(|ours| is_at(&ours, &self.path)) {
             match Table::open(&self.path, &self.header) {
                 Ok((found, _)) => *table = found,
@@ -76,7 +76,7 @@ impl Scoreboard for Results {
     fn record(&self, game: &Game) {
         // Whoever panicked with the table in hand left it with whole lines, or torn and marked so.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        self.follow(&mut table);
+        self.reopen_if_replaced(&mut table);
         if let Err(error) = line(row(game, clock())).and_then(|line| table.append(&line)) {
             let (number, cause) = (game.visitor.number, cause_of(&error));
             log::error!("cannot write the result of client {number}: {cause}");
@@ -162,13 +162,13 @@ fn row(game: &Game, now: SystemTime) -> Vec<String> {
     let mut cells = vec![
         humantime::format_rfc3339_seconds(now).to_string(),
         game.seed.to_string(),
-        harmless(&game.name),
+        sanitize_cell(&game.name),
         game.visitor.address.to_string(),
     ];
     let mut answers = game.answers.iter();
     for _ in 0..game.questions {
         cells.extend(match answers.next() {
-            Some(answer) => [harmless(&answer.text), u8::from(answer.correct).to_string()],
+            Some(answer) => [sanitize_cell(&answer.text), u8::from(answer.correct).to_string()],
             None => [String::new(), String::new()],
         });
     }
@@ -184,7 +184,7 @@ fn line(cells: Vec<String>) -> io::Result<Vec<u8>> {
 }
 
 /// What a player said, as text that no spreadsheet and no terminal takes for more than text.
-fn harmless(said: &[u8]) -> String {
+fn sanitize_cell(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     let mut cell = String::with_capacity(said.len());
     // A negative number is not a formula, and is worth being read as a number.
@@ -196,9 +196,9 @@ fn harmless(said: &[u8]) -> String {
     }
     for letter in said.chars() {
         // The separators of lines and paragraphs, and what turns the direction of writing around.
-        let unruly = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' |
+        let invisible = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' |
             '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if letter.is_control() || unruly {
+        if letter.is_control() || invisible {
             cell.extend(letter.escape_default());
         } else {
             cell.push(letter);

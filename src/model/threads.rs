@@ -23,9 +23,9 @@ const STACK_SIZE: usize = 512 * 1024;
 
 /// How long a connection that was cut may take to end: a thread that sleeps for its service, which
 /// is no more than [`PAUSE`], is not woken.
-const LETTING_GO: Duration = Duration::from_secs(1);
+const KILL_GRACE: Duration = Duration::from_secs(1);
 
-const _: () = assert!(LETTING_GO.as_millis() > PAUSE.as_millis());
+const _: () = assert!(KILL_GRACE.as_millis() > PAUSE.as_millis());
 
 /// The threads that serve clients.
 pub(super) struct Threads {
@@ -61,12 +61,12 @@ impl Threads {
             // Closed after the departure is reported: who has seen the end of its own connection
             // and comes again finds its place free.
             let own = own;
-            let mut departure = Departure { key, guest, ending: Ending::Broken, report, waker };
+            let mut guard = ExitGuard { key, guest, ending: Ending::Broken, report, waker };
             // Dropped before the departure, whatever happens: when that is reported, the service
             // has recorded all that it wants to.
             let mut session = session;
             blocking::serve(&mut Patient::new(&own, &stopping), &mut session);
-            departure.ending = session.ending().unwrap_or(Ending::Broken);
+            guard.ending = session.ending().unwrap_or(Ending::Broken);
         };
         let started = socket.set_nonblocking(false).and_then(|()| {
             let name = format!("client {}", guest.number);
@@ -86,7 +86,7 @@ impl Threads {
     }
 
     /// Those that have ended since this was asked last, and why.
-    pub(super) fn departed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
+    pub(super) fn take_closed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
         self.departures.try_iter().map(|(key, guest, ending)| {
             self.sockets.remove(key);
             (guest, ending)
@@ -103,14 +103,14 @@ impl Threads {
     /// Ends every connection at once. The threads have a moment to let go of their sessions, in
     /// which a service records what it must.
     pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
-        let mut departed: Vec<_> = self.departed().collect();
+        let mut take_closed: Vec<_> = self.take_closed().collect();
         self.shut_down(Shutdown::Both);
         while !self.sockets.is_empty() {
-            let Ok((key, guest, ending)) = self.departures.recv_timeout(LETTING_GO) else { break };
+            let Ok((key, guest, ending)) = self.departures.recv_timeout(KILL_GRACE) else { break };
             self.sockets.remove(key);
-            departed.push((guest, ending.of_one_cut_off()));
+            take_closed.push((guest, ending.of_one_cut_off()));
         }
-        departed
+        take_closed
     }
 
     fn shut_down(&self, how: Shutdown) {
@@ -123,7 +123,7 @@ impl Threads {
 
 /// Reports the end of a thread when it is dropped: also when the thread panics, so that a fault of
 /// ours does not take a place for good.
-struct Departure {
+struct ExitGuard {
     key: usize,
     guest: ClientId,
     ending: Ending,
@@ -131,7 +131,7 @@ struct Departure {
     waker: Arc<Waker>,
 }
 
-impl Drop for Departure {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
         // Nobody listens any more only when the process is about to end.
         self.report.send((self.key, self.guest, self.ending)).ok();

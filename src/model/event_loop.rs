@@ -11,10 +11,10 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
-use super::company::{Company, Stage};
-use super::place::Place;
 use super::process::Processes;
+use super::shutdown::{LoopGroup, ShutdownStage};
 use super::threads::Threads;
+use super::workers::Workers;
 use super::{COUNTERS, Config, Model};
 use crate::error::Failure;
 use crate::net::limited_listener::{Admission, ClientId, LimitedListener};
@@ -27,10 +27,10 @@ const ACCEPTS_PER_TURN: usize = 64;
 
 /// The most clients accepted when the server stops: more than the accept queue holds, and yet a
 /// number, so that a stop ends while clients keep coming.
-const ACCEPTS_AT_THE_END: usize = 65_536;
+const ACCEPTS_AT_STOP: usize = 65_536;
 
 /// What is received from a client that must be let go at once, in bytes.
-const DISMISSAL_INPUT: u64 = 4096;
+const SHED_INPUT: u64 = 4096;
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,48 +47,48 @@ enum Course {
     Over,
 }
 
-pub(super) struct Acceptor<'a> {
+pub(super) struct EventLoop<'a> {
     door: LimitedListener,
     reactor: Reactor<ClientId>,
     /// Only the first loop of a server has them.
     signals: Option<Signals>,
-    place: Place,
+    workers: Workers,
     offer: Offer,
     terms: Arc<Terms>,
-    drain: Duration,
+    drain_timeout: Duration,
     course: Course,
-    company: &'a Company,
+    group: &'a LoopGroup,
 }
 
-impl<'a> Acceptor<'a> {
+impl<'a> EventLoop<'a> {
     pub(super) fn new(
         mut door: LimitedListener,
         config: &Config,
         offer: Offer,
         terms: Arc<Terms>,
-        company: &'a Company,
+        group: &'a LoopGroup,
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
         if let Some(listener) = door.listener() {
             reactor.register(listener, Outside::Listener).map_err(cannot)?;
         }
-        let place = match config.model {
-            Model::Loop | Model::Single | Model::Sharded => Place::Here,
-            Model::Thread => Place::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
+        let workers = match config.model {
+            Model::Loop | Model::Single | Model::Sharded => Workers::Inline,
+            Model::Thread => Workers::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
             Model::Process => {
                 let traffic = Arc::clone(&terms.traffic);
-                let processes = Processes::new(&config.treatment, traffic).map_err(cannot)?;
-                Place::Processes(processes)
+                let processes = Processes::new(&config.service_options, traffic).map_err(cannot)?;
+                Workers::Processes(processes)
             }
         };
-        let (drain, course) = (config.drain, Course::Serving);
+        let (drain_timeout, course) = (config.drain_timeout, Course::Serving);
         let signals = None;
-        Ok(Self { door, reactor, signals, place, offer, terms, drain, course, company })
+        Ok(Self { door, reactor, signals, workers, offer, terms, drain_timeout, course, group })
     }
 
     /// This is the one of the server's loops that signals come to.
-    pub(super) fn hear_signals(&mut self) -> io::Result<()> {
+    pub(super) fn register_signals(&mut self) -> io::Result<()> {
         let signals = self.signals.insert(Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?);
         self.reactor.register(signals, Outside::Signals)
     }
@@ -104,21 +104,21 @@ impl<'a> Acceptor<'a> {
             let marks =
                 self.reactor.turn(wake_at).map_err(|error| Failure::cannot("wait", &error))?;
             if marks.contains(Outside::Signals) {
-                self.obey_signals();
+                self.handle_signals();
             }
             if marks.contains(Outside::Listener) {
                 self.door.mark_readable();
             }
-            self.follow().map_err(|error| cannot_accept(&error))?;
-            self.see_off();
+            self.advance_shutdown().map_err(|error| cannot_accept(&error))?;
+            self.reap();
             let register = |door: &mut _| self.reactor.register(door, Outside::Listener);
             self.door.resume_listening(self.reactor.now(), register);
             self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
-            self.end_if_due();
+            self.finish_drain();
         }
         self.cut();
         if self.signals.is_none() {
-            self.company.ended();
+            self.group.ended();
         }
         Ok(())
     }
@@ -131,32 +131,32 @@ impl<'a> Acceptor<'a> {
         }
     }
 
-    fn obey_signals(&mut self) {
+    fn handle_signals(&mut self) {
         for signal in self.signals.iter_mut().flat_map(Signals::pending) {
             match signal {
-                SIGCHLD => self.place.reap(),
-                SIGUSR1 => log::info!(target: COUNTERS, "{}", self.company.ledger),
-                _ => self.company.stop(),
+                SIGCHLD => self.workers.reap(),
+                SIGUSR1 => log::info!(target: COUNTERS, "{}", self.group.stats),
+                _ => self.group.stop(),
             }
         }
     }
 
     /// Goes as far as all loops have come. The first signal to stop lets nobody in any more and
     /// waits for those inside; the second does not wait.
-    fn follow(&mut self) -> io::Result<()> {
-        if self.course == Course::Serving && self.company.stage() == Stage::Emptying {
+    fn advance_shutdown(&mut self) -> io::Result<()> {
+        if self.course == Course::Serving && self.group.stage() == ShutdownStage::Emptying {
             // The listener's own event may be in this very batch, or still to come.
             self.door.mark_readable();
-            self.admit(ACCEPTS_AT_THE_END)?;
+            self.admit(ACCEPTS_AT_STOP)?;
             self.course = Course::Emptied;
-            self.company.emptied();
+            self.group.backlog_drained();
         }
-        if self.course == Course::Emptied && self.company.stage() == Stage::Closing {
+        if self.course == Course::Emptied && self.group.stage() == ShutdownStage::Closing {
             self.door.mark_readable();
-            self.admit(ACCEPTS_AT_THE_END)?;
+            self.admit(ACCEPTS_AT_STOP)?;
             self.drain();
         }
-        if self.company.stage() == Stage::Over {
+        if self.group.stage() == ShutdownStage::Over {
             self.course = Course::Over;
         }
         Ok(())
@@ -166,11 +166,11 @@ impl<'a> Acceptor<'a> {
     fn drain(&mut self) {
         self.door.close();
         if self.signals.is_some() {
-            log::info!("stopping; {} clients are being served", self.company.room.served());
+            log::info!("stopping; {} clients are being served", self.group.room.served());
         }
-        self.course = Course::Draining { until: self.reactor.now() + self.drain };
+        self.course = Course::Draining { until: self.reactor.now() + self.drain_timeout };
         self.reactor.drain();
-        self.place.drain();
+        self.workers.drain();
     }
 
     /// Lets in those who wait, or tells them that the server is full; no more than `most`.
@@ -179,13 +179,13 @@ impl<'a> Acceptor<'a> {
             let now = self.reactor.now();
             let Some((socket, address)) = self.door.accept(now)? else { break };
             // It may be one that has just left, and comes again.
-            self.see_off();
+            self.reap();
             let guest = self.door.admit();
-            self.company.ledger.accepted();
+            self.group.stats.accepted();
             match guest.admission {
                 Admission::Serve => self.serve(socket, address, guest),
-                Admission::ReplyBusy => self.turn_away(socket, address, guest),
-                Admission::Shed => self.dismiss(socket, address, guest),
+                Admission::ReplyBusy => self.reject(socket, address, guest),
+                Admission::Shed => self.shed(socket, address, guest),
                 Admission::Reset => self.reset(socket, address, guest),
             }
         }
@@ -194,38 +194,38 @@ impl<'a> Acceptor<'a> {
 
     fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: ClientId) {
         let number = guest.number;
-        log::info!("client {number} connected from {address} ({} now)", self.company.room.served());
+        log::info!("client {number} connected from {address} ({} now)", self.group.room.served());
         let visitor = Visitor { number, address };
         let session = self.session(self.offer.start(visitor), &guest);
-        let started = match &mut self.place {
-            Place::Here => return self.seat(socket, session, guest),
-            Place::Threads(threads) => threads.start(socket, session, guest),
-            Place::Processes(processes) => processes.start(socket, address, guest),
+        let started = match &mut self.workers {
+            Workers::Inline => return self.add_inline(socket, session, guest),
+            Workers::Threads(threads) => threads.start(socket, session, guest),
+            Workers::Processes(processes) => processes.start(socket, address, guest),
         };
         if let Err((socket, error)) = started {
             let what = format_args!("nobody can serve client {number}");
             self.door.warn(what, &error, self.reactor.now());
             self.door.reject(&mut guest);
-            self.turn_away(socket, address, guest);
+            self.reject(socket, address, guest);
         }
     }
 
-    fn turn_away(&mut self, socket: TcpStream, address: SocketAddr, guest: ClientId) {
-        self.tell_of_refusal(guest.number, address);
+    fn reject(&mut self, socket: TcpStream, address: SocketAddr, guest: ClientId) {
+        self.log_rejected(guest.number, address);
         let session = self.session(Box::new(Busy), &guest);
-        self.seat(socket, session, guest);
+        self.add_inline(socket, session, guest);
     }
 
     /// Tells a client that the server is full as well as it can be done at once. What it has sent
     /// is received first: unread, it would turn our close into a reset that destroys the text.
-    fn dismiss(&mut self, mut socket: TcpStream, address: SocketAddr, guest: ClientId) {
+    fn shed(&mut self, mut socket: TcpStream, address: SocketAddr, guest: ClientId) {
         // Whatever fails here, the client is let go.
         socket.write_all(BUSY_TEXT.as_bytes()).ok();
         socket.shutdown(Shutdown::Write).ok();
-        io::copy(&mut Read::take(&mut socket, DISMISSAL_INPUT), &mut io::sink()).ok();
+        io::copy(&mut Read::take(&mut socket, SHED_INPUT), &mut io::sink()).ok();
         self.door.close_into_spare(socket);
-        self.tell_of_refusal(guest.number, address);
-        self.company.ledger.ended(Ending::Refused);
+        self.log_rejected(guest.number, address);
+        self.group.stats.ended(Ending::Refused);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
@@ -233,13 +233,13 @@ impl<'a> Acceptor<'a> {
         // If it has gone already, it needs no reset.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
         self.door.close_into_spare(socket);
-        self.tell_of_refusal(guest.number, address);
-        self.company.ledger.ended(Ending::Refused);
+        self.log_rejected(guest.number, address);
+        self.group.stats.ended(Ending::Refused);
     }
 
     /// Says who was turned away: a crowd at the door does not fill the log.
-    fn tell_of_refusal(&self, number: u64, address: SocketAddr) {
-        if let Some(suppressed) = self.company.room.count_rejection(self.reactor.now()) {
+    fn log_rejected(&self, number: u64, address: SocketAddr) {
+        if let Some(suppressed) = self.group.room.count_rejection(self.reactor.now()) {
             let more = match suppressed {
                 0 => String::new(),
                 suppressed => format!(" (and {suppressed} before it)"),
@@ -253,32 +253,32 @@ impl<'a> Acceptor<'a> {
     }
 
     /// Gives a connection a place in this thread's own loop.
-    fn seat(&mut self, socket: TcpStream, session: Session, guest: ClientId) {
+    fn add_inline(&mut self, socket: TcpStream, session: Session, guest: ClientId) {
         if let Err(error) = self.reactor.add(socket, session, guest) {
             let what = format_args!("client {} cannot be served", guest.number);
             self.door.warn(what, &error, self.reactor.now());
-            farewell(&mut self.door, self.company, guest, Ending::Lost);
+            connection_ended(&mut self.door, self.group, guest, Ending::Lost);
         }
     }
 
     /// Notes who has left.
-    fn see_off(&mut self) {
+    fn reap(&mut self) {
         for (guest, ending, socket) in self.reactor.departed() {
-            farewell(&mut self.door, self.company, guest, ending);
+            connection_ended(&mut self.door, self.group, guest, ending);
             // Whoever sees the end of its connection, and comes again to whichever loop, finds its
             // place free.
             drop(socket);
         }
-        for (guest, ending) in self.place.departed() {
-            farewell(&mut self.door, self.company, guest, ending);
+        for (guest, ending) in self.workers.take_closed() {
+            connection_ended(&mut self.door, self.group, guest, ending);
         }
     }
 
     /// A drain ends when nobody is left or its time is over. The loop that hears the signals is the
     /// last to end.
-    fn end_if_due(&mut self) {
+    fn finish_drain(&mut self) {
         if let Course::Draining { until } = self.course {
-            let alone = self.signals.is_none() || self.company.is_alone();
+            let alone = self.signals.is_none() || self.group.is_last();
             if self.door.is_empty() && alone || self.reactor.now() >= until {
                 self.course = Course::Over;
             }
@@ -292,10 +292,10 @@ impl<'a> Acceptor<'a> {
             log::warn!("{left} clients are cut off");
         }
         self.reactor.cut();
-        for (guest, ending) in self.place.cut() {
-            farewell(&mut self.door, self.company, guest, ending);
+        for (guest, ending) in self.workers.cut() {
+            connection_ended(&mut self.door, self.group, guest, ending);
         }
-        self.see_off();
+        self.reap();
     }
 }
 
@@ -303,13 +303,18 @@ fn cannot_accept(error: &io::Error) -> Failure {
     Failure::cannot("accept clients", error)
 }
 
-fn farewell(door: &mut LimitedListener, company: &Company, guest: ClientId, ending: Ending) {
+fn connection_ended(
+    door: &mut LimitedListener,
+    group: &LoopGroup,
+    guest: ClientId,
+    ending: Ending,
+) {
     door.left(&guest);
     if guest.admission == Admission::Serve {
-        company.ledger.ended(ending);
-        log::info!("client {} left: {ending} ({} now)", guest.number, company.room.served());
+        group.stats.ended(ending);
+        log::info!("client {} left: {ending} ({} now)", guest.number, group.room.served());
     } else {
-        company.ledger.ended(Ending::Refused);
+        group.stats.ended(Ending::Refused);
         log::debug!("client {} left: {}", guest.number, Ending::Refused);
     }
 }

@@ -1,16 +1,16 @@
 //! What the loops of one server have in common. All models but `sharded` have one loop, which is
-//! then a company of one.
+//! then a group of one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::ledger::Ledger;
+use super::stats::Stats;
 use crate::net::limiter::Limiter;
 
 /// How far a server has come with its stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(super) enum ShutdownStage {
     Serving,
     /// Told to stop: every loop accepts those who wait at its own door.
     Emptying,
@@ -23,31 +23,33 @@ pub(super) enum Stage {
 
 /// The loops of a server.
 #[derive(Debug)]
-pub(super) struct Company {
+pub(super) struct LoopGroup {
     /// How many loops there are.
     size: usize,
     pub(super) room: Arc<Limiter>,
-    pub(super) ledger: Ledger,
+    pub(super) stats: Stats,
     /// How often the server was told to stop; twice is as good as more often.
     stops: AtomicUsize,
     /// How many loops have found nobody at their doors since.
-    emptied: AtomicUsize,
+    backlog_drained: AtomicUsize,
     /// How many loops have ended.
     ended: AtomicUsize,
 }
 
-impl Company {
-    pub(super) fn new(size: usize, room: Arc<Limiter>, ledger: Ledger) -> Self {
+impl LoopGroup {
+    pub(super) fn new(size: usize, room: Arc<Limiter>, stats: Stats) -> Self {
         let none = AtomicUsize::default;
-        Self { size, room, ledger, stops: none(), emptied: none(), ended: none() }
+        Self { size, room, stats, stops: none(), backlog_drained: none(), ended: none() }
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> ShutdownStage {
         match self.stops.load(Ordering::Acquire) {
-            0 => Stage::Serving,
-            1 if self.emptied.load(Ordering::Acquire) < self.size => Stage::Emptying,
-            1 => Stage::Closing,
-            _ => Stage::Over,
+            0 => ShutdownStage::Serving,
+            1 if self.backlog_drained.load(Ordering::Acquire) < self.size => {
+                ShutdownStage::Emptying
+            }
+            1 => ShutdownStage::Closing,
+            _ => ShutdownStage::Over,
         }
     }
 
@@ -58,8 +60,8 @@ impl Company {
     }
 
     /// A loop has accepted whoever waited at its door. To be said once.
-    pub(super) fn emptied(&self) {
-        if self.emptied.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
+    pub(super) fn backlog_drained(&self) {
+        if self.backlog_drained.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
             self.wake_all();
         }
     }
@@ -72,7 +74,7 @@ impl Company {
     }
 
     /// Whether only one loop has not ended.
-    pub(super) fn is_alone(&self) -> bool {
+    pub(super) fn is_last(&self) -> bool {
         self.ended.load(Ordering::Acquire) + 1 >= self.size
     }
 
@@ -90,9 +92,9 @@ impl Company {
 }
 
 /// Held by a loop as long as it runs: if it panics, the others hear of it.
-pub(super) struct Alarm<'a>(pub(super) &'a Company);
+pub(super) struct PanicGuard<'a>(pub(super) &'a LoopGroup);
 
-impl Drop for Alarm<'_> {
+impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.fail();
@@ -105,47 +107,47 @@ mod tests {
     use super::*;
     use crate::net::limiter::{Capacity, WhenFull};
 
-    fn company(size: usize) -> Company {
+    fn group(size: usize) -> LoopGroup {
         let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Reply };
-        Company::new(size, Arc::new(Limiter::new(capacity)), Ledger::new(Vec::new()))
+        LoopGroup::new(size, Arc::new(Limiter::new(capacity)), Stats::new(Vec::new()))
     }
 
     #[test]
     fn no_door_closes_before_all_have_been_emptied() {
-        let company = company(2);
-        assert_eq!(company.stage(), Stage::Serving);
-        company.stop();
-        company.emptied();
-        assert_eq!(company.stage(), Stage::Emptying);
-        company.emptied();
-        assert_eq!(company.stage(), Stage::Closing);
-        company.stop();
-        assert_eq!(company.stage(), Stage::Over);
+        let group = group(2);
+        assert_eq!(group.stage(), ShutdownStage::Serving);
+        group.stop();
+        group.backlog_drained();
+        assert_eq!(group.stage(), ShutdownStage::Emptying);
+        group.backlog_drained();
+        assert_eq!(group.stage(), ShutdownStage::Closing);
+        group.stop();
+        assert_eq!(group.stage(), ShutdownStage::Over);
     }
 
     #[test]
     fn the_last_loop_knows_that_it_is_alone() {
-        assert!(company(1).is_alone());
-        let company = company(2);
-        assert!(!company.is_alone());
-        company.ended();
-        assert!(company.is_alone());
+        assert!(group(1).is_last());
+        let group = group(2);
+        assert!(!group.is_last());
+        group.ended();
+        assert!(group.is_last());
     }
 
     #[test]
     fn a_loop_that_fails_or_panics_ends_them_all() {
-        let failing = company(2);
+        let failing = group(2);
         failing.fail();
-        assert_eq!(failing.stage(), Stage::Over);
-        let panicking = company(2);
+        assert_eq!(failing.stage(), ShutdownStage::Over);
+        let panicking = group(2);
         let thread = thread::scope(|scope| {
             let body = || {
-                let _alarm = Alarm(&panicking);
+                let _guard = PanicGuard(&panicking);
                 panic!("a fault that this test plants");
             };
             thread::Builder::new().spawn_scoped(scope, body).unwrap().join()
         });
         assert!(thread.is_err());
-        assert_eq!(panicking.stage(), Stage::Over);
+        assert_eq!(panicking.stage(), ShutdownStage::Over);
     }
 }

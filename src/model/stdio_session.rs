@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
-use super::Treatment;
+use super::ServiceOptions;
 use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::standard::Standard;
@@ -37,16 +37,16 @@ const PEER_VARIABLES: [(&str, &str); 4] = [
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the client gets.
-    pub treatment: Treatment,
+    pub service_options: ServiceOptions,
     /// The client's number in the log.
     pub client: u64,
     /// The acceptor that started this process, if it is the model `process`.
-    pub acceptor: Option<Acceptor>,
+    pub parent: Option<ParentPipes>,
 }
 
 /// How an acceptor and its process talk to each other.
 #[derive(Clone, Debug)]
-pub struct Acceptor {
+pub struct ParentPipes {
     /// A pipe that ends when the server is to stop, or has gone.
     pub until: PathBuf,
     /// A pipe for the last word on the connection.
@@ -60,8 +60,8 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Standard::spare_the_peer().map_err(cannot)?;
     let signals = signals().map_err(cannot)?;
-    let (until, report) = match &config.acceptor {
-        Some(Acceptor { until, report }) => (
+    let (until, report) = match &config.parent {
+        Some(ParentPipes { until, report }) => (
             File::open(until).map_err(cannot)?.into(),
             Some(File::options().append(true).open(report).map_err(cannot)?),
         ),
@@ -71,8 +71,8 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
     let mut wire = Standard::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let visitor = Visitor { number: config.client, address: peer() };
-    let service = config.treatment.offer()?.start(visitor);
-    let terms = Arc::new(config.treatment.terms.clone());
+    let service = config.service_options.offer()?.start(visitor);
+    let terms = Arc::new(config.service_options.terms.clone());
     let traffic = Arc::clone(&terms.traffic);
     let mut session = Session::new(service, terms, visitor.number, now());
     if report.is_none() {

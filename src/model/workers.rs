@@ -6,16 +6,16 @@ use crate::net::limited_listener::ClientId;
 use crate::session::Ending;
 
 /// Who serves the admitted.
-pub(super) enum Place {
+pub(super) enum Workers {
     /// The acceptor's own loop.
-    Here,
+    Inline,
     /// A thread for each.
     Threads(Threads),
     /// A process for each.
     Processes(Processes),
 }
 
-impl Place {
+impl Workers {
     /// A child of this process has ended.
     pub(super) fn reap(&mut self) {
         if let Self::Processes(processes) = self {
@@ -24,18 +24,18 @@ impl Place {
     }
 
     /// Those that have left since this was asked last, and why.
-    pub(super) fn departed(&mut self) -> Vec<(ClientId, Ending)> {
+    pub(super) fn take_closed(&mut self) -> Vec<(ClientId, Ending)> {
         match self {
-            Self::Here => Vec::new(),
-            Self::Threads(threads) => threads.departed().collect(),
-            Self::Processes(processes) => processes.departed().collect(),
+            Self::Inline => Vec::new(),
+            Self::Threads(threads) => threads.take_closed().collect(),
+            Self::Processes(processes) => processes.take_closed().collect(),
         }
     }
 
     /// From now on an empty socket is the end of input.
     pub(super) fn drain(&mut self) {
         match self {
-            Self::Here => {}
+            Self::Inline => {}
             Self::Threads(threads) => threads.drain(),
             Self::Processes(processes) => processes.drain(),
         }
@@ -44,7 +44,7 @@ impl Place {
     /// Ends every connection at once, and returns whose that were.
     pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
         match self {
-            Self::Here => Vec::new(),
+            Self::Inline => Vec::new(),
             Self::Threads(threads) => threads.cut(),
             Self::Processes(processes) => processes.cut(),
         }

@@ -14,7 +14,7 @@ use crate::session::{Delimiting, Terms};
 
 /// What a client gets.
 #[derive(Clone, Debug)]
-pub struct Treatment {
+pub struct ServiceOptions {
     /// What is done for it.
     pub offer: Offer,
     /// The line that it reads before anything else, if there is one.
@@ -27,7 +27,7 @@ pub struct Treatment {
     pub terms: Terms,
 }
 
-impl Treatment {
+impl ServiceOptions {
     /// The service with all that was asked for around it.
     pub(super) fn offer(&self) -> Result<Offer, Failure> {
         let mut offer = self.offer.clone();
@@ -49,7 +49,7 @@ impl Treatment {
         })
     }
 
-    /// The options of the command `session` that ask for this treatment.
+    /// The options of the command `session` that ask for this service_options.
     pub fn options(&self) -> Vec<OsString> {
         let Self { offer, banner, once, results, terms } = self;
         // The traffic is counted where the sessions are.

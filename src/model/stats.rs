@@ -9,7 +9,7 @@ use crate::session::{Ending, Traffic};
 /// Counts of what a server has done since its start. Every connection that was accepted is either
 /// open or has exactly one reason for its end.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Stats {
     accepted: AtomicU64,
     /// In the order of [`Ending::ALL`].
     endings: [AtomicU64; Ending::ALL.len()],
@@ -17,7 +17,7 @@ pub(super) struct Ledger {
     traffic: Vec<Arc<Traffic>>,
 }
 
-impl Ledger {
+impl Stats {
     /// Nothing yet, beside this traffic.
     pub(super) fn new(traffic: Vec<Arc<Traffic>>) -> Self {
         Self { accepted: AtomicU64::default(), endings: Default::default(), traffic }
@@ -35,7 +35,7 @@ impl Ledger {
 }
 
 /// One line of `name=number` pairs, for people and scripts: `accepted=3 open=1 peer-closed=2 ...`.
-impl fmt::Display for Ledger {
+impl fmt::Display for Stats {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let endings = self.endings.each_ref().map(|count| count.load(Ordering::Relaxed));
         let accepted = self.accepted.load(Ordering::Relaxed);

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{in_range, time};
 use crate::arithmetic::Dialect;
-use crate::model::{Treatment, solo};
+use crate::model::{ServiceOptions, stdio_session};
 use crate::service::{MAX_QUESTIONS, MAX_REPLY, Offer, QUESTIONS, Rules};
 use crate::session::{Delimiting, MAX_MESSAGE_LIMIT, Terms};
 
@@ -17,7 +17,7 @@ const MAX_TEXT: usize = MAX_REPLY / 2;
 
 /// What every client gets.
 #[derive(Debug, Args)]
-pub struct TreatmentArgs {
+pub struct ServiceOptionsArgs {
     /// What it does for its clients [default: calc].
     #[arg(long, value_enum)]
     service: Option<ServiceArg>,
@@ -68,9 +68,9 @@ pub struct TreatmentArgs {
     unread_timeout: humantime::Duration,
 }
 
-impl TreatmentArgs {
+impl ServiceOptionsArgs {
     /// The plain configuration. `service` is the command's own, where nothing is said.
-    pub(super) fn treatment(self, service: ServiceArg) -> Treatment {
+    pub(super) fn service_options(self, service: ServiceArg) -> ServiceOptions {
         let offer = match self.service.unwrap_or(service) {
             ServiceArg::Calc => Offer::Calc(self.dialect.into(), self.error_text),
             ServiceArg::Echo => Offer::Echo,
@@ -82,7 +82,7 @@ impl TreatmentArgs {
                 board: None,
             }),
         };
-        Treatment {
+        ServiceOptions {
             offer,
             banner: self.banner,
             once: self.once,
@@ -115,17 +115,17 @@ pub struct SessionArgs {
     #[arg(long, value_name = "FILE", hide = true, requires = "until")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    treatment: TreatmentArgs,
+    service_options: ServiceOptionsArgs,
 }
 
 impl SessionArgs {
     /// The plain configuration.
-    pub fn config(self) -> solo::Config {
-        let acceptor = self.until.zip(self.report);
-        solo::Config {
-            treatment: self.treatment.treatment(ServiceArg::Calc),
+    pub fn config(self) -> stdio_session::Config {
+        let parent = self.until.zip(self.report);
+        stdio_session::Config {
+            service_options: self.service_options.service_options(ServiceArg::Calc),
             client: self.client,
-            acceptor: acceptor.map(|(until, report)| solo::Acceptor { until, report }),
+            parent: parent.map(|(until, report)| stdio_session::ParentPipes { until, report }),
         }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        treatment: TreatmentArgs,
+        service_options: ServiceOptionsArgs,
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         ] {
             let parse = |options: Vec<std::ffi::OsString>| {
                 let line = std::iter::once("session".into()).chain(options);
-                Line::parse_from(line).treatment.treatment(ServiceArg::Calc)
+                Line::parse_from(line).service_options.service_options(ServiceArg::Calc)
             };
             let told = parse(said.split_whitespace().map(Into::into).collect());
             let passed_on = parse(told.options());
