@@ -13,7 +13,7 @@ use socklab::arithmetic::Dialect;
 use socklab::drive::blocking::{self, Patient};
 use socklab::reactor::Reactor;
 use socklab::service::{Offer, Visitor};
-use socklab::session::{Session, Terms};
+use socklab::session::{Limits, Session};
 
 const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
 const REPLY: &[u8] = b"15\n";
@@ -34,7 +34,7 @@ fn pair() -> (TcpStream, TcpStream) {
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
 fn session(offer: &Offer) -> Session {
     let visitor = Visitor { number: 1, address: ([127, 0, 0, 1], 4242).into() };
-    Session::new(offer.start(visitor), Arc::new(Terms::default()), 1, Instant::now())
+    Session::new(offer.start(visitor), Arc::new(Limits::default()), 1, Instant::now())
 }
 
 /// The allocations of serving `count` requests, all sent before, by the blocking driver.

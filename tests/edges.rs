@@ -14,8 +14,8 @@ use common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
 use socklab::session::{
-    Delimiting, Ending, GAP, LINE_GAP, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session, Terms, Traffic,
-    Want,
+    CloseReason, FramingMode, GAP, LINE_GAP, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session,
+    Traffic, Want,
 };
 
 /// Answers `=N` with N bytes, and anything else with its length; but `hush` with nothing, `thumb`
@@ -52,21 +52,21 @@ impl service::Service for Counting {
     }
 }
 
-fn counting(terms: Terms) -> Connection {
+fn counting(terms: Limits) -> Connection {
     Connection::on_terms(Box::new(Counting), terms)
 }
 
 /// How many bytes it wants to send.
 fn waiting(connection: &mut Connection) -> usize {
-    let mut turn = connection.session.turn(&mut connection.pool);
+    let mut turn = connection.session.activate(&mut connection.pool);
     let Want::Send(bytes) = turn.want() else { panic!("there is something to send") };
     bytes.len()
 }
 
 #[test]
 fn a_line_ends_at_its_newline_whatever_stands_before_and_behind_it() {
-    for delimiting in [Delimiting::Auto, Delimiting::Line] {
-        let mut connection = counting(Terms { delimiting, ..Terms::default() });
+    for framing_mode in [FramingMode::Auto, FramingMode::Line] {
+        let mut connection = counting(Limits { framing_mode, ..Limits::default() });
         let bytes = if cfg!(miri) { 126..130 } else { 1..255 };
         for byte in bytes.filter(|byte| !b"\r\n".contains(byte)) {
             for length in 1..20 {
@@ -84,7 +84,7 @@ fn a_line_ends_at_its_newline_whatever_stands_before_and_behind_it() {
 
 #[test]
 fn no_message_is_served_while_half_a_buffer_of_replies_waits() {
-    let mut connection = counting(Terms::default());
+    let mut connection = counting(Limits::default());
     connection.reading = false;
     connection.exchange(Some(&b"=1023\n".repeat(100)));
     assert_eq!(waiting(&mut connection), BUFFER_SIZE / 2);
@@ -92,16 +92,16 @@ fn no_message_is_served_while_half_a_buffer_of_replies_waits() {
 
 #[test]
 fn a_service_is_not_woken_while_half_a_buffer_of_replies_waits() {
-    let mut connection = counting(Terms::default());
+    let mut connection = counting(Limits::default());
     connection.reading = false;
     connection.exchange(Some(&[&b"=1023\n".repeat(31)[..], b"nap\n"].concat()));
     assert_eq!(waiting(&mut connection), BUFFER_SIZE / 2);
-    assert_eq!(connection.session.deadline(), Some(connection.now + Terms::default().unread));
+    assert_eq!(connection.session.deadline(), Some(connection.now + Limits::default().unread));
 }
 
 #[test]
 fn the_longest_reply_fits_behind_the_most_that_may_wait() {
-    let mut connection = counting(Terms::default());
+    let mut connection = counting(Limits::default());
     connection.reading = false;
     let nearly = b"=1023\n".repeat(31);
     let longest = format!("={MAX_REPLY}\r\n1\n");
@@ -112,12 +112,13 @@ fn the_longest_reply_fits_behind_the_most_that_may_wait() {
 
 #[test]
 fn a_message_may_be_as_long_as_the_limit_allows_and_the_limit_half_a_buffer() {
-    let terms = || Terms { max_message: MAX_MESSAGE_LIMIT, ..Terms::default() };
-    for (length, ending) in [(BUFFER_SIZE / 2, None), (BUFFER_SIZE / 2 + 1, Some(Ending::TooLong))]
+    let terms = || Limits { max_message: MAX_MESSAGE_LIMIT, ..Limits::default() };
+    for (length, ending) in
+        [(BUFFER_SIZE / 2, None), (BUFFER_SIZE / 2 + 1, Some(CloseReason::TooLong))]
     {
         let mut connection = counting(terms());
         connection.receive(&[&vec![b'.'; length], &b"\r\n"[..]].concat(), 40_000);
-        assert_eq!(connection.session.ending(), ending);
+        assert_eq!(connection.session.close_reason(), ending);
     }
 }
 
@@ -148,7 +149,7 @@ fn stale_bytes_behind_a_batch_are_not_kept() {
 
 #[test]
 fn a_gap_ends_no_message_while_the_service_sleeps() {
-    let mut connection = counting(Terms::default());
+    let mut connection = counting(Limits::default());
     connection.receive(b"nap\nhalf", usize::MAX);
     assert_eq!(connection.output.len(), YAWN + 1);
     connection.wait(Duration::ZERO);
@@ -157,7 +158,7 @@ fn a_gap_ends_no_message_while_the_service_sleeps() {
 
 #[test]
 fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_none() {
-    let mut connection = counting(Terms::default());
+    let mut connection = counting(Limits::default());
     let input = b"\0\x04hush\0\x05thumb\0\x04hush\0\x05thumb\0\x01.\0\x02=9";
     connection.receive(input, usize::MAX);
     let output =
@@ -167,7 +168,7 @@ fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_non
 
 #[test]
 fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
-    let terms = Terms::default();
+    let terms = Limits::default();
     let traffic = Arc::clone(&terms.traffic);
     let counted = |traffic: &Traffic| (traffic.messages(), traffic.received(), traffic.sent());
     let mut connection = counting(terms.clone());
@@ -178,19 +179,20 @@ fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
     traffic.add(5, 6, 7);
     assert_eq!(counted(&traffic), (9, 27, 60_014));
 
-    let separate = Terms { max_message: 5, ..terms }.separate();
+    let separate = Limits { max_message: 5, ..terms }.with_own_counters();
     assert_eq!(separate.max_message, 5);
     let mut connection = counting(separate);
     connection.receive(b"too long\nmore", usize::MAX);
-    assert_eq!(connection.session.ending(), Some(Ending::TooLong));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::TooLong));
     assert_eq!(counted(&traffic), (9, 27, 60_014), "the other has an account of its own");
 }
 
 #[test]
 fn every_ending_has_a_name_and_words_of_its_own() {
-    let names: BTreeSet<_> = Ending::ALL.into_iter().map(Ending::name).collect();
-    let words: BTreeSet<_> = Ending::ALL.into_iter().map(|ending| ending.to_string()).collect();
-    assert_eq!((names.len(), words.len()), (Ending::ALL.len(), Ending::ALL.len()));
+    let names: BTreeSet<_> = CloseReason::ALL.into_iter().map(CloseReason::name).collect();
+    let words: BTreeSet<_> =
+        CloseReason::ALL.into_iter().map(|ending| ending.to_string()).collect();
+    assert_eq!((names.len(), words.len()), (CloseReason::ALL.len(), CloseReason::ALL.len()));
 }
 
 #[test]

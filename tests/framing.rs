@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::connection::{Connection, visitor};
 use common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
-use socklab::session::{Delimiting, Ending, GAP, LINE_GAP, Terms};
+use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, Limits};
 
 const MOMENT: Duration = Duration::from_millis(5);
 
@@ -19,7 +19,7 @@ fn calc() -> Connection {
 
 /// Whether a gap is waited for, and not only the end of the time for idling.
 fn is_timed(connection: &Connection) -> bool {
-    connection.session.deadline() < Some(connection.now + Terms::default().idle / 2)
+    connection.session.deadline() < Some(connection.now + Limits::default().idle / 2)
 }
 
 /// Sends `input` whole and then byte by byte, waits for `silence`, and expects `output`.
@@ -249,7 +249,7 @@ fn telnets_options_are_skipped_and_not_answered() {
 #[test]
 fn a_terminal_in_character_mode_that_talks_telnet_is_served_by_lines() {
     for piece in [1, 3, usize::MAX] {
-        let terms = Terms { delimiting: Delimiting::Line, ..Terms::default() };
+        let terms = Limits { framing_mode: FramingMode::Line, ..Limits::default() };
         let mut connection = Connection::on_terms(Service::Calc.offer().start(visitor(1)), terms);
         // What telnet sends when it is told to send each key as it is pressed.
         connection.receive(b"\xff\xfd\x03\xff\xfd\x01", piece);
@@ -316,7 +316,7 @@ fn a_message_with_its_end_in_the_last_byte_of_a_buffer_is_too_long_like_any_othe
         let mut connection = calc();
         connection.receive(&input, usize::MAX);
         assert_eq!(String::from_utf8_lossy(&connection.output), format!("{limit}{reply_end}"));
-        assert_eq!(connection.session.ending(), Some(Ending::TooLong));
+        assert_eq!(connection.session.close_reason(), Some(CloseReason::TooLong));
     }
 }
 
@@ -325,7 +325,7 @@ fn a_text_without_an_end_is_too_long_at_the_limit() {
     let mut connection = calc();
     connection.receive(&[b'1'; 5000], usize::MAX);
     assert_eq!(connection.output, b"ValueError: message too long (limit 4096 bytes)\n");
-    assert_eq!(connection.session.ending(), Some(Ending::TooLong));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::TooLong));
 }
 
 #[test]

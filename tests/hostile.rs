@@ -15,7 +15,7 @@ use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::random::Random;
 use socklab::service::{Offer, Rules};
-use socklab::session::{Delimiting, GAP, LINE_GAP, OUTBOX_LIMIT, Terms};
+use socklab::session::{FramingMode, GAP, LINE_GAP, Limits, OUTBOX_LIMIT};
 
 /// What has a meaning to some part of the server or to a program that shows its output.
 const MEANT: [&[u8]; 32] = [
@@ -97,9 +97,9 @@ fn pass(connection: &mut Connection, time: Duration) {
 fn any_bytes_at_any_time_are_taken_by_every_service_and_come_to_an_end() {
     let mut random = Random::new(55);
     for _ in 0..20_000 {
-        let delimiting = [Delimiting::Auto, Delimiting::Line][random.below(2) as usize];
+        let framing_mode = [FramingMode::Auto, FramingMode::Line][random.below(2) as usize];
         let max_message = [8, 300, 4096, 32_768][random.below(4) as usize];
-        let terms = Terms { delimiting, max_message, ..Terms::default() };
+        let terms = Limits { framing_mode, max_message, ..Limits::default() };
         let mut connection = Connection::on_terms(any_offer(&mut random).start(visitor(1)), terms);
         if random.below(2) == 0 {
             let yes: &[u8] =

@@ -15,19 +15,19 @@ use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN, TIMERS_PER_TURN};
 use socklab::service::{
-    self, Framing, LEAST_WORK, Next, Offer, Output, Service, TURN_OF_WORK, Visitor,
+    self, Framing, MIN_WORK, Next, Offer, Output, Service, Visitor, WORK_PER_SLICE,
 };
-use socklab::session::{Ending, Session, Terms};
+use socklab::session::{CloseReason, Limits, Session};
 
 /// A loop, the clients of which connect here.
 struct House {
     reactor: Reactor<usize>,
     listener: TcpListener,
-    terms: Arc<Terms>,
+    terms: Arc<Limits>,
     /// Of each connection, in bytes, if it is to be small; then the client's takes no more, either.
     send_buffer: Option<usize>,
     /// Who has left, and why.
-    departed: Vec<(usize, Ending)>,
+    departed: Vec<(usize, CloseReason)>,
 }
 
 impl House {
@@ -224,7 +224,7 @@ fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
 
 #[test]
 fn a_crowd_whose_time_is_over_does_not_leave_in_one_turn() {
-    let terms = Terms { idle: Duration::from_millis(20), ..Terms::default() };
+    let terms = Limits { idle: Duration::from_millis(20), ..Limits::default() };
     let mut house = House { terms: Arc::new(terms), ..House::new() };
     let crowd: Vec<_> = (0..200).map(|n| house.enter(n, &calc())).collect();
     while house.departed.len() < crowd.len() {
@@ -233,7 +233,7 @@ fn a_crowd_whose_time_is_over_does_not_leave_in_one_turn() {
         let now = house.departed.len() - before;
         assert!(now <= TIMERS_PER_TURN, "{now} left in one turn");
     }
-    assert!(house.departed.iter().all(|&(_, ending)| ending == Ending::Idle));
+    assert!(house.departed.iter().all(|&(_, ending)| ending == CloseReason::Idle));
 }
 
 /// More than a slice of work.
@@ -262,7 +262,7 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
     // A slice ends behind the message that makes it full.
     let slices = 2 * (SLICES_PER_TURN as u64 + 1);
     for (ask, offer, in_a_slice, all, send_buffer) in [
-        (with_short_lines, Offer::Fourops, u64::from(TURN_OF_WORK / LEAST_WORK), 200_000, None),
+        (with_short_lines, Offer::Fourops, u64::from(WORK_PER_SLICE / MIN_WORK), 200_000, None),
         (with_lines, calc(), 1, 500, None),
         (with_an_end, calc(), 1, 100, None),
         (with_a_gap, calc(), 1, 100, None),
@@ -322,7 +322,7 @@ fn a_blocked_reply_goes_on_when_the_client_reads() {
     }
     assert_eq!(received, sent);
     house.empty();
-    assert_eq!(house.departed, [(1, Ending::PeerClosed)]);
+    assert_eq!(house.departed, [(1, CloseReason::PeerClosed)]);
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn a_reset_after_a_request_ends_the_connection_with_that_reason() {
     house.turn();
     reset(client);
     house.empty();
-    assert_eq!(house.departed, [(7, Ending::PeerReset)]);
+    assert_eq!(house.departed, [(7, CloseReason::PeerReset)]);
 }
 
 #[test]
@@ -380,8 +380,8 @@ fn whoever_comes_is_answered_and_leaves_no_trace() {
     house.reactor.cut();
     house.see_off();
     house.departed.sort_unstable_by_key(|&(guest, _)| guest);
-    let forced = Ending::Forced;
-    assert_eq!(house.departed, [(1, Ending::PeerClosed), (2, forced), (3, forced)]);
+    let forced = CloseReason::Forced;
+    assert_eq!(house.departed, [(1, CloseReason::PeerClosed), (2, forced), (3, forced)]);
     assert_eq!((house.reactor.bytes_held(), house.reactor.timers()), (0, 0));
 }
 

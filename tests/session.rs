@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use common::connection::Connection;
 use common::transcript::{Service, TRANSCRIPTS, Transcript};
 use socklab::service::{self, Busy, Event, Framing, Next, Output};
-use socklab::session::{Ending, GAP, LINE_GAP, LINGER, LINGER_BYTES, OUTBOX_LIMIT, Terms, Want};
+use socklab::session::{
+    CloseReason, GAP, LINE_GAP, LINGER, LINGER_BYTES, Limits, OUTBOX_LIMIT, Want,
+};
 
 /// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
 fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
@@ -22,7 +24,7 @@ fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
     }
     let output = connection.output.escape_ascii().to_string();
     assert_eq!(output, transcript.output.escape_ascii().to_string(), "{}", transcript.name);
-    assert_eq!(connection.session.ending(), transcript.ending, "{}", transcript.name);
+    assert_eq!(connection.session.close_reason(), transcript.ending, "{}", transcript.name);
     if transcript.ending.is_some() {
         assert!(connection.shut_down || connection.finished, "{}", transcript.name);
     }
@@ -54,7 +56,7 @@ fn every_transcript_holds_with_bytes_behind_it() {
 #[test]
 fn a_pipelined_batch_is_answered_in_one_send() {
     let mut connection = Connection::to(Service::Calc);
-    let mut turn = connection.session.turn(&mut connection.pool);
+    let mut turn = connection.session.activate(&mut connection.pool);
     let Want::Receive(room) = turn.want() else { panic!("a new session receives") };
     room[..400].copy_from_slice(&b"1+2\n".repeat(100));
     turn.received(400, connection.now);
@@ -101,10 +103,10 @@ fn silence_ends_no_message_while_nobody_listens() {
     connection.reading = false;
     connection.exchange(Some(b"1\n22\n2 +"));
     // The rest of the line may be in the kernel: nothing is received before the replies are sent.
-    let nearly = Terms::default().unread.min(Terms::default().arrival) * 2 / 3;
+    let nearly = Limits::default().unread.min(Limits::default().arrival) * 2 / 3;
     for reply in [b'1', b'\n', b'2'] {
         connection.wait(nearly);
-        let mut turn = connection.session.turn(&mut connection.pool);
+        let mut turn = connection.session.activate(&mut connection.pool);
         let Want::Send(bytes) = turn.want() else { panic!("there is more to send") };
         assert_eq!(bytes[0], reply);
         turn.sent(1, connection.now);
@@ -124,13 +126,13 @@ fn replies_are_sent_as_far_as_the_peer_takes_them() {
     connection.receive(b"1\n22\n333\n", usize::MAX);
     let mut received = Vec::new();
     while received.len() < 9 {
-        let mut turn = connection.session.turn(&mut connection.pool);
+        let mut turn = connection.session.activate(&mut connection.pool);
         let Want::Send(bytes) = turn.want() else { panic!("there is more to send") };
         received.push(bytes[0]);
         turn.sent(1, connection.now);
     }
     assert_eq!(received, b"1\n22\n333\n");
-    assert!(matches!(connection.session.turn(&mut connection.pool).want(), Want::Receive(_)));
+    assert!(matches!(connection.session.activate(&mut connection.pool).want(), Want::Receive(_)));
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn a_closing_service_half_closes_and_waits_for_the_peer() {
     assert!(!connection.finished);
     connection.end_input();
     assert!(connection.finished);
-    assert_eq!(connection.session.ending(), Some(Ending::Served));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::Served));
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn lingering_ends_when_the_peer_sends_without_end() {
 #[test]
 fn a_silent_client_is_let_go_after_the_idle_time() {
     let mut connection = Connection::to(Service::Calc);
-    let idle = Terms::default().idle;
+    let idle = Limits::default().idle;
     let nearly = idle.saturating_sub(Duration::from_secs(1));
     connection.wait(nearly);
     connection.receive(b"1\n", usize::MAX);
@@ -180,7 +182,7 @@ fn a_silent_client_is_let_go_after_the_idle_time() {
     assert!(!connection.finished, "it spoke in the meantime");
     connection.wait(Duration::from_secs(1));
     assert!(connection.finished);
-    assert_eq!(connection.session.ending(), Some(Ending::Idle));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::Idle));
 }
 
 #[test]
@@ -188,11 +190,11 @@ fn a_client_that_never_reads_is_let_go() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"1\n", usize::MAX);
-    let unread = Terms::default().unread;
+    let unread = Limits::default().unread;
     assert_eq!(connection.session.deadline(), Some(connection.now + unread));
     connection.wait(unread);
     assert!(connection.finished);
-    assert_eq!(connection.session.ending(), Some(Ending::Unread));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::Unread));
 }
 
 #[test]
@@ -200,13 +202,13 @@ fn a_client_that_reads_slowly_is_kept() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"12345\n", usize::MAX);
-    let nearly = Terms::default().unread.saturating_sub(Duration::from_nanos(1));
+    let nearly = Limits::default().unread.saturating_sub(Duration::from_nanos(1));
     for _ in 0..6 {
         connection.wait(nearly);
-        connection.session.turn(&mut connection.pool).sent(1, connection.now);
+        connection.session.activate(&mut connection.pool).sent(1, connection.now);
     }
     assert!(!connection.finished);
-    assert_eq!(connection.session.ending(), None);
+    assert_eq!(connection.session.close_reason(), None);
 }
 
 #[test]
@@ -215,7 +217,7 @@ fn a_message_that_drips_in_has_its_time_and_no_more() {
     let mut connection = Connection::to(Service::Calc);
     // The time of the first message ends with it.
     connection.receive(b"1", usize::MAX);
-    let (arrival, step) = (Terms::default().arrival, Duration::from_millis(20));
+    let (arrival, step) = (Limits::default().arrival, Duration::from_millis(20));
     connection.wait(step);
     connection.receive(b"\n2", usize::MAX);
     let begun = connection.now;
@@ -223,9 +225,9 @@ fn a_message_that_drips_in_has_its_time_and_no_more() {
         connection.wait(step);
         connection.receive(b" ", usize::MAX);
     }
-    assert_eq!(connection.session.ending(), None);
+    assert_eq!(connection.session.close_reason(), None);
     connection.wait(step);
-    assert_eq!(connection.session.ending(), Some(Ending::TooSlow));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::TooSlow));
     assert!(connection.shut_down && !connection.finished, "it may still read what came before");
     assert_eq!(connection.output, b"1\n");
 }
@@ -236,11 +238,11 @@ fn a_stop_answers_what_has_come_and_lingers_for_what_is_on_its_way() {
     connection.reading = false;
     connection.receive(b"1\n2", usize::MAX);
     connection.reading = true;
-    connection.session.turn(&mut connection.pool).end_input(connection.now);
+    connection.session.activate(&mut connection.pool).end_input(connection.now);
     connection.exchange(None);
     assert_eq!(connection.output, b"1\n2");
     assert!(connection.shut_down && !connection.finished);
-    assert_eq!(connection.session.ending(), Some(Ending::Drained));
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::Drained));
     connection.end_input();
     assert!(connection.finished);
 }
@@ -285,7 +287,7 @@ fn messages_wait_until_the_service_has_slept() {
 
 #[test]
 fn a_loop_that_comes_late_still_owes_what_was_due_before_its_patience_ended() {
-    let idle = Terms::default().idle;
+    let idle = Limits::default().idle;
     let pause = Duration::from_millis(200);
     let mut connection = Connection::with(Box::new(Sleeper { pause }));
     connection.receive(b"a\nb\n", usize::MAX);
@@ -320,7 +322,7 @@ fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
     }
     assert!(connection.session.bytes_held() <= 2 * OUTBOX_LIMIT.next_power_of_two());
     // The idle limit still holds.
-    connection.wait(Terms::default().idle);
+    connection.wait(Limits::default().idle);
     assert!(connection.finished);
 }
 
@@ -331,7 +333,7 @@ fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
     connection.receive(&b"1 + 2\n".repeat(3000), usize::MAX);
     let answered = connection.output.len() / 2;
     assert!((1..3000).contains(&answered), "{answered} in one go");
-    assert_eq!(connection.session.turn(&mut connection.pool).want(), Want::GiveWay);
+    assert_eq!(connection.session.activate(&mut connection.pool).want(), Want::Yield);
     while connection.output.len() < 6000 {
         connection.wait(Duration::ZERO);
     }
@@ -353,7 +355,7 @@ fn what_earlier_turns_have_cost_does_not_split_a_batch() {
 fn the_time_in_which_it_gave_way_is_not_the_silence_of_the_client() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"2**12500 % 7\n", usize::MAX);
-    assert_eq!(connection.session.turn(&mut connection.pool).want(), Want::GiveWay);
+    assert_eq!(connection.session.activate(&mut connection.pool).want(), Want::Yield);
     // The NUL has long come, and belongs to the line.
     connection.now += 2 * GAP;
     connection.receive(b"\0", usize::MAX);
@@ -368,7 +370,7 @@ fn a_connection_that_was_silent_for_long_does_not_linger() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"1\n", usize::MAX);
     connection.wait(LINGER);
-    connection.session.turn(&mut connection.pool).end_input(connection.now);
+    connection.session.activate(&mut connection.pool).end_input(connection.now);
     connection.exchange(None);
     connection.wait(Duration::ZERO);
     assert!(connection.finished);

@@ -10,7 +10,7 @@ use super::{in_range, time};
 use crate::arithmetic::Dialect;
 use crate::model::{ServiceOptions, stdio_session};
 use crate::service::{MAX_QUESTIONS, MAX_REPLY, Offer, QUESTIONS, Rules};
-use crate::session::{Delimiting, MAX_MESSAGE_LIMIT, Terms};
+use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 
 /// The longest text that every client is told, in bytes: with what goes around it, it is a reply.
 const MAX_TEXT: usize = MAX_REPLY / 2;
@@ -51,19 +51,19 @@ pub struct ServiceOptionsArgs {
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
     /// The longest message, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = Terms::default().max_message,
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message,
         value_parser = message_limit)]
     max_message: usize,
     /// How long a client may be silent, such as 90s or 5m.
-    #[arg(long, value_name = "TIME", default_value_t = Terms::default().idle.into(),
+    #[arg(long, value_name = "TIME", default_value_t = Limits::default().idle.into(),
         value_parser = time)]
     idle_timeout: humantime::Duration,
     /// How long one message may take to arrive.
-    #[arg(long, value_name = "TIME", default_value_t = Terms::default().arrival.into(),
+    #[arg(long, value_name = "TIME", default_value_t = Limits::default().arrival.into(),
         value_parser = time)]
     arrival_timeout: humantime::Duration,
     /// How long a client may leave its replies unread.
-    #[arg(long, value_name = "TIME", default_value_t = Terms::default().unread.into(),
+    #[arg(long, value_name = "TIME", default_value_t = Limits::default().unread.into(),
         value_parser = time)]
     unread_timeout: humantime::Duration,
 }
@@ -87,10 +87,10 @@ impl ServiceOptionsArgs {
             banner: self.banner,
             once: self.once,
             results: self.results,
-            terms: Terms {
-                delimiting: match self.framing {
-                    FramingArg::Auto => Delimiting::Auto,
-                    FramingArg::Line => Delimiting::Line,
+            limits: Limits {
+                framing_mode: match self.framing {
+                    FramingArg::Auto => FramingMode::Auto,
+                    FramingArg::Line => FramingMode::Line,
                 },
                 max_message: self.max_message,
                 idle: self.idle_timeout.into(),

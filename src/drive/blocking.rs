@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::ending_of;
 use crate::buffer::Pool;
-use crate::session::{Session, Turn, Want};
+use crate::session::{ActiveSession, Session, Want};
 
 /// How late a deadline may be noticed. A socket's timeout is a length of time, set by a system
 /// call; as long as the one that is set would fire no later than this, it is left as it is.
@@ -39,7 +39,7 @@ pub trait Wire {
 /// Serves one connection to its end.
 pub fn serve(wire: &mut impl Wire, session: &mut Session) {
     let mut pool = Pool::default();
-    let mut turn = session.turn(&mut pool);
+    let mut turn = session.activate(&mut pool);
     let mut now = clock();
     turn.open(now);
     loop {
@@ -67,7 +67,7 @@ pub fn serve(wire: &mut impl Wire, session: &mut Session) {
                 Ok(()) => turn.shut_down(),
                 Err(error) => turn.cut(ending_of(&error)),
             },
-            Want::GiveWay => turn.go_on(now),
+            Want::Yield => turn.resume(now),
             Want::Wait => {
                 thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
                 now = clock();
@@ -79,7 +79,7 @@ pub fn serve(wire: &mut impl Wire, session: &mut Session) {
 
 /// A system call did not do its work: its time was over, or a signal came, or the connection is
 /// gone.
-fn failed(error: &io::Error, turn: &mut Turn<'_>) {
+fn failed(error: &io::Error, turn: &mut ActiveSession<'_>) {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
         _ => turn.cut(ending_of(error)),

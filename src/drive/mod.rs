@@ -6,20 +6,20 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
-use crate::session::Ending;
+use crate::session::CloseReason;
 
 pub mod blocking;
 pub mod ready;
 pub mod standard;
 
 /// What it means for a connection that its socket failed.
-fn ending_of(error: &io::Error) -> Ending {
+fn ending_of(error: &io::Error) -> CloseReason {
     match error.kind() {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::NotConnected => Ending::PeerReset,
-        _ => Ending::Lost,
+        | io::ErrorKind::NotConnected => CloseReason::PeerReset,
+        _ => CloseReason::Lost,
     }
 }
 

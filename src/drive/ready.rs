@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::{Socket, ending_of};
-use crate::session::{Turn, Want};
+use crate::session::{ActiveSession, Want};
 
 /// The receives that one connection may make in one turn of its loop. A peer that sends faster than
 /// we answer would otherwise keep its turn, and the loop, for ever.
@@ -71,7 +71,7 @@ pub enum Rest {
 /// Runs a connection until it must wait, or has had its share of this turn.
 pub fn run(
     socket: &mut impl Socket,
-    turn: &mut Turn<'_>,
+    turn: &mut ActiveSession<'_>,
     ready: &mut Readiness,
     now: Instant,
 ) -> Rest {
@@ -110,7 +110,7 @@ pub fn run(
                 Ok(()) => turn.shut_down(),
                 Err(error) => turn.cut(ending_of(&error)),
             },
-            Want::GiveWay => return Rest::Spent,
+            Want::Yield => return Rest::Spent,
             Want::Wait => return Rest::Waiting,
             Want::Finished => return Rest::Finished,
         }

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::connect;
 use super::plan::Plan;
 use crate::reactor::Reactor;
-use crate::session::{Ending, Session, Terms};
+use crate::session::{CloseReason, Limits, Session};
 
 /// The time before a connection that was lost, refused or turned away is tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ pub(super) struct Worker {
     reactor: Reactor<usize>,
     plan: Arc<Plan>,
     book: Arc<Mutex<Book>>,
-    terms: Arc<Terms>,
+    limits: Arc<Limits>,
     address: SocketAddr,
     /// The place of its first connection among those of all threads.
     first: usize,
@@ -60,7 +60,7 @@ impl Worker {
         first: usize,
     ) -> io::Result<Self> {
         let unread = plan.timeout;
-        let terms = Terms { idle: UNLIMITED, unread, ..Terms::default() };
+        let limits = Limits { idle: UNLIMITED, unread, ..Limits::default() };
         let counted = lock(&book).budget < u64::MAX;
         let reactor = Reactor::new()?;
         Ok(Self {
@@ -68,7 +68,7 @@ impl Worker {
             reactor,
             plan,
             book,
-            terms: Arc::new(terms),
+            limits: Arc::new(limits),
             address,
             first,
             vacant: BTreeSet::new(),
@@ -164,9 +164,9 @@ impl Worker {
             let mut refused = false;
             match ending {
                 _ if place.busy => book.tally.busy += 1,
-                Ending::Served | Ending::Forced if place.heard || !place.begun => {}
-                Ending::Served | Ending::Forced => book.tally.unserved += 1,
-                Ending::Lost if !place.heard => {
+                CloseReason::Served | CloseReason::Forced if place.heard || !place.begun => {}
+                CloseReason::Served | CloseReason::Forced => book.tally.unserved += 1,
+                CloseReason::Lost if !place.heard => {
                     book.tally.unopened += 1;
                     refused = true;
                 }
@@ -179,7 +179,7 @@ impl Worker {
             if refused {
                 self.note_refusal(slot, now);
             }
-            let done = ending == Ending::Served && place.heard && !place.busy;
+            let done = ending == CloseReason::Served && place.heard && !place.busy;
             let at = if done && self.plan.reconnect { self.due(slot, now) } else { now + RETRY };
             self.vacant.insert((at, slot));
         }
@@ -222,7 +222,7 @@ impl Worker {
         let client = Client::new(Arc::clone(&self.plan), Arc::clone(&self.book), slot, place);
         let session = Session::new(
             Box::new(client),
-            Arc::clone(&self.terms),
+            Arc::clone(&self.limits),
             place as u64,
             self.reactor.now(),
         );

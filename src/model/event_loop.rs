@@ -20,7 +20,7 @@ use crate::error::Failure;
 use crate::net::limited_listener::{Admission, ClientId, LimitedListener};
 use crate::reactor::{Outside, Reactor};
 use crate::service::{BUSY_TEXT, Busy, Offer, Service, Visitor};
-use crate::session::{Ending, Session, Terms};
+use crate::session::{CloseReason, Limits, Session};
 
 /// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -54,7 +54,7 @@ pub(super) struct EventLoop<'a> {
     signals: Option<Signals>,
     workers: Workers,
     offer: Offer,
-    terms: Arc<Terms>,
+    limits: Arc<Limits>,
     drain_timeout: Duration,
     course: Course,
     group: &'a LoopGroup,
@@ -65,7 +65,7 @@ impl<'a> EventLoop<'a> {
         mut door: LimitedListener,
         config: &Config,
         offer: Offer,
-        terms: Arc<Terms>,
+        limits: Arc<Limits>,
         group: &'a LoopGroup,
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
@@ -77,14 +77,14 @@ impl<'a> EventLoop<'a> {
             Model::Loop | Model::Single | Model::Sharded => Workers::Inline,
             Model::Thread => Workers::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
             Model::Process => {
-                let traffic = Arc::clone(&terms.traffic);
+                let traffic = Arc::clone(&limits.traffic);
                 let processes = Processes::new(&config.service_options, traffic).map_err(cannot)?;
                 Workers::Processes(processes)
             }
         };
         let (drain_timeout, course) = (config.drain_timeout, Course::Serving);
         let signals = None;
-        Ok(Self { door, reactor, signals, workers, offer, terms, drain_timeout, course, group })
+        Ok(Self { door, reactor, signals, workers, offer, limits, drain_timeout, course, group })
     }
 
     /// This is the one of the server's loops that signals come to.
@@ -225,7 +225,7 @@ impl<'a> EventLoop<'a> {
         io::copy(&mut Read::take(&mut socket, SHED_INPUT), &mut io::sink()).ok();
         self.door.close_into_spare(socket);
         self.log_rejected(guest.number, address);
-        self.group.stats.ended(Ending::Refused);
+        self.group.stats.ended(CloseReason::Refused);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
@@ -234,7 +234,7 @@ impl<'a> EventLoop<'a> {
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
         self.door.close_into_spare(socket);
         self.log_rejected(guest.number, address);
-        self.group.stats.ended(Ending::Refused);
+        self.group.stats.ended(CloseReason::Refused);
     }
 
     /// Says who was turned away: a crowd at the door does not fill the log.
@@ -249,7 +249,7 @@ impl<'a> EventLoop<'a> {
     }
 
     fn session(&self, service: Box<dyn Service>, guest: &ClientId) -> Session {
-        Session::new(service, Arc::clone(&self.terms), guest.number, self.reactor.now())
+        Session::new(service, Arc::clone(&self.limits), guest.number, self.reactor.now())
     }
 
     /// Gives a connection a place in this thread's own loop.
@@ -257,7 +257,7 @@ impl<'a> EventLoop<'a> {
         if let Err(error) = self.reactor.add(socket, session, guest) {
             let what = format_args!("client {} cannot be served", guest.number);
             self.door.warn(what, &error, self.reactor.now());
-            connection_ended(&mut self.door, self.group, guest, Ending::Lost);
+            connection_ended(&mut self.door, self.group, guest, CloseReason::Lost);
         }
     }
 
@@ -307,14 +307,14 @@ fn connection_ended(
     door: &mut LimitedListener,
     group: &LoopGroup,
     guest: ClientId,
-    ending: Ending,
+    ending: CloseReason,
 ) {
     door.left(&guest);
     if guest.admission == Admission::Serve {
         group.stats.ended(ending);
         log::info!("client {} left: {ending} ({} now)", guest.number, group.room.served());
     } else {
-        group.stats.ended(Ending::Refused);
-        log::debug!("client {} left: {}", guest.number, Ending::Refused);
+        group.stats.ended(CloseReason::Refused);
+        log::debug!("client {} left: {}", guest.number, CloseReason::Refused);
     }
 }

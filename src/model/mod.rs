@@ -147,15 +147,15 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         let more = listener::listen_on(spec);
         listeners.push(more.map_err(|error| listener::cannot_listen(spec.address, &error))?);
     }
-    let terms: Vec<_> =
-        (0..loops).map(|_| Arc::new(config.service_options.terms.separate())).collect();
-    let stats = Stats::new(terms.iter().map(|terms| Arc::clone(&terms.traffic)).collect());
+    let limits: Vec<_> =
+        (0..loops).map(|_| Arc::new(config.service_options.limits.with_own_counters())).collect();
+    let stats = Stats::new(limits.iter().map(|limits| Arc::clone(&limits.traffic)).collect());
     let group = LoopGroup::new(loops, room, stats);
     let mut loops = Vec::new();
-    for (listener, terms) in listeners.into_iter().zip(terms) {
+    for (listener, limits) in listeners.into_iter().zip(limits) {
         let door = LimitedListener::new(listener, spec, Arc::clone(&group.room))
             .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
-        loops.push(EventLoop::new(door, config, offer.clone(), terms, &group)?);
+        loops.push(EventLoop::new(door, config, offer.clone(), limits, &group)?);
     }
     loops[0].register_signals().map_err(|error| Failure::cannot("hear signals", &error))?;
     let served = loops::run(loops, &group, || listening(spec.address));

@@ -32,7 +32,7 @@ use super::ServiceOptions;
 use super::report::Report;
 use crate::net::limited_listener::ClientId;
 use crate::service::PAUSE;
-use crate::session::{Ending, Traffic};
+use crate::session::{CloseReason, Traffic};
 
 /// What is read of the children's reports at once, in bytes.
 const REPORTS_SIZE: usize = 4096;
@@ -55,7 +55,7 @@ pub(super) struct Processes {
     children: HashMap<u64, Worker>,
     /// Those that have reported and are about to end.
     exiting: Vec<Child>,
-    take_closed: Vec<(ClientId, Ending)>,
+    take_closed: Vec<(ClientId, CloseReason)>,
     /// As long as the write end is open, the children go on. They are given the read end.
     keepalive_pipe: Option<OwnedFd>,
     _until: OwnedFd,
@@ -150,7 +150,9 @@ impl Processes {
 
     /// Those that have left since this was asked last, and why. Their processes may still be about
     /// to end.
-    pub(super) fn take_closed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
+    pub(super) fn take_closed(
+        &mut self,
+    ) -> impl Iterator<Item = (ClientId, CloseReason)> + use<'_> {
         self.read_reports();
         self.take_closed.drain(..)
     }
@@ -162,7 +164,7 @@ impl Processes {
 
     /// Ends every process at once, and leaves none behind. They have a moment to let go of their
     /// sessions, in which a service records what it must.
-    pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
+    pub(super) fn cut(&mut self) -> Vec<(ClientId, CloseReason)> {
         self.read_reports();
         for Worker { child, .. } in self.children.values() {
             // One that cannot be told has ended.
@@ -181,7 +183,7 @@ impl Processes {
         self.read_reports();
         // The others had no time to say anything, or did not take it.
         for (_, Worker { child, guest }) in self.children.drain() {
-            self.take_closed.push((guest, Ending::Forced));
+            self.take_closed.push((guest, CloseReason::Forced));
             self.exiting.push(child);
         }
         for mut child in self.exiting.drain(..) {
@@ -203,7 +205,7 @@ impl Processes {
         self.read_reports();
         if let Some(Worker { guest, .. }) = self.children.remove(&number) {
             log::error!("the process of client {number} said nothing and ended: {status}");
-            self.take_closed.push((guest, Ending::Broken));
+            self.take_closed.push((guest, CloseReason::Broken));
         }
     }
 

@@ -3,21 +3,21 @@
 
 use std::fmt;
 
-use crate::session::{Ending, Traffic};
+use crate::session::{CloseReason, Traffic};
 
 /// The last word on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     /// The client's number.
     pub(super) client: u64,
-    pub(super) ending: Ending,
+    pub(super) ending: CloseReason,
     pub(super) messages: u64,
     pub(super) received: u64,
     pub(super) sent: u64,
 }
 
 impl Report {
-    pub(super) fn new(client: u64, ending: Ending, traffic: &Traffic) -> Self {
+    pub(super) fn new(client: u64, ending: CloseReason, traffic: &Traffic) -> Self {
         let (received, sent) = (traffic.received(), traffic.sent());
         Self { client, ending, messages: traffic.messages(), received, sent }
     }
@@ -48,8 +48,8 @@ impl fmt::Display for Report {
     }
 }
 
-fn named(name: &str) -> Option<Ending> {
-    Ending::ALL.into_iter().find(|ending| ending.name() == name)
+fn named(name: &str) -> Option<CloseReason> {
+    CloseReason::ALL.into_iter().find(|ending| ending.name() == name)
 }
 
 #[cfg(test)]
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_report_is_one_line_that_reads_back_for_every_ending() {
-        for ending in Ending::ALL {
+        for ending in CloseReason::ALL {
             let report = Report { client: 7, ending, messages: 1, received: 2, sent: u64::MAX };
             let line = report.to_string();
             assert_eq!(line.matches('\n').count(), 1);

@@ -10,7 +10,7 @@ use super::results::Results;
 use crate::arithmetic::Dialect;
 use crate::error::Failure;
 use crate::service::{Offer, Rules};
-use crate::session::{Delimiting, Terms};
+use crate::session::{FramingMode, Limits};
 
 /// What a client gets.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct ServiceOptions {
     /// Where the quiz's results go, if anywhere.
     pub results: Option<PathBuf>,
     /// What its connection may take.
-    pub terms: Terms,
+    pub limits: Limits,
 }
 
 impl ServiceOptions {
@@ -51,15 +51,15 @@ impl ServiceOptions {
 
     /// The options of the command `session` that ask for this service_options.
     pub fn options(&self) -> Vec<OsString> {
-        let Self { offer, banner, once, results, terms } = self;
+        let Self { offer, banner, once, results, limits } = self;
         // The traffic is counted where the sessions are.
-        let Terms { delimiting, max_message, idle, arrival, unread, traffic: _ } = terms;
-        let delimiting = match delimiting {
-            Delimiting::Auto => "auto",
-            Delimiting::Line => "line",
+        let Limits { framing_mode, max_message, idle, arrival, unread, traffic: _ } = limits;
+        let framing_mode = match framing_mode {
+            FramingMode::Auto => "auto",
+            FramingMode::Line => "line",
         };
         let mut options = options_of(offer);
-        options.push(option("framing", delimiting));
+        options.push(option("framing", framing_mode));
         options.push(option("max-message", max_message));
         for (name, limit) in [("idle", idle), ("arrival", arrival), ("unread", unread)] {
             options.push(option(&format!("{name}-timeout"), time(*limit)));

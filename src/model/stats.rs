@@ -4,15 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::session::{Ending, Traffic};
+use crate::session::{CloseReason, Traffic};
 
 /// Counts of what a server has done since its start. Every connection that was accepted is either
 /// open or has exactly one reason for its end.
 #[derive(Debug)]
 pub(super) struct Stats {
     accepted: AtomicU64,
-    /// In the order of [`Ending::ALL`].
-    endings: [AtomicU64; Ending::ALL.len()],
+    /// In the order of [`CloseReason::ALL`].
+    endings: [AtomicU64; CloseReason::ALL.len()],
     /// One for each loop: they do not get in each other's way.
     traffic: Vec<Arc<Traffic>>,
 }
@@ -29,7 +29,7 @@ impl Stats {
     }
 
     /// A connection has ended.
-    pub(super) fn ended(&self, ending: Ending) {
+    pub(super) fn ended(&self, ending: CloseReason) {
         self.endings[ending as usize].fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -41,7 +41,7 @@ impl fmt::Display for Stats {
         let accepted = self.accepted.load(Ordering::Relaxed);
         let open = accepted.saturating_sub(endings.iter().sum());
         write!(out, "accepted={accepted} open={open}")?;
-        for (ending, count) in Ending::ALL.iter().zip(endings) {
+        for (ending, count) in CloseReason::ALL.iter().zip(endings) {
             write!(out, " {}={count}", ending.name())?;
         }
         let sum = |count: fn(&Traffic) -> u64| self.traffic.iter().map(|it| count(it)).sum::<u64>();

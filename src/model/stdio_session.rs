@@ -22,7 +22,7 @@ use crate::drive::blocking;
 use crate::drive::standard::Standard;
 use crate::error::Failure;
 use crate::service::Visitor;
-use crate::session::{Ending, Session};
+use crate::session::{CloseReason, Session};
 
 /// The names under which those who accept connections for others tell where one comes from: the
 /// address, and the port.
@@ -72,16 +72,16 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let mut wire = Standard::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let visitor = Visitor { number: config.client, address: peer() };
     let service = config.service_options.offer()?.start(visitor);
-    let terms = Arc::new(config.service_options.terms.clone());
-    let traffic = Arc::clone(&terms.traffic);
-    let mut session = Session::new(service, terms, visitor.number, now());
+    let limits = Arc::new(config.service_options.limits.clone());
+    let traffic = Arc::clone(&limits.traffic);
+    let mut session = Session::new(service, limits, visitor.number, now());
     if report.is_none() {
         log::info!("client {} connected from {}", visitor.number, visitor.address);
     }
     blocking::serve(&mut wire, &mut session);
-    let mut ending = session.ending().unwrap_or(Ending::Broken);
+    let mut ending = session.close_reason().unwrap_or(CloseReason::Broken);
     if cut.load(Ordering::Acquire) {
-        ending = ending.of_one_cut_off();
+        ending = ending.or_forced();
     }
     // The service has recorded all that it wants to when the end is reported.
     drop(session);

@@ -15,7 +15,7 @@ use slab::Slab;
 use crate::drive::blocking::{self, Patient};
 use crate::net::limited_listener::ClientId;
 use crate::service::PAUSE;
-use crate::session::{Ending, Session};
+use crate::session::{CloseReason, Session};
 
 /// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of
 /// it.
@@ -31,8 +31,8 @@ const _: () = assert!(KILL_GRACE.as_millis() > PAUSE.as_millis());
 pub(super) struct Threads {
     /// Each client's socket. Weak, so that the connection closes when its thread lets go of it.
     sockets: Slab<Weak<TcpStream>>,
-    departures: Receiver<(usize, ClientId, Ending)>,
-    report: Sender<(usize, ClientId, Ending)>,
+    departures: Receiver<(usize, ClientId, CloseReason)>,
+    report: Sender<(usize, ClientId, CloseReason)>,
     waker: Arc<Waker>,
     stopping: Arc<AtomicBool>,
 }
@@ -61,12 +61,12 @@ impl Threads {
             // Closed after the departure is reported: who has seen the end of its own connection
             // and comes again finds its place free.
             let own = own;
-            let mut guard = ExitGuard { key, guest, ending: Ending::Broken, report, waker };
+            let mut guard = ExitGuard { key, guest, ending: CloseReason::Broken, report, waker };
             // Dropped before the departure, whatever happens: when that is reported, the service
             // has recorded all that it wants to.
             let mut session = session;
             blocking::serve(&mut Patient::new(&own, &stopping), &mut session);
-            guard.ending = session.ending().unwrap_or(Ending::Broken);
+            guard.ending = session.close_reason().unwrap_or(CloseReason::Broken);
         };
         let started = socket.set_nonblocking(false).and_then(|()| {
             let name = format!("client {}", guest.number);
@@ -86,7 +86,9 @@ impl Threads {
     }
 
     /// Those that have ended since this was asked last, and why.
-    pub(super) fn take_closed(&mut self) -> impl Iterator<Item = (ClientId, Ending)> + use<'_> {
+    pub(super) fn take_closed(
+        &mut self,
+    ) -> impl Iterator<Item = (ClientId, CloseReason)> + use<'_> {
         self.departures.try_iter().map(|(key, guest, ending)| {
             self.sockets.remove(key);
             (guest, ending)
@@ -102,13 +104,13 @@ impl Threads {
 
     /// Ends every connection at once. The threads have a moment to let go of their sessions, in
     /// which a service records what it must.
-    pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
+    pub(super) fn cut(&mut self) -> Vec<(ClientId, CloseReason)> {
         let mut take_closed: Vec<_> = self.take_closed().collect();
         self.shut_down(Shutdown::Both);
         while !self.sockets.is_empty() {
             let Ok((key, guest, ending)) = self.departures.recv_timeout(KILL_GRACE) else { break };
             self.sockets.remove(key);
-            take_closed.push((guest, ending.of_one_cut_off()));
+            take_closed.push((guest, ending.or_forced()));
         }
         take_closed
     }
@@ -126,8 +128,8 @@ impl Threads {
 struct ExitGuard {
     key: usize,
     guest: ClientId,
-    ending: Ending,
-    report: Sender<(usize, ClientId, Ending)>,
+    ending: CloseReason,
+    report: Sender<(usize, ClientId, CloseReason)>,
     waker: Arc<Waker>,
 }
 

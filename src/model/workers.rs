@@ -3,7 +3,7 @@
 use super::process::Processes;
 use super::threads::Threads;
 use crate::net::limited_listener::ClientId;
-use crate::session::Ending;
+use crate::session::CloseReason;
 
 /// Who serves the admitted.
 pub(super) enum Workers {
@@ -24,7 +24,7 @@ impl Workers {
     }
 
     /// Those that have left since this was asked last, and why.
-    pub(super) fn take_closed(&mut self) -> Vec<(ClientId, Ending)> {
+    pub(super) fn take_closed(&mut self) -> Vec<(ClientId, CloseReason)> {
         match self {
             Self::Inline => Vec::new(),
             Self::Threads(threads) => threads.take_closed().collect(),
@@ -42,7 +42,7 @@ impl Workers {
     }
 
     /// Ends every connection at once, and returns whose that were.
-    pub(super) fn cut(&mut self) -> Vec<(ClientId, Ending)> {
+    pub(super) fn cut(&mut self) -> Vec<(ClientId, CloseReason)> {
         match self {
             Self::Inline => Vec::new(),
             Self::Threads(threads) => threads.cut(),

@@ -19,8 +19,8 @@ use slab::Slab;
 
 use crate::buffer::Pool;
 use crate::drive::ready::{self, Incoming, Readiness, Rest};
-use crate::service::TURN_OF_WORK;
-use crate::session::{Ending, Session};
+use crate::service::WORK_PER_SLICE;
+use crate::session::{CloseReason, Session};
 
 mod kernel;
 mod timers;
@@ -31,7 +31,7 @@ use timers::Timers;
 /// Tokens from here on belong to the owner; those below are the keys of connections.
 const FIRST_OUTSIDE: usize = usize::MAX - 7;
 
-/// How much of a turn those may take who have much to compute: so many slices of [`TURN_OF_WORK`],
+/// How much of a turn those may take who have much to compute: so many slices of [`WORK_PER_SLICE`],
 /// before the kernel is asked again who else has come. A crowd of such clients is not to stand
 /// before one who has just asked.
 ///
@@ -39,8 +39,8 @@ const FIRST_OUTSIDE: usize = usize::MAX - 7;
 /// an earlier turn: so nobody waits for ever.
 pub const SLICES_PER_TURN: usize = 4;
 
-/// The same, in the unit of [`TURN_OF_WORK`].
-const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * TURN_OF_WORK as u64;
+/// The same, in the unit of [`WORK_PER_SLICE`].
+const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * WORK_PER_SLICE as u64;
 
 /// The timers that may fire in one turn, the earliest first; the others have not long to wait. A
 /// crowd that has come together and was silent since is not to leave in one turn.
@@ -104,7 +104,7 @@ pub struct Reactor<G, K: Kernel = Mio> {
     /// The keys that are free as soon as no event of this turn can name them.
     finished: Vec<usize>,
     /// The connections that have ended, still open until the owner asks.
-    departed: Vec<(G, Ending, K::Socket)>,
+    departed: Vec<(G, CloseReason, K::Socket)>,
 }
 
 impl<G> Reactor<G> {
@@ -176,7 +176,7 @@ impl<G, K: Kernel> Reactor<G, K> {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         self.kernel.register(&mut socket, Token(key))?;
-        session.turn(&mut self.pool).open(self.now);
+        session.activate(&mut self.pool).open(self.now);
         let ready = Readiness::default();
         entry.insert(Connection { socket, session, ready, queued: true, expired: false, guest });
         self.fresh.push_back(key);
@@ -196,7 +196,9 @@ impl<G, K: Kernel> Reactor<G, K> {
 
     /// The connections that have ended since this was asked last, and why. The peer sees the end
     /// only when the socket is dropped: an owner can count it out before.
-    pub fn departed(&mut self) -> impl Iterator<Item = (G, Ending, K::Socket)> + use<'_, G, K> {
+    pub fn departed(
+        &mut self,
+    ) -> impl Iterator<Item = (G, CloseReason, K::Socket)> + use<'_, G, K> {
         self.departed.drain(..)
     }
 
@@ -212,7 +214,7 @@ impl<G, K: Kernel> Reactor<G, K> {
     /// Ends every connection at once.
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
-            connection.session.turn(&mut self.pool).cut(Ending::Forced);
+            connection.session.activate(&mut self.pool).cut(CloseReason::Forced);
             queue(&mut self.waiting, key, connection);
         }
         while self.has_work() {
@@ -302,8 +304,8 @@ impl<G, K: Kernel> Reactor<G, K> {
     fn run_one(&mut self, key: usize) -> u32 {
         let connection = &mut self.connections[key];
         connection.queued = false;
-        let mut turn = connection.session.turn(&mut self.pool);
-        turn.go_on(self.now);
+        let mut turn = connection.session.activate(&mut self.pool);
+        turn.resume(self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
         let mut rest = ready::run(socket, &mut turn, ready, self.now);
         // What has come in time counts, also when the loop comes too late to look.
@@ -331,7 +333,8 @@ impl<G, K: Kernel> Reactor<G, K> {
         for key in self.finished.drain(..) {
             let connection = self.connections.remove(key);
             self.timers.disarm(key);
-            let ending = connection.session.ending().expect("a finished session has a reason");
+            let ending =
+                connection.session.close_reason().expect("a finished session has a reason");
             self.departed.push((connection.guest, ending, connection.socket));
         }
     }

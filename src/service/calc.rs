@@ -67,7 +67,7 @@ impl Service for Calc {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Delimiter, LEAST_WORK, TURN_OF_WORK};
+    use super::super::{Delimiter, MIN_WORK, WORK_PER_SLICE};
     use super::*;
     use crate::buffer::Buffer;
 
@@ -78,12 +78,12 @@ mod tests {
         let mut out = Output::new(&mut buffer, Delimiter::Newline);
         let mut calc = Calc::new(Dialect::Python, None);
         calc.step(Event::Message(text.as_bytes()), Instant::now(), &mut out);
-        u64::from(TURN_OF_WORK / out.work().max(LEAST_WORK)) + 1
+        u64::from(WORK_PER_SLICE / out.work().max(MIN_WORK)) + 1
     }
 
     #[test]
     fn the_more_a_request_takes_the_sooner_others_come_first() {
-        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(TURN_OF_WORK / LEAST_WORK) + 1);
+        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
         assert!(requests_in_a_turn("1 +") < 100, "looking for a mistake takes longer");
         assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 9);
         assert_eq!(requests_in_a_turn(&format!("1.{}", "+1".repeat(2_000))), 3);

@@ -36,10 +36,10 @@ pub const MAX_REPLY: usize = 64 * 1024;
 
 /// Work, in products of 64-bit limbs, after which other connections come first: about a tenth of a
 /// millisecond. One request may cost 300 times as much, and a client may send many of them at once.
-pub const TURN_OF_WORK: u32 = 1 << 17;
+pub const WORK_PER_SLICE: u32 = 1 << 17;
 
 /// What a message counts at the least, whatever its service does with it, in the same unit.
-pub const LEAST_WORK: u32 = 64;
+pub const MIN_WORK: u32 = 64;
 
 /// The bytes of a message that count one unit, if nothing more is done with them than to move them.
 pub const BYTES_PER_WORK: usize = 4;
@@ -144,7 +144,7 @@ impl<'a> Output<'a> {
     }
 
     /// Says how much work the step was, in products of 64-bit limbs, if it was more than a message
-    /// counts anyway. When that adds up to more than [`TURN_OF_WORK`], the other connections have
+    /// counts anyway. When that adds up to more than [`WORK_PER_SLICE`], the other connections have
     /// their turn first.
     #[inline]
     pub fn charge(&mut self, work: u64) {

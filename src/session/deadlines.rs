@@ -1,9 +1,9 @@
-//! What a session waits for besides its peer: every time at which [`Turn::tick`] is due.
+//! What a session waits for besides its peer: every time at which [`ActiveSession::tick`] is due.
 //!
 //! A whole line sets none of them, and takes none back when it was answered: they follow from what
 //! the session knows anyway, and are worked out when its turn is over.
 //!
-//! [`Turn::tick`]: super::Turn::tick
+//! [`ActiveSession::tick`]: super::ActiveSession::tick
 
 use std::time::Instant;
 
@@ -29,20 +29,20 @@ impl Session {
     pub(super) fn silent_at(&self) -> Instant {
         let patience = match self.phase {
             Phase::Lingering { .. } => LINGER,
-            _ if self.outbox.is_empty() => self.terms.idle,
-            _ => self.terms.unread,
+            _ if self.outbox.is_empty() => self.limits.idle,
+            _ => self.limits.unread,
         };
         self.active_at + patience
     }
 
     /// When the message in the inbox has taken too long.
     pub(super) fn overdue_at(&self) -> Option<Instant> {
-        self.partial_since.filter(|_| self.is_listening()).map(|since| since + self.terms.arrival)
+        self.partial_since.filter(|_| self.is_receiving()).map(|since| since + self.limits.arrival)
     }
 
     /// When silence makes a message of what is in the inbox; not while none would be served.
     pub(super) fn gap_at(&self) -> Option<Instant> {
-        self.framer.deadline().filter(|_| self.is_serving() && self.is_listening())
+        self.framer.deadline().filter(|_| self.is_serving() && self.is_receiving())
     }
 
     /// When the service is to be woken; not while there is no room for what it might write.

@@ -1,7 +1,7 @@
 //! Where a message ends in a stream of bytes, and how its reply ends.
 //!
 //! TCP keeps no message boundaries, and clients do not agree on one. What 55 clients of students in
-//! C, C++, Java and Python really send, and what [`Delimiting::Auto`] makes of it:
+//! C, C++, Java and Python really send, and what [`FramingMode::Auto`] makes of it:
 //!
 //! | | the client sends | the message is | its reply ends in | because |
 //! | --- | --- | --- | --- | --- |
@@ -18,7 +18,7 @@
 //!
 //! Telnet's option sequences at the beginning of a message are skipped, and not answered.
 //!
-//! [`Delimiting::Line`] knows newlines only (and skips telnet's options, too): it serves a terminal
+//! [`FramingMode::Line`] knows newlines only (and skips telnet's options, too): it serves a terminal
 //! in character mode, the typing of which has gaps. A raw service sees the bytes as they come.
 
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub const LINE_GAP: Duration = Duration::from_secs(1);
 
 /// How the end of a message is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delimiting {
+pub enum FramingMode {
     /// By what the client sends: see the table above.
     #[default]
     Auto,
@@ -65,7 +65,7 @@ pub(super) enum Frame<'p> {
 
 /// What is known of the input besides its bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Situation {
+pub(super) struct InputState {
     /// Nothing will follow what is pending.
     pub(super) ended: bool,
     /// The longest message, in bytes.
@@ -90,30 +90,30 @@ enum Nul {
 #[derive(Debug)]
 pub(super) struct Framer {
     /// None for a raw service, which has no messages.
-    delimiting: Option<Delimiting>,
+    framing_mode: Option<FramingMode>,
     /// The end of the last message, and so of the next reply.
     terminator: Terminator,
     /// How many bytes of the inbox are known to hold no terminator, so that a message which comes a
     /// byte at a time costs time in proportion to its length, not to the square of it.
     searched: Cursor,
     /// The client has sent a newline.
-    speaks_lines: bool,
+    seen_newline: bool,
     nul: Nul,
     /// When the gap will be long enough to end what is pending, if it waits for one.
     gap_at: Option<Instant>,
 }
 
 impl Framer {
-    pub(super) fn new(framing: service::Framing, delimiting: Delimiting) -> Self {
-        let (delimiting, terminator) = match framing {
-            service::Framing::Messages => (Some(delimiting), Terminator::Lf),
+    pub(super) fn new(framing: service::Framing, framing_mode: FramingMode) -> Self {
+        let (framing_mode, terminator) = match framing {
+            service::Framing::Messages => (Some(framing_mode), Terminator::Lf),
             service::Framing::Raw => (None, Terminator::None),
         };
         Self {
-            delimiting,
+            framing_mode,
             terminator,
             searched: Cursor::default(),
-            speaks_lines: false,
+            seen_newline: false,
             nul: Nul::Begins,
             gap_at: None,
         }
@@ -157,14 +157,14 @@ impl Framer {
         pending: &'p [u8],
         limit: usize,
     ) -> Option<(&'p [u8], &'p [u8])> {
-        let delimiting = self.delimiting?;
+        let framing_mode = self.framing_mode?;
         if *pending.first()? == IAC {
             return None;
         }
         let unsearched = &pending[self.searched.at()..];
-        let found = match delimiting {
-            Delimiting::Auto => find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)),
-            Delimiting::Line => find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)),
+        let found = match framing_mode {
+            FramingMode::Auto => find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)),
+            FramingMode::Line => find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)),
         };
         let at = self.searched.at() + found?;
         if pending[at] != b'\n' {
@@ -175,7 +175,7 @@ impl Framer {
             return None;
         }
         let rest = &pending[at + 1..];
-        if rest.first() == Some(&0) && delimiting == Delimiting::Auto {
+        if rest.first() == Some(&0) && framing_mode == FramingMode::Auto {
             return None;
         }
         self.end_line(terminator);
@@ -184,25 +184,25 @@ impl Framer {
 
     /// Looks at the front of the inbox. What the answer speaks of must be consumed before the next
     /// look.
-    pub(super) fn next<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
+    pub(super) fn next<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if pending.is_empty() {
-            return if situation.ended { Frame::End } else { Frame::Incomplete };
+            return if input.ended { Frame::End } else { Frame::Incomplete };
         }
-        let frame = match self.delimiting {
+        let frame = match self.framing_mode {
             None => {
                 let (text, rest) = pending.split_at(pending.len().min(MAX_REPLY));
                 return Frame::Message { text, rest };
             }
-            Some(Delimiting::Line) => self.next_line(pending, situation),
-            Some(Delimiting::Auto) => self.next_auto(pending, situation),
+            Some(FramingMode::Line) => self.next_line(pending, input),
+            Some(FramingMode::Auto) => self.next_auto(pending, input),
         };
         match frame {
-            Frame::Message { text, .. } if text.len() > situation.limit => Frame::TooLong,
+            Frame::Message { text, .. } if text.len() > input.limit => Frame::TooLong,
             frame => frame,
         }
     }
 
-    fn next_line<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
+    fn next_line<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if pending[0] == IAC
             && let Sequence::Whole(whole) = telnet::sequence(pending)
         {
@@ -210,32 +210,32 @@ impl Framer {
         }
         match memchr::memchr(b'\n', &pending[self.searched.at()..]) {
             Some(at) => self.whole_line(pending, self.searched.at() + at),
-            None => self.no_end(pending, situation),
+            None => self.no_end(pending, input),
         }
     }
 
     /// The rules of the table, 1 to 4.
-    fn next_auto<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
+    fn next_auto<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if pending[0] == 0 {
-            return self.next_nul(pending, situation);
+            return self.next_nul(pending, input);
         }
         if pending[0] == IAC
-            && let Some(frame) = self.next_option(pending, situation)
+            && let Some(frame) = self.next_option(pending, input)
         {
             return frame;
         }
         match memchr::memchr2(b'\n', 0, &pending[self.searched.at()..]) {
             None => {
-                let gap = if self.speaks_lines { LINE_GAP } else { GAP };
-                let quiet = self.quiet(situation, gap);
-                self.no_end(pending, &Situation { ended: quiet, ..*situation })
+                let gap = if self.seen_newline { LINE_GAP } else { GAP };
+                let gap_elapsed = self.gap_elapsed(input, gap);
+                self.no_end(pending, &InputState { ended: gap_elapsed, ..*input })
             }
             Some(at) => {
                 let at = self.searched.at() + at;
                 if pending[at] == b'\n' && pending.get(at + 1) != Some(&0) {
                     return self.whole_line(pending, at);
                 }
-                self.padded(pending, at, situation)
+                self.padded(pending, at, input)
             }
         }
     }
@@ -251,27 +251,27 @@ impl Framer {
     #[inline]
     fn end_line(&mut self, terminator: Terminator) {
         self.terminator = terminator;
-        self.speaks_lines = true;
+        self.seen_newline = true;
         self.nul = Nul::EndsLine;
         self.searched = Cursor::default();
         self.gap_at = None;
     }
 
     /// No terminator in sight: a message only if this is all.
-    fn no_end<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
-        if situation.ended {
+    fn no_end<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
+        if input.ended {
             return self.end_at(Terminator::None, Frame::Message { text: pending, rest: &[] });
         }
         self.searched = Cursor::to(pending.len());
         // The last byte may turn out to belong to the terminator.
-        if pending.len() <= situation.limit + 1 { Frame::Incomplete } else { Frame::TooLong }
+        if pending.len() <= input.limit + 1 { Frame::Incomplete } else { Frame::TooLong }
     }
 
     /// Text, then a NUL or a newline and a NUL, where the first of them is `at`. What follows up to
     /// the gap is padding, or what stood in the client's buffer before.
-    fn padded<'p>(&mut self, pending: &'p [u8], at: usize, situation: &Situation) -> Frame<'p> {
+    fn padded<'p>(&mut self, pending: &'p [u8], at: usize, input: &InputState) -> Frame<'p> {
         let is_line = pending[at] == b'\n';
-        self.speaks_lines |= is_line;
+        self.seen_newline |= is_line;
         let (text, terminator) = match Terminator::of_line(pending, at) {
             (text, terminator) if is_line => (text, terminator.with_nul()),
             // To who has used writeUTF, two NULs are an empty text.
@@ -281,7 +281,7 @@ impl Framer {
             _ => (at, Terminator::Nul),
         };
         // One that is too long need not be waited for, and might leave no room to wait in.
-        if text <= situation.limit && !self.quiet(situation, GAP) {
+        if text <= input.limit && !self.gap_elapsed(input, GAP) {
             self.searched = Cursor::to(at);
             // Two NULs, so that what comes next is not taken for a length.
             return Frame::Padded { keep: pending.len().min(at + 2) };
@@ -291,15 +291,13 @@ impl Framer {
 
     /// What begins with telnet's IAC, if it is telnet's: else every message has its answer.
     #[cold]
-    fn next_option<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Option<Frame<'p>> {
+    fn next_option<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Option<Frame<'p>> {
         match telnet::sequence(pending) {
             Sequence::Whole(whole) => {
                 let skipped = Frame::Skip { rest: &pending[whole..] };
                 Some(self.end_at(self.terminator, skipped))
             }
-            Sequence::Partial
-                if pending.len() <= situation.limit && !self.quiet(situation, GAP) =>
-            {
+            Sequence::Partial if pending.len() <= input.limit && !self.gap_elapsed(input, GAP) => {
                 Some(Frame::Incomplete)
             }
             Sequence::Partial | Sequence::None => None,
@@ -308,29 +306,29 @@ impl Framer {
 
     /// What begins with a NUL.
     #[cold]
-    fn next_nul<'p>(&mut self, pending: &'p [u8], situation: &Situation) -> Frame<'p> {
-        if self.nul == Nul::EndsLine && situation.now >= situation.active_at + GAP {
+    fn next_nul<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
+        if self.nul == Nul::EndsLine && input.now >= input.active_at + GAP {
             self.nul = Nul::Begins;
         }
         match pending.get(1) {
-            _ if self.nul != Nul::Begins => self.padding_of_last(situation),
+            _ if self.nul != Nul::Begins => self.padding_of_last(input),
             Some(&length) if length > 0 => {
                 let (behind, length) = (&pending[LENGTH..], usize::from(length));
-                if behind.len() < length && !situation.ended {
+                if behind.len() < length && !input.ended {
                     return Frame::Incomplete;
                 }
                 let (text, rest) = behind.split_at(length.min(behind.len()));
                 self.end_at(Terminator::Length, Frame::Message { text, rest })
             }
             // NULs only, as far as can be seen: a client's empty buffer.
-            _ => self.padded(pending, 0, situation),
+            _ => self.padded(pending, 0, input),
         }
     }
 
     /// A line was answered before the NUL behind its newline came: it is no message.
-    fn padding_of_last(&mut self, situation: &Situation) -> Frame<'static> {
+    fn padding_of_last(&mut self, input: &InputState) -> Frame<'static> {
         self.nul = Nul::Pads;
-        if !self.quiet(situation, GAP) {
+        if !self.gap_elapsed(input, GAP) {
             return Frame::Padded { keep: 1 };
         }
         let terminator = self.terminator.with_nul();
@@ -347,9 +345,9 @@ impl Framer {
     }
 
     /// Whether nothing has come for `gap`, or will come at all. If not, the gap begins now.
-    fn quiet(&mut self, situation: &Situation, gap: Duration) -> bool {
-        let gap_at = *self.gap_at.get_or_insert(situation.now + gap);
-        situation.ended || gap_at <= situation.now
+    fn gap_elapsed(&mut self, input: &InputState, gap: Duration) -> bool {
+        let gap_at = *self.gap_at.get_or_insert(input.now + gap);
+        input.ended || gap_at <= input.now
     }
 }
 
@@ -360,27 +358,27 @@ mod tests {
     /// A framer with its limit and a clock in our hands.
     struct Cutter {
         framer: Framer,
-        situation: Situation,
+        input: InputState,
     }
 
     impl Cutter {
         #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-        fn new(delimiting: Delimiting, limit: usize) -> Self {
-            let framer = Framer::new(service::Framing::Messages, delimiting);
+        fn new(framing_mode: FramingMode, limit: usize) -> Self {
+            let framer = Framer::new(service::Framing::Messages, framing_mode);
             let now = Instant::now();
-            Self { framer, situation: Situation { ended: false, limit, active_at: now, now } }
+            Self { framer, input: InputState { ended: false, limit, active_at: now, now } }
         }
 
         /// As a session looks at its inbox.
         fn next<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
-            match self.framer.line(pending, self.situation.limit) {
+            match self.framer.line(pending, self.input.limit) {
                 Some((text, rest)) => message(text, rest),
-                None => self.framer.next(pending, &self.situation),
+                None => self.framer.next(pending, &self.input),
             }
         }
 
         fn at_the_end<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
-            self.framer.next(pending, &Situation { ended: true, ..self.situation })
+            self.framer.next(pending, &InputState { ended: true, ..self.input })
         }
     }
 
@@ -389,13 +387,13 @@ mod tests {
     }
 
     fn lines(limit: usize) -> Cutter {
-        Cutter::new(Delimiting::Line, limit)
+        Cutter::new(FramingMode::Line, limit)
     }
 
     #[test]
     fn a_line_ends_at_its_newline_and_gives_its_terminator_back() {
-        for delimiting in [Delimiting::Line, Delimiting::Auto] {
-            let mut cutter = Cutter::new(delimiting, 10);
+        for framing_mode in [FramingMode::Line, FramingMode::Auto] {
+            let mut cutter = Cutter::new(framing_mode, 10);
             assert_eq!(cutter.next(b"1+2\n3"), message(b"1+2", b"3"));
             assert_eq!(cutter.framer.terminator, Terminator::Lf);
             assert_eq!(cutter.next(b"1+2\r\n"), message(b"1+2", b""));
@@ -406,8 +404,8 @@ mod tests {
 
     #[test]
     fn a_whole_line_is_seen_at_a_glance_if_it_is_not_too_long_and_not_padded() {
-        let mut auto = Cutter::new(Delimiting::Auto, 4).framer;
-        let mut line = Cutter::new(Delimiting::Line, 4).framer;
+        let mut auto = Cutter::new(FramingMode::Auto, 4).framer;
+        let mut line = Cutter::new(FramingMode::Line, 4).framer;
         for (pending, seen) in [
             (&b"1234\n5"[..], Some((&b"1234"[..], &b"5"[..]))),
             (b"1\n2", Some((b"1", b"2"))),
@@ -445,8 +443,8 @@ mod tests {
 
     #[test]
     fn a_line_that_begins_like_an_option_and_is_none_is_a_line() {
-        for delimiting in [Delimiting::Line, Delimiting::Auto] {
-            let mut cutter = Cutter::new(delimiting, 4);
+        for framing_mode in [FramingMode::Line, FramingMode::Auto] {
+            let mut cutter = Cutter::new(framing_mode, 4);
             assert_eq!(cutter.next(b"\xff12\n34\n"), message(b"\xff12", b"34\n"));
             assert_eq!(cutter.next(b"\xff123\r\n4"), message(b"\xff123", b"4"));
             assert_eq!(cutter.next(b"\xff1234\n"), Frame::TooLong);

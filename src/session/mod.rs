@@ -1,8 +1,8 @@
 //! One connection's life, without its socket.
 //!
 //! A [`Session`] turns received bytes into a service's events and the service's replies into bytes
-//! to send. It does no I/O and reads no clock: a driver tells it what happened ([`Turn::received`],
-//! [`Turn::sent`], [`Turn::tick`], ...) and asks one question, [`Turn::want`]. Every call runs the
+//! to send. It does no I/O and reads no clock: a driver tells it what happened ([`ActiveSession::received`],
+//! [`ActiveSession::sent`], [`ActiveSession::tick`], ...) and asks one question, [`ActiveSession::want`]. Every call runs the
 //! session to rest, so there is nothing that a driver could forget to drain.
 //!
 //! | phase | input | output | left by |
@@ -25,35 +25,35 @@ use std::time::Instant;
 
 use crate::buffer::{Buffer, Pool};
 use crate::service::{
-    BYTES_PER_WORK, Event, LEAST_WORK, MAX_REPLY, Next, Output, Service, TURN_OF_WORK,
+    BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output, Service, WORK_PER_SLICE,
 };
 
+mod active;
+mod close_reason;
 mod deadlines;
-mod ending;
 mod framing;
+mod limits;
 mod search;
 mod telnet;
 mod terminator;
-mod terms;
 mod traffic;
-mod turn;
 
-pub use ending::Ending;
-pub use framing::{Delimiting, GAP, LINE_GAP};
-use framing::{Frame, Framer, Situation};
-use terms::OUTBOX_HIGH_WATER;
-pub use terms::{LINGER, LINGER_BYTES, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Terms};
+pub use active::{ActiveSession, Want};
+pub use close_reason::CloseReason;
+use framing::{Frame, Framer, InputState};
+pub use framing::{FramingMode, GAP, LINE_GAP};
+use limits::OUTBOX_HIGH_WATER;
+pub use limits::{LINGER, LINGER_BYTES, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT};
 pub use traffic::Traffic;
-pub use turn::{Turn, Want};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The service waits for this, which is not the end.
     Serving(Next),
     Flushing,
-    /// `thrown_away`: bytes of input since our FIN, at most [`LINGER_BYTES`].
+    /// `discarded`: bytes of input since our FIN, at most [`LINGER_BYTES`].
     Lingering {
-        thrown_away: usize,
+        discarded: usize,
     },
     Finished,
 }
@@ -61,7 +61,7 @@ enum Phase {
 /// One connection, from its first event to its last byte.
 pub struct Session {
     service: Box<dyn Service>,
-    terms: Arc<Terms>,
+    limits: Arc<Limits>,
     /// The client's number in the log.
     client: u64,
     framer: Framer,
@@ -76,32 +76,37 @@ pub struct Session {
     /// Since when a part of a message stands in the inbox, if one does.
     partial_since: Option<Instant>,
     /// The work that the messages were since other connections had their turn.
-    spent: u32,
+    work_used: u32,
     /// Nothing will be received any more.
     input_ended: bool,
     /// The peer's FIN was seen, so there is nothing to linger for.
     peer_ended: bool,
     /// Why the connection ends, once it does. The first reason stays.
-    ending: Option<Ending>,
+    close_reason: Option<CloseReason>,
 }
 
 impl Session {
     /// A connection that is there since `now`. `client` is its number in the log.
-    pub fn new(service: Box<dyn Service>, terms: Arc<Terms>, client: u64, now: Instant) -> Session {
+    pub fn new(
+        service: Box<dyn Service>,
+        limits: Arc<Limits>,
+        client: u64,
+        now: Instant,
+    ) -> Session {
         Session {
-            framer: Framer::new(service.framing(), terms.delimiting),
+            framer: Framer::new(service.framing(), limits.framing_mode),
             service,
-            terms,
+            limits,
             client,
             inbox: Buffer::default(),
             outbox: Buffer::default(),
             phase: Phase::Serving(Next::Read),
             active_at: now,
             partial_since: None,
-            spent: 0,
+            work_used: 0,
             input_ended: false,
             peer_ended: false,
-            ending: None,
+            close_reason: None,
         }
     }
 
@@ -112,13 +117,13 @@ impl Session {
 
     /// Begins a turn: until its end the session has its buffers out of `pool`.
     #[inline]
-    pub fn turn<'s>(&'s mut self, pool: &'s mut Pool) -> Turn<'s> {
-        Turn::new(self, pool)
+    pub fn activate<'s>(&'s mut self, pool: &'s mut Pool) -> ActiveSession<'s> {
+        ActiveSession::new(self, pool)
     }
 
     /// Why the connection ended or is about to; none while it is being served.
-    pub fn ending(&self) -> Option<Ending> {
-        self.ending
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.close_reason
     }
 
     /// How many bytes of memory the session holds in its buffers.
@@ -135,12 +140,12 @@ impl Session {
         let mut pending = inbox.pending();
         let mut messages = 0;
         let mut partial_since = self.partial_since.take();
-        let (ended, limit) = (self.input_ended, self.terms.max_message);
-        let situation = Situation { ended, limit, active_at: self.active_at, now };
+        let (ended, limit) = (self.input_ended, self.limits.max_message);
+        let input = InputState { ended, limit, active_at: self.active_at, now };
         while self.is_serving() {
             let (text, rest) = match self.framer.line(pending, limit) {
                 Some(line) => line,
-                None => match self.framer.next(pending, &situation) {
+                None => match self.framer.next(pending, &input) {
                     Frame::Message { text, rest } => (text, rest),
                     Frame::Skip { rest } => {
                         pending = rest;
@@ -166,7 +171,11 @@ impl Session {
                     }
                     Frame::End => {
                         let gone = self.peer_ended;
-                        self.close(if gone { Ending::PeerClosed } else { Ending::Drained });
+                        self.close(if gone {
+                            CloseReason::PeerClosed
+                        } else {
+                            CloseReason::Drained
+                        });
                         break;
                     }
                 },
@@ -186,7 +195,7 @@ impl Session {
         inbox.consume(inbox.len() - pending.len());
         self.inbox = inbox;
         if messages > 0 {
-            self.terms.traffic.add_messages(messages);
+            self.limits.traffic.add_messages(messages);
         }
         if !matches!(self.phase, Phase::Serving(_)) {
             self.inbox.clear();
@@ -199,13 +208,13 @@ impl Session {
     /// Whether what the peer sends would be received: before all replies are sent, nothing is, and
     /// no silence is the peer's.
     #[inline]
-    fn is_listening(&self) -> bool {
+    fn is_receiving(&self) -> bool {
         self.outbox.is_empty()
     }
 
     /// Any silence so far may have been ours.
     #[inline]
-    fn listen_anew(&mut self) {
+    fn restart_silence(&mut self) {
         self.framer.interrupt_gap();
         self.partial_since = None;
     }
@@ -216,7 +225,7 @@ impl Session {
     fn is_serving(&self) -> bool {
         matches!(self.phase, Phase::Serving(Next::Read | Next::ReadUntil(_)))
             && self.has_room()
-            && !self.gives_way()
+            && !self.over_budget()
     }
 
     /// Whether there is room for what a step may write.
@@ -227,15 +236,15 @@ impl Session {
 
     /// Whether its messages were so much work that other connections have their turn first.
     #[inline]
-    fn gives_way(&self) -> bool {
-        self.spent > TURN_OF_WORK
+    fn over_budget(&self) -> bool {
+        self.work_used > WORK_PER_SLICE
     }
 
     /// Counts the work that so many bytes of input were.
     #[inline]
     fn count(&mut self, work: u32, bytes: usize) {
         let moved = u32::try_from(bytes / BYTES_PER_WORK).unwrap_or(u32::MAX);
-        self.spent = self.spent.saturating_add(work.max(moved).max(LEAST_WORK));
+        self.work_used = self.work_used.saturating_add(work.max(moved).max(MIN_WORK));
     }
 
     /// Something other than a message happens to the service.
@@ -251,7 +260,7 @@ impl Session {
         }
         self.count(work, 0);
         self.end_reply(text_at);
-        self.obey(next);
+        self.apply(next);
     }
 
     /// Gives the service a message. Returns whether that is to be the reply.
@@ -268,7 +277,7 @@ impl Session {
             self.log_exchange(text, if mirrors { None } else { Some(text_at) });
         }
         self.end_reply(text_at);
-        self.obey(next);
+        self.apply(next);
         mirrors
     }
 
@@ -288,35 +297,35 @@ impl Session {
     }
 
     fn refuse_message(&mut self) {
-        let limit = self.terms.max_message;
+        let limit = self.limits.max_message;
         let text = format!("ValueError: message too long (limit {limit} bytes)");
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         self.outbox.write(text.as_bytes());
         self.end_reply(text_at);
-        self.close(Ending::TooLong);
+        self.close(CloseReason::TooLong);
     }
 
     #[inline]
-    fn obey(&mut self, next: Next) {
+    fn apply(&mut self, next: Next) {
         match next {
             // By far the most frequent, and less to write than a time.
             Next::Read => self.phase = Phase::Serving(Next::Read),
-            Next::Close => self.close(Ending::Served),
+            Next::Close => self.close(CloseReason::Served),
             next => self.phase = Phase::Serving(next),
         }
     }
 
     /// No more service: what is in the outbox is still sent, what is in the inbox is not wanted.
-    fn close(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
+    fn close(&mut self, close_reason: CloseReason) {
+        self.close_reason.get_or_insert(close_reason);
         self.inbox.clear();
         self.phase = Phase::Flushing;
     }
 
     /// No more anything.
-    fn finish(&mut self, ending: Ending) {
-        self.close(ending);
+    fn finish(&mut self, close_reason: CloseReason) {
+        self.close(close_reason);
         self.outbox.clear();
         self.phase = Phase::Finished;
     }

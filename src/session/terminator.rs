@@ -99,7 +99,7 @@ fn fill_in_length(outbox: &mut Buffer, text_at: usize) {
     if outbox.len() == text_at {
         return outbox.truncate(length_at);
     }
-    as_java_reads(outbox, text_at);
+    to_modified_utf8(outbox, text_at);
     // Two bytes cannot say more. No service has so much to say to such a client.
     let length = u16::try_from(outbox.len() - text_at).unwrap_or(u16::MAX);
     outbox.truncate(text_at + usize::from(length));
@@ -108,7 +108,7 @@ fn fill_in_length(outbox: &mut Buffer, text_at: usize) {
 
 /// Writes the outbox anew from the byte at `start`, in the modified UTF-8 that readUTF takes: a
 /// character of four bytes stands there as its two UTF-16 surrogates, of three bytes each.
-fn as_java_reads(outbox: &mut Buffer, start: usize) {
+fn to_modified_utf8(outbox: &mut Buffer, start: usize) {
     let bytes = &outbox.pending()[start..];
     if !bytes.iter().any(|&byte| byte >= 0xf0) {
         return;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::Pool;
 use socklab::service::{self, Visitor};
-use socklab::session::{Session, Terms, Want};
+use socklab::session::{Limits, Session, Want};
 
 use super::transcript::Service;
 
@@ -34,11 +34,11 @@ impl Connection {
     }
 
     pub fn with(service: Box<dyn service::Service>) -> Self {
-        Self::on_terms(service, Terms::default())
+        Self::on_terms(service, Limits::default())
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-    pub fn on_terms(service: Box<dyn service::Service>, terms: Terms) -> Self {
+    pub fn on_terms(service: Box<dyn service::Service>, terms: Limits) -> Self {
         let now = Instant::now();
         let session = Session::new(service, Arc::new(terms), 1, now);
         let mut connection = Self {
@@ -50,14 +50,14 @@ impl Connection {
             finished: false,
             reading: true,
         };
-        connection.session.turn(&mut connection.pool).open(now);
+        connection.session.activate(&mut connection.pool).open(now);
         connection
     }
 
     /// Does what the session wants until it wants to receive or to wait; then offers it `input`,
     /// at most once. Returns how much of it was taken.
     pub fn exchange(&mut self, input: Option<&[u8]>) -> usize {
-        let mut turn = self.session.turn(&mut self.pool);
+        let mut turn = self.session.activate(&mut self.pool);
         let mut input = input;
         loop {
             match turn.want() {
@@ -82,7 +82,7 @@ impl Connection {
                     self.shut_down = true;
                     turn.shut_down();
                 }
-                Want::GiveWay | Want::Wait => return 0,
+                Want::Yield | Want::Wait => return 0,
                 Want::Finished => {
                     self.finished = true;
                     return 0;
@@ -95,7 +95,7 @@ impl Connection {
     pub fn receive(&mut self, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
             let mut rest = piece;
-            self.session.turn(&mut self.pool).go_on(self.now);
+            self.session.activate(&mut self.pool).resume(self.now);
             while !rest.is_empty() {
                 let taken = self.exchange(Some(rest));
                 if taken == 0 {
@@ -114,8 +114,8 @@ impl Connection {
     /// Time passes.
     pub fn wait(&mut self, time: Duration) {
         self.now += time;
-        let mut turn = self.session.turn(&mut self.pool);
-        turn.go_on(self.now);
+        let mut turn = self.session.activate(&mut self.pool);
+        turn.resume(self.now);
         turn.tick(self.now);
         drop(turn);
         self.exchange(None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use socklab::arithmetic::Dialect;
 use socklab::service::Offer;
-use socklab::session::Ending;
+use socklab::session::CloseReason;
 
 /// A service on the command line, and in the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Transcript {
     /// Whether the client closes its sending half after the input.
     pub half_close: bool,
     /// Why the connection is over, if it is: before the client has closed unless `half_close`.
-    pub ending: Option<Ending>,
+    pub ending: Option<CloseReason>,
     /// Bytes that may follow the input and change nothing about the output.
     pub trailing: &'static [u8],
 }
@@ -61,7 +61,12 @@ const fn row(
 }
 
 const fn closing(transcript: Transcript) -> Transcript {
-    Transcript { half_close: true, ending: Some(Ending::PeerClosed), trailing: b"", ..transcript }
+    Transcript {
+        half_close: true,
+        ending: Some(CloseReason::PeerClosed),
+        trailing: b"",
+        ..transcript
+    }
 }
 
 /// The input is too long by one byte.
@@ -126,7 +131,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         input: &LONG_LINE,
         output: b"ValueError: message too long (limit 4096 bytes)\n",
         half_close: false,
-        ending: Some(Ending::TooLong),
+        ending: Some(CloseReason::TooLong),
         trailing: b"1\n",
     },
     Transcript {
@@ -135,7 +140,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         input: &ENDLESS_LINE,
         output: b"ValueError: message too long (limit 4096 bytes)\n",
         half_close: false,
-        ending: Some(Ending::TooLong),
+        ending: Some(CloseReason::TooLong),
         trailing: b"\n1\n",
     },
     Transcript {
@@ -154,7 +159,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         input: b"Hello from the client!\n",
         output: b"Hello from the server!\n",
         half_close: false,
-        ending: Some(Ending::Served),
+        ending: Some(CloseReason::Served),
         trailing: b"and more\n",
     },
     Transcript {
@@ -163,7 +168,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         input: b"hi",
         output: b"Hello from the server!",
         half_close: true,
-        ending: Some(Ending::Served),
+        ending: Some(CloseReason::Served),
         trailing: b"",
     },
     Transcript {
@@ -172,7 +177,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         input: b"12,5\r\n",
         output: b"Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\r\n",
         half_close: false,
-        ending: Some(Ending::Served),
+        ending: Some(CloseReason::Served),
         trailing: b"1,2\r\n",
     },
     row(

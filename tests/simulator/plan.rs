@@ -8,7 +8,7 @@ use std::time::Duration;
 use socklab::arithmetic::Dialect;
 use socklab::random::Random;
 use socklab::service::{BUSY_TEXT, Busy, Offer, Rules, Service, Visitor};
-use socklab::session::Ending;
+use socklab::session::CloseReason;
 
 use crate::dice::Dice;
 
@@ -85,9 +85,9 @@ pub struct Plan {
     /// After so many bytes of input, so many bytes of the answer are owed.
     pub owed: Vec<(usize, usize)>,
     /// Why the connection ends, if nothing comes between.
-    pub ending: Ending,
+    pub ending: CloseReason,
     /// Why the service ends it, if it hears all that it waits for.
-    pub last_word: Option<Ending>,
+    pub last_word: Option<CloseReason>,
     /// None for a client that never reads.
     pub pace: Option<Pace>,
     /// It closes when the server has closed.
@@ -130,7 +130,7 @@ struct Talk {
     /// Each reply must be there before the next message.
     in_turns: bool,
     /// Why the server closes at the end, if it does.
-    closes: Option<Ending>,
+    closes: Option<CloseReason>,
     naps: bool,
 }
 
@@ -249,7 +249,7 @@ fn echo(dice: &mut Dice) -> Talk {
 fn hello() -> Talk {
     let exchange = Exchange { say: b"hi\n".to_vec(), reply: join(GREETING, "\n"), cut: Cut::Few };
     let offer = Offer::Hello(Arc::from(GREETING));
-    Talk { closes: Some(Ending::Served), ..talk("hello", offer, vec![exchange]) }
+    Talk { closes: Some(CloseReason::Served), ..talk("hello", offer, vec![exchange]) }
 }
 
 /// The server speaks first, and for the last time.
@@ -260,7 +260,7 @@ fn busy() -> Talk {
         opening: BUSY_TEXT.into(),
         exchanges: Vec::new(),
         in_turns: false,
-        closes: Some(Ending::Served),
+        closes: Some(CloseReason::Served),
         naps: false,
     }
 }
@@ -273,7 +273,7 @@ fn too_long(dice: &mut Dice, limit: usize) -> Talk {
     }
     let reply = format!("ValueError: message too long (limit {limit} bytes)\n").into_bytes();
     lines.exchanges.push(Exchange { say, reply, cut: dice.cut(2) });
-    Talk { name: "too long", closes: Some(Ending::TooLong), ..lines }
+    Talk { name: "too long", closes: Some(CloseReason::TooLong), ..lines }
 }
 
 /// Messages that only silence ends.
@@ -348,7 +348,7 @@ fn quiz(dice: &mut Dice, seed: u64, visitor: Visitor, end: &str) -> Talk {
         }
     }
     let talk = talk("quiz", offer, exchanges);
-    Talk { in_turns: end.is_empty(), naps: true, closes: Some(Ending::Served), ..talk }
+    Talk { in_turns: end.is_empty(), naps: true, closes: Some(CloseReason::Served), ..talk }
 }
 
 fn draw_question(random: &mut Random) -> (String, i64) {
@@ -431,8 +431,8 @@ fn finish(
     dice: &mut Dice,
     steps: &mut Vec<Step>,
     answer: Option<usize>,
-    closes: Option<Ending>,
-) -> Ending {
+    closes: Option<CloseReason>,
+) -> CloseReason {
     if dice.chance(150) {
         let at = dice.below(steps.len() + 1);
         steps.truncate(at);
@@ -445,7 +445,7 @@ fn finish(
         } else {
             ErrorKind::ConnectionReset
         }));
-        return if lost { Ending::Lost } else { Ending::PeerReset };
+        return if lost { CloseReason::Lost } else { CloseReason::PeerReset };
     }
     if let Some(ending) = closes {
         if dice.chance(300) {
@@ -457,11 +457,11 @@ fn finish(
         return ending;
     }
     match (dice.below(10), answer) {
-        (0, _) => return Ending::Idle,
+        (0, _) => return CloseReason::Idle,
         (1..4, Some(all)) => steps.extend([Step::Await(all), Step::Leave]),
         _ => steps.push(Step::Finish),
     }
-    Ending::PeerClosed
+    CloseReason::PeerClosed
 }
 
 impl Pace {

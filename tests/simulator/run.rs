@@ -13,7 +13,7 @@ use socklab::net::limiter::{Capacity, Limiter, WhenFull};
 use socklab::net::listener::BindSpec;
 use socklab::reactor::{Outside, Reactor, SLICES_PER_TURN};
 use socklab::service::{Busy, Visitor};
-use socklab::session::{Delimiting, Ending, LINGER, OUTBOX_LIMIT, Session, Terms};
+use socklab::session::{CloseReason, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
 use crate::dice::Dice;
 use crate::kernel::{Fake, FakeListener};
@@ -44,7 +44,7 @@ pub struct Run {
     reactor: Reactor<(usize, ClientId), Fake>,
     door: LimitedListener<FakeListener>,
     capacity: Capacity,
-    terms: Arc<Terms>,
+    terms: Arc<Limits>,
     accepts_per_turn: usize,
     /// Everybody has much to compute.
     toils: bool,
@@ -55,7 +55,7 @@ pub struct Run {
     cut_at: Option<Instant>,
     draining: bool,
     cut: bool,
-    departed: Vec<Option<Ending>>,
+    departed: Vec<Option<CloseReason>>,
 }
 
 /// Plays the run of this seed, and panics where something does not hold.
@@ -81,13 +81,13 @@ impl Run {
             quiz_seed: seed,
             toils: dice.chance(30),
         };
-        let terms = Terms {
-            delimiting: if house.lines_only { Delimiting::Line } else { Delimiting::Auto },
+        let terms = Limits {
+            framing_mode: if house.lines_only { FramingMode::Line } else { FramingMode::Auto },
             max_message: house.max_message,
             idle: Duration::from_secs(20),
             arrival: Duration::from_secs(8),
             unread: Duration::from_secs(5),
-            ..Terms::default()
+            ..Limits::default()
         };
         let count = 1 + dice.below(CROWD);
         let crowd = Duration::from_millis(if dice.chance(500) { 1 } else { 5000 });
@@ -177,7 +177,7 @@ impl Run {
                 Admission::Shed | Admission::Reset => {
                     let waits = self.capacity.when_full == WhenFull::Queue;
                     assert!(!waits, "client {id} should have waited outside");
-                    self.departed[id] = Some(Ending::Refused);
+                    self.departed[id] = Some(CloseReason::Refused);
                     continue;
                 }
             };
@@ -323,9 +323,9 @@ impl Run {
 fn judge(
     client: &Client,
     id: usize,
-    ending: Ending,
+    ending: CloseReason,
     (now, jumped): (Instant, Duration),
-    terms: &Terms,
+    terms: &Limits,
     cut: bool,
 ) -> bool {
     let (plan, wire) = (&client.plan, &client.wire);
@@ -335,33 +335,33 @@ fn judge(
     // A reason why it was not sent all that it was owed.
     // A server that was not running for so long cannot know when the rest of a message came.
     let stopped = |patience: Duration| jumped >= patience.saturating_sub(PROMPT);
-    let slow = ending == Ending::TooSlow && stopped(terms.arrival);
+    let slow = ending == CloseReason::TooSlow && stopped(terms.arrival);
     // Nor does it try twice when the machine is short of memory just then.
     let unread = silent >= terms.unread && (wire.full || stopped(terms.unread));
     let excused = slow || wire.broken.is_some() || cut || unread;
     assert!(wire.written >= owed || excused, "client {id} is left without a reply");
     let fits = match ending {
-        Ending::PeerClosed => wire.fin,
-        Ending::PeerReset | Ending::Lost => {
+        CloseReason::PeerClosed => wire.fin,
+        CloseReason::PeerReset | CloseReason::Lost => {
             wire.broken.is_some_and(|error| plan_broke(error) == ending)
         }
-        Ending::Served | Ending::TooLong => {
+        CloseReason::Served | CloseReason::TooLong => {
             let whole = wire.written == plan.answer.len() || client.drained_at.is_some();
             plan.last_word == Some(ending) && (whole || excused)
         }
-        Ending::Idle => plan.ending == ending && silent >= terms.idle,
-        Ending::Unread => unread,
-        Ending::Drained => client.drained_at.is_some(),
-        Ending::Forced => cut,
-        Ending::TooSlow => slow,
-        Ending::Refused | Ending::Broken => false,
+        CloseReason::Idle => plan.ending == ending && silent >= terms.idle,
+        CloseReason::Unread => unread,
+        CloseReason::Drained => client.drained_at.is_some(),
+        CloseReason::Forced => cut,
+        CloseReason::TooSlow => slow,
+        CloseReason::Refused | CloseReason::Broken => false,
     };
     assert!(fits, "client {id} ({}) ended: {ending:?} instead of {:?}", plan.name, plan.ending);
-    !excused && !matches!(plan.ending, Ending::PeerReset | Ending::Lost)
+    !excused && !matches!(plan.ending, CloseReason::PeerReset | CloseReason::Lost)
 }
 
-fn plan_broke(error: std::io::ErrorKind) -> Ending {
-    if error == std::io::ErrorKind::TimedOut { Ending::Lost } else { Ending::PeerReset }
+fn plan_broke(error: std::io::ErrorKind) -> CloseReason {
+    if error == std::io::ErrorKind::TimedOut { CloseReason::Lost } else { CloseReason::PeerReset }
 }
 
 fn visitor(id: usize) -> Visitor {

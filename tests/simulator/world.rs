@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use socklab::service::{BUSY_TEXT, Service};
-use socklab::session::Ending;
+use socklab::session::CloseReason;
 
 use crate::dice::Dice;
 use crate::plan::{Cut, HUGE, Plan, Step};
@@ -99,7 +99,7 @@ impl Client {
     pub fn turn_away(&mut self) {
         self.plan.answer = BUSY_TEXT.into();
         self.plan.owed = vec![(0, BUSY_TEXT.len())];
-        self.plan.last_word = Some(Ending::Served);
+        self.plan.last_word = Some(CloseReason::Served);
         self.plan.naps = false;
         self.left = self.gone;
         self.steps.retain(|step| !matches!(step, Step::Leave));

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The first reason for which a connection could not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ending {
+pub enum CloseReason {
     /// The peer closed its sending half, and all that it had sent was answered.
     PeerClosed,
     /// The peer reset the connection, or closed it before it was answered.
@@ -31,7 +31,7 @@ pub enum Ending {
     Broken,
 }
 
-impl Ending {
+impl CloseReason {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 12] = [
         Self::PeerClosed,
@@ -69,7 +69,7 @@ impl Ending {
     /// The reason of a connection whose socket was shut down, or failed, because it was to end at
     /// once: from within, that looks like the peer's doing.
     #[must_use]
-    pub fn of_one_cut_off(self) -> Self {
+    pub fn or_forced(self) -> Self {
         match self {
             Self::PeerClosed | Self::PeerReset | Self::Lost => Self::Forced,
             earlier => earlier,
@@ -77,7 +77,7 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for CloseReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::PeerClosed => "it closed the connection",
@@ -102,9 +102,13 @@ mod tests {
 
     #[test]
     fn every_reason_is_counted_in_a_place_of_its_own() {
-        for (place, ending) in Ending::ALL.into_iter().enumerate() {
-            assert_eq!(ending as usize, place, "{}", ending.name());
+        for (place, close_reason) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(close_reason as usize, place, "{}", close_reason.name());
         }
-        assert_eq!(Ending::Broken as usize + 1, Ending::ALL.len(), "the last one is declared last");
+        assert_eq!(
+            CloseReason::Broken as usize + 1,
+            CloseReason::ALL.len(),
+            "the last one is declared last"
+        );
     }
 }

@@ -2,34 +2,34 @@
 
 use std::time::Instant;
 
-use super::{Ending, LINGER_BYTES, Phase, Session};
+use super::{CloseReason, LINGER_BYTES, Phase, Session};
 use crate::buffer::Pool;
 use crate::service::{Event, Next};
 
 /// What a driver must do now: the only question it asks a session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Want<'s> {
-    /// Send some of these bytes, then say how many: [`Turn::sent`].
+    /// Send some of these bytes, then say how many: [`ActiveSession::sent`].
     Send(&'s [u8]),
-    /// Receive into this buffer, which is never empty, then say how many: [`Turn::received`].
+    /// Receive into this buffer, which is never empty, then say how many: [`ActiveSession::received`].
     Receive(&'s mut [u8]),
-    /// Close the sending half of the connection, then say so: [`Turn::shut_down`].
+    /// Close the sending half of the connection, then say so: [`ActiveSession::shut_down`].
     ShutDown,
-    /// Let the other connections have their turn, then say so: [`Turn::go_on`].
-    GiveWay,
-    /// Wait for [`Session::deadline`], then [`Turn::tick`].
+    /// Let the other connections have their turn, then say so: [`ActiveSession::resume`].
+    Yield,
+    /// Wait for [`Session::deadline`], then [`ActiveSession::tick`].
     Wait,
     /// Close the connection.
     Finished,
 }
 
 /// A session with its buffers: what happens to a connection happens in a turn.
-pub struct Turn<'s> {
+pub struct ActiveSession<'s> {
     session: &'s mut Session,
     pool: &'s mut Pool,
 }
 
-impl<'s> Turn<'s> {
+impl<'s> ActiveSession<'s> {
     #[inline]
     pub(super) fn new(session: &'s mut Session, pool: &'s mut Pool) -> Self {
         session.inbox.borrow(pool);
@@ -51,7 +51,7 @@ impl<'s> Turn<'s> {
                 Want::Send(session.outbox.pending())
             }
             Phase::Serving(Next::SleepUntil(_)) => Want::Wait,
-            Phase::Serving(_) if session.gives_way() => Want::GiveWay,
+            Phase::Serving(_) if session.over_budget() => Want::Yield,
             Phase::Serving(_) | Phase::Lingering { .. } => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
@@ -72,16 +72,16 @@ impl<'s> Turn<'s> {
                 self.end_input(now);
             }
             Phase::Serving(_) => {
-                session.terms.traffic.add_received(n);
+                session.limits.traffic.add_received(n);
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
                 session.advance(now);
                 // Not before: what has come may depend on how long it was quiet until then.
                 session.active_at = now;
             }
-            Phase::Lingering { thrown_away } => {
-                *thrown_away += n;
-                if *thrown_away > LINGER_BYTES {
+            Phase::Lingering { discarded } => {
+                *discarded += n;
+                if *discarded > LINGER_BYTES {
                     session.phase = Phase::Finished;
                 }
             }
@@ -98,10 +98,10 @@ impl<'s> Turn<'s> {
 
     /// The first `n` bytes that were to be sent are on their way.
     pub fn sent(&mut self, n: usize, now: Instant) {
-        self.session.terms.traffic.add_sent(n);
+        self.session.limits.traffic.add_sent(n);
         self.session.active_at = now;
         self.session.outbox.consume(n);
-        self.session.listen_anew();
+        self.session.restart_silence();
         self.session.advance(now);
     }
 
@@ -113,27 +113,27 @@ impl<'s> Turn<'s> {
     /// The other connections have had their turn: there may be as much work again. A loop says so
     /// whenever it comes to a connection, also if that did not give way.
     #[inline]
-    pub fn go_on(&mut self, now: Instant) {
+    pub fn resume(&mut self, now: Instant) {
         let session = &mut *self.session;
-        let gave_way = session.gives_way();
-        session.spent = 0;
-        if gave_way {
+        let was_over_budget = session.over_budget();
+        session.work_used = 0;
+        if was_over_budget {
             // Until now nothing would have been received, so the silence was not the peer's.
-            if session.is_listening() {
+            if session.is_receiving() {
                 session.active_at = now;
             }
             session.advance(now);
         }
     }
 
-    /// How much work was done since the last [`go_on`](Self::go_on).
+    /// How much work was done since the last [`resume`](Self::resume).
     pub fn work(&self) -> u32 {
-        self.session.spent
+        self.session.work_used
     }
 
     /// The sending half of the connection is closed.
     pub fn shut_down(&mut self) {
-        self.session.phase = Phase::Lingering { thrown_away: 0 };
+        self.session.phase = Phase::Lingering { discarded: 0 };
     }
 
     /// It is `now`; anything that was due happens.
@@ -154,23 +154,23 @@ impl<'s> Turn<'s> {
             // Behind what is due to the peer: that we come late must not be taken for its silence.
             Phase::Serving(_) | Phase::Flushing if session.silent_at() <= now => {
                 let owed = !session.outbox.is_empty();
-                session.finish(if owed { Ending::Unread } else { Ending::Idle });
+                session.finish(if owed { CloseReason::Unread } else { CloseReason::Idle });
             }
             // What was answered before is still sent, and the end of it seen.
             Phase::Serving(_) if session.overdue_at().is_some_and(|at| at <= now) => {
-                session.close(Ending::TooSlow);
+                session.close(CloseReason::TooSlow);
             }
             _ => {}
         }
     }
 
     /// The socket failed, or the connection is cut: nothing can be sent or received any more.
-    pub fn cut(&mut self, ending: Ending) {
-        self.session.finish(ending);
+    pub fn cut(&mut self, close_reason: CloseReason) {
+        self.session.finish(close_reason);
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ActiveSession<'_> {
     #[inline]
     fn drop(&mut self) {
         self.session.inbox.park(self.pool);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Delimiting, Traffic};
+use super::{FramingMode, Traffic};
 use crate::buffer::BUFFER_SIZE;
 use crate::service::MAX_REPLY;
 
@@ -16,7 +16,7 @@ pub const OUTBOX_LIMIT: usize = OUTBOX_HIGH_WATER + MAX_REPLY + LONGEST_TERMINAT
 /// `\r\n` and a NUL, in bytes.
 const LONGEST_TERMINATOR: usize = 3;
 
-/// The largest value of [`Terms::max_message`], in bytes: with any longer one there might be no
+/// The largest value of [`Limits::max_message`], in bytes: with any longer one there might be no
 /// room to receive the end of a message behind its beginning.
 pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
 
@@ -32,9 +32,9 @@ const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
 
 /// What a connection may take. The same for all connections of a server.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct Limits {
     /// How the end of a message is known.
-    pub delimiting: Delimiting,
+    pub framing_mode: FramingMode,
     /// The longest message, in bytes, 1 to [`MAX_MESSAGE_LIMIT`].
     pub max_message: usize,
     /// How long a connection that owes nothing may go without a byte in either direction.
@@ -48,18 +48,18 @@ pub struct Terms {
     pub traffic: Arc<Traffic>,
 }
 
-impl Terms {
-    /// The same terms with an account of their own for the traffic.
+impl Limits {
+    /// The same limits with traffic counters of their own.
     #[must_use]
-    pub fn separate(&self) -> Self {
+    pub fn with_own_counters(&self) -> Self {
         Self { traffic: Arc::default(), ..self.clone() }
     }
 }
 
-impl Default for Terms {
+impl Default for Limits {
     fn default() -> Self {
         Self {
-            delimiting: Delimiting::default(),
+            framing_mode: FramingMode::default(),
             max_message: 4096,
             idle: Duration::from_secs(5 * 60),
             arrival: Duration::from_secs(60),
