@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use socklab::arithmetic::Dialect;
 use socklab::drive::blocking::{self, Patient};
 use socklab::reactor::Reactor;
-use socklab::service::{Offer, Visitor};
+use socklab::service::{Peer, ServiceSpec};
 use socklab::session::{Limits, Session};
 
 const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
 const REPLY: &[u8] = b"15\n";
 
-fn offers() -> [(Offer, &'static [u8]); 2] {
-    [(Offer::Calc(Dialect::Python, None), REPLY), (Offer::Echo, REQUEST)]
+fn offers() -> [(ServiceSpec, &'static [u8]); 2] {
+    [(ServiceSpec::Calc(Dialect::Python, None), REPLY), (ServiceSpec::Echo, REQUEST)]
 }
 
 /// Both ends of a connection over loopback.
@@ -32,17 +32,17 @@ fn pair() -> (TcpStream, TcpStream) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-fn session(offer: &Offer) -> Session {
-    let visitor = Visitor { number: 1, address: ([127, 0, 0, 1], 4242).into() };
-    Session::new(offer.start(visitor), Arc::new(Limits::default()), 1, Instant::now())
+fn session(spec: &ServiceSpec) -> Session {
+    let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
+    Session::new(spec.build(peer), Arc::new(Limits::default()), 1, Instant::now())
 }
 
 /// The allocations of serving `count` requests, all sent before, by the blocking driver.
-fn allocations_blocking(offer: &Offer, reply: &[u8], count: usize) -> u64 {
+fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     let (mut client, socket) = pair();
     client.write_all(&REQUEST.repeat(count)).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
-    let mut session = session(offer);
+    let mut session = session(spec);
     let stopping = AtomicBool::new(false);
     let mut wire = Patient::new(&socket, &stopping);
     let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session));
@@ -55,20 +55,20 @@ fn allocations_blocking(offer: &Offer, reply: &[u8], count: usize) -> u64 {
 
 #[test]
 fn the_blocking_driver_allocates_nothing_for_a_message() {
-    for (offer, reply) in offers() {
-        let few = allocations_blocking(&offer, reply, 10);
-        let many = allocations_blocking(&offer, reply, 1000);
-        assert_eq!(few, many, "{offer:?}");
+    for (spec, reply) in offers() {
+        let few = allocations_blocking(&spec, reply, 10);
+        let many = allocations_blocking(&spec, reply, 1000);
+        assert_eq!(few, many, "{spec:?}");
     }
 }
 
 #[test]
 fn the_loop_allocates_nothing_for_a_message() {
-    for (offer, reply) in offers() {
+    for (spec, reply) in offers() {
         let mut reactor = Reactor::new().unwrap();
         let (mut client, socket) = pair();
         socket.set_nonblocking(true).unwrap();
-        reactor.add(mio::net::TcpStream::from_std(socket), session(&offer), ()).unwrap();
+        reactor.add(mio::net::TcpStream::from_std(socket), session(&spec), ()).unwrap();
         let mut replies = vec![0; reply.len()];
         let mut converse = |count| {
             for _ in 0..count {
@@ -86,7 +86,7 @@ fn the_loop_allocates_nothing_for_a_message() {
         };
         converse(10);
         let info = allocation_counter::measure(|| converse(1000));
-        assert_eq!(info.count_total, 0, "{offer:?}");
+        assert_eq!(info.count_total, 0, "{spec:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::connection::{Connection, visitor};
+use common::connection::{Connection, peer};
 use common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
@@ -52,8 +52,8 @@ impl service::Service for Counting {
     }
 }
 
-fn counting(terms: Limits) -> Connection {
-    Connection::on_terms(Box::new(Counting), terms)
+fn counting(limits: Limits) -> Connection {
+    Connection::with_limits(Box::new(Counting), limits)
 }
 
 /// How many bytes it wants to send.
@@ -112,11 +112,11 @@ fn the_longest_reply_fits_behind_the_most_that_may_wait() {
 
 #[test]
 fn a_message_may_be_as_long_as_the_limit_allows_and_the_limit_half_a_buffer() {
-    let terms = || Limits { max_message: MAX_MESSAGE_LIMIT, ..Limits::default() };
+    let limits = || Limits { max_message: MAX_MESSAGE_LIMIT, ..Limits::default() };
     for (length, ending) in
         [(BUFFER_SIZE / 2, None), (BUFFER_SIZE / 2 + 1, Some(CloseReason::TooLong))]
     {
-        let mut connection = counting(terms());
+        let mut connection = counting(limits());
         connection.receive(&[&vec![b'.'; length], &b"\r\n"[..]].concat(), 40_000);
         assert_eq!(connection.session.close_reason(), ending);
     }
@@ -168,10 +168,10 @@ fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_non
 
 #[test]
 fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
-    let terms = Limits::default();
-    let traffic = Arc::clone(&terms.traffic);
+    let limits = Limits::default();
+    let traffic = Arc::clone(&limits.traffic);
     let counted = |traffic: &Traffic| (traffic.messages(), traffic.received(), traffic.sent());
-    let mut connection = counting(terms.clone());
+    let mut connection = counting(limits.clone());
     connection.receive(b"one\n", usize::MAX);
     assert_eq!(counted(&traffic), (1, 4, 2));
     connection.receive(b"two\nthree\n=60000\n", usize::MAX);
@@ -179,7 +179,7 @@ fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
     traffic.add(5, 6, 7);
     assert_eq!(counted(&traffic), (9, 27, 60_014));
 
-    let separate = Limits { max_message: 5, ..terms }.with_own_counters();
+    let separate = Limits { max_message: 5, ..limits }.with_own_counters();
     assert_eq!(separate.max_message, 5);
     let mut connection = counting(separate);
     connection.receive(b"too long\nmore", usize::MAX);
@@ -197,7 +197,7 @@ fn every_ending_has_a_name_and_words_of_its_own() {
 
 #[test]
 fn a_session_keeps_the_number_of_its_client() {
-    let service = Service::Calc.offer().start(visitor(7));
+    let service = Service::Calc.spec().build(peer(7));
     let now = Connection::to(Service::Calc).now;
     let session = Session::new(service, Arc::default(), 7, now);
     assert_eq!(session.client(), 7);

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::connection::{Connection, visitor};
+use common::connection::{Connection, peer};
 use common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, Limits};
@@ -249,8 +249,8 @@ fn telnets_options_are_skipped_and_not_answered() {
 #[test]
 fn a_terminal_in_character_mode_that_talks_telnet_is_served_by_lines() {
     for piece in [1, 3, usize::MAX] {
-        let terms = Limits { framing_mode: FramingMode::Line, ..Limits::default() };
-        let mut connection = Connection::on_terms(Service::Calc.offer().start(visitor(1)), terms);
+        let limits = Limits { framing_mode: FramingMode::Line, ..Limits::default() };
+        let mut connection = Connection::with_limits(Service::Calc.spec().build(peer(1)), limits);
         // What telnet sends when it is told to send each key as it is pressed.
         connection.receive(b"\xff\xfd\x03\xff\xfd\x01", piece);
         for key in "1 + 2\r\n".bytes() {

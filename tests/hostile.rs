@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, process};
 
-use common::connection::{Connection, visitor};
+use common::connection::{Connection, peer};
 use common::server::{CONCURRENT, Server};
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::random::Random;
-use socklab::service::{Offer, Rules};
+use socklab::service::{Rules, ServiceSpec};
 use socklab::session::{FramingMode, GAP, LINE_GAP, Limits, OUTBOX_LIMIT};
 
 /// What has a meaning to some part of the server or to a program that shows its output.
@@ -66,18 +66,18 @@ fn anything(random: &mut Random, most: u32) -> Vec<u8> {
     bytes
 }
 
-fn any_offer(random: &mut Random) -> Offer {
-    let offer = match random.below(5) {
-        0 => Offer::Calc(Dialect::Python, None),
-        1 => Offer::Echo,
-        2 => Offer::Hello(Arc::from("Hello!")),
-        3 => Offer::Fourops,
-        _ => Offer::Quiz(Rules { seed: random.draw(), questions: 3, board: None }),
+fn any_service(random: &mut Random) -> ServiceSpec {
+    let spec = match random.below(5) {
+        0 => ServiceSpec::Calc(Dialect::Python, None),
+        1 => ServiceSpec::Echo,
+        2 => ServiceSpec::Hello(Arc::from("Hello!")),
+        3 => ServiceSpec::Fourops,
+        _ => ServiceSpec::Quiz(Rules { seed: random.draw(), questions: 3, board: None }),
     };
     match random.below(4) {
-        0 => Offer::Banner(Arc::from("Welcome"), Box::new(offer)),
-        1 => Offer::Once(Box::new(offer)),
-        _ => offer,
+        0 => ServiceSpec::Banner(Arc::from("Welcome"), Box::new(spec)),
+        1 => ServiceSpec::Once(Box::new(spec)),
+        _ => spec,
     }
 }
 
@@ -99,8 +99,9 @@ fn any_bytes_at_any_time_are_taken_by_every_service_and_come_to_an_end() {
     for _ in 0..20_000 {
         let framing_mode = [FramingMode::Auto, FramingMode::Line][random.below(2) as usize];
         let max_message = [8, 300, 4096, 32_768][random.below(4) as usize];
-        let terms = Limits { framing_mode, max_message, ..Limits::default() };
-        let mut connection = Connection::on_terms(any_offer(&mut random).start(visitor(1)), terms);
+        let limits = Limits { framing_mode, max_message, ..Limits::default() };
+        let mut connection =
+            Connection::with_limits(any_service(&mut random).build(peer(1)), limits);
         if random.below(2) == 0 {
             let yes: &[u8] =
                 [&b"yes\nBob\n"[..], b"yesBob", b"\0\x06yesBob"][random.below(3) as usize];

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use common::connection::{Connection, visitor};
+use common::connection::{Connection, peer};
 use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::process::Signal;
 use socklab::random::Random;
-use socklab::service::{Game, Offer, PAUSE, QUESTIONS, Rules, Scoreboard};
+use socklab::service::{Game, MAX_SLEEP, QUESTIONS, Rules, Scoreboard, ServiceSpec};
 use socklab::session::GAP;
 
 const RIGHT: &str = "⭐ Correct answer ⭐";
@@ -49,8 +49,8 @@ struct Player {
 
 impl Player {
     fn new(seed: u64, terminator: &'static str, board: Option<Arc<dyn Scoreboard>>) -> Self {
-        let offer = Offer::Quiz(Rules { seed, questions: QUESTIONS, board });
-        let connection = Connection::with(offer.start(visitor(1)));
+        let spec = ServiceSpec::Quiz(Rules { seed, questions: QUESTIONS, board });
+        let connection = Connection::with(spec.build(peer(1)));
         Self { connection, kernel: Vec::new(), terminator }
     }
 
@@ -173,7 +173,7 @@ impl Player {
 
     #[track_caller]
     fn expect_pause_since(&self, last: Option<Instant>) {
-        assert!(last.is_none_or(|last| self.connection.now - last >= PAUSE));
+        assert!(last.is_none_or(|last| self.connection.now - last >= MAX_SLEEP));
     }
 }
 
@@ -279,14 +279,16 @@ fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
     assert!(board.names().is_empty());
     // The total is written, and nothing of it was sent yet.
     player.connection.reading = false;
-    player.connection.wait(PAUSE);
+    player.connection.wait(MAX_SLEEP);
     assert_eq!((player.connection.output.len(), board.names().len()), (0, 1));
     drop(player);
     let games = board.games.lock().unwrap();
     assert_eq!(games.len(), 1);
     assert_eq!((&*games[0].total(), games[0].is_over()), ("10", true));
-    assert!(games[0].lasted >= PAUSE * QUESTIONS && games[0].lasted < PAUSE * QUESTIONS * 2);
-    assert_eq!(games[0].visitor, visitor(1));
+    assert!(
+        games[0].lasted >= MAX_SLEEP * QUESTIONS && games[0].lasted < MAX_SLEEP * QUESTIONS * 2
+    );
+    assert_eq!(games[0].peer, peer(1));
 }
 
 impl Client {

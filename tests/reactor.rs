@@ -15,7 +15,7 @@ use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN, TIMERS_PER_TURN};
 use socklab::service::{
-    self, Framing, MIN_WORK, Next, Offer, Output, Service, Visitor, WORK_PER_SLICE,
+    self, Framing, MIN_WORK, Next, Output, Peer, Service, ServiceSpec, WORK_PER_SLICE,
 };
 use socklab::session::{CloseReason, Limits, Session};
 
@@ -23,7 +23,7 @@ use socklab::session::{CloseReason, Limits, Session};
 struct House {
     reactor: Reactor<usize>,
     listener: TcpListener,
-    terms: Arc<Limits>,
+    limits: Arc<Limits>,
     /// Of each connection, in bytes, if it is to be small; then the client's takes no more, either.
     send_buffer: Option<usize>,
     /// Who has left, and why.
@@ -34,18 +34,18 @@ impl House {
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let reactor = Reactor::new().unwrap();
-        let terms = Arc::default();
-        Self { reactor, listener, terms, send_buffer: None, departed: Vec::new() }
+        let limits = Arc::default();
+        Self { reactor, listener, limits, send_buffer: None, departed: Vec::new() }
     }
 
-    fn enter(&mut self, guest: usize, offer: &Offer) -> TcpStream {
-        self.enter_to(guest, |visitor| offer.start(visitor))
+    fn enter(&mut self, guest: usize, spec: &ServiceSpec) -> TcpStream {
+        self.enter_to(guest, |peer| spec.build(peer))
     }
 
     fn enter_to(
         &mut self,
         guest: usize,
-        start: impl FnOnce(Visitor) -> Box<dyn Service>,
+        start: impl FnOnce(Peer) -> Box<dyn Service>,
     ) -> TcpStream {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
         let (socket, _) = self.listener.accept().unwrap();
@@ -56,11 +56,11 @@ impl House {
             SockRef::from(&client).set_recv_buffer_size(size).unwrap();
             SockRef::from(&socket).set_send_buffer_size(size).unwrap();
         }
-        let terms = Arc::clone(&self.terms);
+        let limits = Arc::clone(&self.limits);
         let number = guest as u64;
         let address = client.local_addr().unwrap();
-        let service = start(Visitor { number, address });
-        let session = Session::new(service, terms, number, self.reactor.now());
+        let service = start(Peer { number, address });
+        let session = Session::new(service, limits, number, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
         client
     }
@@ -106,8 +106,8 @@ impl House {
     }
 }
 
-fn calc() -> Offer {
-    Offer::Calc(Dialect::Python, None)
+fn calc() -> ServiceSpec {
+    ServiceSpec::Calc(Dialect::Python, None)
 }
 
 fn reset(client: TcpStream) {
@@ -157,8 +157,8 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
     let mut house = House::new();
-    let mut greedy = house.enter(1, &Offer::Echo);
-    let mut modest = house.enter(2, &Offer::Echo);
+    let mut greedy = house.enter(1, &ServiceSpec::Echo);
+    let mut modest = house.enter(2, &ServiceSpec::Echo);
     let mut scratch = vec![0; 1 << 20];
     let block = vec![b'x'; 1 << 20];
     for _ in 0..100 {
@@ -224,8 +224,8 @@ fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
 
 #[test]
 fn a_crowd_whose_time_is_over_does_not_leave_in_one_turn() {
-    let terms = Limits { idle: Duration::from_millis(20), ..Limits::default() };
-    let mut house = House { terms: Arc::new(terms), ..House::new() };
+    let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
+    let mut house = House { limits: Arc::new(limits), ..House::new() };
     let crowd: Vec<_> = (0..200).map(|n| house.enter(n, &calc())).collect();
     while house.departed.len() < crowd.len() {
         let before = house.departed.len();
@@ -261,15 +261,21 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
     };
     // A slice ends behind the message that makes it full.
     let slices = 2 * (SLICES_PER_TURN as u64 + 1);
-    for (ask, offer, in_a_slice, all, send_buffer) in [
-        (with_short_lines, Offer::Fourops, u64::from(WORK_PER_SLICE / MIN_WORK), 200_000, None),
+    for (ask, spec, in_a_slice, all, send_buffer) in [
+        (
+            with_short_lines,
+            ServiceSpec::Fourops,
+            u64::from(WORK_PER_SLICE / MIN_WORK),
+            200_000,
+            None,
+        ),
         (with_lines, calc(), 1, 500, None),
         (with_an_end, calc(), 1, 100, None),
         (with_a_gap, calc(), 1, 100, None),
         (without_reading, calc(), 1, 200, Some(4096)),
     ] {
         let mut house = House { send_buffer, ..House::new() };
-        let mut crowd: Vec<_> = (0..100).map(|n| house.enter(n, &offer)).collect();
+        let mut crowd: Vec<_> = (0..100).map(|n| house.enter(n, &spec)).collect();
         house.turn();
         crowd.iter_mut().for_each(ask);
         let mut served = 0;
@@ -281,7 +287,7 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
                 house.turn();
             }
             turns += 1;
-            let now = house.terms.traffic.messages() - served;
+            let now = house.limits.traffic.messages() - served;
             assert!(now <= slices * in_a_slice, "{now} in one turn");
             served += now;
         }
@@ -292,7 +298,7 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_blocked_reply_goes_on_when_the_client_reads() {
     let mut house = House::new();
-    let mut client = house.enter(1, &Offer::Echo);
+    let mut client = house.enter(1, &ServiceSpec::Echo);
     let block = vec![b'x'; 1 << 20];
     let mut sent = 0;
     // The loop stops receiving when it cannot send, and then the client cannot send either.
@@ -484,7 +490,7 @@ fn a_kernel_that_fails_is_not_asked_again_and_again() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let address = client.local_addr().unwrap();
-    let service = calc().start(Visitor { number: 1, address });
+    let service = calc().start(Peer { number: 1, address });
     let session = Session::new(service, Arc::default(), 1, reactor.now());
     let refused = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::OutOfMemory);

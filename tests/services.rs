@@ -7,18 +7,18 @@ mod common;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use common::connection::{Connection, visitor};
+use common::connection::{Connection, peer};
 use common::server::{MODELS, Server};
 use socklab::arithmetic::Dialect;
-use socklab::service::Offer;
+use socklab::service::ServiceSpec;
 use socklab::session::GAP;
 
 const FOUR: &str = "Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\n";
 
 /// Sends `input`, waits for the gap, and expects `output`; and the end, if it `ends`.
 #[track_caller]
-fn answers(offer: &Offer, input: &[u8], output: &[u8], ends: bool) {
-    let mut connection = Connection::with(offer.start(visitor(1)));
+fn answers(spec: &ServiceSpec, input: &[u8], output: &[u8], ends: bool) {
+    let mut connection = Connection::with(spec.build(peer(1)));
     connection.receive(input, usize::MAX);
     connection.wait(GAP);
     assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
@@ -28,14 +28,14 @@ fn answers(offer: &Offer, input: &[u8], output: &[u8], ends: bool) {
 #[test]
 fn fourops_answers_two_numbers_with_four_lines_and_the_end() {
     for input in ["12,5\n", "12 5\n", " 12 , 5 \n", "+12\t005\n", "12,5"] {
-        answers(&Offer::Fourops, input.as_bytes(), FOUR.as_bytes(), true);
+        answers(&ServiceSpec::Fourops, input.as_bytes(), FOUR.as_bytes(), true);
     }
     let windows = FOUR.trim_end().to_owned() + "\r\n";
-    answers(&Offer::Fourops, b"12,5\r\n", windows.as_bytes(), true);
-    answers(&Offer::Fourops, b"12,5\0", (FOUR.to_owned() + "\0").as_bytes(), true);
-    answers(&Offer::Fourops, b"12,5\n\0", (FOUR.to_owned() + "\0").as_bytes(), true);
+    answers(&ServiceSpec::Fourops, b"12,5\r\n", windows.as_bytes(), true);
+    answers(&ServiceSpec::Fourops, b"12,5\0", (FOUR.to_owned() + "\0").as_bytes(), true);
+    answers(&ServiceSpec::Fourops, b"12,5\n\0", (FOUR.to_owned() + "\0").as_bytes(), true);
     answers(
-        &Offer::Fourops,
+        &ServiceSpec::Fourops,
         b"1,0\n",
         b"Addition: 1\nSubtraction: 1\nMultiplication: 0\n\
           Division: undefined (division by zero)\n",
@@ -46,7 +46,7 @@ fn fourops_answers_two_numbers_with_four_lines_and_the_end() {
 #[test]
 fn fourops_answers_an_operation_with_its_result_and_goes_on() {
     answers(
-        &Offer::Fourops,
+        &ServiceSpec::Fourops,
         b"add 1 2\nsubtract 1,2\nMULTIPLY 0.1 3\ndivide 6 3\ndivide 6 0\nadd 1\nadd\n",
         b"3\n-1\n0.30000000000000004\n2.0\nundefined (division by zero)\n\
           ValueError: expected two numbers, such as 12,5 or add 12 5\n\
@@ -61,39 +61,39 @@ fn fourops_says_what_it_expected() {
     for input in
         ["", "12", "12,", "a,b", "1,2,3", "1+1,2", "__import__('os'),1", "inf,nan", "\u{661},1"]
     {
-        answers(&Offer::Fourops, format!("{input}\n").as_bytes(), error, true);
+        answers(&ServiceSpec::Fourops, format!("{input}\n").as_bytes(), error, true);
     }
-    answers(&Offer::Fourops, b"\xff\xfe,1\n", error, true);
+    answers(&ServiceSpec::Fourops, b"\xff\xfe,1\n", error, true);
 }
 
-fn calc() -> Offer {
-    Offer::Calc(Dialect::Python, None)
+fn calc() -> ServiceSpec {
+    ServiceSpec::Calc(Dialect::Python, None)
 }
 
-fn once(offer: Offer) -> Offer {
-    Offer::Once(Box::new(offer))
+fn once(spec: ServiceSpec) -> ServiceSpec {
+    ServiceSpec::Once(Box::new(spec))
 }
 
 #[test]
 fn once_answers_the_first_request_and_closes() {
     answers(&once(calc()), b"1 + 2\n3 + 4\n", b"3\n", true);
     answers(&once(calc()), b"1 + 2", b"3", true);
-    answers(&once(Offer::Echo), b"abc", b"abc", true);
+    answers(&once(ServiceSpec::Echo), b"abc", b"abc", true);
 }
 
 #[test]
 fn a_banner_is_a_line_whoever_comes() {
-    let banner = |offer| Offer::Banner(Arc::from("Welcome"), Box::new(offer));
+    let banner = |spec| ServiceSpec::Banner(Arc::from("Welcome"), Box::new(spec));
     answers(&banner(calc()), b"", b"Welcome\n", false);
     answers(&banner(calc()), b"1 + 2", b"Welcome\n3", false);
-    answers(&banner(Offer::Echo), b"abc", b"Welcome\nabc", false);
+    answers(&banner(ServiceSpec::Echo), b"abc", b"Welcome\nabc", false);
     answers(&banner(once(calc())), b"1\n2\n", b"Welcome\n1\n", true);
 }
 
 #[test]
 fn a_fixed_error_text_stands_for_every_mistake() {
-    let offer = Offer::Calc(Dialect::Python, Some(Arc::from("Invalid input")));
-    answers(&offer, b"1/0\nx\n1 + 2\n", b"Invalid input\nInvalid input\n3\n", false);
+    let spec = ServiceSpec::Calc(Dialect::Python, Some(Arc::from("Invalid input")));
+    answers(&spec, b"1/0\nx\n1 + 2\n", b"Invalid input\nInvalid input\n3\n", false);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::{in_range, time};
 use crate::arithmetic::Dialect;
 use crate::model::{ServiceOptions, stdio_session};
-use crate::service::{MAX_QUESTIONS, MAX_REPLY, Offer, QUESTIONS, Rules};
+use crate::service::{MAX_QUESTIONS, MAX_REPLY, QUESTIONS, Rules, ServiceSpec};
 use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 
 /// The longest text that every client is told, in bytes: with what goes around it, it is a reply.
@@ -71,19 +71,19 @@ pub struct ServiceOptionsArgs {
 impl ServiceOptionsArgs {
     /// The plain configuration. `service` is the command's own, where nothing is said.
     pub(super) fn service_options(self, service: ServiceArg) -> ServiceOptions {
-        let offer = match self.service.unwrap_or(service) {
-            ServiceArg::Calc => Offer::Calc(self.dialect.into(), self.error_text),
-            ServiceArg::Echo => Offer::Echo,
-            ServiceArg::Hello => Offer::Hello(self.greeting),
-            ServiceArg::Fourops => Offer::Fourops,
-            ServiceArg::Quiz => Offer::Quiz(Rules {
+        let spec = match self.service.unwrap_or(service) {
+            ServiceArg::Calc => ServiceSpec::Calc(self.dialect.into(), self.error_text),
+            ServiceArg::Echo => ServiceSpec::Echo,
+            ServiceArg::Hello => ServiceSpec::Hello(self.greeting),
+            ServiceArg::Fourops => ServiceSpec::Fourops,
+            ServiceArg::Quiz => ServiceSpec::Quiz(Rules {
                 seed: self.seed.unwrap_or_else(any_seed),
                 questions: self.questions,
                 board: None,
             }),
         };
         ServiceOptions {
-            offer,
+            spec,
             banner: self.banner,
             once: self.once,
             results: self.results,
@@ -130,7 +130,7 @@ impl SessionArgs {
     }
 }
 
-/// See [`Offer`].
+/// See [`ServiceSpec`].
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ServiceArg {
     /// An expression in, its value back.

@@ -19,7 +19,7 @@ use super::{COUNTERS, Config, Model};
 use crate::error::Failure;
 use crate::net::limited_listener::{Admission, ClientId, LimitedListener};
 use crate::reactor::{Outside, Reactor};
-use crate::service::{BUSY_TEXT, Busy, Offer, Service, Visitor};
+use crate::service::{BUSY_TEXT, Busy, Peer, Service, ServiceSpec};
 use crate::session::{CloseReason, Limits, Session};
 
 /// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
@@ -53,7 +53,7 @@ pub(super) struct EventLoop<'a> {
     /// Only the first loop of a server has them.
     signals: Option<Signals>,
     workers: Workers,
-    offer: Offer,
+    spec: ServiceSpec,
     limits: Arc<Limits>,
     drain_timeout: Duration,
     course: Course,
@@ -64,7 +64,7 @@ impl<'a> EventLoop<'a> {
     pub(super) fn new(
         mut door: LimitedListener,
         config: &Config,
-        offer: Offer,
+        spec: ServiceSpec,
         limits: Arc<Limits>,
         group: &'a LoopGroup,
     ) -> Result<Self, Failure> {
@@ -84,7 +84,7 @@ impl<'a> EventLoop<'a> {
         };
         let (drain_timeout, course) = (config.drain_timeout, Course::Serving);
         let signals = None;
-        Ok(Self { door, reactor, signals, workers, offer, limits, drain_timeout, course, group })
+        Ok(Self { door, reactor, signals, workers, spec, limits, drain_timeout, course, group })
     }
 
     /// This is the one of the server's loops that signals come to.
@@ -195,8 +195,8 @@ impl<'a> EventLoop<'a> {
     fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: ClientId) {
         let number = guest.number;
         log::info!("client {number} connected from {address} ({} now)", self.group.room.served());
-        let visitor = Visitor { number, address };
-        let session = self.session(self.offer.start(visitor), &guest);
+        let peer = Peer { number, address };
+        let session = self.session(self.spec.build(peer), &guest);
         let started = match &mut self.workers {
             Workers::Inline => return self.add_inline(socket, session, guest),
             Workers::Threads(threads) => threads.start(socket, session, guest),

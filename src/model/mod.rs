@@ -21,7 +21,7 @@ use crate::error::{Exit, Failure};
 use crate::net::limited_listener::LimitedListener;
 use crate::net::limiter::{Capacity, Limiter, WhenFull};
 use crate::net::{listener, nofile};
-use crate::service::Offer;
+use crate::service::ServiceSpec;
 
 mod event_loop;
 mod loops;
@@ -95,9 +95,9 @@ pub struct Config {
 impl Config {
     fn capacity(&self) -> Capacity {
         let budget = nofile::raise_nofile_limit(self.loops());
-        let clients = self.max_clients.unwrap_or(match (self.model, &self.service_options.offer) {
+        let clients = self.max_clients.unwrap_or(match (self.model, &self.service_options.spec) {
             (Model::Single, _) => 1,
-            (_, Offer::Quiz(_)) => QUIZ_CLIENTS.min(budget.clients),
+            (_, ServiceSpec::Quiz(_)) => QUIZ_CLIENTS.min(budget.clients),
             (Model::Loop | Model::Thread | Model::Process | Model::Sharded, _) => budget.clients,
         });
         if clients > budget.clients {
@@ -129,8 +129,8 @@ impl Config {
 /// Serves until a signal says to stop, and until the clients have gone or the drain time is over.
 /// `listening` is told the address as soon as clients can connect.
 pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
-    let offer = config.service_options.offer()?;
-    if let Offer::Quiz(rules) = &config.service_options.offer {
+    let service = config.service_options.spec()?;
+    if let ServiceSpec::Quiz(rules) = &config.service_options.spec {
         log::info!("the first client's seed is {}", rules.seed);
     }
     if config.shards.is_some() && config.model != Model::Sharded {
@@ -155,7 +155,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     for (listener, limits) in listeners.into_iter().zip(limits) {
         let door = LimitedListener::new(listener, spec, Arc::clone(&group.room))
             .map_err(|error| Failure::cannot("open a descriptor in reserve", &error))?;
-        loops.push(EventLoop::new(door, config, offer.clone(), limits, &group)?);
+        loops.push(EventLoop::new(door, config, service.clone(), limits, &group)?);
     }
     loops[0].register_signals().map_err(|error| Failure::cannot("hear signals", &error))?;
     let served = loops::run(loops, &group, || listening(spec.address));

@@ -31,20 +31,20 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use super::ServiceOptions;
 use super::report::Report;
 use crate::net::limited_listener::ClientId;
-use crate::service::PAUSE;
+use crate::service::MAX_SLEEP;
 use crate::session::{CloseReason, Traffic};
 
 /// What is read of the children's reports at once, in bytes.
 const REPORTS_SIZE: usize = 4096;
 
 /// How long a process that was cut may take to end; one that sleeps for its service, which is no
-/// more than [`PAUSE`], is not woken.
+/// more than [`MAX_SLEEP`], is not woken.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// How often such a process is looked at.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
 
-const _: () = assert!(KILL_GRACE.as_millis() > PAUSE.as_millis());
+const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The processes that serve clients.
 pub(super) struct Processes {

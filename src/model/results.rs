@@ -78,7 +78,7 @@ impl Scoreboard for Results {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         self.reopen_if_replaced(&mut table);
         if let Err(error) = line(row(game, clock())).and_then(|line| table.append(&line)) {
-            let (number, cause) = (game.visitor.number, cause_of(&error));
+            let (number, cause) = (game.peer.number, cause_of(&error));
             log::error!("cannot write the result of client {number}: {cause}");
         }
     }
@@ -163,7 +163,7 @@ fn row(game: &Game, now: SystemTime) -> Vec<String> {
         humantime::format_rfc3339_seconds(now).to_string(),
         game.seed.to_string(),
         sanitize_cell(&game.name),
-        game.visitor.address.to_string(),
+        game.peer.address.to_string(),
     ];
     let mut answers = game.answers.iter();
     for _ in 0..game.questions {
@@ -215,7 +215,7 @@ fn clock() -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::{Answer, Visitor};
+    use crate::service::{Answer, Peer};
     use std::time::Duration;
 
     /// What turns the direction of writing around (Unicode's `Bidi_Control`).
@@ -227,7 +227,7 @@ mod tests {
     fn game(name: &[u8], answer: &[u8]) -> Game {
         Game {
             seed: 7,
-            visitor: Visitor { number: 3, address: ([127, 0, 0, 1], 4242).into() },
+            peer: Peer { number: 3, address: ([127, 0, 0, 1], 4242).into() },
             name: name.into(),
             questions: 2,
             answers: vec![Answer { text: answer.into(), correct: false }],

@@ -9,14 +9,14 @@ use std::time::Duration;
 use super::results::Results;
 use crate::arithmetic::Dialect;
 use crate::error::Failure;
-use crate::service::{Offer, Rules};
+use crate::service::{Rules, ServiceSpec};
 use crate::session::{FramingMode, Limits};
 
 /// What a client gets.
 #[derive(Clone, Debug)]
 pub struct ServiceOptions {
     /// What is done for it.
-    pub offer: Offer,
+    pub spec: ServiceSpec,
     /// The line that it reads before anything else, if there is one.
     pub banner: Option<Arc<str>>,
     /// Whether a service that would go on answers one request only.
@@ -29,36 +29,36 @@ pub struct ServiceOptions {
 
 impl ServiceOptions {
     /// The service with all that was asked for around it.
-    pub(super) fn offer(&self) -> Result<Offer, Failure> {
-        let mut offer = self.offer.clone();
-        match &mut offer {
-            Offer::Quiz(rules) => {
+    pub(super) fn spec(&self) -> Result<ServiceSpec, Failure> {
+        let mut spec = self.spec.clone();
+        match &mut spec {
+            ServiceSpec::Quiz(rules) => {
                 if let Some(path) = &self.results {
                     rules.board = Some(Arc::new(Results::open(path, rules.questions)?));
                 }
             }
             // The other services end by themselves.
-            Offer::Calc(..) | Offer::Echo | Offer::Fourops if self.once => {
-                offer = Offer::Once(Box::new(offer));
+            ServiceSpec::Calc(..) | ServiceSpec::Echo | ServiceSpec::Fourops if self.once => {
+                spec = ServiceSpec::Once(Box::new(spec));
             }
             _ => {}
         }
         Ok(match &self.banner {
-            Some(text) => Offer::Banner(Arc::clone(text), Box::new(offer)),
-            None => offer,
+            Some(text) => ServiceSpec::Banner(Arc::clone(text), Box::new(spec)),
+            None => spec,
         })
     }
 
     /// The options of the command `session` that ask for this service_options.
     pub fn options(&self) -> Vec<OsString> {
-        let Self { offer, banner, once, results, limits } = self;
+        let Self { spec, banner, once, results, limits } = self;
         // The traffic is counted where the sessions are.
         let Limits { framing_mode, max_message, idle, arrival, unread, traffic: _ } = limits;
         let framing_mode = match framing_mode {
             FramingMode::Auto => "auto",
             FramingMode::Line => "line",
         };
-        let mut options = options_of(offer);
+        let mut options = options_of(spec);
         options.push(option("framing", framing_mode));
         options.push(option("max-message", max_message));
         for (name, limit) in [("idle", idle), ("arrival", arrival), ("unread", unread)] {
@@ -75,10 +75,10 @@ impl ServiceOptions {
     }
 }
 
-fn options_of(offer: &Offer) -> Vec<OsString> {
+fn options_of(spec: &ServiceSpec) -> Vec<OsString> {
     let service = |name: &str| option("service", name);
-    match offer {
-        Offer::Calc(dialect, error) => {
+    match spec {
+        ServiceSpec::Calc(dialect, error) => {
             let dialect = match dialect {
                 Dialect::Python => "python",
                 Dialect::Integer => "integer",
@@ -86,14 +86,14 @@ fn options_of(offer: &Offer) -> Vec<OsString> {
             let error = error.as_ref().map(|text| option("error-text", text));
             [service("calc"), option("dialect", dialect)].into_iter().chain(error).collect()
         }
-        Offer::Echo => vec![service("echo")],
-        Offer::Hello(text) => vec![service("hello"), option("greeting", text)],
-        Offer::Fourops => vec![service("fourops")],
-        Offer::Quiz(Rules { seed, questions, board: _ }) => {
+        ServiceSpec::Echo => vec![service("echo")],
+        ServiceSpec::Hello(text) => vec![service("hello"), option("greeting", text)],
+        ServiceSpec::Fourops => vec![service("fourops")],
+        ServiceSpec::Quiz(Rules { seed, questions, board: _ }) => {
             vec![service("quiz"), option("seed", seed), option("questions", questions)]
         }
         // What goes around a service has options of its own.
-        Offer::Banner(_, offer) | Offer::Once(offer) => options_of(offer),
+        ServiceSpec::Banner(_, spec) | ServiceSpec::Once(spec) => options_of(spec),
     }
 }
 

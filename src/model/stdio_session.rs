@@ -21,7 +21,7 @@ use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::standard::Standard;
 use crate::error::Failure;
-use crate::service::Visitor;
+use crate::service::Peer;
 use crate::session::{CloseReason, Session};
 
 /// The names under which those who accept connections for others tell where one comes from: the
@@ -70,13 +70,13 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let cut = Arc::<AtomicBool>::default();
     flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
     let mut wire = Standard::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
-    let visitor = Visitor { number: config.client, address: peer() };
-    let service = config.service_options.offer()?.start(visitor);
+    let peer = Peer { number: config.client, address: peer() };
+    let service = config.service_options.spec()?.build(peer);
     let limits = Arc::new(config.service_options.limits.clone());
     let traffic = Arc::clone(&limits.traffic);
-    let mut session = Session::new(service, limits, visitor.number, now());
+    let mut session = Session::new(service, limits, peer.number, now());
     if report.is_none() {
-        log::info!("client {} connected from {}", visitor.number, visitor.address);
+        log::info!("client {} connected from {}", peer.number, peer.address);
     }
     blocking::serve(&mut wire, &mut session);
     let mut ending = session.close_reason().unwrap_or(CloseReason::Broken);
@@ -86,11 +86,11 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     // The service has recorded all that it wants to when the end is reported.
     drop(session);
     match report {
-        None => log::info!("client {} left: {ending}", visitor.number),
+        None => log::info!("client {} left: {ending}", peer.number),
         Some(mut report) => {
             // One write, so that the words of several processes do not mix; where nobody listens
             // any more, the acceptor has gone.
-            let word = Report::new(visitor.number, ending, &traffic).to_string();
+            let word = Report::new(peer.number, ending, &traffic).to_string();
             report.write_all(word.as_bytes()).ok();
         }
     }

@@ -14,7 +14,7 @@ use slab::Slab;
 
 use crate::drive::blocking::{self, Patient};
 use crate::net::limited_listener::ClientId;
-use crate::service::PAUSE;
+use crate::service::MAX_SLEEP;
 use crate::session::{CloseReason, Session};
 
 /// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of
@@ -22,10 +22,10 @@ use crate::session::{CloseReason, Session};
 const STACK_SIZE: usize = 512 * 1024;
 
 /// How long a connection that was cut may take to end: a thread that sleeps for its service, which
-/// is no more than [`PAUSE`], is not woken.
+/// is no more than [`MAX_SLEEP`], is not woken.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
-const _: () = assert!(KILL_GRACE.as_millis() > PAUSE.as_millis());
+const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The threads that serve clients.
 pub(super) struct Threads {

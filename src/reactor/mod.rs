@@ -354,7 +354,7 @@ mod tests {
     use super::*;
     use crate::arithmetic::Dialect;
     use crate::net::limited_listener::ClientId;
-    use crate::service::{Offer, Visitor};
+    use crate::service::{Peer, ServiceSpec};
 
     /// The most memory that an idle connection may take, in bytes.
     const IDLE: usize = 256;
@@ -370,14 +370,14 @@ mod tests {
         // As the slab keeps it: a slot may be free. Mio's socket is std's, but for what it checks
         // in a debug build.
         let slot = size_of::<Option<Connection<ClientId, std::net::TcpStream>>>();
-        let visitor = Visitor { number: 1, address: ([127, 0, 0, 1], 4242).into() };
-        for offer in [Offer::Echo, Offer::Calc(Dialect::Python, None)] {
-            let service = match size_of_val(offer.start(visitor).as_ref()) {
+        let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
+        for spec in [ServiceSpec::Echo, ServiceSpec::Calc(Dialect::Python, None)] {
+            let service = match size_of_val(spec.build(peer).as_ref()) {
                 0 => 0,
                 size => (size + BLOCK_HEAD).next_multiple_of(BLOCK_STEP),
             };
             let all = slot + timers::SIZE + service;
-            assert!(all <= IDLE, "{offer:?}: {slot} + {} + {service}", timers::SIZE);
+            assert!(all <= IDLE, "{spec:?}: {slot} + {} + {service}", timers::SIZE);
         }
     }
 }

@@ -15,7 +15,7 @@ impl Service for Echo {
 
     fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
         if let Event::Message(_) = event {
-            out.mirror();
+            out.echo_input();
         }
         Next::Read
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Visitor;
+use super::Peer;
 use crate::arithmetic::Value;
 use crate::random::Random;
 
@@ -15,10 +15,10 @@ pub const QUESTIONS: u32 = 10;
 pub const MAX_QUESTIONS: u32 = 1000;
 
 /// What is kept of an answer, in bytes: more than any right one that is not mostly zeros.
-const KEPT_OF_ANSWER: usize = 64;
+const MAX_RECORDED_ANSWER: usize = 64;
 
 /// What is kept of a name, in bytes.
-const KEPT_OF_NAME: usize = 256;
+const MAX_RECORDED_NAME: usize = 256;
 
 /// Marks are counted in quarters: a right answer is four, a wrong one takes one off.
 const QUARTERS: i64 = 4;
@@ -47,7 +47,7 @@ pub struct Game {
     /// The seed of this game: a server that is given it asks its first client the same.
     pub seed: u64,
     /// Whose game.
-    pub visitor: Visitor,
+    pub peer: Peer,
     /// As the player said it, its first 256 bytes at most, any bytes.
     pub name: Box<[u8]>,
     /// How many questions there are in all.
@@ -59,11 +59,11 @@ pub struct Game {
 }
 
 impl Game {
-    pub(super) fn new(rules: &Rules, visitor: Visitor, name: &[u8]) -> Self {
+    pub(super) fn new(rules: &Rules, peer: Peer, name: &[u8]) -> Self {
         Self {
-            seed: rules.seed.wrapping_add(visitor.number.saturating_sub(1)),
-            visitor,
-            name: kept(name, KEPT_OF_NAME),
+            seed: rules.seed.wrapping_add(peer.number.saturating_sub(1)),
+            peer,
+            name: truncated(name, MAX_RECORDED_NAME),
             questions: rules.questions,
             answers: Vec::new(),
             lasted: Duration::ZERO,
@@ -91,7 +91,7 @@ impl Game {
 
     /// The last word. Of ten questions, 9 marks are brilliant and more than 5 are good; of any
     /// other number the same part is.
-    pub(super) fn farewell(&self) -> &'static str {
+    pub(super) fn closing_line(&self) -> &'static str {
         let (tenths, all) = (self.quarters() * 10, i64::from(self.questions) * QUARTERS);
         if tenths >= 9 * all {
             "Bravo!"
@@ -120,7 +120,7 @@ impl Answer {
     /// What this answer to this question is worth.
     pub(super) fn to(question: Question, text: &[u8]) -> Self {
         let correct = integer(text) == Some(question.answer());
-        Self { text: kept(text, KEPT_OF_ANSWER), correct }
+        Self { text: truncated(text, MAX_RECORDED_ANSWER), correct }
     }
 }
 
@@ -195,7 +195,7 @@ fn integer(text: &[u8]) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-fn kept(text: &[u8], most: usize) -> Box<[u8]> {
+fn truncated(text: &[u8], most: usize) -> Box<[u8]> {
     text[..text.len().min(most)].into()
 }
 
@@ -206,7 +206,7 @@ mod tests {
     fn game(right: usize, wrong: usize) -> Game {
         let address = ([127, 0, 0, 1], 4242).into();
         let rules = Rules { seed: 1, questions: QUESTIONS, board: None };
-        let mut game = Game::new(&rules, Visitor { number: 1, address }, b"Bob");
+        let mut game = Game::new(&rules, Peer { number: 1, address }, b"Bob");
         let answer = |correct| Answer { text: Box::from(*b"7"), correct };
         game.answers = vec![answer(true); right];
         game.answers.extend(vec![answer(false); wrong]);
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_total_looks_as_python_prints_it_and_has_its_farewell() {
-        for (right, total, farewell) in [
+        for (right, total, closing_line) in [
             (10, "10", "Bravo!"),
             (9, "8.75", "You did great!"),
             (6, "5.0", "Better luck next time!"),
@@ -224,7 +224,7 @@ mod tests {
             (0, "-2.5", "Better luck next time!"),
         ] {
             let game = game(right, 10 - right);
-            assert_eq!((&*game.total(), game.farewell()), (total, farewell));
+            assert_eq!((&*game.total(), game.closing_line()), (total, closing_line));
         }
         assert_eq!(game(0, 0).total(), "0");
     }
@@ -242,7 +242,7 @@ mod tests {
         }
         let endless = [b'9'; 4096];
         assert_eq!(integer(&endless), Some(i64::MAX));
-        assert_eq!(Answer::to(question, &endless).text.len(), KEPT_OF_ANSWER);
+        assert_eq!(Answer::to(question, &endless).text.len(), MAX_RECORDED_ANSWER);
         assert_eq!(integer(b"-0"), Some(0));
     }
 

@@ -17,8 +17,8 @@ mod echo;
 mod fourops;
 mod game;
 mod hello;
-mod manners;
 mod quiz;
+mod wrappers;
 
 pub use busy::{BUSY_TEXT, Busy};
 use calc::Calc;
@@ -26,9 +26,9 @@ use echo::Echo;
 use fourops::Fourops;
 pub use game::{Answer, Game, MAX_QUESTIONS, QUESTIONS, Rules, Scoreboard};
 use hello::Hello;
-use manners::{Banner, Once};
-pub use quiz::PAUSE;
+pub use quiz::MAX_SLEEP;
 use quiz::Quiz;
+use wrappers::{Banner, Once};
 
 /// The longest reply a service may write in one step, in bytes. It bounds what a connection can
 /// hold back when its peer does not read.
@@ -111,7 +111,7 @@ pub struct Output<'a> {
     before: usize,
     delimiter: Delimiter,
     /// The reply is the message.
-    mirrors: bool,
+    echoes_input: bool,
     /// The work that the step was.
     work: u32,
 }
@@ -121,26 +121,26 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before, delimiter, mirrors: false, work: 0 }
+        Self { buffer, before, delimiter, echoes_input: false, work: 0 }
     }
 
     /// Whether the step has written nothing so far.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.buffer.len() == self.before && !self.mirrors
+        self.buffer.len() == self.before && !self.echoes_input
     }
 
     /// The message itself is the reply of a raw service. Written, it would be copied; as it is, its
     /// session sends it out of the buffer that it was received in.
     #[inline]
-    pub fn mirror(&mut self) {
-        self.mirrors = true;
+    pub fn echo_input(&mut self) {
+        self.echoes_input = true;
     }
 
-    /// Whether [`mirror`](Self::mirror) was said.
+    /// Whether [`echo_input`](Self::echo_input) was said.
     #[inline]
-    pub fn mirrors(&self) -> bool {
-        self.mirrors
+    pub fn echoes_input(&self) -> bool {
+        self.echoes_input
     }
 
     /// Says how much work the step was, in products of 64-bit limbs, if it was more than a message
@@ -193,7 +193,7 @@ impl fmt::Write for Output<'_> {
 
 /// A client, as a service may know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Visitor {
+pub struct Peer {
     /// Its number in the log.
     pub number: u64,
     /// Where it comes from.
@@ -203,7 +203,7 @@ pub struct Visitor {
 /// Which service a server offers, with its settings: what every new connection's service is made
 /// of.
 #[derive(Clone, Debug)]
-pub enum Offer {
+pub enum ServiceSpec {
     /// A calculator: an expression in, its value back, or an error: this text, if there is one.
     Calc(Dialect, Option<Arc<str>>),
     /// Every byte back as it came.
@@ -215,24 +215,22 @@ pub enum Offer {
     /// A game of sums.
     Quiz(Rules),
     /// A first line for every client, then another service.
-    Banner(Arc<str>, Box<Offer>),
+    Banner(Arc<str>, Box<ServiceSpec>),
     /// The answer of another service to the first message, then the end.
-    Once(Box<Offer>),
+    Once(Box<ServiceSpec>),
 }
 
-impl Offer {
+impl ServiceSpec {
     /// The service for one new connection.
-    pub fn start(&self, visitor: Visitor) -> Box<dyn Service> {
+    pub fn build(&self, peer: Peer) -> Box<dyn Service> {
         match self {
             Self::Calc(dialect, error) => Box::new(Calc::new(*dialect, error.clone())),
             Self::Echo => Box::new(Echo),
             Self::Hello(greeting) => Box::new(Hello::new(Arc::clone(greeting))),
             Self::Fourops => Box::new(Fourops),
-            Self::Quiz(rules) => Box::new(Quiz::new(rules.clone(), visitor)),
-            Self::Banner(text, offer) => {
-                Box::new(Banner::new(Arc::clone(text), offer.start(visitor)))
-            }
-            Self::Once(offer) => Box::new(Once::new(offer.start(visitor))),
+            Self::Quiz(rules) => Box::new(Quiz::new(rules.clone(), peer)),
+            Self::Banner(text, spec) => Box::new(Banner::new(Arc::clone(text), spec.build(peer))),
+            Self::Once(spec) => Box::new(Once::new(spec.build(peer))),
         }
     }
 }

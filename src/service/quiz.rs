@@ -6,21 +6,21 @@
 //! | | `YesBob`: both at once | the first question |
 //! | | anything else | [`REFUSAL`], the end |
 //! | a name | anything | the first question |
-//! | an answer | anything | the verdict, then the next question or the total and the farewell |
+//! | an answer | anything | the verdict, then the next question or the total and the closing_line |
 //!
 //! To a client that sends lines, a message is a line. Any other takes what one receive brings for
-//! one message, so there must be time between two of them: [`PAUSE`].
+//! one message, so there must be time between two of them: [`MAX_SLEEP`].
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::game::{Answer, Game, Question, Rules};
-use super::{Event, Framing, Next, Output, Service, Visitor};
+use super::{Event, Framing, Next, Output, Peer, Service};
 use crate::random::Random;
 
 /// Between two messages that nothing but time keeps apart. With a millisecond, two games of three
 /// hang: the client reads two messages as one and waits for the second.
-pub const PAUSE: Duration = Duration::from_millis(200);
+pub const MAX_SLEEP: Duration = Duration::from_millis(200);
 
 /// For whoever does not say yes.
 const REFUSAL: &str = "I hope you make a wise choice next time!";
@@ -32,13 +32,13 @@ const WRONG: &str = "Wrong answer👎";
 #[derive(Debug)]
 enum State {
     /// Nobody has said yes yet.
-    Invited,
+    AwaitingYes,
     /// Somebody has said yes, and says its name next.
-    Welcomed,
+    AwaitingName,
     /// Questions and answers.
     Playing(Play),
     /// The total was told and recorded; this is still to be said.
-    Parting(&'static str),
+    Closing(&'static str),
 }
 
 #[derive(Debug)]
@@ -54,24 +54,24 @@ struct Play {
 #[derive(Debug)]
 pub(super) struct Quiz {
     rules: Rules,
-    visitor: Visitor,
+    peer: Peer,
     state: State,
 }
 
 impl Quiz {
-    pub(super) fn new(rules: Rules, visitor: Visitor) -> Self {
-        Self { rules, visitor, state: State::Invited }
+    pub(super) fn new(rules: Rules, peer: Peer) -> Self {
+        Self { rules, peer, state: State::AwaitingYes }
     }
 
     /// Somebody may have said yes, and perhaps its name with it.
-    fn invited(&mut self, text: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
-        match consent(text.trim_ascii()) {
+    fn answer_invitation(&mut self, text: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
+        match parse_yes(text.trim_ascii()) {
             None => {
                 out.write(REFUSAL.as_bytes());
                 Next::Close
             }
             Some([]) => {
-                self.state = State::Welcomed;
+                self.state = State::AwaitingName;
                 Next::Read
             }
             Some(name) => self.begin(name, now, out),
@@ -79,8 +79,8 @@ impl Quiz {
     }
 
     fn begin(&mut self, name: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
-        let game = Game::new(&self.rules, self.visitor, name);
-        let (number, name, seed) = (self.visitor.number, game.name.escape_ascii(), game.seed);
+        let game = Game::new(&self.rules, self.peer, name);
+        let (number, name, seed) = (self.peer.number, game.name.escape_ascii(), game.seed);
         log::info!("client {number}: \"{name}\" plays with seed {seed}");
         let random = Random::new(seed);
         self.state = State::Playing(Play { game, random, begun: now, asked: None });
@@ -98,10 +98,10 @@ impl Quiz {
             return Next::Read;
         }
         let total = play.game.total();
-        let farewell = play.game.farewell();
+        let closing_line = play.game.closing_line();
         // Recorded first: what a player was told, no crash can lose.
-        self.close_book("has");
-        self.state = State::Parting(farewell);
+        self.record_game("has");
+        self.state = State::Closing(closing_line);
         out.write(total.as_bytes());
         pause(now, out)
     }
@@ -112,7 +112,7 @@ impl Quiz {
         play.game.lasted = now - play.begun;
         let answer = Answer::to(question, text.trim_ascii());
         let correct = answer.correct;
-        let (number, said) = (self.visitor.number, answer.text.escape_ascii());
+        let (number, said) = (self.peer.number, answer.text.escape_ascii());
         let mark = if correct { "+1" } else { "-0.25" };
         log::info!("client {number}: {question} = \"{said}\": {mark}");
         play.game.answers.push(answer);
@@ -121,9 +121,9 @@ impl Quiz {
     }
 
     /// Logs and records a game, at its end or where it was given up.
-    fn close_book(&self, verb: &str) {
+    fn record_game(&self, verb: &str) {
         let State::Playing(Play { game, .. }) = &self.state else { return };
-        let (number, name, total) = (self.visitor.number, game.name.escape_ascii(), game.total());
+        let (number, name, total) = (self.peer.number, game.name.escape_ascii(), game.total());
         let (answered, questions) = (game.answers.len(), game.questions);
         log::info!(
             "client {number}: \"{name}\" {verb} {total} ({answered} of {questions} answered)"
@@ -141,12 +141,12 @@ impl Service for Quiz {
 
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
         match (&self.state, event) {
-            (State::Invited, Event::Message(text)) => self.invited(text, now, out),
-            (State::Welcomed, Event::Message(name)) => self.begin(name.trim_ascii(), now, out),
+            (State::AwaitingYes, Event::Message(text)) => self.answer_invitation(text, now, out),
+            (State::AwaitingName, Event::Message(name)) => self.begin(name.trim_ascii(), now, out),
             (State::Playing(_), Event::Message(answer)) => self.mark(answer, now, out),
             (State::Playing(_), Event::Timeout) => self.proceed(now, out),
-            (State::Parting(farewell), Event::Timeout) => {
-                out.write(farewell.as_bytes());
+            (State::Closing(closing_line), Event::Timeout) => {
+                out.write(closing_line.as_bytes());
                 Next::Close
             }
             _ => Next::Read,
@@ -157,17 +157,17 @@ impl Service for Quiz {
 impl Drop for Quiz {
     /// A game that was given up counts, too.
     fn drop(&mut self) {
-        self.close_book("gave up with");
+        self.record_game("gave up with");
     }
 }
 
 /// Leaves time for what was said to be read by itself, if nothing else keeps it apart.
 fn pause(now: Instant, out: &Output<'_>) -> Next {
-    Next::SleepUntil(if out.is_delimited() { now } else { now + PAUSE })
+    Next::SleepUntil(if out.is_delimited() { now } else { now + MAX_SLEEP })
 }
 
 /// What follows a yes, if that is how the text begins: nothing, or a name.
-fn consent(text: &[u8]) -> Option<&[u8]> {
+fn parse_yes(text: &[u8]) -> Option<&[u8]> {
     if text.eq_ignore_ascii_case(b"y") {
         return Some(b"");
     }
@@ -204,7 +204,7 @@ mod tests {
             ("", None),
         ];
         for (text, name) in rows {
-            assert_eq!(consent(text.as_bytes()), name.map(str::as_bytes), "{text}");
+            assert_eq!(parse_yes(text.as_bytes()), name.map(str::as_bytes), "{text}");
         }
     }
 }

@@ -270,15 +270,15 @@ impl Session {
         let text_at = self.outbox.len();
         let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
         let next = self.service.step(Event::Message(text), now, &mut out);
-        let mirrors = out.mirrors();
+        let echoes_input = out.echoes_input();
         let work = out.work();
         self.count(work, text.len());
         if log::log_enabled!(log::Level::Debug) {
-            self.log_exchange(text, if mirrors { None } else { Some(text_at) });
+            self.log_exchange(text, if echoes_input { None } else { Some(text_at) });
         }
         self.end_reply(text_at);
         self.apply(next);
-        mirrors
+        echoes_input
     }
 
     /// `reply_at`: where in the outbox the reply is; without it, it is the message itself.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::buffer::Pool;
-use socklab::service::{self, Visitor};
+use socklab::service::{self, Peer};
 use socklab::session::{Limits, Session, Want};
 
 use super::transcript::Service;
 
 /// A client that is not really there.
-pub fn visitor(number: u64) -> Visitor {
-    Visitor { number, address: ([127, 0, 0, 1], 4242).into() }
+pub fn peer(number: u64) -> Peer {
+    Peer { number, address: ([127, 0, 0, 1], 4242).into() }
 }
 
 /// A connection whose other end and whose clock are in our hands.
@@ -30,17 +30,17 @@ pub struct Connection {
 
 impl Connection {
     pub fn to(service: Service) -> Self {
-        Self::with(service.offer().start(visitor(1)))
+        Self::with(service.spec().build(peer(1)))
     }
 
     pub fn with(service: Box<dyn service::Service>) -> Self {
-        Self::on_terms(service, Limits::default())
+        Self::with_limits(service, Limits::default())
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-    pub fn on_terms(service: Box<dyn service::Service>, terms: Limits) -> Self {
+    pub fn with_limits(service: Box<dyn service::Service>, limits: Limits) -> Self {
         let now = Instant::now();
-        let session = Session::new(service, Arc::new(terms), 1, now);
+        let session = Session::new(service, Arc::new(limits), 1, now);
         let mut connection = Self {
             session,
             pool: Pool::default(),

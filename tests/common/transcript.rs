@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use socklab::arithmetic::Dialect;
-use socklab::service::Offer;
+use socklab::service::ServiceSpec;
 use socklab::session::CloseReason;
 
 /// A service on the command line, and in the library.
@@ -26,12 +26,12 @@ impl Service {
         }
     }
 
-    pub fn offer(self) -> Offer {
+    pub fn spec(self) -> ServiceSpec {
         match self {
-            Self::Calc => Offer::Calc(Dialect::Python, None),
-            Self::Echo => Offer::Echo,
-            Self::Hello => Offer::Hello(Arc::from("Hello from the server!")),
-            Self::Fourops => Offer::Fourops,
+            Self::Calc => ServiceSpec::Calc(Dialect::Python, None),
+            Self::Echo => ServiceSpec::Echo,
+            Self::Hello => ServiceSpec::Hello(Arc::from("Hello from the server!")),
+            Self::Fourops => ServiceSpec::Fourops,
         }
     }
 }

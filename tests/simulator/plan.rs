@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socklab::arithmetic::Dialect;
 use socklab::random::Random;
-use socklab::service::{BUSY_TEXT, Busy, Offer, Rules, Service, Visitor};
+use socklab::service::{BUSY_TEXT, Busy, Peer, Rules, Service, ServiceSpec};
 use socklab::session::CloseReason;
 
 use crate::dice::Dice;
@@ -123,7 +123,7 @@ struct Exchange {
 struct Talk {
     name: &'static str,
     /// None for a server that is full.
-    offer: Option<Offer>,
+    spec: Option<ServiceSpec>,
     /// Said by the server before anything.
     opening: Vec<u8>,
     exchanges: Vec<Exchange>,
@@ -145,7 +145,7 @@ pub struct House {
 }
 
 /// A plan for the client with this number, and the service that it meets.
-pub fn draw(dice: &mut Dice, house: House, visitor: Visitor) -> (Plan, Box<dyn Service>) {
+pub fn draw(dice: &mut Dice, house: House, peer: Peer) -> (Plan, Box<dyn Service>) {
     let kinds = if house.lines_only { 7 } else { 11 };
     let talk = match dice.below(kinds) {
         _ if house.toils => much_to_compute(dice),
@@ -153,29 +153,29 @@ pub fn draw(dice: &mut Dice, house: House, visitor: Visitor) -> (Plan, Box<dyn S
         1 if dice.chance(200) => long_batch(dice),
         1 => lines(dice, 60, 300),
         2 => echo(dice),
-        3 => quiz(dice, house.quiz_seed, visitor, "\n"),
+        3 => quiz(dice, house.quiz_seed, peer, "\n"),
         4 => hello(),
         5 => busy(),
         6 => too_long(dice, house.max_message),
         7 => bare(dice),
         8 => padded(dice),
         9 => java(dice),
-        _ => quiz(dice, house.quiz_seed, visitor, ""),
+        _ => quiz(dice, house.quiz_seed, peer, ""),
     };
-    let service = match &talk.offer {
-        Some(offer) => offer.start(visitor),
+    let service = match &talk.spec {
+        Some(spec) => spec.build(peer),
         None => Box::new(Busy),
     };
     (perform(dice, talk), service)
 }
 
-fn calc() -> Offer {
-    Offer::Calc(Dialect::Python, None)
+fn calc() -> ServiceSpec {
+    ServiceSpec::Calc(Dialect::Python, None)
 }
 
-fn talk(name: &'static str, offer: Offer, exchanges: Vec<Exchange>) -> Talk {
-    let (offer, opening) = (Some(offer), Vec::new());
-    Talk { name, offer, opening, exchanges, in_turns: false, closes: None, naps: false }
+fn talk(name: &'static str, spec: ServiceSpec, exchanges: Vec<Exchange>) -> Talk {
+    let (spec, opening) = (Some(spec), Vec::new());
+    Talk { name, spec, opening, exchanges, in_turns: false, closes: None, naps: false }
 }
 
 fn sum(dice: &mut Dice) -> (String, String) {
@@ -243,20 +243,20 @@ fn echo(dice: &mut Dice) -> Talk {
     };
     let count = dice.below(6);
     let exchanges = (0..=count).map(|_| exchange(dice)).collect();
-    talk("echo", Offer::Echo, exchanges)
+    talk("echo", ServiceSpec::Echo, exchanges)
 }
 
 fn hello() -> Talk {
     let exchange = Exchange { say: b"hi\n".to_vec(), reply: join(GREETING, "\n"), cut: Cut::Few };
-    let offer = Offer::Hello(Arc::from(GREETING));
-    Talk { closes: Some(CloseReason::Served), ..talk("hello", offer, vec![exchange]) }
+    let spec = ServiceSpec::Hello(Arc::from(GREETING));
+    Talk { closes: Some(CloseReason::Served), ..talk("hello", spec, vec![exchange]) }
 }
 
 /// The server speaks first, and for the last time.
 fn busy() -> Talk {
     Talk {
         name: "busy",
-        offer: None,
+        spec: None,
         opening: BUSY_TEXT.into(),
         exchanges: Vec::new(),
         in_turns: false,
@@ -317,9 +317,9 @@ fn java(dice: &mut Dice) -> Talk {
 }
 
 /// A game of three questions, or the refusal of one.
-fn quiz(dice: &mut Dice, seed: u64, visitor: Visitor, end: &str) -> Talk {
+fn quiz(dice: &mut Dice, seed: u64, peer: Peer, end: &str) -> Talk {
     const QUESTIONS: u32 = 3;
-    let offer = Offer::Quiz(Rules { seed, questions: QUESTIONS, board: None });
+    let spec = ServiceSpec::Quiz(Rules { seed, questions: QUESTIONS, board: None });
     let mut exchanges = Vec::new();
     let mut say = |text: &str, reply: Vec<u8>, cut| {
         exchanges.push(Exchange { say: join(text, end), reply, cut });
@@ -327,7 +327,7 @@ fn quiz(dice: &mut Dice, seed: u64, visitor: Visitor, end: &str) -> Talk {
     if dice.chance(100) {
         say("no", join(REFUSAL, end), Cut::Whole);
     } else {
-        let mut random = Random::new(seed + visitor.number - 1);
+        let mut random = Random::new(seed + peer.number - 1);
         let mut question = draw_question(&mut random);
         say("yes", Vec::new(), Cut::Whole);
         say("Bob", join(&question.0, end), Cut::Whole);
@@ -347,7 +347,7 @@ fn quiz(dice: &mut Dice, seed: u64, visitor: Visitor, end: &str) -> Talk {
             say(&text, reply, dice.cut(2));
         }
     }
-    let talk = talk("quiz", offer, exchanges);
+    let talk = talk("quiz", spec, exchanges);
     Talk { in_turns: end.is_empty(), naps: true, closes: Some(CloseReason::Served), ..talk }
 }
 

@@ -12,7 +12,7 @@ use socklab::net::limited_listener::{Admission, ClientId, LimitedListener};
 use socklab::net::limiter::{Capacity, Limiter, WhenFull};
 use socklab::net::listener::BindSpec;
 use socklab::reactor::{Outside, Reactor, SLICES_PER_TURN};
-use socklab::service::{Busy, Visitor};
+use socklab::service::{Busy, Peer};
 use socklab::session::{CloseReason, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
 use crate::dice::Dice;
@@ -44,7 +44,7 @@ pub struct Run {
     reactor: Reactor<(usize, ClientId), Fake>,
     door: LimitedListener<FakeListener>,
     capacity: Capacity,
-    terms: Arc<Limits>,
+    limits: Arc<Limits>,
     accepts_per_turn: usize,
     /// Everybody has much to compute.
     toils: bool,
@@ -81,7 +81,7 @@ impl Run {
             quiz_seed: seed,
             toils: dice.chance(30),
         };
-        let terms = Limits {
+        let limits = Limits {
             framing_mode: if house.lines_only { FramingMode::Line } else { FramingMode::Auto },
             max_message: house.max_message,
             idle: Duration::from_secs(20),
@@ -96,7 +96,7 @@ impl Run {
         let accepts_per_turn = 1 + dice.below(4);
         let mut world = World::new(dice, begun, weather, telling);
         for id in 0..count {
-            let (plan, service) = plan::draw(&mut world.dice, house, visitor(id));
+            let (plan, service) = plan::draw(&mut world.dice, house, peer(id));
             world.tell(id, || {
                 format!("{}, {:?}, {:?}: {:?}", plan.name, plan.ending, plan.pace, plan.steps)
             });
@@ -111,14 +111,14 @@ impl Run {
         let world = Rc::new(RefCell::new(world));
         let reactor = Reactor::with(Fake::new(&world));
         let listener = FakeListener::new(&world);
-        let place = BindSpec { address: visitor(0).address, backlog: 1024, reuse_port: false };
+        let place = BindSpec { address: peer(0).address, backlog: 1024, reuse_port: false };
         let door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
         Self {
             world,
             reactor,
             door,
             capacity,
-            terms: Arc::new(terms),
+            limits: Arc::new(limits),
             accepts_per_turn,
             toils: house.toils,
             waited_since: None,
@@ -165,7 +165,7 @@ impl Run {
             let guest = self.door.admit();
             self.waited_since = None;
             let id = socket.id();
-            let session = |service| Session::new(service, Arc::clone(&self.terms), 1, now);
+            let session = |service| Session::new(service, Arc::clone(&self.limits), 1, now);
             let session = match guest.admission {
                 Admission::Serve => {
                     session(self.world.borrow_mut().clients[id].service.take().unwrap())
@@ -214,7 +214,7 @@ impl Run {
             world.clients[id].wire.token = None;
             let (now, jumped) = (world.now, world.jumped);
             let client = &mut world.clients[id];
-            client.sure = judge(client, id, ending, (now, jumped), &self.terms, self.cut);
+            client.sure = judge(client, id, ending, (now, jumped), &self.limits, self.cut);
         }
     }
 
@@ -294,8 +294,8 @@ impl Run {
             let due = match wire.shut_at {
                 // Silence from before may have been enough.
                 Some(at) => at.max(wire.active_at + LINGER),
-                None if wire.full && wire.written < owed => wire.active_at + self.terms.unread,
-                None => wire.active_at + self.terms.idle,
+                None if wire.full && wire.written < owed => wire.active_at + self.limits.unread,
+                None => wire.active_at + self.limits.idle,
             };
             let late = now.saturating_duration_since(due);
             assert!(late <= PROMPT + jumped, "client {id} should have been sent away");
@@ -325,7 +325,7 @@ fn judge(
     id: usize,
     ending: CloseReason,
     (now, jumped): (Instant, Duration),
-    terms: &Limits,
+    limits: &Limits,
     cut: bool,
 ) -> bool {
     let (plan, wire) = (&client.plan, &client.wire);
@@ -335,9 +335,9 @@ fn judge(
     // A reason why it was not sent all that it was owed.
     // A server that was not running for so long cannot know when the rest of a message came.
     let stopped = |patience: Duration| jumped >= patience.saturating_sub(PROMPT);
-    let slow = ending == CloseReason::TooSlow && stopped(terms.arrival);
+    let slow = ending == CloseReason::TooSlow && stopped(limits.arrival);
     // Nor does it try twice when the machine is short of memory just then.
-    let unread = silent >= terms.unread && (wire.full || stopped(terms.unread));
+    let unread = silent >= limits.unread && (wire.full || stopped(limits.unread));
     let excused = slow || wire.broken.is_some() || cut || unread;
     assert!(wire.written >= owed || excused, "client {id} is left without a reply");
     let fits = match ending {
@@ -349,7 +349,7 @@ fn judge(
             let whole = wire.written == plan.answer.len() || client.drained_at.is_some();
             plan.last_word == Some(ending) && (whole || excused)
         }
-        CloseReason::Idle => plan.ending == ending && silent >= terms.idle,
+        CloseReason::Idle => plan.ending == ending && silent >= limits.idle,
         CloseReason::Unread => unread,
         CloseReason::Drained => client.drained_at.is_some(),
         CloseReason::Forced => cut,
@@ -364,8 +364,8 @@ fn plan_broke(error: std::io::ErrorKind) -> CloseReason {
     if error == std::io::ErrorKind::TimedOut { CloseReason::Lost } else { CloseReason::PeerReset }
 }
 
-fn visitor(id: usize) -> Visitor {
-    Visitor { number: id as u64 + 1, address: ([127, 0, 0, 1], 4242).into() }
+fn peer(id: usize) -> Peer {
+    Peer { number: id as u64 + 1, address: ([127, 0, 0, 1], 4242).into() }
 }
 
 fn capacity(dice: &mut Dice) -> Capacity {
