@@ -11,14 +11,14 @@ use socklab::error::{Exit, Failure};
 use socklab::{client, load, model};
 
 fn main() -> ExitCode {
-    panic::set_hook(Box::new(confess));
+    panic::set_hook(Box::new(report_panic));
     let cli = Cli::parse();
     start_log(&cli);
     match panic::catch_unwind(|| run(cli.command)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(Exit::Failed as u8),
         Ok(Err(failure)) => {
-            say(&failure.to_string());
+            print_error(&failure.to_string());
             ExitCode::from(failure.exit as u8)
         }
     }
@@ -44,13 +44,13 @@ fn serve(args: ServeArgs, model: ModelArg, service: ServiceArg) -> Result<(), Fa
 }
 
 /// Writes one line for the user; where stderr is closed there is nobody to read it.
-fn say(text: &str) {
+fn print_error(text: &str) {
     writeln!(io::stderr(), "socklab: {text}").ok();
 }
 
 /// A fault of ours is one line, too. A thread that serves a client takes only that client with it.
-fn confess(panic: &PanicHookInfo<'_>) {
-    say(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    print_error(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
 }
 
 /// The one line that a script waits for.

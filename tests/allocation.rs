@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use socklab::arithmetic::Dialect;
-use socklab::drive::blocking::{self, Patient};
+use socklab::drive::blocking::{self, TimedSocket};
 use socklab::reactor::Reactor;
 use socklab::service::{Peer, ServiceSpec};
 use socklab::session::{Limits, Session};
@@ -44,7 +44,7 @@ fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     client.shutdown(Shutdown::Write).unwrap();
     let mut session = session(spec);
     let stopping = AtomicBool::new(false);
-    let mut wire = Patient::new(&socket, &stopping);
+    let mut wire = TimedSocket::new(&socket, &stopping);
     let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session));
     drop(socket);
     let mut replies = Vec::new();

@@ -13,7 +13,7 @@ use mio::Token;
 use socket2::SockRef;
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
-use socklab::reactor::{Event, Kernel, Outside, Reactor, SLICES_PER_TURN, TIMERS_PER_TURN};
+use socklab::reactor::{Event, Kernel, Reactor, SLICES_PER_TURN, Source, TIMERS_PER_TURN};
 use socklab::service::{
     self, Framing, MIN_WORK, Next, Output, Peer, Service, ServiceSpec, WORK_PER_SLICE,
 };
@@ -67,7 +67,7 @@ impl House {
 
     /// Notes who has left, and closes their connections.
     fn see_off(&mut self) {
-        let departed = self.reactor.departed().map(|(guest, ending, _)| (guest, ending));
+        let departed = self.reactor.take_closed().map(|(guest, ending, _)| (guest, ending));
         self.departed.extend(departed);
     }
 
@@ -393,15 +393,15 @@ fn whoever_comes_is_answered_and_leaves_no_trace() {
 
 #[test]
 fn the_owner_hears_of_its_own_sources_and_of_nothing_else() {
-    const ALL: [Outside; 3] = [Outside::Listener, Outside::Signals, Outside::Waker];
+    const ALL: [Source; 3] = [Source::Listener, Source::Signals, Source::Waker];
     let mut house = House::new();
     let waker = house.reactor.waker().unwrap();
     let mut door = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let mut bell = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    house.reactor.register(&mut door, Outside::Listener).unwrap();
-    house.reactor.register(&mut bell, Outside::Signals).unwrap();
+    house.reactor.register(&mut door, Source::Listener).unwrap();
+    house.reactor.register(&mut bell, Source::Signals).unwrap();
     let mut client = house.enter(0, &calc());
-    let mut heard = |expected: &[Outside]| {
+    let mut heard = |expected: &[Source]| {
         client.write_all(b"1\n").unwrap();
         let now = house.reactor.now();
         let marks = house.reactor.turn(Some(now)).unwrap();
@@ -414,12 +414,12 @@ fn the_owner_hears_of_its_own_sources_and_of_nothing_else() {
     };
     heard(&[]);
     let _knocking = knock(&door);
-    heard(&[Outside::Listener]);
+    heard(&[Source::Listener]);
     heard(&[]);
     let _ringing = knock(&bell);
-    heard(&[Outside::Signals]);
+    heard(&[Source::Signals]);
     waker.wake().unwrap();
-    heard(&[Outside::Waker]);
+    heard(&[Source::Waker]);
     // Of a source that was not emptied nothing more need be said.
     while door.accept().is_ok() {}
     while bell.accept().is_ok() {}
@@ -490,7 +490,7 @@ fn a_kernel_that_fails_is_not_asked_again_and_again() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let address = client.local_addr().unwrap();
-    let service = calc().start(Peer { number: 1, address });
+    let service = calc().build(Peer { number: 1, address });
     let session = Session::new(service, Arc::default(), 1, reactor.now());
     let refused = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::OutOfMemory);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ending_of;
+use super::close_reason_of;
 use crate::buffer::Pool;
 use crate::session::{ActiveSession, Session, Want};
 
@@ -25,7 +25,7 @@ pub enum Received {
 
 /// A connection whose calls wait: no longer than `wait`, or for ever if that is none. One whose
 /// time is over fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
-pub trait Wire {
+pub trait BlockingStream {
     /// Receives what there is, at least one byte.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
 
@@ -37,37 +37,37 @@ pub trait Wire {
 }
 
 /// Serves one connection to its end.
-pub fn serve(wire: &mut impl Wire, session: &mut Session) {
+pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
     let mut pool = Pool::default();
-    let mut turn = session.activate(&mut pool);
+    let mut session = session.activate(&mut pool);
     let mut now = clock();
-    turn.open(now);
+    session.open(now);
     loop {
-        turn.tick(now);
-        let wait = turn.deadline().map(|deadline| deadline.saturating_duration_since(now));
-        match turn.want() {
+        session.tick(now);
+        let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(now));
+        match session.want() {
             Want::Send(bytes) => {
-                let sent = wire.send(bytes, wait);
+                let sent = stream.send(bytes, wait);
                 now = clock();
                 match sent {
-                    Ok(n) => turn.sent(n, now),
-                    Err(error) => failed(&error, &mut turn),
+                    Ok(n) => session.sent(n, now),
+                    Err(error) => failed(&error, &mut session),
                 }
             }
             Want::Receive(room) => {
-                let received = wire.receive(room, wait);
+                let received = stream.receive(room, wait);
                 now = clock();
                 match received {
-                    Ok(Received::Bytes(n)) => turn.received(n, now),
-                    Ok(Received::Stop) => turn.end_input(now),
-                    Err(error) => failed(&error, &mut turn),
+                    Ok(Received::Bytes(n)) => session.received(n, now),
+                    Ok(Received::Stop) => session.end_input(now),
+                    Err(error) => failed(&error, &mut session),
                 }
             }
-            Want::ShutDown => match wire.shut_down_sending() {
-                Ok(()) => turn.shut_down(),
-                Err(error) => turn.cut(ending_of(&error)),
+            Want::ShutDown => match stream.shut_down_sending() {
+                Ok(()) => session.shut_down(),
+                Err(error) => session.cut(close_reason_of(&error)),
             },
-            Want::Yield => turn.resume(now),
+            Want::Yield => session.resume(now),
             Want::Wait => {
                 thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
                 now = clock();
@@ -79,16 +79,16 @@ pub fn serve(wire: &mut impl Wire, session: &mut Session) {
 
 /// A system call did not do its work: its time was over, or a signal came, or the connection is
 /// gone.
-fn failed(error: &io::Error, turn: &mut ActiveSession<'_>) {
+fn failed(error: &io::Error, session: &mut ActiveSession<'_>) {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
-        _ => turn.cut(ending_of(error)),
+        _ => session.cut(close_reason_of(error)),
     }
 }
 
 /// A blocking socket with its timeouts. When `stopping` is set, an end of input is not the peer's
 /// doing: the receiving half of the socket was shut down to wake us.
-pub struct Patient<'a> {
+pub struct TimedSocket<'a> {
     socket: &'a TcpStream,
     stopping: &'a AtomicBool,
     /// The stop was told.
@@ -97,7 +97,7 @@ pub struct Patient<'a> {
     send_timeout: Timeout,
 }
 
-impl<'a> Patient<'a> {
+impl<'a> TimedSocket<'a> {
     /// None of its timeouts is set yet.
     pub fn new(socket: &'a TcpStream, stopping: &'a AtomicBool) -> Self {
         let (receive_timeout, send_timeout) = (Timeout::default(), Timeout::default());
@@ -105,7 +105,7 @@ impl<'a> Patient<'a> {
     }
 }
 
-impl Wire for Patient<'_> {
+impl BlockingStream for TimedSocket<'_> {
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
         let mut socket = self.socket;
         self.receive_timeout.set(wait, |time| socket.set_read_timeout(time))?;

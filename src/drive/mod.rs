@@ -1,7 +1,7 @@
 //! The two ways to move bytes between a connection and a session: wait in the system call
 //! ([`blocking`]), or only do what can be done at once ([`ready`]). Both are one match on
 //! [`Want`](crate::session::Want). The first serves a socket, or whatever a process was started
-//! with ([`standard`]).
+//! with ([`stdio`]).
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -10,10 +10,10 @@ use crate::session::CloseReason;
 
 pub mod blocking;
 pub mod ready;
-pub mod standard;
+pub mod stdio;
 
 /// What it means for a connection that its socket failed.
-fn ending_of(error: &io::Error) -> CloseReason {
+fn close_reason_of(error: &io::Error) -> CloseReason {
     match error.kind() {
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted

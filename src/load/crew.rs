@@ -24,7 +24,7 @@ use super::script::Script;
 use super::series::{Percentiles, Series};
 use super::worker::Worker;
 use crate::error::{Failure, cause_of};
-use crate::reactor::{Outside, Reactor};
+use crate::reactor::{Reactor, Source};
 
 /// The shortest and the longest interval of the series, and how many a load is cut into.
 const INTERVALS: (Duration, Duration, u32) =
@@ -69,7 +69,7 @@ impl Crew {
         let cannot = |error: io::Error| Failure::cannot("set up the load", &error);
         let reactor = Reactor::new().map_err(cannot)?;
         let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
-        reactor.register(&mut signals, Outside::Signals).map_err(cannot)?;
+        reactor.register(&mut signals, Source::Signals).map_err(cannot)?;
         let waker = Arc::new(reactor.waker().map_err(cannot)?);
         let mut streams = if config.reconnect {
             (0..config.connections).map(|_| None).collect()
@@ -148,7 +148,7 @@ impl Crew {
         while self.running.load(Ordering::Acquire) > 0 {
             let marks = self.reactor.turn(Some(close_at)).map_err(cannot)?;
             let now = self.reactor.now();
-            if marks.contains(Outside::Signals) {
+            if marks.contains(Source::Signals) {
                 for _ in self.signals.pending().collect::<Vec<_>>() {
                     self.interrupt(now, interrupted);
                     interrupted = true;

@@ -157,7 +157,7 @@ impl Worker {
 
     /// Notes which connections have ended, and when their places get another.
     fn see_off(&mut self, now: Instant) {
-        let departed: Vec<_> = self.reactor.departed().collect();
+        let departed: Vec<_> = self.reactor.take_closed().collect();
         for (slot, ending, _) in departed {
             let mut book = lock(&self.book);
             let place = book.slots[slot];

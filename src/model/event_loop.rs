@@ -18,7 +18,7 @@ use super::workers::Workers;
 use super::{COUNTERS, Config, Model};
 use crate::error::Failure;
 use crate::net::limited_listener::{Admission, ClientId, LimitedListener};
-use crate::reactor::{Outside, Reactor};
+use crate::reactor::{Reactor, Source};
 use crate::service::{BUSY_TEXT, Busy, Peer, Service, ServiceSpec};
 use crate::session::{CloseReason, Limits, Session};
 
@@ -71,7 +71,7 @@ impl<'a> EventLoop<'a> {
         let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
         let reactor = Reactor::new().map_err(cannot)?;
         if let Some(listener) = door.listener() {
-            reactor.register(listener, Outside::Listener).map_err(cannot)?;
+            reactor.register(listener, Source::Listener).map_err(cannot)?;
         }
         let workers = match config.model {
             Model::Loop | Model::Single | Model::Sharded => Workers::Inline,
@@ -90,7 +90,7 @@ impl<'a> EventLoop<'a> {
     /// This is the one of the server's loops that signals come to.
     pub(super) fn register_signals(&mut self) -> io::Result<()> {
         let signals = self.signals.insert(Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?);
-        self.reactor.register(signals, Outside::Signals)
+        self.reactor.register(signals, Source::Signals)
     }
 
     /// What the other loops wake this one with.
@@ -103,15 +103,15 @@ impl<'a> EventLoop<'a> {
             let wake_at = self.wake_at();
             let marks =
                 self.reactor.turn(wake_at).map_err(|error| Failure::cannot("wait", &error))?;
-            if marks.contains(Outside::Signals) {
+            if marks.contains(Source::Signals) {
                 self.handle_signals();
             }
-            if marks.contains(Outside::Listener) {
+            if marks.contains(Source::Listener) {
                 self.door.mark_readable();
             }
             self.advance_shutdown().map_err(|error| cannot_accept(&error))?;
             self.reap();
-            let register = |door: &mut _| self.reactor.register(door, Outside::Listener);
+            let register = |door: &mut _| self.reactor.register(door, Source::Listener);
             self.door.resume_listening(self.reactor.now(), register);
             self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
             self.finish_drain();
@@ -263,7 +263,7 @@ impl<'a> EventLoop<'a> {
 
     /// Notes who has left.
     fn reap(&mut self) {
-        for (guest, ending, socket) in self.reactor.departed() {
+        for (guest, ending, socket) in self.reactor.take_closed() {
             connection_ended(&mut self.door, self.group, guest, ending);
             // Whoever sees the end of its connection, and comes again to whichever loop, finds its
             // place free.

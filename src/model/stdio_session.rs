@@ -19,7 +19,7 @@ use signal_hook::low_level::pipe;
 use super::ServiceOptions;
 use super::report::Report;
 use crate::drive::blocking;
-use crate::drive::standard::Standard;
+use crate::drive::stdio::Stdio;
 use crate::error::Failure;
 use crate::service::Peer;
 use crate::session::{CloseReason, Session};
@@ -58,7 +58,7 @@ pub struct ParentPipes {
 /// service still records what it must.
 pub fn serve(config: &Config) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
-    Standard::spare_the_peer().map_err(cannot)?;
+    Stdio::detach_stderr_from_peer().map_err(cannot)?;
     let signals = signals().map_err(cannot)?;
     let (until, report) = match &config.parent {
         Some(ParentPipes { until, report }) => (
@@ -69,7 +69,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     };
     let cut = Arc::<AtomicBool>::default();
     flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
-    let mut wire = Standard::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
+    let mut wire = Stdio::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let peer = Peer { number: config.client, address: peer() };
     let service = config.service_options.spec()?.build(peer);
     let limits = Arc::new(config.service_options.limits.clone());

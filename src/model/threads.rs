@@ -12,7 +12,7 @@ use std::time::Duration;
 use mio::Waker;
 use slab::Slab;
 
-use crate::drive::blocking::{self, Patient};
+use crate::drive::blocking::{self, TimedSocket};
 use crate::net::limited_listener::ClientId;
 use crate::service::MAX_SLEEP;
 use crate::session::{CloseReason, Session};
@@ -65,7 +65,7 @@ impl Threads {
             // Dropped before the departure, whatever happens: when that is reported, the service
             // has recorded all that it wants to.
             let mut session = session;
-            blocking::serve(&mut Patient::new(&own, &stopping), &mut session);
+            blocking::serve(&mut TimedSocket::new(&own, &stopping), &mut session);
             guard.ending = session.close_reason().unwrap_or(CloseReason::Broken);
         };
         let started = socket.set_nonblocking(false).and_then(|()| {

@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::drive::Socket;
-use crate::drive::ready::{Incoming, Readiness};
+use crate::drive::ready::{Readable, Readiness};
 
 /// The events taken from the kernel in one turn; more wait for the next.
 const EVENTS_PER_TURN: usize = 1024;
@@ -84,12 +84,12 @@ impl Kernel for Mio {
 #[inline]
 fn hint(event: &mio::event::Event) -> Readiness {
     let broken = event.is_error();
-    let incoming = if event.is_read_closed() || event.is_priority() || broken {
-        Incoming::Everything
+    let readable = if event.is_read_closed() || event.is_priority() || broken {
+        Readable::UntilBlock
     } else if event.is_readable() {
-        Incoming::Something
+        Readable::UntilShort
     } else {
-        Incoming::Nothing
+        Readable::No
     };
-    Readiness { incoming, writable: event.is_writable() || event.is_write_closed() || broken }
+    Readiness { readable, writable: event.is_writable() || event.is_write_closed() || broken }
 }

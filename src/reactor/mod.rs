@@ -6,19 +6,18 @@
 //! registered once, edge-triggered, for both directions, and never again.
 //!
 //! The reactor holds connections and knows nothing of where they come from. What else its owner
-//! waits for (a listener, a waker, signals) is registered under one of the [`Outside`] tokens, and
+//! waits for (a listener, a waker, signals) is registered under one of the [`Source`] tokens, and
 //! a turn returns which of them were marked.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use mio::event::Source;
 use mio::{Interest, Token, Waker};
 use slab::Slab;
 
 use crate::buffer::Pool;
-use crate::drive::ready::{self, Incoming, Readiness, Rest};
+use crate::drive::ready::{self, Outcome, Readable, Readiness};
 use crate::service::WORK_PER_SLICE;
 use crate::session::{CloseReason, Session};
 
@@ -29,7 +28,7 @@ pub use kernel::{Event, Kernel, Mio};
 use timers::Timers;
 
 /// Tokens from here on belong to the owner; those below are the keys of connections.
-const FIRST_OUTSIDE: usize = usize::MAX - 7;
+const FIRST_SOURCE: usize = usize::MAX - 7;
 
 /// How much of a turn those may take who have much to compute: so many slices of [`WORK_PER_SLICE`],
 /// before the kernel is asked again who else has come. A crowd of such clients is not to stand
@@ -48,7 +47,7 @@ pub const TIMERS_PER_TURN: usize = 64;
 
 /// Something that the owner of a reactor waits for together with its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outside {
+pub enum Source {
     /// A socket that connections come from.
     Listener,
     /// Signals to the process.
@@ -57,26 +56,26 @@ pub enum Outside {
     Waker,
 }
 
-impl Outside {
+impl Source {
     /// What its events bear.
     pub fn token(self) -> Token {
-        Token(FIRST_OUTSIDE + self as usize)
+        Token(FIRST_SOURCE + self as usize)
     }
 }
 
-/// Which [`Outside`] sources had an event.
+/// Which [`Source`] sources had an event.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Marks(u8);
+pub struct ReadySources(u8);
 
-impl Marks {
+impl ReadySources {
     /// Whether `source` had an event.
-    pub fn contains(self, source: Outside) -> bool {
+    pub fn contains(self, source: Source) -> bool {
         self.0 & (1 << source as u8) != 0
     }
 }
 
 /// A connection, and what its owner calls it.
-struct Connection<G, S> {
+struct Connection<T, S> {
     socket: S,
     session: Session,
     ready: Readiness,
@@ -84,19 +83,19 @@ struct Connection<G, S> {
     queued: bool,
     /// Its timer has fired since it ran last.
     expired: bool,
-    guest: G,
+    data: T,
 }
 
-/// A readiness loop. `G` is what the owner knows of a connection; it comes back at the end.
-pub struct Reactor<G, K: Kernel = Mio> {
+/// A readiness loop. `T` is what the owner knows of a connection; it comes back at the end.
+pub struct Reactor<T, K: Kernel = Mio> {
     kernel: K,
-    connections: Slab<Connection<G, K::Socket>>,
+    connections: Slab<Connection<T, K::Socket>>,
     /// The keys of the connections that are to run because something has just happened to them, in
     /// order; while connections run, behind them those that are not done. No key is in both queues,
     /// or twice in one.
-    fresh: VecDeque<usize>,
+    ready_keys: VecDeque<usize>,
     /// The keys of those that are to run and wait for others' sake, the longest first.
-    waiting: VecDeque<usize>,
+    deferred_keys: VecDeque<usize>,
     timers: Timers,
     pool: Pool,
     /// When the last wait ended. Within a turn time stands still.
@@ -104,39 +103,39 @@ pub struct Reactor<G, K: Kernel = Mio> {
     /// The keys that are free as soon as no event of this turn can name them.
     finished: Vec<usize>,
     /// The connections that have ended, still open until the owner asks.
-    departed: Vec<(G, CloseReason, K::Socket)>,
+    closed: Vec<(T, CloseReason, K::Socket)>,
 }
 
-impl<G> Reactor<G> {
+impl<T> Reactor<T> {
     /// An empty loop.
     pub fn new() -> io::Result<Self> {
         Mio::new().map(Self::with)
     }
 
     /// Waits for `source`, too.
-    pub fn register(&self, source: &mut impl Source, name: Outside) -> io::Result<()> {
+    pub fn register(&self, source: &mut impl mio::event::Source, name: Source) -> io::Result<()> {
         self.kernel.poll.registry().register(source, name.token(), Interest::READABLE)
     }
 
-    /// What another thread ends a wait with; it marks [`Outside::Waker`].
+    /// What another thread ends a wait with; it marks [`Source::Waker`].
     pub fn waker(&self) -> io::Result<Waker> {
-        Waker::new(self.kernel.poll.registry(), Outside::Waker.token())
+        Waker::new(self.kernel.poll.registry(), Source::Waker.token())
     }
 }
 
-impl<G, K: Kernel> Reactor<G, K> {
+impl<T, K: Kernel> Reactor<T, K> {
     /// An empty loop that waits with this kernel.
     pub fn with(kernel: K) -> Self {
         Self {
             connections: Slab::new(),
-            fresh: VecDeque::new(),
-            waiting: VecDeque::new(),
+            ready_keys: VecDeque::new(),
+            deferred_keys: VecDeque::new(),
             timers: Timers::default(),
             pool: Pool::default(),
             now: kernel.now(),
             kernel,
             finished: Vec::new(),
-            departed: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -172,42 +171,42 @@ impl<G, K: Kernel> Reactor<G, K> {
 
     /// Takes a connection in and opens its session. What the service says first is sent in the next
     /// turn.
-    pub fn add(&mut self, mut socket: K::Socket, mut session: Session, guest: G) -> io::Result<()> {
+    pub fn add(&mut self, mut socket: K::Socket, mut session: Session, data: T) -> io::Result<()> {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
         self.kernel.register(&mut socket, Token(key))?;
         session.activate(&mut self.pool).open(self.now);
         let ready = Readiness::default();
-        entry.insert(Connection { socket, session, ready, queued: true, expired: false, guest });
-        self.fresh.push_back(key);
+        entry.insert(Connection { socket, session, ready, queued: true, expired: false, data });
+        self.ready_keys.push_back(key);
         Ok(())
     }
 
     /// One round. It waits no longer than to `wake_at`, and not at all while a connection can run.
-    pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<Marks> {
+    pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<ReadySources> {
         self.wait(wake_at)?;
         self.now = self.kernel.now();
-        let marks = self.mark();
+        let ready_sources = self.mark();
         self.expire();
         self.run();
         self.reap();
-        Ok(marks)
+        Ok(ready_sources)
     }
 
     /// The connections that have ended since this was asked last, and why. The peer sees the end
     /// only when the socket is dropped: an owner can count it out before.
-    pub fn departed(
+    pub fn take_closed(
         &mut self,
-    ) -> impl Iterator<Item = (G, CloseReason, K::Socket)> + use<'_, G, K> {
-        self.departed.drain(..)
+    ) -> impl Iterator<Item = (T, CloseReason, K::Socket)> + use<'_, T, K> {
+        self.closed.drain(..)
     }
 
     /// From now on an empty socket is the end of input: every connection answers what has come, and
     /// ends.
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
-            connection.ready.incoming = Incoming::Last;
-            queue(&mut self.waiting, key, connection);
+            connection.ready.readable = Readable::UntilBlockThenEof;
+            queue(&mut self.deferred_keys, key, connection);
         }
     }
 
@@ -215,7 +214,7 @@ impl<G, K: Kernel> Reactor<G, K> {
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.session.activate(&mut self.pool).cut(CloseReason::Forced);
-            queue(&mut self.waiting, key, connection);
+            queue(&mut self.deferred_keys, key, connection);
         }
         while self.has_work() {
             self.run();
@@ -238,22 +237,24 @@ impl<G, K: Kernel> Reactor<G, K> {
         }
     }
 
-    fn mark(&mut self) -> Marks {
-        let mut marks = Marks::default();
+    fn mark(&mut self) -> ReadySources {
+        let mut ready_sources = ReadySources::default();
         for event in self.kernel.events() {
             match event.token {
-                Token(token) if token >= FIRST_OUTSIDE => marks.0 |= 1 << (token - FIRST_OUTSIDE),
+                Token(token) if token >= FIRST_SOURCE => {
+                    ready_sources.0 |= 1 << (token - FIRST_SOURCE)
+                }
                 Token(key) => {
                     // A stale event of a connection that has gone marks another one, or none: at
                     // worst it costs a receive that would block.
                     if let Some(connection) = self.connections.get_mut(key) {
-                        connection.ready.hear(event.ready);
-                        queue(&mut self.fresh, key, connection);
+                        connection.ready.merge(event.ready);
+                        queue(&mut self.ready_keys, key, connection);
                     }
                 }
             }
         }
-        marks
+        ready_sources
     }
 
     fn expire(&mut self) {
@@ -269,23 +270,23 @@ impl<G, K: Kernel> Reactor<G, K> {
             }
             fired += 1;
             connection.expired = true;
-            queue(&mut self.fresh, key, connection);
+            queue(&mut self.ready_keys, key, connection);
         }
     }
 
     /// Whether a connection is to run.
     fn has_work(&self) -> bool {
-        !(self.fresh.is_empty() && self.waiting.is_empty())
+        !(self.ready_keys.is_empty() && self.deferred_keys.is_empty())
     }
 
     /// Runs connections: those that something has just happened to, then those that wait for
     /// others' sake, either for so long as their share of the turn lasts. Then who is not done
     /// waits behind who was not served.
     fn run(&mut self) {
-        let (fresh, waiting) = (self.fresh.len(), self.waiting.len());
-        self.run_some(fresh, |reactor| &mut reactor.fresh);
-        self.run_some(waiting, |reactor| &mut reactor.waiting);
-        self.waiting.extend(self.fresh.drain(..));
+        let (ready_keys, deferred_keys) = (self.ready_keys.len(), self.deferred_keys.len());
+        self.run_some(ready_keys, |reactor| &mut reactor.ready_keys);
+        self.run_some(deferred_keys, |reactor| &mut reactor.deferred_keys);
+        self.deferred_keys.extend(self.ready_keys.drain(..));
     }
 
     /// Runs the first connections of a queue, at most so many.
@@ -307,20 +308,20 @@ impl<G, K: Kernel> Reactor<G, K> {
         let mut turn = connection.session.activate(&mut self.pool);
         turn.resume(self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
-        let mut rest = ready::run(socket, &mut turn, ready, self.now);
+        let mut outcome = ready::run(socket, &mut turn, ready, self.now);
         // What has come in time counts, also when the loop comes too late to look.
-        if std::mem::take(&mut connection.expired) && rest == Rest::Waiting {
+        if std::mem::take(&mut connection.expired) && outcome == Outcome::Blocked {
             turn.tick(self.now);
-            rest = ready::run(socket, &mut turn, ready, self.now);
+            outcome = ready::run(socket, &mut turn, ready, self.now);
         }
         let work = turn.work();
-        match rest {
-            Rest::Finished => self.finished.push(key),
-            rest => {
+        match outcome {
+            Outcome::Finished => self.finished.push(key),
+            outcome => {
                 self.timers.arm(key, turn.deadline());
                 drop(turn);
-                if rest == Rest::Spent {
-                    queue(&mut self.fresh, key, connection);
+                if outcome == Outcome::BudgetSpent {
+                    queue(&mut self.ready_keys, key, connection);
                 }
             }
         }
@@ -335,14 +336,14 @@ impl<G, K: Kernel> Reactor<G, K> {
             self.timers.disarm(key);
             let ending =
                 connection.session.close_reason().expect("a finished session has a reason");
-            self.departed.push((connection.guest, ending, connection.socket));
+            self.closed.push((connection.data, ending, connection.socket));
         }
     }
 }
 
 /// Puts a connection on a queue, unless it is on one.
 #[inline]
-fn queue<G, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connection<G, S>) {
+fn queue<T, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connection<T, S>) {
     if !connection.queued {
         connection.queued = true;
         keys.push_back(key);

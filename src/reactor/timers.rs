@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 /// The place of a connection that has no entry.
-const NOWHERE: u32 = u32::MAX;
+const ABSENT: u32 = u32::MAX;
 
 /// A time, and the key of the connection.
 type Entry = (Instant, u32);
@@ -23,8 +23,8 @@ pub(super) struct Timers {
     /// No entry is earlier than the one at half its place, counted from 1: so the first is the
     /// earliest of all.
     heap: Vec<Entry>,
-    /// For each key: where in the heap its entry is, or [`NOWHERE`].
-    places: Vec<u32>,
+    /// For each key: where in the heap its entry is, or [`ABSENT`].
+    heap_index: Vec<u32>,
 }
 
 impl Timers {
@@ -68,14 +68,14 @@ impl Timers {
 
     #[inline]
     fn place(&self, key: usize) -> Option<usize> {
-        let place = *self.places.get(key)?;
-        (place != NOWHERE).then_some(place as usize)
+        let place = *self.heap_index.get(key)?;
+        (place != ABSENT).then_some(place as usize)
     }
 
     /// Gives a connection an earlier time, or its first.
     fn insert(&mut self, key: usize, place: Option<usize>, at: Instant) {
-        if self.places.len() <= key {
-            self.places.resize(key + 1, NOWHERE);
+        if self.heap_index.len() <= key {
+            self.heap_index.resize(key + 1, ABSENT);
         }
         let key = u32::try_from(key).expect("there are fewer connections than descriptors");
         let place = place.unwrap_or_else(|| {
@@ -87,7 +87,7 @@ impl Timers {
 
     fn remove(&mut self, place: usize) {
         let (_, key) = self.heap.swap_remove(place);
-        self.places[key as usize] = NOWHERE;
+        self.heap_index[key as usize] = ABSENT;
         // The one that was last stands here now, and may belong further up or further down.
         if let Some(&entry) = self.heap.get(place) {
             let place = self.rise(place, entry);
@@ -125,7 +125,7 @@ impl Timers {
 
     fn put(&mut self, place: usize, entry: Entry) {
         self.heap[place] = entry;
-        self.places[entry.1 as usize] =
+        self.heap_index[entry.1 as usize] =
             u32::try_from(place).expect("there are no more entries than keys");
     }
 }

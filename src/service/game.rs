@@ -20,7 +20,7 @@ const MAX_RECORDED_ANSWER: usize = 64;
 /// What is kept of a name, in bytes.
 const MAX_RECORDED_NAME: usize = 256;
 
-/// Marks are counted in quarters: a right answer is four, a wrong one takes one off.
+/// ReadySources are counted in quarters: a right answer is four, a wrong one takes one off.
 const QUARTERS: i64 = 4;
 
 /// Where games are recorded.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use mio::Token;
 use rustix::io::Errno;
 use socklab::drive::Socket;
-use socklab::drive::ready::{Incoming, Readiness};
+use socklab::drive::ready::{Readable, Readiness};
 use socklab::net::limited_listener::Listener;
-use socklab::reactor::{Event, Kernel, Outside};
+use socklab::reactor::{Event, Kernel, Source};
 
 use crate::world::{Deed, World};
 
@@ -40,8 +40,8 @@ impl Fake {
         let mut world = self.world.borrow_mut();
         let now = world.now;
         if world.knock_at.take_if(|at| *at <= now).is_some() {
-            let ready = Readiness { incoming: Incoming::Something, writable: false };
-            self.events.push(Event { token: Outside::Listener.token(), ready });
+            let ready = Readiness { readable: Readable::UntilShort, writable: false };
+            self.events.push(Event { token: Source::Listener.token(), ready });
         }
         for client in &mut world.clients {
             let wire = &mut client.wire;
@@ -50,7 +50,7 @@ impl Fake {
             }
             let ready = wire.readiness();
             if let Some(token) = wire.token
-                && (ready.writable || ready.incoming != Incoming::Nothing)
+                && (ready.writable || ready.readable != Readable::No)
             {
                 self.events.push(Event { token, ready });
             }
@@ -67,14 +67,14 @@ impl Fake {
         }
         if world.dice.chance(weather.invent) {
             let token = if world.dice.chance(50) {
-                Outside::Listener.token()
+                Source::Listener.token()
             } else {
                 let most = 2 + world.clients.len();
                 Token(world.dice.below(most))
             };
-            let kinds = [Incoming::Nothing, Incoming::Something, Incoming::Everything];
-            let incoming = kinds[world.dice.below(3)];
-            let ready = Readiness { incoming, writable: world.dice.chance(500) };
+            let kinds = [Readable::No, Readable::UntilShort, Readable::UntilBlock];
+            let readable = kinds[world.dice.below(3)];
+            let ready = Readiness { readable, writable: world.dice.chance(500) };
             self.events.push(Event { token, ready });
         }
         for n in (1..self.events.len()).rev() {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
-use socklab::drive::ready::RECEIVES_PER_TURN;
+use socklab::drive::ready::RECEIVES_PER_SLICE;
 use socklab::net::limited_listener::{Admission, ClientId, LimitedListener};
 use socklab::net::limiter::{Capacity, Limiter, WhenFull};
 use socklab::net::listener::BindSpec;
-use socklab::reactor::{Outside, Reactor, SLICES_PER_TURN};
+use socklab::reactor::{Reactor, SLICES_PER_TURN, Source};
 use socklab::service::{Busy, Peer};
 use socklab::session::{CloseReason, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
@@ -30,7 +30,7 @@ const PATIENCE_OF_TOILERS: usize = PATIENCE + CROWD.div_ceil(SLICES_PER_TURN);
 
 /// The most system calls for one connection in a turn: each receive with a send, once for what has
 /// come and once for a timer, and as many that are interrupted or find the socket full.
-const MOST_CALLS: u32 = RECEIVES_PER_TURN * 8;
+const MOST_CALLS: u32 = RECEIVES_PER_SLICE * 8;
 
 /// The longest time that the server may owe something that it could send: a gap, the quiz's pause,
 /// late events, and the turns themselves.
@@ -142,7 +142,7 @@ impl Run {
         let wake_at = self.door.wake_at(self.reactor.now());
         let wake_at = wake_at.into_iter().chain(stop_at.filter(|_| !self.cut)).min();
         let marks = self.reactor.turn(wake_at).unwrap();
-        if marks.contains(Outside::Listener) {
+        if marks.contains(Source::Listener) {
             self.door.mark_readable();
         }
         self.see_off();
@@ -205,7 +205,7 @@ impl Run {
     }
 
     fn see_off(&mut self) {
-        for ((id, guest), ending, _) in self.reactor.departed() {
+        for ((id, guest), ending, _) in self.reactor.take_closed() {
             self.door.left(&guest);
             let before = self.departed[id].replace(ending);
             assert_eq!(before, None, "client {id} departs twice");

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::time::Instant;
 
 use mio::Token;
-use socklab::drive::ready::{Incoming, Readiness};
+use socklab::drive::ready::{Readable, Readiness};
 
 #[derive(Debug)]
 pub enum Packet {
@@ -111,14 +111,14 @@ impl Wire {
 
     /// What the kernel can say of it now.
     pub fn readiness(&self) -> Readiness {
-        let incoming = if self.fin || self.broken.is_some() || self.mark.is_some() {
-            Incoming::Everything
+        let readable = if self.fin || self.broken.is_some() || self.mark.is_some() {
+            Readable::UntilBlock
         } else if self.received.is_empty() {
-            Incoming::Nothing
+            Readable::No
         } else {
-            Incoming::Something
+            Readable::UntilShort
         };
-        Readiness { incoming, writable: self.is_writable() }
+        Readiness { readable, writable: self.is_writable() }
     }
 
     /// Receives into `room`. None means that it would block.

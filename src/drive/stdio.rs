@@ -19,7 +19,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt}
 use rustix::pipe::PIPE_BUF;
 use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
 
-use super::blocking::{Received, Wire};
+use super::blocking::{BlockingStream, Received};
 
 /// Whether and how far a server was told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +32,9 @@ enum Stop {
 
 /// This process's stdin and stdout.
 #[derive(Debug)]
-pub struct Standard {
+pub struct Stdio {
     /// What is to be heard besides the peer.
-    bells: [OwnedFd; 2],
+    stop_fds: [OwnedFd; 2],
     stop: Stop,
     /// Set by a signal, which interrupts every wait: the connection is cut.
     cut: Arc<AtomicBool>,
@@ -42,14 +42,14 @@ pub struct Standard {
     output_is_socket: bool,
 }
 
-impl Standard {
-    /// `bells`: descriptors either of which has something to read, if only the end of input, as
+impl Stdio {
+    /// `stop_fds`: descriptors either of which has something to read, if only the end of input, as
     /// soon as the session is to end. `cut`, when set by a signal: it ends at once.
-    pub fn new(bells: [OwnedFd; 2], cut: Arc<AtomicBool>) -> io::Result<Self> {
+    pub fn new(stop_fds: [OwnedFd; 2], cut: Arc<AtomicBool>) -> io::Result<Self> {
         // Only TCP has it, and a socket of another kind does not need it.
         sockopt::set_tcp_nodelay(stdout(), true).ok();
         Ok(Self {
-            bells,
+            stop_fds,
             stop: Stop::Not,
             cut,
             input_is_socket: is_socket(stdin())?,
@@ -59,7 +59,7 @@ impl Standard {
 
     /// Sees to it that what is written to stderr is not sent to the peer: inetd and systemd may
     /// give us the connection there, too.
-    pub fn spare_the_peer() -> io::Result<()> {
+    pub fn detach_stderr_from_peer() -> io::Result<()> {
         let log = fstat(stderr())?;
         let is_the_connection = [stdin(), stdout()].into_iter().any(|connection| {
             fstat(connection).is_ok_and(|stat| {
@@ -69,7 +69,7 @@ impl Standard {
             })
         });
         if is_the_connection {
-            rustix::stdio::dup2_stderr(nowhere()?)?;
+            rustix::stdio::dup2_stderr(dev_null()?)?;
         }
         Ok(())
     }
@@ -81,11 +81,11 @@ impl Standard {
 
     /// Waits until there is something to receive. False: it was told to stop instead, and nothing
     /// is there.
-    fn incoming(&mut self, wait: Option<Duration>) -> io::Result<bool> {
-        let (input, [bell, other]) = (stdin(), &self.bells);
+    fn wait_readable(&mut self, wait: Option<Duration>) -> io::Result<bool> {
+        let (input, [stop_fd, other]) = (stdin(), &self.stop_fds);
         let watched = &mut [
             PollFd::new(&input, PollFlags::IN),
-            PollFd::new(bell, PollFlags::IN),
+            PollFd::new(stop_fd, PollFlags::IN),
             PollFd::new(other, PollFlags::IN),
         ];
         let (watched, wait) = match self.stop {
@@ -96,7 +96,7 @@ impl Standard {
         poll(watched, timespec(wait)?.as_ref())?;
         let mut marked = watched.iter().map(|watched| !watched.revents().is_empty());
         let incoming = marked.next().unwrap_or(false);
-        if marked.any(|rung| rung) {
+        if marked.any(|ready| ready) {
             self.stop = Stop::Wanted;
         }
         match self.stop {
@@ -110,10 +110,10 @@ impl Standard {
     }
 }
 
-impl Wire for Standard {
+impl BlockingStream for Stdio {
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
         self.check()?;
-        if !self.incoming(wait)? {
+        if !self.wait_readable(wait)? {
             return Ok(Received::Stop);
         }
         let received = if self.input_is_socket {
@@ -145,7 +145,7 @@ impl Wire for Standard {
             return Ok(shutdown(stdout(), Shutdown::Write)?);
         }
         // The end of a pipe is seen when the last descriptor of its end is gone.
-        Ok(dup2_stdout(nowhere()?)?)
+        Ok(dup2_stdout(dev_null()?)?)
     }
 }
 
@@ -153,7 +153,7 @@ fn is_socket(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(descriptor)?.st_mode) == FileType::Socket)
 }
 
-fn nowhere() -> io::Result<File> {
+fn dev_null() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
 }
 
