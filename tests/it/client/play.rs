@@ -1,7 +1,5 @@
 //! The quiz's player against small servers of every habit, each a script on a port of its own.
 
-#![expect(clippy::unwrap_used, reason = "what helps a test may panic as the test may")]
-
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};

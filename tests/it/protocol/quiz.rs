@@ -1,17 +1,13 @@
 //! The quiz: whole games, with time in our hands, and many at once over TCP.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use common::connection::{Connection, peer};
-use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
+use crate::common::connection::{Connection, peer};
+use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::process::Signal;
 use socklab::random::Random;
 use socklab::service::{Game, MAX_SLEEP, QUESTIONS, Rules, Scoreboard, ServiceSpec};

@@ -1,13 +1,9 @@
 //! Framing `auto`: what each kind of client sends, and what it gets back, with time in our hands.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::connection::{Connection, peer};
-use common::transcript::Service;
+use crate::common::connection::{Connection, peer};
+use crate::common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, Limits};
 

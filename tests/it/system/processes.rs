@@ -1,14 +1,10 @@
 //! A process for each client: what the kernel shows of it, and what becomes of the processes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 
-use common::server::{Client, Server, threads_of};
+use crate::common::server::{Client, Server, threads_of};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// Clients that are being served, each of them.

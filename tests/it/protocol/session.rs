@@ -1,11 +1,9 @@
 //! The session by itself: bytes in, bytes out, and time as an argument.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::connection::Connection;
-use common::transcript::{Service, TRANSCRIPTS, Transcript};
+use crate::common::connection::Connection;
+use crate::common::transcript::{Service, TRANSCRIPTS, Transcript};
 use socklab::service::{self, Busy, Event, Framing, Next, Output};
 use socklab::session::{
     CloseReason, GAP, LINE_GAP, LINGER, LINGER_BYTES, Limits, OUTBOX_LIMIT, Want,

@@ -1,17 +1,13 @@
 //! The door: who is served, who is turned away and how, and what happens when the machine has
 //! nothing left to accept a client with.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
+use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::io::Errno;
 use socklab::net::limited_listener::{LimitedListener, Listener};
 use socklab::net::limiter::{Capacity, Limiter, WhenFull};

@@ -1,8 +1,6 @@
 //! The load generator tells the truth: about latency when the server stalls, and about every reply
 //! that is not as it should be.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::server::Server;
+use crate::common::server::Server;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -22,8 +20,6 @@ use socklab::load::plan::Plan;
 use socklab::load::schedule::Schedule;
 use socklab::load::script::Script;
 use socklab::service::{Delimiter, Event, Next, Output, Service};
-
-mod common;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,16 +1,12 @@
 //! Any bytes at all, as messages, names and answers: nothing crashes, waits for ever or spins, and
 //! nothing reaches the log or a table of results as it was sent.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, process};
 
-use common::connection::{Connection, peer};
-use common::server::{CONCURRENT, Server};
+use crate::common::connection::{Connection, peer};
+use crate::common::server::{CONCURRENT, Server};
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::random::Random;

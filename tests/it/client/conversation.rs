@@ -1,7 +1,5 @@
 //! The client against small servers of every habit, each a script on a port of its own.
 
-#![expect(clippy::unwrap_used, reason = "what helps a test may panic as the test may")]
-
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;

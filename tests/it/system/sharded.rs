@@ -1,9 +1,5 @@
 //! A loop for each core: several listeners at one address, and still one server.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -11,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use common::server::{Client, Server};
+use crate::common::server::{Client, Server};
 use rustix::process::{Pid, Signal, kill_process};
 
 const BUSY: &[u8] = b"busy: the server is full, try again later\n";

@@ -1,14 +1,10 @@
 //! The small services and what they can be wrapped in: each by itself, with time in our hands.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use common::connection::{Connection, peer};
-use common::server::{MODELS, Server};
+use crate::common::connection::{Connection, peer};
+use crate::common::server::{MODELS, Server};
 use socklab::arithmetic::Dialect;
 use socklab::service::ServiceSpec;
 use socklab::session::GAP;

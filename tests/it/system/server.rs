@@ -1,15 +1,11 @@
 //! The server as a process: what its clients see over TCP, under every model.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::io::Read;
 use std::process::Command;
 use std::thread;
 
-use common::server::{CONCURRENT, Client, MODELS, Server};
-use common::transcript::{Service, TRANSCRIPTS};
+use crate::common::server::{CONCURRENT, Client, MODELS, Server};
+use crate::common::transcript::{Service, TRANSCRIPTS};
 use rustix::process::Signal;
 use socklab::net::nofile;
 

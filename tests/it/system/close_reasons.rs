@@ -1,12 +1,8 @@
 //! Every connection ends for a reason, which the log names and the counters count.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::server::{CONCURRENT, Client, Server};
+use crate::common::server::{CONCURRENT, Client, Server};
 use rustix::process::Signal;
 
 /// The counters, by their names.

@@ -1,16 +1,12 @@
 //! The session at the exact edges of what is allowed, and what it counts: bytes in, bytes out, and
 //! time as an argument.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::connection::{Connection, peer};
-use common::transcript::Service;
+use crate::common::connection::{Connection, peer};
+use crate::common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
 use socklab::session::{

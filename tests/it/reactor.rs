@@ -1,8 +1,6 @@
 //! The readiness loop with real sockets, in our own hands: one thread is both the server and all of
 //! its clients, so nothing depends on who runs when.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::io::{self, ErrorKind, Read, Write};
 use std::iter;
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,7 +1,5 @@
 //! The command `session`: whatever stdin and stdout are, a client is served there as anywhere.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;

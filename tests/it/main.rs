@@ -1,0 +1,30 @@
+//! The integration tests, one binary with a folder per subject. Most hold a session, a loop or the
+//! whole program to the bytes that a peer sends and receives.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(unreachable_pub, reason = "the modules of a test are its own")]
+
+mod common;
+
+mod client {
+    mod conversation;
+    mod play;
+}
+mod load;
+mod protocol {
+    mod edges;
+    mod framing;
+    mod hostile;
+    mod quiz;
+    mod services;
+    mod session;
+}
+mod reactor;
+mod system {
+    mod admission;
+    mod close_reasons;
+    mod processes;
+    mod server;
+    mod sharded;
+    mod stdio;
+}
