@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use serde::Deserialize;
-use socklab::arithmetic::{self, Answer, Dialect, limits};
+use socklab::arithmetic::{self, Dialect, Evaluation, limits};
 
 /// Expressions and what Python answered, as `scripts/calculator-corpus` wrote them.
 const CORPUS: &str = include_str!("calculator/corpus.jsonl");
@@ -17,7 +17,7 @@ struct Row {
     answer: String,
 }
 
-fn reply(text: &[u8], dialect: Dialect) -> (String, Answer) {
+fn reply(text: &[u8], dialect: Dialect) -> (String, Evaluation) {
     let answer = arithmetic::evaluate(text, dialect);
     let mut reply = String::new();
     match &answer.outcome {

@@ -1,6 +1,6 @@
 //! The functions: how many arguments each takes, and what it does with them.
 
-use super::code::{Binary, Comparison, Unary};
+use super::bytecode::{Binary, Comparison, Unary};
 use super::convert;
 use super::error::Error;
 use super::float;

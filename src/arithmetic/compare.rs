@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use super::code::Comparison;
+use super::bytecode::Comparison;
 use super::error::Error;
 use super::float;
 use super::integer::Int;
@@ -42,7 +42,7 @@ pub(super) fn equal(left: &Value, right: &Value) -> bool {
         (Value::Tuple(left), Value::Tuple(right)) => {
             left.len() == right.len() && left.iter().zip(right.iter()).all(|(a, b)| equal(a, b))
         }
-        (Value::Text(left), Value::Text(right)) => left == right,
+        (Value::Str(left), Value::Str(right)) => left == right,
         (Value::Function(left), Value::Function(right)) => left == right,
         (Value::None, Value::None) | (Value::Ellipsis, Value::Ellipsis) => true,
         _ => false,
@@ -57,11 +57,11 @@ fn identical(left: &Value, right: &Value) -> bool {
 fn contains(container: &Value, item: &Value) -> Result<bool, Error> {
     match (container, item) {
         (Value::Tuple(items), _) => Ok(items.iter().any(|candidate| equal(candidate, item))),
-        (Value::Text(text), Value::Text(part)) => Ok(text.contains(part.as_str())),
-        (Value::Text(_), _) => {
+        (Value::Str(text), Value::Str(part)) => Ok(text.contains(part.as_str())),
+        (Value::Str(_), _) => {
             let kind = item.kind().name();
-            let words = format!("'in <string>' requires string as left operand, not {kind}");
-            Err(Error::arguments(words))
+            let message = format!("'in <string>' requires string as left operand, not {kind}");
+            Err(Error::arguments(message))
         }
         _ => {
             let kind = container.kind().name();
@@ -73,7 +73,7 @@ fn contains(container: &Value, item: &Value) -> Result<bool, Error> {
 fn ordered(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, Error> {
     let order = match (left, right) {
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
-        (Value::Text(left), Value::Text(right)) => Some(left.cmp(right)),
+        (Value::Str(left), Value::Str(right)) => Some(left.cmp(right)),
         (Value::Tuple(left), Value::Tuple(right)) => {
             // The first items that are not equal decide, and have to have an order.
             let different = left.iter().zip(right.iter()).find(|(a, b)| !equal(a, b));

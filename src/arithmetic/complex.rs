@@ -1,7 +1,7 @@
 //! Complex numbers, calculated as Python does it: without regard to infinities and signs of zero in
 //! products, and with the C library's elementary functions in powers.
 
-use super::code::Binary;
+use super::bytecode::Binary;
 use super::error::{Class, Error};
 use super::value::{Kind, Value};
 

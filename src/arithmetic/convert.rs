@@ -11,7 +11,7 @@ use super::operators::Number;
 use super::value::Value;
 
 /// What a digit of `hex`, `oct` or `bin` costs, in limb products.
-const DIGIT: u64 = 4;
+const DIGIT_COST: u64 = 4;
 
 /// Characters of a string that `int` cannot read that are shown, its opening quote included.
 const LITERAL_SHOWN: usize = 200;
@@ -41,7 +41,7 @@ pub(super) fn to_int(value: &Value) -> Result<Value, Error> {
         Value::Int(_) | Value::Large(_) => Ok(value.clone()),
         Value::Bool(value) => Ok(Value::Int(i64::from(*value))),
         Value::Float(value) => whole(value.trunc()),
-        Value::Text(text) => read_integer(text, 10),
+        Value::Str(text) => read_integer(text, 10),
         _ => Err(Error::arguments(format!(
             "int() argument must be a string, a bytes-like object or a real number, not '{}'",
             value.kind().name()
@@ -55,7 +55,7 @@ pub(super) fn to_int_of_base(text: &Value, base: &Value) -> Result<Value, Error>
         return Err(Error::value("int() base must be >= 2 and <= 36, or 0"));
     };
     match text {
-        Value::Text(text) => read_integer(text, u32::try_from(base).unwrap_or_default()),
+        Value::Str(text) => read_integer(text, u32::try_from(base).unwrap_or_default()),
         _ => Err(Error::type_("int() can't convert non-string with explicit base")),
     }
 }
@@ -74,7 +74,7 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
     };
     let count = digits.chars().take_while(|digit| digit.is_digit(radix)).count();
     if count > DECIMAL_DIGITS && !radix.is_power_of_two() {
-        return Err(Error::Worded(Class::Value, limits::too_many_digits(count).into()));
+        return Err(Error::Formatted(Class::Value, limits::too_many_digits(count).into()));
     }
     let well_formed = !digits.is_empty() && count == digits.len();
     let value = well_formed
@@ -83,8 +83,8 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
         .ok_or_else(|| {
             let literal = format!("'{text}'");
             let shown = literal.get(..LITERAL_SHOWN).unwrap_or(&literal);
-            let words = format!("invalid literal for int() with base {base}: {shown}");
-            Error::Worded(Class::Value, words.into())
+            let message = format!("invalid literal for int() with base {base}: {shown}");
+            Error::Formatted(Class::Value, message.into())
         })?;
     // Its digits may be worth more bits than they had as a string.
     integer::checked(value).map(Value::from)
@@ -96,16 +96,16 @@ pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
         Some(Number::Float(value)) => value,
         Some(Number::Int(value)) => float::from_int(value)?,
         _ => {
-            let Value::Text(text) = value else {
+            let Value::Str(text) = value else {
                 let kind = value.kind().name();
-                let words =
+                let message =
                     format!("float() argument must be a string or a real number, not '{kind}'");
-                return Err(Error::arguments(words));
+                return Err(Error::arguments(message));
             };
             // Python shows all of it.
-            let words = format!("could not convert string to float: '{text}'");
-            check_bytes(Class::Value.name().len() + ": ".len() + words.len())?;
-            digit(text).ok_or(Error::Worded(Class::Value, words.into()))?
+            let message = format!("could not convert string to float: '{text}'");
+            check_bytes(Class::Value.name().len() + ": ".len() + message.len())?;
+            digit(text).ok_or(Error::Formatted(Class::Value, message.into()))?
         }
     };
     Ok(Value::Float(float))
@@ -118,14 +118,14 @@ fn digit(text: &str) -> Option<f64> {
 
 /// `complex(real)` or `complex(real, imaginary)`; either may be complex itself.
 pub(super) fn to_complex(real: &Value, imaginary: Option<&Value>) -> Result<Value, Error> {
-    if let Value::Text(text) = real {
+    if let Value::Str(text) = real {
         if imaginary.is_some() {
             return Err(Error::type_("complex() can't take second arg if first is a string"));
         }
         let re = digit(text).ok_or(Error::value("complex() arg is a malformed string"))?;
         return Ok(Complex { re, im: 0.0 }.into());
     }
-    if matches!(imaginary, Some(Value::Text(_))) {
+    if matches!(imaginary, Some(Value::Str(_))) {
         return Err(Error::type_("complex() second arg can't be a string"));
     }
     let wrong =
@@ -159,7 +159,7 @@ pub(super) fn to_digits(value: &Value, radix: u32, meter: &mut Meter) -> Result<
     let digits = value.bits() / bits_per_digit;
     check_bytes(usize::try_from(digits).unwrap_or(usize::MAX))?;
     if let Int::Large(_) = value {
-        meter.charge(digits * DIGIT)?;
+        meter.charge(digits * DIGIT_COST)?;
     }
     let value: &IBig = &value.large();
     Ok(match radix {

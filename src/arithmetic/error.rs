@@ -3,7 +3,7 @@
 //! Words that never vary stand where the rule is that they belong to; words that name types, names
 //! or numbers are put together here.
 
-use core::fmt::{Result as Written, Write};
+use core::fmt::{self, Write};
 
 use super::limits::{DECIMAL_DIGITS, INTEGER_BITS};
 use super::value::Kind;
@@ -53,7 +53,7 @@ pub enum Error {
     /// Words that never vary.
     Fixed(Class, &'static str),
     /// Words put together where the rule is.
-    Worded(Class, Box<str>),
+    Formatted(Class, Box<str>),
     /// The text breaks the language's grammar, on this line.
     Syntax(Box<str>, u32),
     /// A name that means nothing here.
@@ -71,25 +71,25 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn overflow(words: &'static str) -> Self {
-        Self::Fixed(Class::Overflow, words)
+    pub(super) fn overflow(message: &'static str) -> Self {
+        Self::Fixed(Class::Overflow, message)
     }
 
-    pub(super) fn type_(words: &'static str) -> Self {
-        Self::Fixed(Class::Type, words)
+    pub(super) fn type_(message: &'static str) -> Self {
+        Self::Fixed(Class::Type, message)
     }
 
-    pub(super) fn value(words: &'static str) -> Self {
-        Self::Fixed(Class::Value, words)
+    pub(super) fn value(message: &'static str) -> Self {
+        Self::Fixed(Class::Value, message)
     }
 
-    pub(super) fn zero_division(words: &'static str) -> Self {
-        Self::Fixed(Class::ZeroDivision, words)
+    pub(super) fn zero_division(message: &'static str) -> Self {
+        Self::Fixed(Class::ZeroDivision, message)
     }
 
     /// What a function or an operator says of arguments whose types or number are wrong.
-    pub(super) fn arguments(words: String) -> Self {
-        Self::Worded(Class::Type, words.into())
+    pub(super) fn arguments(message: String) -> Self {
+        Self::Formatted(Class::Type, message.into())
     }
 
     /// Python, but not in this language.
@@ -100,7 +100,7 @@ impl Error {
     /// The exception it would be in Python.
     pub fn class(&self) -> Class {
         match self {
-            Self::Fixed(class, _) | Self::Worded(class, _) => *class,
+            Self::Fixed(class, _) | Self::Formatted(class, _) => *class,
             Self::Syntax(..) => Class::Syntax,
             Self::Name(_) => Class::Name,
             Self::Operands(..) | Self::Operand(..) | Self::Order(..) => Class::Type,
@@ -110,13 +110,13 @@ impl Error {
     }
 
     /// Writes `Class: text`.
-    pub fn render(&self, out: &mut impl Write) -> Written {
+    pub fn render(&self, out: &mut impl Write) -> fmt::Result {
         out.write_str(self.class().name())?;
         out.write_str(": ")?;
         match self {
-            Self::Fixed(_, words) => out.write_str(words),
-            Self::Worded(_, words) => out.write_str(words),
-            Self::Syntax(words, line) => write!(out, "{words} (<string>, line {line})"),
+            Self::Fixed(_, message) => out.write_str(message),
+            Self::Formatted(_, message) => out.write_str(message),
+            Self::Syntax(message, line) => write!(out, "{message} (<string>, line {line})"),
             Self::Name(name) => {
                 let shown = name.as_bytes().get(..NAME_BYTES).unwrap_or(name.as_bytes());
                 write!(out, "name '{}' is not defined", String::from_utf8_lossy(shown))

@@ -4,7 +4,7 @@
 use dashu_int::IBig;
 use dashu_int::ops::{BitTest as _, DivRem as _};
 
-use super::code::Binary;
+use super::bytecode::Binary;
 use super::complex::{self, Complex};
 use super::error::{Class, Error};
 use super::integer::{self, Int};
@@ -42,8 +42,8 @@ pub(super) fn binary(operator: Binary, left: f64, right: f64) -> Result<Value, E
 }
 
 /// The divisor, unless it is zero.
-fn nonzero(divisor: f64, words: &'static str) -> Result<f64, Error> {
-    if divisor == 0.0 { Err(Error::zero_division(words)) } else { Ok(divisor) }
+fn nonzero(divisor: f64, message: &'static str) -> Result<f64, Error> {
+    if divisor == 0.0 { Err(Error::zero_division(message)) } else { Ok(divisor) }
 }
 
 /// Quotient rounded down and remainder with the divisor's sign.
@@ -75,8 +75,8 @@ pub(super) fn power(base: f64, exponent: f64) -> Result<Value, Error> {
     }
     let result = base.powf(exponent);
     if result.is_infinite() && base.is_finite() && exponent.is_finite() {
-        let words = "(34, 'Numerical result out of range')";
-        return Err(Error::Fixed(Class::Overflow, words));
+        let message = "(34, 'Numerical result out of range')";
+        return Err(Error::Fixed(Class::Overflow, message));
     }
     Ok(Value::Float(result))
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use dashu_int::ops::{BitTest as _, DivRem as _, UnsignedAbs as _};
 use dashu_int::{IBig, Sign, UBig};
 
-use super::code::{Binary, Unary};
+use super::bytecode::{Binary, Unary};
 use super::error::Error;
 use super::float;
 use super::limits::{LIMB_BITS, Meter, check_bits};
@@ -100,8 +100,8 @@ pub(super) fn small(operator: Binary, left: i64, right: i64) -> Option<Value> {
         Binary::Multiply => left.checked_mul(right)?,
         Binary::FloorDivide => left.checked_div(right)? - i64::from(rounds_up(left, right)),
         Binary::Remainder if rounds_up(left, right) => left.checked_rem(right)? + right,
-        Binary::Remainder | Binary::Rest => left.checked_rem(right)?,
-        Binary::Truncate => left.checked_div(right)?,
+        Binary::Remainder | Binary::TruncRem => left.checked_rem(right)?,
+        Binary::TruncDiv => left.checked_div(right)?,
         Binary::Divide => return float::small_quotient(left, right).map(Value::Float),
         Binary::Power => left.checked_pow(u32::try_from(right).ok()?)?,
         Binary::And => left & right,
@@ -147,11 +147,11 @@ pub(super) fn binary(
             charge_division(left, right, "integer division or modulo by zero", meter)?;
             floored(&a, &b).0
         }
-        Binary::Truncate => {
+        Binary::TruncDiv => {
             charge_division(left, right, "division by zero", meter)?;
             &*a / &*b
         }
-        Binary::Rest => {
+        Binary::TruncRem => {
             charge_division(left, right, "integer modulo by zero", meter)?;
             &*a % &*b
         }
@@ -191,15 +191,15 @@ pub(super) fn checked(result: IBig) -> Result<IBig, Error> {
     check_bits(result.bit_len() as u64).map(|()| result)
 }
 
-/// Pays for a division; `words` complain of a zero.
+/// Pays for a division; `message` is for a zero divisor.
 pub(super) fn charge_division(
     left: Int<'_>,
     right: Int<'_>,
-    words: &'static str,
+    message: &'static str,
     meter: &mut Meter,
 ) -> Result<(), Error> {
     if right.is_zero() {
-        return Err(Error::zero_division(words));
+        return Err(Error::zero_division(message));
     }
     let (dividend, divisor) = (left.limbs(), right.limbs());
     meter.charge((dividend + 1).saturating_sub(divisor) * divisor)

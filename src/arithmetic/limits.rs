@@ -107,7 +107,7 @@ pub(super) fn check_bytes(bytes: usize) -> Result<(), Error> {
 }
 
 fn refusal(what: &str, limit: u64, unit: &str) -> Error {
-    Error::Worded(Class::Overflow, format!("{what} (limit {limit} {unit})").into())
+    Error::Formatted(Class::Overflow, format!("{what} (limit {limit} {unit})").into())
 }
 
 /// Refuses an integer of so many bits.

@@ -5,47 +5,47 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | what a number, a name, an operator looks like | `token`, `lexis`, `literal`, `words` |
-//! | which operator binds tighter | `grammar`, which makes `code` |
-//! | what is computed, in which order | `machine`, on the types in `value` |
+//! | what a number, a name, an operator looks like | `token`, `lexer`, `literal`, `identifier` |
+//! | which operator binds tighter | `grammar`, which makes `bytecode` |
+//! | what is computed, in which order | `vm`, on the types in `value` |
 //! | what an operator does to operands of some type | `operators`, then `integer`, `float` |
-//! | the same for plain small integers, all in one go | `short` |
+//! | the same for plain small integers, all in one go | `fast_path` |
 //! | what a value looks like in print | `render` |
 //! | how a mistake is worded | `error`, or beside the rule; `diagnosis` for syntax |
 //! | what is too large or takes too long | `limits` |
 
+mod bytecode;
 mod calls;
-mod code;
 mod compare;
 mod complex;
 mod convert;
 mod diagnosis;
 mod error;
+mod fast_path;
 mod float;
 mod grammar;
+mod identifier;
+mod inline_vec;
 mod integer;
-mod level;
-mod lexis;
+mod lexer;
 pub mod limits;
 mod literal;
-mod machine;
 mod operators;
 mod pending;
-mod pile;
 mod power;
+mod precedence;
 mod render;
 mod rounding;
 mod sequence;
-mod short;
 mod token;
 mod value;
-mod words;
+mod vm;
 
 pub use complex::Complex;
 pub use error::{Class, Error};
 pub use value::{Function, Kind, Value};
 
-use code::Code;
+use bytecode::Bytecode;
 use limits::{Meter, TEXT_BYTES};
 
 /// Whose arithmetic.
@@ -60,7 +60,7 @@ pub enum Dialect {
 
 /// What a text came to.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Evaluation {
     /// The value, or why there is none.
     pub outcome: Result<Value, Error>,
     /// What it cost, in products of 64-bit limbs: 0 for an ordinary small request, beside reading
@@ -69,41 +69,41 @@ pub struct Answer {
 }
 
 /// The value of a text.
-pub fn evaluate(text: &[u8], dialect: Dialect) -> Answer {
-    match evaluate_shortly(text, dialect) {
-        Some(value) => Answer { outcome: Ok(Value::Int(value)), work: 0 },
-        None => evaluate_at_length(text, dialect),
+pub fn evaluate(text: &[u8], dialect: Dialect) -> Evaluation {
+    match evaluate_fast(text, dialect) {
+        Some(value) => Evaluation { outcome: Ok(Value::Int(value)), work: 0 },
+        None => evaluate_full(text, dialect),
     }
 }
 
 /// The value of a text that is as plain as nearly all are: one small integer, for no work.
 #[inline]
-pub fn evaluate_shortly(text: &[u8], dialect: Dialect) -> Option<i64> {
-    if dialect == Dialect::Python { short::evaluate(text) } else { None }
+pub fn evaluate_fast(text: &[u8], dialect: Dialect) -> Option<i64> {
+    if dialect == Dialect::Python { fast_path::evaluate(text) } else { None }
 }
 
 /// The value of a text that has no short way.
-pub fn evaluate_at_length(text: &[u8], dialect: Dialect) -> Answer {
+pub fn evaluate_full(text: &[u8], dialect: Dialect) -> Evaluation {
     let mut meter = Meter::default();
     let outcome = answer(text, dialect, &mut meter);
-    Answer { outcome, work: meter.spent() }
+    Evaluation { outcome, work: meter.spent() }
 }
 
 fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Error> {
     if text.len() > TEXT_BYTES {
-        let words = format!("text too long (limit {TEXT_BYTES} bytes)");
-        return Err(Error::Worded(Class::Syntax, words.into()));
+        let message = format!("text too long (limit {TEXT_BYTES} bytes)");
+        return Err(Error::Formatted(Class::Syntax, message.into()));
     }
-    let mut code = Code::new();
+    let mut code = Bytecode::new();
     let Ok(is_too_deep) = grammar::parse(text, dialect, &mut code) else {
         meter.charge(text.len() as u64 * diagnosis::BYTE)?;
         return Err(diagnosis::diagnose(text));
     };
     if is_too_deep {
-        let words = "maximum recursion depth exceeded during compilation";
-        return Err(Error::Fixed(Class::Recursion, words));
+        let message = "maximum recursion depth exceeded during compilation";
+        return Err(Error::Fixed(Class::Recursion, message));
     }
-    let value = machine::run(&code, text, dialect, meter)?;
+    let value = vm::run(&code, text, dialect, meter)?;
     render::check(&value)?;
     Ok(value)
 }
@@ -177,9 +177,9 @@ mod tests {
         let mut answered = 0;
         for _ in 0..200_000 {
             let text = plain(&mut seed);
-            if let Some(value) = short::evaluate(text.as_bytes()) {
+            if let Some(value) = fast_path::evaluate(text.as_bytes()) {
                 answered += 1;
-                let long = evaluate_at_length(text.as_bytes(), Dialect::Python).outcome;
+                let long = evaluate_full(text.as_bytes(), Dialect::Python).outcome;
                 assert!(matches!(long, Ok(Value::Int(long)) if long == value), "{text}: {long:?}");
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Numbers meet at the wider of their two types: an integer beside a float becomes one.
 
-use super::code::{Binary, Unary};
+use super::bytecode::{Binary, Unary};
 use super::complex::{self, Complex};
 use super::error::Error;
 use super::float;

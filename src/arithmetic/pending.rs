@@ -1,8 +1,8 @@
 //! What the grammar has read the left side of.
 
-use super::code::{Binary, Comparison, Place, Unary};
-use super::level::{self, Level};
-use super::pile::Blank;
+use super::bytecode::{Binary, Comparison, OpIndex, Unary};
+use super::inline_vec::Filler;
+use super::precedence::{self, Precedence};
 use super::token::Bracket;
 
 /// What waits on the stack.
@@ -10,69 +10,69 @@ use super::token::Bracket;
 pub(super) enum Pending {
     /// The whole text, or a bracket that groups: so many commas were read in it.
     Group {
-        start: Place,
+        start: OpIndex,
         commas: u32,
         bracket: Option<Bracket>,
     },
     /// The arguments of a call: so many are complete, and whether one of them, and the one being
     /// read, has a name.
     Call {
-        start: Place,
+        start: OpIndex,
         arguments: u32,
         any_named: bool,
         named: bool,
     },
     Subscript {
-        start: Place,
+        start: OpIndex,
     },
     /// `b if`: the jump at `exit` leaves `b`, which starts after `start`.
     Condition {
-        start: Place,
-        exit: Place,
+        start: OpIndex,
+        exit: OpIndex,
     },
     /// `b if c else`
-    Otherwise {
-        start: Place,
-        exit: Place,
+    Else {
+        start: OpIndex,
+        exit: OpIndex,
     },
     /// The jump of an `or` or an `and`.
-    Or(Place),
-    And(Place),
+    Or(OpIndex),
+    And(OpIndex),
     Not,
     /// A comparison, and the last one before it in its chain.
-    Compare(Comparison, Option<Place>),
+    Compare(Comparison, Option<OpIndex>),
     Unary(Unary),
     Binary(Binary),
 }
 
-impl Blank for Pending {
-    const BLANK: Self = Self::Not;
+impl Filler for Pending {
+    const FILLER: Self = Self::Not;
 }
 
 impl Pending {
-    pub(super) fn level(self) -> Level {
+    pub(super) fn precedence(self) -> Precedence {
         match self {
             Self::Group { .. }
             | Self::Call { .. }
             | Self::Subscript { .. }
-            | Self::Condition { .. } => Level::Bracket,
-            Self::Otherwise { .. } => Level::Otherwise,
-            Self::Or(_) => Level::Or,
-            Self::And(_) => Level::And,
-            Self::Not => Level::Not,
-            Self::Compare(..) => Level::Compare,
-            Self::Unary(_) => Level::Sign,
-            Self::Binary(operator) => level::of(operator),
+            | Self::Condition { .. } => Precedence::Bracket,
+            Self::Else { .. } => Precedence::Else,
+            Self::Or(_) => Precedence::Or,
+            Self::And(_) => Precedence::And,
+            Self::Not => Precedence::Not,
+            Self::Compare(..) => Precedence::Compare,
+            Self::Unary(_) => Precedence::Sign,
+            Self::Binary(operator) => precedence::of(operator),
         }
     }
 
     /// Where the expression starts that is being read directly inside.
-    pub(super) fn start(self) -> Option<Place> {
+    pub(super) fn start(self) -> Option<OpIndex> {
         match self {
             Self::Group { start, .. }
             | Self::Call { start, .. }
             | Self::Subscript { start }
-            | Self::Otherwise { start, .. } => Some(start),
+            | Self::Else { start, .. } => Some(start),
             _ => None,
         }
     }

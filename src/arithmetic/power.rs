@@ -13,7 +13,7 @@ use super::value::Value;
 
 /// What a bit of the exponent costs beside its products, in limb products: the larger part where
 /// the modulus is short.
-const STEP: u64 = 16;
+const BIT_OVERHEAD: u64 = 16;
 
 /// `base ** exponent`; with a negative exponent a float.
 pub(super) fn exact(base: Int<'_>, exponent: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
@@ -53,8 +53,8 @@ pub(super) fn modular(arguments: [&Value; 3], meter: &mut Meter) -> Result<Value
                 }
             }
             Some(Number::Float(_)) => {
-                let words = "pow() 3rd argument not allowed unless all arguments are integers";
-                return Err(Error::type_(words));
+                let message = "pow() 3rd argument not allowed unless all arguments are integers";
+                return Err(Error::type_(message));
             }
             Some(Number::Complex(_)) => {
                 if let Some(base) = Number::of(base) {
@@ -89,14 +89,14 @@ fn modular_integer(
     let limbs = modulus.limbs();
     meter.charge(base.limbs().saturating_sub(limbs) * limbs)?;
     // A square, perhaps a product, and their divisions.
-    meter.charge(exponent.bits().saturating_mul(3 * limbs * limbs + STEP))?;
+    meter.charge(exponent.bits().saturating_mul(3 * limbs * limbs + BIT_OVERHEAD))?;
     let ring = ConstDivisor::new(modulus.magnitude());
     let mut base = ring.reduce(base.large().into_owned());
     if exponent.is_negative() {
         // Euclid's algorithm takes away about a bit and a half in each of its divisions.
         meter.charge(modulus.bits() * limbs)?;
-        let words = "base is not invertible for the given modulus";
-        base = base.inv().ok_or(Error::value(words))?;
+        let message = "base is not invertible for the given modulus";
+        base = base.inv().ok_or(Error::value(message))?;
     }
     let power = IBig::from(base.pow(&exponent.magnitude()).residue());
     let is_below = modulus.is_negative() && !power.is_zero();

@@ -1,6 +1,6 @@
 //! What Python's `str()` prints of a value.
 
-use core::fmt::{Result as Written, Write};
+use core::fmt::{self, Write};
 
 use dashu_int::IBig;
 use dashu_int::ops::{Abs as _, BitTest as _};
@@ -14,15 +14,15 @@ impl Value {
     /// Writes what Python would print.
     ///
     /// Every limit was checked when the value was made an answer, so it fails only if `out` does.
-    pub fn render(&self, out: &mut impl Write) -> Written {
+    pub fn render(&self, out: &mut impl Write) -> fmt::Result {
         match self {
-            Self::Text(text) => out.write_str(text),
+            Self::Str(text) => out.write_str(text),
             _ => self.represent(out),
         }
     }
 
     /// As in a tuple: strings have quotes.
-    fn represent(&self, out: &mut impl Write) -> Written {
+    fn represent(&self, out: &mut impl Write) -> fmt::Result {
         match self {
             Self::Int(value) => out.write_str(itoa::Buffer::new().format(*value)),
             Self::Large(value) => write!(out, "{value}"),
@@ -31,7 +31,7 @@ impl Value {
             Self::Bool(true) => out.write_str("True"),
             Self::Bool(false) => out.write_str("False"),
             Self::Tuple(items) => tuple(items, out),
-            Self::Text(text) => write!(out, "'{text}'"),
+            Self::Str(text) => write!(out, "'{text}'"),
             Self::None => out.write_str("None"),
             Self::Ellipsis => out.write_str("Ellipsis"),
             Self::Function(function) if function.is_type() => {
@@ -42,7 +42,7 @@ impl Value {
     }
 }
 
-fn tuple(items: &[Value], out: &mut impl Write) -> Written {
+fn tuple(items: &[Value], out: &mut impl Write) -> fmt::Result {
     out.write_char('(')?;
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
@@ -88,7 +88,7 @@ struct Counter {
 }
 
 impl Write for Counter {
-    fn write_str(&mut self, text: &str) -> Written {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
         self.bytes += text.len();
         Ok(())
     }
@@ -113,7 +113,7 @@ enum Point {
 }
 
 /// A real part that is zero, and not negative, is left out.
-fn complex(value: Complex, out: &mut impl Write) -> Written {
+fn complex(value: Complex, out: &mut impl Write) -> fmt::Result {
     let has_real = value.re != 0.0 || value.re.is_sign_negative();
     if has_real {
         out.write_char('(')?;
@@ -128,7 +128,7 @@ fn complex(value: Complex, out: &mut impl Write) -> Written {
 
 /// The shortest digits that read back as the same float: positional while the first of them is
 /// worth 10^-4 to 10^15, otherwise with an exponent of at least two digits.
-fn float(value: f64, point: Point, out: &mut impl Write) -> Written {
+fn float(value: f64, point: Point, out: &mut impl Write) -> fmt::Result {
     if value.is_nan() {
         return out.write_str("nan");
     }
@@ -201,7 +201,7 @@ impl Decimal {
         core::str::from_utf8(digits).unwrap_or_default()
     }
 
-    fn positional(&self, point: Point, out: &mut impl Write) -> Written {
+    fn positional(&self, point: Point, out: &mut impl Write) -> fmt::Result {
         let Ok(leading) = usize::try_from(self.exponent) else {
             out.write_str("0.")?;
             for _ in self.exponent..-1 {
@@ -224,7 +224,7 @@ impl Decimal {
         }
     }
 
-    fn scientific(&self, out: &mut impl Write) -> Written {
+    fn scientific(&self, out: &mut impl Write) -> fmt::Result {
         out.write_str(self.text(0, 1))?;
         let rest = self.text(1, self.length);
         if !rest.is_empty() {

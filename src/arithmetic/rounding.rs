@@ -3,7 +3,7 @@
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
 
-use super::code::{Binary, Unary};
+use super::bytecode::{Binary, Unary};
 use super::convert;
 use super::error::Error;
 use super::float;
@@ -37,8 +37,8 @@ pub(super) fn round(
         (number, places) => {
             let Some(value) = Int::of(number) else {
                 let kind = number.kind().name();
-                let words = format!("type {kind} doesn't define __round__ method");
-                return Err(Error::arguments(words));
+                let message = format!("type {kind} doesn't define __round__ method");
+                return Err(Error::arguments(message));
             };
             match places.map(convert::index).transpose()? {
                 Some(places) if places.is_negative() => to_tens(value, places, meter),

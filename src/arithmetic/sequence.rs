@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::code::{Binary, Comparison};
+use super::bytecode::{Binary, Comparison};
 use super::compare;
 use super::error::{Class, Error};
 use super::integer::Int;
@@ -18,16 +18,16 @@ pub(super) fn binary(
     meter: &mut Meter,
 ) -> Result<Value, Error> {
     match (operator, left, right) {
-        (Binary::Add, Value::Tuple(_) | Value::Text(_), _) => joined(left, right, meter),
-        (Binary::Multiply, Value::Tuple(_) | Value::Text(_), count)
-        | (Binary::Multiply, count, Value::Tuple(_) | Value::Text(_)) => {
+        (Binary::Add, Value::Tuple(_) | Value::Str(_), _) => joined(left, right, meter),
+        (Binary::Multiply, Value::Tuple(_) | Value::Str(_), count)
+        | (Binary::Multiply, count, Value::Tuple(_) | Value::Str(_)) => {
             let sequence = if core::ptr::eq(count, right) { left } else { right };
             repeated(sequence, count, meter)
         }
-        (Binary::Remainder, Value::Text(_), Value::Tuple(items)) if items.is_empty() => {
+        (Binary::Remainder, Value::Str(_), Value::Tuple(items)) if items.is_empty() => {
             Ok(left.clone())
         }
-        (Binary::Remainder, Value::Text(_), _) => {
+        (Binary::Remainder, Value::Str(_), _) => {
             Err(Error::type_("not all arguments converted during string formatting"))
         }
         // A union of types, like `int | None`.
@@ -49,14 +49,14 @@ fn joined(left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error
             meter.count_elements(left.len() + right.len())?;
             Ok(left.iter().chain(right.iter()).cloned().collect::<Vec<_>>().into())
         }
-        (Value::Text(left), Value::Text(right)) => {
+        (Value::Str(left), Value::Str(right)) => {
             check_bytes(left.len() + right.len())?;
             Ok(format!("{left}{right}").into())
         }
         _ => {
             let (kind, other) = (left.kind().name(), right.kind().name());
-            let words = format!("can only concatenate {kind} (not \"{other}\") to {kind}");
-            Err(Error::arguments(words))
+            let message = format!("can only concatenate {kind} (not \"{other}\") to {kind}");
+            Err(Error::arguments(message))
         }
     }
 }
@@ -69,11 +69,11 @@ fn repeated(sequence: &Value, count: &Value, meter: &mut Meter) -> Result<Value,
         }
         None => {
             let kind = count.kind().name();
-            let words = format!("can't multiply sequence by non-int of type '{kind}'");
-            return Err(Error::arguments(words));
+            let message = format!("can't multiply sequence by non-int of type '{kind}'");
+            return Err(Error::arguments(message));
         }
     };
-    if let Value::Text(text) = sequence {
+    if let Value::Str(text) = sequence {
         check_bytes(text.len().saturating_mul(count))?;
         return Ok(text.repeat(count).into());
     }
@@ -83,14 +83,14 @@ fn repeated(sequence: &Value, count: &Value, meter: &mut Meter) -> Result<Value,
 }
 
 /// What it costs to make a string of one character of a string, in limb products.
-const CHARACTER: u64 = 128;
+const CHARACTER_COST: u64 = 128;
 
 /// What a function goes through that takes one thing with items.
 fn items(value: &Value, meter: &mut Meter) -> Result<Rc<Vec<Value>>, Error> {
     match value {
         Value::Tuple(items) => Ok(Rc::clone(items)),
-        Value::Text(text) => {
-            meter.charge(text.len() as u64 * CHARACTER)?;
+        Value::Str(text) => {
+            meter.charge(text.len() as u64 * CHARACTER_COST)?;
             let characters = text.chars().map(|character| Value::from(character.to_string()));
             Ok(Rc::new(characters.collect()))
         }
@@ -114,8 +114,8 @@ pub(super) fn extreme(
         several => several,
     };
     let Some((mut extreme, others)) = candidates.split_first() else {
-        let words = format!("{name}() arg is an empty sequence");
-        return Err(Error::Worded(Class::Value, words.into()));
+        let message = format!("{name}() arg is an empty sequence");
+        return Err(Error::Formatted(Class::Value, message.into()));
     };
     for candidate in others {
         if compare::holds(comparison, candidate, extreme)? {
@@ -128,7 +128,7 @@ pub(super) fn extreme(
 /// `sum`
 pub(super) fn sum(of: &Value, start: Option<&Value>, meter: &mut Meter) -> Result<Value, Error> {
     let items = items(of, meter)?;
-    if start.is_some_and(|start| start.kind() == Kind::Text) {
+    if start.is_some_and(|start| start.kind() == Kind::Str) {
         return Err(Error::type_("sum() can't sum strings [use ''.join(seq) instead]"));
     }
     let mut total = start.cloned().unwrap_or(Value::Int(0));
@@ -142,10 +142,10 @@ pub(super) fn sum(of: &Value, start: Option<&Value>, meter: &mut Meter) -> Resul
 pub(super) fn length(of: &Value) -> Result<Value, Error> {
     let length = match of {
         Value::Tuple(items) => items.len(),
-        Value::Text(text) => text.len(),
+        Value::Str(text) => text.len(),
         _ => {
-            let words = format!("object of type '{}' has no len()", of.kind().name());
-            return Err(Error::arguments(words));
+            let message = format!("object of type '{}' has no len()", of.kind().name());
+            return Err(Error::arguments(message));
         }
     };
     Ok(Value::Int(i64::try_from(length).unwrap_or(i64::MAX)))

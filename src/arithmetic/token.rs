@@ -1,4 +1,4 @@
-//! The words of the language: what the lexis makes of bytes and the grammar reads.
+//! The words of the language: what the lexer makes of bytes and the grammar reads.
 
 use super::literal::Literal;
 
@@ -24,12 +24,12 @@ pub(super) enum Token {
     Name(Span),
     Keyword(Keyword),
     /// A string literal of any kind: the language has none, but Python knows where it ends.
-    Text,
+    String,
     Symbol(Symbol),
     /// The end of a line that has something on it.
     LineEnd,
-    /// Against the rules of the lexis.
-    Mistake(Mistake),
+    /// Against the rules of the lexer.
+    Error(LexError),
     /// A line, not in brackets, that starts with a blank.
     Indent,
     End,
@@ -37,7 +37,7 @@ pub(super) enum Token {
 
 /// What can be wrong with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(super) enum LexError {
     /// A character that no token has, here at least.
     Character(char),
     /// Bytes that are not UTF-8, or a zero byte.

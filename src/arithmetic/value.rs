@@ -5,7 +5,7 @@ use std::rc::Rc;
 use dashu_int::IBig;
 
 use super::complex::Complex;
-use super::pile::Blank;
+use super::inline_vec::Filler;
 
 /// A value. What needs a heap is shared, because a repeated tuple repeats it.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub enum Value {
     /// A tuple.
     Tuple(Rc<Vec<Value>>),
     /// A string: there are no literals, but `hex`, `oct` and `bin` make them.
-    Text(Rc<String>),
+    Str(Rc<String>),
     /// `None`
     None,
     /// `...`
@@ -32,8 +32,8 @@ pub enum Value {
     Function(Function),
 }
 
-impl Blank for Value {
-    const BLANK: Self = Self::None;
+impl Filler for Value {
+    const FILLER: Self = Self::None;
 }
 
 impl From<IBig> for Value {
@@ -56,7 +56,7 @@ impl From<Vec<Value>> for Value {
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::Text(Rc::new(text))
+        Self::Str(Rc::new(text))
     }
 }
 
@@ -69,7 +69,7 @@ impl Value {
             Self::Complex(_) => Kind::Complex,
             Self::Bool(_) => Kind::Bool,
             Self::Tuple(_) => Kind::Tuple,
-            Self::Text(_) => Kind::Text,
+            Self::Str(_) => Kind::Str,
             Self::None => Kind::None,
             Self::Ellipsis => Kind::Ellipsis,
             Self::Function(function) if function.is_type() => Kind::Type,
@@ -86,7 +86,7 @@ impl Value {
             Self::Float(value) => *value != 0.0,
             Self::Complex(value) => value.re != 0.0 || value.im != 0.0,
             Self::Tuple(items) => !items.is_empty(),
-            Self::Text(text) => !text.is_empty(),
+            Self::Str(text) => !text.is_empty(),
             Self::None => false,
             Self::Large(_) | Self::Ellipsis | Self::Function(_) => true,
         }
@@ -115,7 +115,7 @@ pub enum Kind {
     /// `tuple`
     Tuple,
     /// `str`
-    Text,
+    Str,
     /// `NoneType`
     None,
     /// `ellipsis`
@@ -135,7 +135,7 @@ impl Kind {
             Self::Complex => "complex",
             Self::Bool => "bool",
             Self::Tuple => "tuple",
-            Self::Text => "str",
+            Self::Str => "str",
             Self::None => "NoneType",
             Self::Ellipsis => "ellipsis",
             Self::Function => "builtin_function_or_method",

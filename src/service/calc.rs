@@ -9,7 +9,7 @@ use crate::arithmetic::{self, Dialect};
 
 /// What each of its bytes counts, since reading them is work, too: on the short way, and on the
 /// long one.
-const SHORT_BYTE_WORK: u64 = 4;
+const FAST_BYTE_WORK: u64 = 4;
 const BYTE_WORK: u64 = 16;
 
 /// Evaluates one expression a message.
@@ -28,8 +28,8 @@ impl Calc {
 
     /// Answers what has no short way, and returns the work it was.
     #[inline(never)]
-    fn answer_at_length(&self, text: &[u8], out: &mut Output<'_>) -> u64 {
-        let answer = arithmetic::evaluate_at_length(text, self.dialect);
+    fn answer_full(&self, text: &[u8], out: &mut Output<'_>) -> u64 {
+        let answer = arithmetic::evaluate_full(text, self.dialect);
         match answer.outcome {
             Ok(value) => value.render(out),
             Err(error) => match &self.error_text {
@@ -53,12 +53,12 @@ impl Service for Calc {
 
     fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
         let Event::Message(text) = event else { return Next::Read };
-        let work = match arithmetic::evaluate_shortly(text, self.dialect) {
+        let work = match arithmetic::evaluate_fast(text, self.dialect) {
             Some(value) => {
                 out.write_integer(value);
-                text.len() as u64 * SHORT_BYTE_WORK
+                text.len() as u64 * FAST_BYTE_WORK
             }
-            None => self.answer_at_length(text, out).max(text.len() as u64 * BYTE_WORK),
+            None => self.answer_full(text, out).max(text.len() as u64 * BYTE_WORK),
         };
         out.charge(work);
         Next::Read

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use rustix::time::{ClockId, clock_gettime};
-use socklab::arithmetic::{Answer, Dialect, evaluate, limits};
+use socklab::arithmetic::{Evaluation, Dialect, evaluate, limits};
 
 /// The processor's time for one text: ten times what the limits allow, because what is to be fuzzed
 /// is slower for that.
@@ -29,7 +29,7 @@ fn processor_time() -> Duration {
     Duration::try_from(time).expect("time is not negative")
 }
 
-fn check(answer: &Answer) {
+fn check(answer: &Evaluation) {
     assert!(answer.work <= limits::WORK, "{} limb products", answer.work);
     let mut reply = String::new();
     let (written, may_be_empty) = match &answer.outcome {

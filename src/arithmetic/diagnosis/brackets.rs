@@ -58,9 +58,9 @@ impl Reader<'_> {
             Token::Keyword(Keyword::False) => Shape::False,
             Token::Keyword(Keyword::None) => Shape::None,
             Token::Symbol(Symbol::Ellipsis) => Shape::Ellipsis,
-            Token::Text => {
+            Token::String => {
                 let mut end = at + 1;
-                while self.token(end)? == Token::Text {
+                while self.token(end)? == Token::String {
                     end += 1;
                 }
                 return Ok(Some(Read::new(end, Shape::Literal)));

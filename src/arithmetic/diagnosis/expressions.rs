@@ -1,7 +1,7 @@
 //! Expressions, from conditions down to single operands.
 
 use super::super::Dialect;
-use super::super::level;
+use super::super::precedence;
 use super::super::token::Bracket;
 use super::{Found, Keyword, Read, Reader, Rule, Shape, Stop, Symbol, Token};
 
@@ -75,7 +75,7 @@ impl Reader<'_> {
     /// Two expressions side by side, or an `if` that has no `else`.
     fn two_operands(&mut self, at: usize) -> Result<(), Stop> {
         let name = self.name(at)?;
-        let is_name_and_text = name.is_some() && self.token(at + 1)? == Token::Text;
+        let is_name_and_text = name.is_some() && self.token(at + 1)? == Token::String;
         let is_soft =
             name.is_some_and(|name| SOFT_KEYWORDS.iter().any(|keyword| keyword.starts_with(name)));
         let first = self.disjunction(at)?;
@@ -169,11 +169,11 @@ impl Reader<'_> {
     /// The operator at a place: of how many tokens, and how it binds.
     fn operator(&mut self, at: usize, logical: bool) -> Result<Option<(usize, Binds)>, Stop> {
         Ok(match self.token(at)? {
-            Token::Symbol(symbol) if level::binary(symbol, Dialect::Python).is_some() => {
+            Token::Symbol(symbol) if precedence::binary(symbol, Dialect::Python).is_some() => {
                 Some((1, Binds::Calculation))
             }
             _ if !logical => None,
-            Token::Symbol(symbol) if level::comparison(symbol).is_some() => {
+            Token::Symbol(symbol) if precedence::comparison(symbol).is_some() => {
                 Some((1, Binds::Comparison))
             }
             Token::Keyword(Keyword::And | Keyword::Or) => Some((1, Binds::Decision)),

@@ -1,8 +1,8 @@
-//! Bytes that are no text, mistakes of the lexis in words, and brackets that do not match.
+//! Bytes that are no text, mistakes of the lexer in words, and brackets that do not match.
 
 use super::super::error::{Class, Error};
 use super::super::limits::too_many_digits;
-use super::super::token::{Bracket, Mistake};
+use super::super::token::{Bracket, LexError};
 
 impl Bracket {
     /// The opening and the closing one.
@@ -16,36 +16,36 @@ impl Bracket {
 }
 
 /// What is said of a mistake that ends on the line `last`.
-pub(super) fn words(mistake: Mistake, last: u32) -> String {
+pub(super) fn words(mistake: LexError, last: u32) -> String {
     match mistake {
-        Mistake::Character(character) => unusable(character),
+        LexError::Character(character) => invalid_char_text(character),
         // Found out before, and told apart there.
-        Mistake::NoText => "invalid text".to_owned(),
-        Mistake::Continuation => {
+        LexError::NoText => "invalid text".to_owned(),
+        LexError::Continuation => {
             "unexpected character after line continuation character".to_owned()
         }
-        Mistake::EndAfterContinuation => "unexpected EOF while parsing".to_owned(),
-        Mistake::Number(notation) => format!("invalid {} literal", notation.name()),
-        Mistake::Digit(digit, notation) => {
+        LexError::EndAfterContinuation => "unexpected EOF while parsing".to_owned(),
+        LexError::Number(notation) => format!("invalid {} literal", notation.name()),
+        LexError::Digit(digit, notation) => {
             format!("invalid digit '{digit}' in {} literal", notation.name())
         }
-        Mistake::LeadingZeros => "leading zeros in decimal integer literals are not permitted; \
+        LexError::LeadingZeros => "leading zeros in decimal integer literals are not permitted; \
                                   use an 0o prefix for octal integers"
             .to_owned(),
-        Mistake::Digits(count) => format!(
+        LexError::Digits(count) => format!(
             "{} - Consider hexadecimal for huge integer literals to avoid decimal conversion \
              limits.",
             too_many_digits(count as usize)
         ),
-        Mistake::Unterminated { triple } => {
+        LexError::Unterminated { triple } => {
             let kind = if triple { "triple-quoted string" } else { "string" };
             format!("unterminated {kind} literal (detected at line {last})")
         }
-        Mistake::Nesting => "too many nested parentheses".to_owned(),
+        LexError::Nesting => "too many nested parentheses".to_owned(),
     }
 }
 
-fn unusable(character: char) -> String {
+fn invalid_char_text(character: char) -> String {
     let number = u32::from(character);
     if is_printable(character) {
         format!("invalid character '{character}' (U+{number:04X})")

@@ -3,7 +3,7 @@
 //! Python looks twice at a text that it cannot read. The first look only finds how far it gets. The
 //! second one knows, beside the rules of the language, some of the mistakes that people make, and
 //! stops at the first of these that it meets; if there is none, the text is `invalid syntax`. A
-//! mistake of the lexis anywhere, even behind, is told in preference.
+//! mistake of the lexer anywhere, even behind, is told in preference.
 //!
 //! So that the words are the same, this chapter looks in the same way: by the rules of all of
 //! Python's expressions, tried in Python's order, each as far as it goes. Nothing here is fast, but
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::thread::{self, ScopedJoinHandle};
 
 use super::error::{Class, Error};
-use super::lexis::Lexis;
+use super::lexer::Lexer;
 use super::limits::{TEXT_BYTES, WORK};
 use super::token::{Keyword, Symbol, Token};
 use lexical::Opened;
@@ -86,7 +86,7 @@ fn explain(text: &[u8], nesting: usize) -> Result<Error, Error> {
         Err(stop) => stop,
     };
     match stop {
-        Stop::Lexis(error) => Ok(*error),
+        Stop::Lexer(error) => Ok(*error),
         Stop::Mistake(error) if reader.has_seen_the_end() => Ok(*error),
         Stop::Mistake(error) => Ok(reader.mistake_behind().unwrap_or(*error)),
         Stop::TooDeep => Err(reader.unexplored()),
@@ -96,8 +96,8 @@ fn explain(text: &[u8], nesting: usize) -> Result<Error, Error> {
 /// Why a look ends before the text does. Boxed, because rules pass it up through many frames.
 #[derive(Debug)]
 enum Stop {
-    /// A mistake of the lexis.
-    Lexis(Box<Error>),
+    /// A mistake of the lexer.
+    Lexer(Box<Error>),
     /// A mistake that has its own words.
     Mistake(Box<Error>),
     TooDeep,
@@ -132,7 +132,7 @@ enum Rule {
 
 /// Reads a text's tokens by Python's rules.
 struct Reader<'t> {
-    lexis: Lexis<'t>,
+    lexer: Lexer<'t>,
     /// The brackets that are open, outermost first.
     open: Vec<Opened>,
     /// A place in the text, and the line it is on.
@@ -160,7 +160,7 @@ struct Placed {
 impl<'t> Reader<'t> {
     fn new(text: &'t [u8], most_nesting: usize) -> Self {
         Self {
-            lexis: Lexis::new(text),
+            lexer: Lexer::new(text),
             open: Vec::new(),
             line_known_at: 0,
             line: 1,
@@ -193,11 +193,11 @@ impl<'t> Reader<'t> {
     /// Whether the last token touches the text's end. Python had to look behind it, unless it is a
     /// string, whose end shows by itself.
     fn has_seen_the_end(&self) -> bool {
-        let is_text = self.tokens.last().is_some_and(|last| last.token == Token::Text);
-        self.lexis.at == self.lexis.text.len() && !is_text
+        let is_text = self.tokens.last().is_some_and(|last| last.token == Token::String);
+        self.lexer.at == self.lexer.text.len() && !is_text
     }
 
-    /// A mistake of the lexis in what was not read yet.
+    /// A mistake of the lexer in what was not read yet.
     fn mistake_behind(&mut self) -> Option<Error> {
         let last_line = self.tokens.last().map_or(1, |last| last.line);
         loop {
@@ -205,7 +205,7 @@ impl<'t> Reader<'t> {
                 Ok(Placed { token: Token::End, .. }) => break,
                 Ok(_) => {}
                 // Python gives up looking behind a backslash.
-                Err(_) if self.lexis.text.get(self.lexis.start) == Some(&b'\\') => break,
+                Err(_) if self.lexer.text.get(self.lexer.start) == Some(&b'\\') => break,
                 Err(error) => return Some(error),
             }
         }
@@ -226,7 +226,7 @@ impl<'t> Reader<'t> {
         match self.tokens.last() {
             Some(&Placed { token: Token::Indent, line, .. }) => {
                 let words = format!("unexpected indent (<string>, line {line})");
-                Error::Worded(Class::Indentation, words.into())
+                Error::Formatted(Class::Indentation, words.into())
             }
             last => Error::Syntax(INVALID.into(), last.map_or(1, |last| last.line)),
         }
@@ -243,11 +243,11 @@ impl<'t> Reader<'t> {
     /// The token at a place in the text.
     fn token(&mut self, index: usize) -> Result<Token, Stop> {
         while self.tokens.len() <= index {
-            let placed = self.next().map_err(|error| Stop::Lexis(error.into()))?;
+            let placed = self.next().map_err(|error| Stop::Lexer(error.into()))?;
             if placed.token == Token::End
                 && let Some(error) = self.unclosed()
             {
-                return Err(Stop::Lexis(error.into()));
+                return Err(Stop::Lexer(error.into()));
             }
             self.tokens.push(placed);
         }
@@ -256,10 +256,10 @@ impl<'t> Reader<'t> {
 
     /// The next token, with its bracket paired.
     fn next(&mut self) -> Result<Placed, Error> {
-        let token = self.lexis.next();
-        let line = self.line(self.lexis.start);
+        let token = self.lexer.next();
+        let line = self.line(self.lexer.start);
         let words = match token {
-            Token::Mistake(mistake) => Some(lexical::words(mistake, self.line(self.lexis.at))),
+            Token::Error(mistake) => Some(lexical::words(mistake, self.line(self.lexer.at))),
             Token::Symbol(Symbol::Open(bracket)) => {
                 self.open.push(Opened { bracket, line });
                 None
@@ -284,7 +284,7 @@ impl<'t> Reader<'t> {
     /// The number of the line that a byte is on, which is not before the last one asked for. The
     /// text's end belongs to the line that it ends.
     fn line(&mut self, at: usize) -> u32 {
-        let text = self.lexis.text;
+        let text = self.lexer.text;
         let ends =
             (self.line_known_at..at.min(text.len().saturating_sub(1))).filter(|&index| match text
                 .get(index)
@@ -309,7 +309,7 @@ impl<'t> Reader<'t> {
     /// The name at a place, if there is one.
     fn name(&mut self, index: usize) -> Result<Option<&'t str>, Stop> {
         Ok(match self.token(index)? {
-            Token::Name(span) => Some(span.of(self.lexis.text)),
+            Token::Name(span) => Some(span.of(self.lexer.text)),
             _ => None,
         })
     }

@@ -1,23 +1,23 @@
-//! What a text becomes: a list of steps for a machine with a stack of values.
+//! What a text becomes: a list of ops for a machine with a stack of values.
 //!
 //! Operands come before their operator, so the list is in the order in which Python evaluates. The
 //! one exception, `b if c else d`, whose condition comes second in the text and first in time, and
 //! the operators that skip a side are jumps. Every jump but one goes forward, and that one, back to
-//! `b`, is followed by a jump past itself, so no step runs twice.
+//! `b`, is followed by a jump past itself, so no op runs twice.
 
-use super::pile::{Blank, Pile};
+use super::inline_vec::{Filler, InlineVec};
 use super::token::Span;
 use super::value::Function;
 
-/// The place of a step in the code.
-pub(super) type Place = u32;
+/// The place of a op in the code.
+pub(super) type OpIndex = u32;
 
-/// The steps of one text. Short ones need no heap.
-pub(super) type Code = Pile<Step, 16>;
+/// The ops of one text. Short ones need no heap.
+pub(super) type Bytecode = InlineVec<Op, 16>;
 
-/// One step.
+/// One op.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum Op {
     /// Nothing: an expression starts here, and becomes a jump if it has a condition.
     Start,
     Int(i64),
@@ -37,14 +37,14 @@ pub(super) enum Step {
     Compare(Comparison),
     /// A comparison that another one follows: the right operand stays. If it does not hold, the
     /// chain is false and goes on at the place.
-    Chain(Comparison, Place),
+    Chain(Comparison, OpIndex),
     /// Keeps a false value and skips the right side of `and`, or drops a true one.
-    And(Place),
+    And(OpIndex),
     /// The same for a true value and `or`.
-    Or(Place),
-    Jump(Place),
+    Or(OpIndex),
+    Jump(OpIndex),
     /// Jumps if the condition, which it drops, is true.
-    Branch(Place),
+    Branch(OpIndex),
     /// Makes a tuple of the last so many values.
     Tuple(u32),
     /// Calls what is below the last so many values with them.
@@ -57,8 +57,8 @@ pub(super) enum Step {
     Unsupported,
 }
 
-impl Blank for Step {
-    const BLANK: Self = Self::Start;
+impl Filler for Op {
+    const FILLER: Self = Self::Start;
 }
 
 /// Operators with one operand.
@@ -96,9 +96,9 @@ pub(super) enum Binary {
     /// With the divisor's sign.
     Remainder,
     /// C's `/`, rounded towards zero.
-    Truncate,
+    TruncDiv,
     /// C's `%`, with the dividend's sign.
-    Rest,
+    TruncRem,
     MatrixMultiply,
     Power,
 }
@@ -115,9 +115,9 @@ impl Binary {
             Self::Add => "+",
             Self::Subtract => "-",
             Self::Multiply => "*",
-            Self::Divide | Self::Truncate => "/",
+            Self::Divide | Self::TruncDiv => "/",
             Self::FloorDivide => "//",
-            Self::Remainder | Self::Rest => "%",
+            Self::Remainder | Self::TruncRem => "%",
             Self::MatrixMultiply => "@",
             Self::Power => "** or pow()",
         }
@@ -162,6 +162,6 @@ mod tests {
 
     #[test]
     fn a_step_is_two_machine_words() {
-        assert_eq!(size_of::<Step>(), 16);
+        assert_eq!(size_of::<Op>(), 16);
     }
 }

@@ -1,17 +1,17 @@
 //! How tightly operators bind.
 
 use super::Dialect;
-use super::code::{Binary, Comparison};
+use super::bytecode::{Binary, Comparison};
 use super::token::Symbol;
 
 /// From the loosest to the tightest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(super) enum Precedence {
     /// A bracket, which only its partner completes, or an `if`, which only an `else` does.
     #[default]
     Bracket,
     /// `b if c else`
-    Otherwise,
+    Else,
     Or,
     And,
     Not,
@@ -28,21 +28,21 @@ pub(super) enum Level {
 }
 
 /// The level of an operator.
-pub(super) fn of(operator: Binary) -> Level {
+pub(super) fn of(operator: Binary) -> Precedence {
     match operator {
-        Binary::Or => Level::BitOr,
-        Binary::Xor => Level::BitXor,
-        Binary::And => Level::BitAnd,
-        Binary::ShiftLeft | Binary::ShiftRight => Level::Shift,
-        Binary::Add | Binary::Subtract => Level::Sum,
+        Binary::Or => Precedence::BitOr,
+        Binary::Xor => Precedence::BitXor,
+        Binary::And => Precedence::BitAnd,
+        Binary::ShiftLeft | Binary::ShiftRight => Precedence::Shift,
+        Binary::Add | Binary::Subtract => Precedence::Sum,
         Binary::Multiply
         | Binary::Divide
         | Binary::FloorDivide
         | Binary::Remainder
-        | Binary::Truncate
-        | Binary::Rest
-        | Binary::MatrixMultiply => Level::Product,
-        Binary::Power => Level::Power,
+        | Binary::TruncDiv
+        | Binary::TruncRem
+        | Binary::MatrixMultiply => Precedence::Product,
+        Binary::Power => Precedence::Power,
     }
 }
 
@@ -58,10 +58,10 @@ pub(super) fn binary(symbol: Symbol, dialect: Dialect) -> Option<Binary> {
         (Symbol::Minus, _) => Binary::Subtract,
         (Symbol::Star, _) => Binary::Multiply,
         (Symbol::Slash, Dialect::Python) => Binary::Divide,
-        (Symbol::Slash, Dialect::Integer) => Binary::Truncate,
+        (Symbol::Slash, Dialect::Integer) => Binary::TruncDiv,
         (Symbol::DoubleSlash, _) => Binary::FloorDivide,
         (Symbol::Percent, Dialect::Python) => Binary::Remainder,
-        (Symbol::Percent, Dialect::Integer) => Binary::Rest,
+        (Symbol::Percent, Dialect::Integer) => Binary::TruncRem,
         (Symbol::At, _) => Binary::MatrixMultiply,
         (Symbol::DoubleStar, _) => Binary::Power,
         _ => return None,

@@ -27,13 +27,13 @@ struct Reader<'t> {
 impl Reader<'_> {
     /// The next byte, which stays; 0, which is nothing plain, at the end.
     #[inline(always)]
-    fn next(&self) -> u8 {
+    fn byte(&self) -> u8 {
         self.rest.first().copied().unwrap_or(0)
     }
 
     /// Reads the next byte.
     #[inline(always)]
-    fn take(&mut self) {
+    fn advance(&mut self) {
         if let [_, rest @ ..] = self.rest {
             self.rest = rest;
         }
@@ -46,7 +46,7 @@ impl Reader<'_> {
         while let [b' ' | b'\t', rest @ ..] = self.rest {
             self.rest = rest;
         }
-        self.next()
+        self.byte()
     }
 
     /// `term {(+|-) term}`
@@ -64,7 +64,7 @@ impl Reader<'_> {
                 return Some(value);
             }
             operator = follower;
-            self.take();
+            self.advance();
         }
     }
 
@@ -77,12 +77,12 @@ impl Reader<'_> {
             if !matches!(operator, b'*' | b'/' | b'%') {
                 return Some((value, operator));
             }
-            self.take();
+            self.advance();
             if operator == b'/' {
-                if self.next() != b'/' {
+                if self.byte() != b'/' {
                     return None;
                 }
-                self.take();
+                self.advance();
             }
             // A second `*` is no factor, so `**` ends here.
             let right = self.factor(depth)?;
@@ -100,7 +100,7 @@ impl Reader<'_> {
         match self.peek() {
             b'0'..=b'9' => self.digits(),
             opening @ (b'(' | b'-' | b'+') => {
-                self.take();
+                self.advance();
                 let (value, rest) = nested(self.rest, opening, depth.checked_sub(1)?)?;
                 self.rest = rest;
                 Some(value)
@@ -113,13 +113,13 @@ impl Reader<'_> {
     /// a letter, a dot, an underscore, or a digit behind a leading zero is no operator.
     #[inline(always)]
     fn digits(&mut self) -> Option<i64> {
-        let first = self.next();
+        let first = self.byte();
         let mut value = i64::from(first - b'0');
-        self.take();
+        self.advance();
         if first != b'0' {
-            while let digit @ b'0'..=b'9' = self.next() {
+            while let digit @ b'0'..=b'9' = self.byte() {
                 value = value.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
-                self.take();
+                self.advance();
             }
         }
         Some(value)
@@ -133,10 +133,10 @@ fn nested(rest: &[u8], opening: u8, depth: u32) -> Option<(i64, &[u8])> {
     let value = match opening {
         b'(' => {
             let value = reader.sum(depth)?;
-            if reader.next() != b')' {
+            if reader.byte() != b')' {
                 return None;
             }
-            reader.take();
+            reader.advance();
             value
         }
         b'-' => reader.factor(depth)?.checked_neg()?,

@@ -3,13 +3,13 @@
 //! Blanks are space, tab and form feed. Inside brackets a line's end is a blank too; outside it
 //! ends the expression. Whether brackets match is the grammar's business; here they are counted.
 
+use super::identifier;
 use super::limits::OPEN_BRACKETS;
 use super::literal;
-use super::token::{Bracket, Mistake, Span, Symbol, Token};
-use super::words;
+use super::token::{Bracket, LexError, Span, Symbol, Token};
 
 /// Reads tokens off a text, one at a time.
-pub(super) struct Lexis<'t> {
+pub(super) struct Lexer<'t> {
     pub(super) text: &'t [u8],
     /// Where the last token started.
     pub(super) start: usize,
@@ -21,17 +21,17 @@ pub(super) struct Lexis<'t> {
     line_is_blank: bool,
 }
 
-impl<'t> Lexis<'t> {
+impl<'t> Lexer<'t> {
     /// `eval` drops the spaces and tabs that a text starts with.
     #[inline]
     pub(super) fn new(text: &'t [u8]) -> Self {
-        let mut lexis = Self { text, start: 0, at: 0, depth: 0, line_is_blank: true };
-        while matches!(lexis.peek(0), b' ' | b'\t') {
-            lexis.at += 1;
+        let mut lexer = Self { text, start: 0, at: 0, depth: 0, line_is_blank: true };
+        while matches!(lexer.peek(0), b' ' | b'\t') {
+            lexer.at += 1;
         }
         // Only what follows other blanks can be indented.
-        lexis.line_is_blank = !starts_token(lexis.peek(0));
-        lexis
+        lexer.line_is_blank = !starts_token(lexer.peek(0));
+        lexer
     }
 
     /// How many brackets are open.
@@ -80,7 +80,7 @@ impl<'t> Lexis<'t> {
             line = self.skip_blanks(line);
             self.start = self.at;
             match self.peek(0) {
-                b'#' if !self.skip_comment() => return Token::Mistake(Mistake::NoText),
+                b'#' if !self.skip_comment() => return Token::Error(LexError::NoText),
                 // A line with nothing else on it is not indented.
                 b'#' => (line, joined) = (false, false),
                 b'\n' | b'\r' => {
@@ -95,7 +95,7 @@ impl<'t> Lexis<'t> {
                 b'\\' => {
                     joined |= line;
                     if let Some(mistake) = self.continuation() {
-                        return Token::Mistake(mistake);
+                        return Token::Error(mistake);
                     }
                 }
                 byte => {
@@ -143,13 +143,13 @@ impl<'t> Lexis<'t> {
     }
 
     /// Moves past a backslash, which joins its line to the next one.
-    fn continuation(&mut self) -> Option<Mistake> {
+    fn continuation(&mut self) -> Option<LexError> {
         self.at += 1;
         if !matches!(self.peek(0), b'\n' | b'\r') {
-            return Some(Mistake::Continuation);
+            return Some(LexError::Continuation);
         }
         self.skip_line_end();
-        (self.at == self.text.len()).then_some(Mistake::EndAfterContinuation)
+        (self.at == self.text.len()).then_some(LexError::EndAfterContinuation)
     }
 
     /// The token that starts with `byte`.
@@ -160,21 +160,21 @@ impl<'t> Lexis<'t> {
             b'0'..=b'9' => literal::number(self),
             b'(' => self.open(Bracket::Round),
             b')' => self.close(Bracket::Round),
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => words::word(self),
-            _ => self.mark(byte),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => identifier::word(self),
+            _ => self.symbol(byte),
         }
     }
 
     /// A token that starts with neither a letter nor a digit nor a round bracket.
-    fn mark(&mut self, byte: u8) -> Token {
+    fn symbol(&mut self, byte: u8) -> Token {
         match byte {
             b'.' if self.peek(1).is_ascii_digit() => literal::number(self),
-            b'"' | b'\'' => words::string(self),
+            b'"' | b'\'' => identifier::string(self),
             b'[' => self.open(Bracket::Square),
             b'{' => self.open(Bracket::Curly),
             b']' => self.close(Bracket::Square),
             b'}' => self.close(Bracket::Curly),
-            0..=b' ' | 0x7f => Token::Mistake(Mistake::Character(char::from(byte))),
+            0..=b' ' | 0x7f => Token::Error(LexError::Character(char::from(byte))),
             _ => {
                 let (symbol, length) = symbol(byte, self.peek(1), self.peek(2));
                 self.at += length;
@@ -186,7 +186,7 @@ impl<'t> Lexis<'t> {
     #[inline]
     fn open(&mut self, bracket: Bracket) -> Token {
         if self.depth >= OPEN_BRACKETS {
-            return Token::Mistake(Mistake::Nesting);
+            return Token::Error(LexError::Nesting);
         }
         self.at += 1;
         self.depth += 1;

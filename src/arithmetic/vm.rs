@@ -1,57 +1,57 @@
-//! Runs the steps: left to right, nothing twice, and nothing of a side that is skipped.
+//! Runs the ops: left to right, nothing twice, and nothing of a side that is skipped.
 
 use super::Dialect;
+use super::bytecode::{Binary, Bytecode, Comparison, Op, Unary};
 use super::calls;
-use super::code::{Binary, Code, Comparison, Step, Unary};
 use super::compare;
 use super::complex::Complex;
 use super::error::Error;
+use super::identifier;
+use super::inline_vec::InlineVec;
 use super::integer::{self, Int};
 use super::limits::Meter;
 use super::literal;
 use super::operators;
-use super::pile::Pile;
 use super::value::{Kind, Value};
-use super::words;
 
-/// Every step finds its operands on the stack, because the grammar put them there first.
-const BALANCED: &str = "a step's operands come before it";
+/// Every op finds its operands on the stack, because the grammar put them there first.
+const BALANCED: &str = "a op's operands come before it";
 
 /// The value of a text's code.
 pub(super) fn run(
-    code: &Code,
+    code: &Bytecode,
     text: &[u8],
     dialect: Dialect,
     meter: &mut Meter,
 ) -> Result<Value, Error> {
-    let mut machine = Machine { code: code.as_slice(), text, dialect, meter, stack: Pile::new() };
-    let mut place = 0;
-    while let Some(&step) = machine.code.get(place) {
-        place += 1;
-        // Most steps by far are small integers and what is done with them.
-        match step {
-            Step::Start => {}
-            Step::Int(value) => machine.stack.push(Value::Int(value)),
-            Step::Binary(operator) if machine.small(operator) => {}
-            _ => place = machine.step(step, place)?,
+    let mut vm = Vm { code: code.as_slice(), text, dialect, meter, stack: InlineVec::new() };
+    let mut index = 0;
+    while let Some(&op) = vm.code.get(index) {
+        index += 1;
+        // Most ops by far are small integers and what is done with them.
+        match op {
+            Op::Start => {}
+            Op::Int(value) => vm.stack.push(Value::Int(value)),
+            Op::Binary(operator) if vm.small(operator) => {}
+            _ => index = vm.execute(op, index)?,
         }
     }
-    Ok(machine.pop())
+    Ok(vm.pop())
 }
 
 /// Values that wait for their operator.
-type Stack = Pile<Value, 8>;
+type Stack = InlineVec<Value, 8>;
 
-struct Machine<'c> {
-    code: &'c [Step],
+struct Vm<'c> {
+    code: &'c [Op],
     text: &'c [u8],
     dialect: Dialect,
     meter: &'c mut Meter,
     stack: Stack,
 }
 
-impl Machine<'_> {
-    /// An operator on two small integers with a small result, put in the place of the left one.
+impl Vm<'_> {
+    /// An operator on two small integers with a small result, put in the index of the left one.
     #[inline]
     fn small(&mut self, operator: Binary) -> bool {
         if let [.., left, Value::Int(second)] = self.stack.as_mut_slice()
@@ -66,49 +66,49 @@ impl Machine<'_> {
         false
     }
 
-    /// Takes one step and returns the place of the next, which is `next` unless it jumps.
-    fn step(&mut self, step: Step, next: usize) -> Result<usize, Error> {
-        let (value, operands) = match step {
-            Step::Start => return Ok(next),
-            Step::Int(value) => (Value::Int(value), 0),
-            Step::Bool(value) => (Value::Bool(value), 0),
-            Step::Float(value) => (Value::Float(value), 0),
-            Step::Imaginary(value) => (Complex { re: 0.0, im: value }.into(), 0),
-            Step::Large(span) => (literal::large_value(span.of(self.text)).into(), 0),
-            Step::None => (Value::None, 0),
-            Step::Ellipsis => (Value::Ellipsis, 0),
-            Step::Function(function) => (Value::Function(function), 0),
-            Step::Unary(operator) => (operators::unary(operator, self.top())?, 1),
-            Step::Binary(operator) => {
+    /// Takes one op and returns the index of the next, which is `next` unless it jumps.
+    fn execute(&mut self, op: Op, next: usize) -> Result<usize, Error> {
+        let (value, operands) = match op {
+            Op::Start => return Ok(next),
+            Op::Int(value) => (Value::Int(value), 0),
+            Op::Bool(value) => (Value::Bool(value), 0),
+            Op::Float(value) => (Value::Float(value), 0),
+            Op::Imaginary(value) => (Complex { re: 0.0, im: value }.into(), 0),
+            Op::Large(span) => (literal::large_value(span.of(self.text)).into(), 0),
+            Op::None => (Value::None, 0),
+            Op::Ellipsis => (Value::Ellipsis, 0),
+            Op::Function(function) => (Value::Function(function), 0),
+            Op::Unary(operator) => (operators::unary(operator, self.top())?, 1),
+            Op::Binary(operator) => {
                 let [.., left, right] = self.stack.as_slice() else { unreachable!("{BALANCED}") };
                 match operators::binary(operator, left, right, self.meter) {
-                    Err(Error::TooLarge) => return Err(self.refusal(next)),
+                    Err(Error::TooLarge) => return Err(self.too_large(next)),
                     value => (value?, 2),
                 }
             }
-            Step::Not => (Value::Bool(!self.top().is_true()), 1),
-            Step::Compare(comparison) => (Value::Bool(self.compare(comparison)?), 2),
-            Step::Tuple(count) => {
+            Op::Not => (Value::Bool(!self.top().is_true()), 1),
+            Op::Compare(comparison) => (Value::Bool(self.compare(comparison)?), 2),
+            Op::Tuple(count) => {
                 self.tuple(count as usize);
                 return Ok(next);
             }
-            Step::Call(count) => return self.call(count as usize, next).map(|()| next),
-            Step::Chain(..) | Step::And(_) | Step::Or(_) | Step::Jump(_) | Step::Branch(_) => {
-                return self.jump(step, next);
+            Op::Call(count) => return self.call(count as usize, next).map(|()| next),
+            Op::Chain(..) | Op::And(_) | Op::Or(_) | Op::Jump(_) | Op::Branch(_) => {
+                return self.jump(op, next);
             }
-            Step::Name(_) | Step::CallNamed(_) | Step::Subscript | Step::Unsupported => {
-                return Err(self.complaint(step));
+            Op::Name(_) | Op::CallNamed(_) | Op::Subscript | Op::Unsupported => {
+                return Err(self.raise(op));
             }
         };
         self.stack.drop_last(operands);
-        self.keep(value)?;
+        self.push_result(value)?;
         Ok(next)
     }
 
-    /// The steps that decide where to go on.
-    fn jump(&mut self, step: Step, next: usize) -> Result<usize, Error> {
-        match step {
-            Step::Chain(comparison, end) => {
+    /// The ops that decide where to go on.
+    fn jump(&mut self, op: Op, next: usize) -> Result<usize, Error> {
+        match op {
+            Op::Chain(comparison, end) => {
                 if self.compare(comparison)? {
                     let right = self.pop();
                     self.pop();
@@ -119,11 +119,11 @@ impl Machine<'_> {
                 self.stack.push(Value::Bool(false));
                 Ok(end as usize)
             }
-            Step::And(end) if !self.top().is_true() => Ok(end as usize),
-            Step::Or(end) if self.top().is_true() => Ok(end as usize),
-            Step::Jump(place) => Ok(place as usize),
-            Step::Branch(place) if self.pop().is_true() => Ok(place as usize),
-            Step::And(_) | Step::Or(_) => {
+            Op::And(end) if !self.top().is_true() => Ok(end as usize),
+            Op::Or(end) if self.top().is_true() => Ok(end as usize),
+            Op::Jump(index) => Ok(index as usize),
+            Op::Branch(index) if self.pop().is_true() => Ok(index as usize),
+            Op::And(_) | Op::Or(_) => {
                 self.pop();
                 Ok(next)
             }
@@ -155,28 +155,28 @@ impl Machine<'_> {
             }
         };
         match value {
-            Err(Error::TooLarge) => Err(self.refusal(next)),
+            Err(Error::TooLarge) => Err(self.too_large(next)),
             value => {
                 let value = value?;
                 self.stack.drop_last(count + 1);
-                self.keep(value)
+                self.push_result(value)
             }
         }
     }
 
-    /// What a step says that has no value in any case.
-    fn complaint(&self, step: Step) -> Error {
-        match step {
-            Step::Name(span) => Error::Name(words::spelling(span.of(self.text)).into()),
-            Step::CallNamed(count) => match split(&self.stack, count as usize).0.last() {
+    /// What a op says that has no value in any case.
+    fn raise(&self, op: Op) -> Error {
+        match op {
+            Op::Name(span) => Error::Name(identifier::spelling(span.of(self.text)).into()),
+            Op::CallNamed(count) => match split(&self.stack, count as usize).0.last() {
                 Some(Value::Function(function)) => calls::named_argument(*function),
                 other => {
                     let kind = other.map_or(Kind::None, Value::kind).name();
                     Error::arguments(format!("'{kind}' object is not callable"))
                 }
             },
-            Step::Subscript => match split(&self.stack, 1).0.last() {
-                Some(Value::Tuple(_) | Value::Text(_)) | None => Error::unsupported(),
+            Op::Subscript => match split(&self.stack, 1).0.last() {
+                Some(Value::Tuple(_) | Value::Str(_)) | None => Error::unsupported(),
                 Some(Value::Function(function)) if function.is_type() => {
                     Error::arguments(format!("type '{}' is not subscriptable", function.name()))
                 }
@@ -191,11 +191,11 @@ impl Machine<'_> {
 
     /// Refused is an integer beyond the limit. If it was to be the answer, at most with another
     /// sign, then all that matters is that it cannot be printed.
-    fn refusal(&self, mut next: usize) -> Error {
-        while let Some(step) = self.code.get(next) {
-            next = match step {
-                Step::Start | Step::Unary(Unary::Plus | Unary::Minus) => next + 1,
-                Step::Jump(place) => *place as usize,
+    fn too_large(&self, mut next: usize) -> Error {
+        while let Some(op) = self.code.get(next) {
+            next = match op {
+                Op::Start | Op::Unary(Unary::Plus | Unary::Minus) => next + 1,
+                Op::Jump(index) => *index as usize,
                 _ => return Error::TooLarge,
             };
         }
@@ -203,7 +203,7 @@ impl Machine<'_> {
     }
 
     /// Puts a result on the stack.
-    fn keep(&mut self, value: Value) -> Result<(), Error> {
+    fn push_result(&mut self, value: Value) -> Result<(), Error> {
         match &value {
             Value::Large(large) => self.meter.count_limbs(Int::Large(large).limbs())?,
             Value::Float(_) | Value::Complex(_) if self.dialect == Dialect::Integer => {

@@ -7,32 +7,32 @@ use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::code::Step;
-use super::lexis::Lexis;
-use super::token::{Keyword, Mistake, Span, Token};
+use super::bytecode::Op;
+use super::lexer::Lexer;
+use super::token::{Keyword, LexError, Span, Token};
 use super::value::Function;
 
 /// Characters that words go on with by a newer Unicode than Python 3.11's.
 const SINCE_UNICODE_15_1: [char; 4] = ['\u{200c}', '\u{200d}', '\u{30fb}', '\u{ff65}'];
 
 /// A name or a keyword, or the prefix of a string with the string.
-pub(super) fn word(lexis: &mut Lexis<'_>) -> Token {
-    let rest = &lexis.text[lexis.at..];
+pub(super) fn word(lexer: &mut Lexer<'_>) -> Token {
+    let rest = &lexer.text[lexer.at..];
     let length = rest.iter().take_while(|&&byte| is_word_byte(byte)).count();
     let word = &rest[..length];
-    lexis.at += length;
-    if matches!(lexis.peek(0), b'"' | b'\'') && is_prefix(word) {
-        return string(lexis);
+    lexer.at += length;
+    if matches!(lexer.peek(0), b'"' | b'\'') && is_prefix(word) {
+        return string(lexer);
     }
-    match stranger(word) {
-        Some(mistake) => Token::Mistake(mistake),
-        None => keyword(word).map_or_else(|| Token::Name(lexis.span()), Token::Keyword),
+    match invalid_char(word) {
+        Some(mistake) => Token::Error(mistake),
+        None => keyword(word).map_or_else(|| Token::Name(lexer.span()), Token::Keyword),
     }
 }
 
 /// What a name means.
-pub(super) fn meaning(name: Span, text: &[u8]) -> Step {
-    Function::named(&spelling(name.of(text))).map_or(Step::Name(name), Step::Function)
+pub(super) fn resolve(name: Span, text: &[u8]) -> Op {
+    Function::named(&spelling(name.of(text))).map_or(Op::Name(name), Op::Function)
 }
 
 /// How Python spells a name.
@@ -76,38 +76,38 @@ fn keyword(word: &[u8]) -> Option<Keyword> {
 }
 
 /// What a word has that is neither a letter nor a mark nor a digit.
-fn stranger(word: &[u8]) -> Option<Mistake> {
+fn invalid_char(word: &[u8]) -> Option<LexError> {
     if word.is_ascii() {
         return None;
     }
-    let Ok(word) = core::str::from_utf8(word) else { return Some(Mistake::NoText) };
+    let Ok(word) = core::str::from_utf8(word) else { return Some(LexError::NoText) };
     let fits = |(index, character)| match index {
         _ if character == '_' => true,
         0 => unicode_ident::is_xid_start(character),
         _ => unicode_ident::is_xid_continue(character) && !SINCE_UNICODE_15_1.contains(&character),
     };
-    let stranger = word.char_indices().find(|&place| !fits(place));
-    stranger.map(|(_, character)| Mistake::Character(character))
+    let invalid_char = word.char_indices().find(|&place| !fits(place));
+    invalid_char.map(|(_, character)| LexError::Character(character))
 }
 
 /// A string literal, from its quote on: only its end matters.
-pub(super) fn string(lexis: &mut Lexis<'_>) -> Token {
-    let quote = lexis.peek(0);
-    let triple = lexis.peek(1) == quote && lexis.peek(2) == quote;
-    lexis.at += if triple { 3 } else { 1 };
+pub(super) fn string(lexer: &mut Lexer<'_>) -> Token {
+    let quote = lexer.peek(0);
+    let triple = lexer.peek(1) == quote && lexer.peek(2) == quote;
+    lexer.at += if triple { 3 } else { 1 };
     loop {
-        let byte = lexis.peek(0);
-        let ends = lexis.at >= lexis.text.len();
+        let byte = lexer.peek(0);
+        let ends = lexer.at >= lexer.text.len();
         if ends || (!triple && matches!(byte, b'\n' | b'\r')) {
-            return Token::Mistake(Mistake::Unterminated { triple });
+            return Token::Error(LexError::Unterminated { triple });
         }
-        lexis.at += 1;
+        lexer.at += 1;
         if byte == b'\\' {
-            let pair = lexis.peek(0) == b'\r' && lexis.peek(1) == b'\n';
-            lexis.at = (lexis.at + if pair { 2 } else { 1 }).min(lexis.text.len());
-        } else if byte == quote && (!triple || lexis.peek(0) == quote && lexis.peek(1) == quote) {
-            lexis.at += if triple { 2 } else { 0 };
-            return if lexis.is_text() { Token::Text } else { Token::Mistake(Mistake::NoText) };
+            let pair = lexer.peek(0) == b'\r' && lexer.peek(1) == b'\n';
+            lexer.at = (lexer.at + if pair { 2 } else { 1 }).min(lexer.text.len());
+        } else if byte == quote && (!triple || lexer.peek(0) == quote && lexer.peek(1) == quote) {
+            lexer.at += if triple { 2 } else { 0 };
+            return if lexer.is_text() { Token::String } else { Token::Error(LexError::NoText) };
         }
     }
 }
