@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::server::Server;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -20,6 +19,9 @@ use socklab::load::plan::Plan;
 use socklab::load::schedule::Schedule;
 use socklab::load::script::Script;
 use socklab::service::{Delimiter, Event, Next, Output, Service};
+
+use crate::common::file::TempPath;
+use crate::common::server::{Server, socklab};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -257,9 +259,8 @@ fn a_missing_last_reply_is_found_by_its_time() {
 // From here on the program itself, on a real socket.
 
 fn bench(address: SocketAddr, options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
-    command.args(["bench", &address.ip().to_string(), &address.port().to_string()]).args(options);
-    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    let mut command = socklab(&["bench", &address.ip().to_string(), &address.port().to_string()]);
+    command.args(options).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -491,9 +492,9 @@ fn each_failure_has_its_words_and_its_exit_code() {
 #[test]
 fn the_files_hold_the_course_of_the_load() {
     let server = Server::start(&["--service", "echo"]);
-    let folder = std::env::temp_dir().join(format!("socklab-load-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let folder = TempPath::new("load");
+    std::fs::create_dir(folder.as_path()).unwrap();
+    let file = |name: &str| format!("{}/{name}", folder.as_str());
     let (csv, hdr, svg) = (file("load.csv"), file("load.hdr"), file("load.svg"));
     let options =
         ["--service", "echo", "-d", "500ms", "--csv", &csv, "--hdr", &hdr, "--plot", &svg];
@@ -513,5 +514,4 @@ fn the_files_hold_the_course_of_the_load() {
 
     let picture = std::fs::read_to_string(&svg).unwrap();
     assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
-    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -9,6 +9,7 @@ mod common;
 mod client {
     mod conversation;
     mod play;
+    mod script;
 }
 mod load;
 mod protocol {

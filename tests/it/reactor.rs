@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use mio::Token;
 use socket2::SockRef;
-use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::reactor::{Event, Kernel, Reactor, SLICES_PER_TURN, Source, TIMERS_PER_TURN};
 use socklab::service::{
     self, Framing, MIN_WORK, Next, Output, Peer, Service, ServiceSpec, WORK_PER_SLICE,
 };
 use socklab::session::{CloseReason, Limits, Session};
+
+use crate::common::{assert_bytes, transcript};
 
 /// A loop, the clients of which connect here.
 struct House {
@@ -100,12 +101,12 @@ impl House {
                 result => break result.unwrap(),
             }
         };
-        assert_eq!(received[..n].escape_ascii().to_string(), reply.escape_ascii().to_string());
+        assert_bytes(&received[..n], reply);
     }
 }
 
 fn calc() -> ServiceSpec {
-    ServiceSpec::Calc(Dialect::Python, None)
+    transcript::Service::Calc.spec()
 }
 
 fn reset(client: TcpStream) {
@@ -343,7 +344,7 @@ fn what_stands_behind_urgent_data_is_received_too() {
         house.turn();
         let mut replies = [0; 16];
         let n = client.read(&mut replies).unwrap();
-        assert_eq!(replies[..n].escape_ascii().to_string(), "3\\n7\\n");
+        assert_bytes(&replies[..n], b"3\n7\n");
     }
 }
 
@@ -455,7 +456,7 @@ fn who_lets_others_go_first_comes_in_the_next_turn() {
     house.turn();
     let mut received = [0; 16];
     let n = client.read(&mut received).unwrap();
-    assert_eq!(received[..n].escape_ascii().to_string(), "after you\\n");
+    assert_bytes(&received[..n], b"after you\n");
 }
 
 /// A kernel on which nothing works but the clock.

@@ -3,7 +3,6 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -11,18 +10,13 @@ use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
 use socklab::client::{ask_each, ask_lines, talk};
 use socklab::error::{Exit, Failure};
 
-const HOST: &str = "127.0.0.1";
+use super::script::{HOST, SHORT, ScriptedServer, accept, assert_failure};
 
-/// Short enough for a test to wait it out, long enough for a busy machine to answer in.
-const SHORT: Duration = Duration::from_millis(200);
-
-/// A server that serves one connection by its script; the test waits for the script's end, so that
-/// a script's panic is the test's.
+/// A server that serves one connection by its script.
 struct Scripted {
-    port: u16,
-    /// Says when the greeting is on its way.
+    server: ScriptedServer,
+    /// Receives when the greeting is on its way.
     greeted: mpsc::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Scripted {
@@ -31,17 +25,14 @@ impl Scripted {
     }
 
     fn greeting(text: &'static [u8], script: impl FnOnce(Peer) + Send + 'static) -> Self {
-        let listener = TcpListener::bind((HOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let (said, greeted) = mpsc::channel();
-        let serve = move || {
-            let mut peer = Peer::new(listener.accept().unwrap().0);
+        let server = ScriptedServer::start(move |listener| {
+            let mut peer = Peer::new(accept(&listener));
             peer.say(text);
             said.send(()).unwrap();
             script(peer);
-        };
-        let thread = thread::Builder::new().spawn(serve).unwrap();
-        Self { port, greeted, thread: Some(thread) }
+        });
+        Self { server, greeted }
     }
 
     /// Answers each line by what `answer` makes of it, in one write.
@@ -54,7 +45,7 @@ impl Scripted {
     }
 
     fn connect(&self, timeout: Duration) -> Connection {
-        let connection = Connection::open(HOST, self.port, timeout).unwrap();
+        let connection = Connection::open(HOST, self.server.port, timeout).unwrap();
         self.greeted.recv().unwrap();
         connection
     }
@@ -87,15 +78,6 @@ impl Scripted {
     }
 }
 
-impl Drop for Scripted {
-    fn drop(&mut self) {
-        let ended = self.thread.take().expect("joined only here").join();
-        if !thread::panicking() {
-            ended.unwrap();
-        }
-    }
-}
-
 /// The server's end of a connection.
 struct Peer {
     stream: TcpStream,
@@ -104,7 +86,6 @@ struct Peer {
 
 impl Peer {
     fn new(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap());
         Self { stream, lines }
     }
@@ -130,11 +111,6 @@ impl Peer {
 fn typing(lines: &'static [&'static str]) -> impl FnMut(Prompt) -> Result<Option<String>, Failure> {
     let mut lines = lines.iter();
     move |_| Ok(lines.next().map(|&line| line.into()))
-}
-
-fn assert_failure(result: Result<(), Failure>, exit: Exit, text: &str) {
-    let failure = result.unwrap_err();
-    assert_eq!((failure.to_string().as_str(), failure.exit), (text, exit));
 }
 
 #[test]

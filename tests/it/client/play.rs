@@ -2,20 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socklab::client::play::{Player, play};
 use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
 use socklab::error::{Exit, Failure};
 
-const HOST: &str = "127.0.0.1";
+use super::script::{HOST, SHORT, ScriptedServer, accept, assert_failure};
 
 /// A person whose countdown a test need not wait for.
 const PERSON: Player = Player::Person { second: Duration::ZERO };
-
-/// Short enough for a test to wait it out, long enough for a busy machine to answer in.
-const SHORT: Duration = Duration::from_millis(200);
 
 const REFUSAL: &str = "I hope you make a wise choice next time!";
 
@@ -33,12 +29,8 @@ Better luck next time!
 
 const ANSWERS: &[&str] = &["Yes", "Bob", "7", "2", "-8"];
 
-/// A server that follows its script; the test waits for the script's end, so that a script's panic
-/// is the test's.
-struct Scripted {
-    port: u16,
-    thread: Option<JoinHandle<()>>,
-}
+/// A server that follows its script.
+struct Scripted(ScriptedServer);
 
 impl Scripted {
     /// Serves one connection.
@@ -47,10 +39,7 @@ impl Scripted {
     }
 
     fn listening(script: impl FnOnce(TcpListener) + Send + 'static) -> Self {
-        let listener = TcpListener::bind((HOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let thread = thread::Builder::new().spawn(move || script(listener)).unwrap();
-        Self { port, thread: Some(thread) }
+        Self(ScriptedServer::start(script))
     }
 
     /// What a player with these lines reads, and how it ends.
@@ -64,7 +53,7 @@ impl Scripted {
         let mut output = Output::new(&mut printed, Shown::Escaped);
         let mut lines = lines.iter();
         let typed = |_| Ok(lines.next().map(|&line| line.into()));
-        let connect = || Connection::open(HOST, self.port, timeout);
+        let connect = || Connection::open(HOST, self.0.port, timeout);
         let result = play(connect, typed, &mut output, player);
         (String::from_utf8(printed).unwrap(), result)
     }
@@ -77,15 +66,6 @@ impl Scripted {
     }
 }
 
-impl Drop for Scripted {
-    fn drop(&mut self) {
-        let ended = self.thread.take().expect("joined only here").join();
-        if !thread::panicking() {
-            ended.unwrap();
-        }
-    }
-}
-
 /// The server's end of a connection.
 struct Peer {
     stream: TcpStream,
@@ -93,9 +73,7 @@ struct Peer {
 
 impl Peer {
     fn accept(listener: &TcpListener) -> Self {
-        let stream = listener.accept().unwrap().0;
-        stream.set_nodelay(true).unwrap();
-        Self { stream }
+        Self { stream: accept(listener) }
     }
 
     /// What one call receives, as the first quiz servers read a message; empty at the end.
@@ -144,11 +122,6 @@ fn without_time(printed: &str) -> &str {
     let seconds = time.strip_prefix("Time taken: ").unwrap().strip_suffix(" seconds").unwrap();
     assert!(seconds.parse::<f64>().is_ok(), "{time}");
     &printed[..=game.len()]
-}
-
-fn assert_failure(result: Result<(), Failure>, exit: Exit, text: &str) {
-    let failure = result.unwrap_err();
-    assert_eq!((failure.to_string().as_str(), failure.exit), (text, exit));
 }
 
 /// Serves a line player up to the first question.
@@ -364,7 +337,7 @@ fn a_person_reads_the_rules_and_is_counted_down() {
         prompts.push(prompt);
         Ok(lines.next().map(Into::into))
     };
-    let connect = || Connection::open(HOST, server.port, DEFAULT_TIMEOUT);
+    let connect = || Connection::open(HOST, server.0.port, DEFAULT_TIMEOUT);
     play(connect, typed, &mut output, PERSON).unwrap();
     let printed = String::from_utf8(printed).unwrap();
     let (rules, game) = printed.split_once("\n\n").unwrap();
@@ -392,7 +365,7 @@ fn a_countdown_takes_its_time_and_ends_when_the_server_leaves() {
     let server = line_server(|peer| peer.say("the building is on fire\n"));
     let player = Player::Person { second: Duration::from_secs(3600) };
     let refused = Scripted::listening(drop);
-    let mut ports = [server.port, refused.port].into_iter();
+    let mut ports = [server.0.port, refused.0.port].into_iter();
     let mut printed = Vec::new();
     let mut output = Output::new(&mut printed, Shown::Escaped);
     let mut lines = ["Yes", "Bob"].into_iter();

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use socket2::{Domain, Socket, Type};
+
+use super::assert_bytes;
 
 /// A test that waits this long has failed. Nothing in these tests takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +24,29 @@ pub const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 /// The models that serve more than one client by default.
 pub const CONCURRENT: [&str; 4] = ["loop", "thread", "process", "sharded"];
 
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_socklab");
+
+/// The program with these arguments, and without a log level from the environment.
+pub fn socklab(args: &[&str]) -> Command {
+    let mut command = command(Path::new(PROGRAM));
+    command.args(args);
+    command
+}
+
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// Runs the program to its end. Returns its exit code and its stderr.
+pub fn run(args: &[&str]) -> (Option<i32>, String) {
+    let output = socklab(args).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A running server, killed when it is dropped.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
@@ -33,15 +58,14 @@ pub struct Server {
 impl Server {
     /// Starts `socklab serve 127.0.0.1 0` with more `options`, and waits for its ready line.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_program(Path::new(env!("CARGO_BIN_EXE_socklab")), options)
+        Self::start_program(Path::new(PROGRAM), options)
     }
 
     /// The same with a copy of the program.
     pub fn start_program(program: &Path, options: &[&str]) -> Self {
-        let mut child = Command::new(program)
+        let mut child = command(program)
             .args(["serve", "127.0.0.1", "0"])
             .args(options)
-            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -68,8 +92,20 @@ impl Server {
         Client { stream }
     }
 
-    /// A client that found room, sooner or later: whoever comes just before the server has counted
-    /// the last one out is told that it is full.
+    pub fn connect_many(&self, count: usize) -> Vec<Client> {
+        (0..count).map(|_| self.connect()).collect()
+    }
+
+    /// A client of the service echo whose replies fill every buffer between it and the server.
+    pub fn connect_without_reading(&self) -> Client {
+        let mut client = self.connect();
+        client.ask(b"?", b"?");
+        client.fill(&vec![b'x'; 65_536]);
+        client
+    }
+
+    /// A client that is served, sooner or later: one that connects just before the server has
+    /// released the permit of the last is told that it is full.
     pub fn serve_one(&self) -> Client {
         loop {
             let mut client = self.connect();
@@ -130,6 +166,24 @@ impl Server {
 
     pub fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// Has `clients` send 100 requests each, stops the server by `signal` when the first `begun` of
+    /// them have their first reply, and expects every reply, end of input, and exit code 0.
+    pub fn expect_stop_answers_all(self, clients: usize, begun: usize, signal: Signal) {
+        let mut clients = self.connect_many(clients);
+        for client in &mut clients {
+            client.send(&b"1 + 2\n".repeat(100));
+        }
+        for client in &mut clients[..begun] {
+            client.expect(b"3\n");
+        }
+        self.signal(signal);
+        for (n, mut client) in clients.into_iter().enumerate() {
+            let left = if n < begun { 99 } else { 100 };
+            assert_eq!(client.rest(), b"3\n".repeat(left), "client {n}, {begun} begun");
+        }
+        assert_eq!(self.wait().code(), Some(0));
     }
 
     /// Resident memory, in bytes.
@@ -201,7 +255,7 @@ impl Client {
         if let Err(error) = self.stream.read_exact(&mut bytes) {
             panic!("{error} instead of {}", expected.escape_ascii());
         }
-        assert_eq!(bytes.escape_ascii().to_string(), expected.escape_ascii().to_string());
+        assert_bytes(&bytes, expected);
     }
 
     #[track_caller]
@@ -210,8 +264,15 @@ impl Client {
         self.expect(answer);
     }
 
+    /// Sends `block` again and again until no buffer on the way takes more, or the server resets.
+    pub fn fill(&mut self, block: &[u8]) {
+        self.stream.set_nonblocking(true).unwrap();
+        while self.stream.write(block).is_ok() {}
+        self.stream.set_nonblocking(false).unwrap();
+    }
+
     pub fn half_close(&mut self) {
-        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// All that comes before the end of input, which must be an orderly one.

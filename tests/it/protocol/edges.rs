@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::common::connection::{Connection, peer};
-use crate::common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
 use socklab::session::{
     CloseReason, FramingMode, GAP, LINE_GAP, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session,
     Traffic, Want,
 };
+
+use crate::common::assert_bytes;
+use crate::common::connection::{Connection, peer};
+use crate::common::transcript::Service;
 
 /// Answers `=N` with N bytes, and anything else with its length; but `hush` with nothing, `thumb`
 /// with one, and `nap` with a yawn of [`YAWN`] bytes, before it sleeps.
@@ -159,7 +161,7 @@ fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_non
     connection.receive(input, usize::MAX);
     let output =
         b"\0\x06\xed\xa0\xbd\xed\xb1\x8e\0\x06\xed\xa0\xbd\xed\xb1\x8e\0\x011\0\x09xxxxxxxxx";
-    assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+    assert_bytes(&connection.output, output);
 }
 
 #[test]

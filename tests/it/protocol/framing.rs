@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::common::connection::{Connection, peer};
-use crate::common::transcript::Service;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, Limits};
+
+use crate::common::assert_bytes;
+use crate::common::connection::{Connection, peer};
+use crate::common::transcript::Service;
 
 const MOMENT: Duration = Duration::from_millis(5);
 
@@ -80,7 +82,7 @@ fn a_line_in_a_buffer_of_nuls_is_answered_with_a_line_and_a_nul() {
         let mut connection = calc();
         connection.receive(input, usize::MAX);
         connection.wait(GAP);
-        assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+        assert_bytes(&connection.output, output);
     }
 }
 
@@ -170,10 +172,7 @@ fn an_empty_text_of_javas_write_utf_is_answered_in_the_same_form_to_who_has_used
         connection.wait(GAP);
         connection.receive(b"\0\x053 + 4", piece);
         let expected = utf(&["3", error, "7"]);
-        assert_eq!(
-            connection.output.escape_ascii().to_string(),
-            expected.escape_ascii().to_string()
-        );
+        assert_bytes(&connection.output, &expected);
     }
 }
 
@@ -231,7 +230,7 @@ fn the_end_of_input_ends_any_message_at_once() {
         let mut connection = calc();
         connection.receive(input, usize::MAX);
         connection.end_input();
-        assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+        assert_bytes(&connection.output, output);
         assert!(connection.finished);
     }
 }

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fs, process};
 
-use crate::common::connection::{Connection, peer};
-use crate::common::server::{CONCURRENT, Server};
 use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::random::Random;
 use socklab::service::{Rules, ServiceSpec};
 use socklab::session::{FramingMode, GAP, LINE_GAP, Limits, OUTBOX_LIMIT};
+
+use crate::common::connection::{Connection, peer};
+use crate::common::file::TempPath;
+use crate::common::server::{CONCURRENT, Server};
 
 /// What has a meaning to some part of the server or to a program that shows its output.
 const MEANT: [&[u8]; 32] = [
@@ -147,7 +148,7 @@ fn nothing_that_a_client_said_is_in_the_log_as_it_was_sent() {
                     framing,
                     "-v",
                 ]);
-                let mut clients: Vec<_> = (0..8).map(|_| server.connect()).collect();
+                let mut clients = server.connect_many(8);
                 for client in &mut clients {
                     let mut bytes = anything(&mut random, 30);
                     bytes.truncate(300);
@@ -170,12 +171,11 @@ fn nothing_that_a_client_said_is_in_the_log_as_it_was_sent() {
 fn nothing_that_a_player_said_is_in_the_results_as_it_was_sent() {
     let mut random = Random::new(8);
     for model in CONCURRENT {
-        let file = env::temp_dir().join(format!("socklab-hostile-{model}-{}.csv", process::id()));
-        fs::remove_file(&file).ok();
+        let file = TempPath::new(&format!("hostile-{model}.csv"));
         let options = ["--service", "quiz", "--questions", "2", "--max-clients", "50", "-v"];
-        let results = ["--model", model, "--results", file.to_str().unwrap()];
+        let results = ["--model", model, "--results", file.as_str()];
         let server = Server::start(&[&options[..], &results].concat());
-        let mut players: Vec<_> = (0..50).map(|_| server.connect()).collect();
+        let mut players = server.connect_many(50);
         for player in &mut players {
             let mut line = || {
                 let mut bytes = anything(&mut random, 8);
@@ -194,8 +194,7 @@ fn nothing_that_a_player_said_is_in_the_results_as_it_was_sent() {
         drop(players);
         let log = server.stop();
         assert!(is_plain(&log), "{}", log.escape_debug());
-        let text = fs::read_to_string(&file).unwrap();
-        fs::remove_file(&file).unwrap();
+        let text = file.read();
         let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
                     \u{2066}\u{2067}\u{2068}\u{2069}";
         let is_raw = |letter: char| letter != '\n' && letter.is_control() || bidi.contains(letter);

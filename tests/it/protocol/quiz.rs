@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
 
-use crate::common::connection::{Connection, peer};
-use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::process::Signal;
 use socklab::random::Random;
 use socklab::service::{Game, MAX_SLEEP, QUESTIONS, Rules, Scoreboard, ServiceSpec};
 use socklab::session::GAP;
+
+use crate::common::connection::{Connection, peer};
+use crate::common::file::TempPath;
+use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 
 const RIGHT: &str = "⭐ Correct answer ⭐";
 const WRONG: &str = "Wrong answer👎";
@@ -312,10 +314,9 @@ fn play_over_tcp(mut client: Client, name: &str) {
 #[test]
 fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
     for model in CONCURRENT {
-        let file = env::temp_dir().join(format!("socklab-quiz-{model}-{}.csv", process::id()));
-        fs::remove_file(&file).ok();
+        let file = TempPath::new(&format!("quiz-{model}.csv"));
         let options = ["--service", "quiz", "--questions", "3", "--max-clients", "50", "-q"];
-        let results = ["--model", model, "--results", file.to_str().unwrap()];
+        let results = ["--model", model, "--results", file.as_str()];
         let server = Server::start(&[&options[..], &results].concat());
         let players: Vec<_> = (0..50)
             .map(|n| {
@@ -327,8 +328,7 @@ fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
         for player in players {
             player.join().unwrap();
         }
-        let text = fs::read_to_string(&file).unwrap();
-        fs::remove_file(&file).unwrap();
+        let text = file.read();
         assert_eq!(text.lines().count(), 51, "{model}: {text}");
         for n in 0..50 {
             let cell = format!(",\"Player {n}, \"\"the =1\"\"\",127.0.0.1:");
@@ -341,7 +341,7 @@ fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
 fn three_play_at_once_and_a_fourth_is_told_so() {
     for model in CONCURRENT {
         let server = Server::start(&["--service", "quiz", "--model", model]);
-        let mut players: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        let mut players = server.connect_many(3);
         for player in &mut players {
             player.send(b"y\nBob\n");
             solve(player.receive().trim_end_matches('\n'));
@@ -353,22 +353,19 @@ fn three_play_at_once_and_a_fourth_is_told_so() {
 #[test]
 fn a_game_is_in_the_table_when_its_player_reads_the_total_whatever_the_model() {
     for model in MODELS {
-        let file = env::temp_dir().join(format!("socklab-total-{model}-{}.csv", process::id()));
-        fs::remove_file(&file).ok();
+        let file = TempPath::new(&format!("total-{model}.csv"));
         let options = ["--service", "quiz", "--questions", "1", "--seed", "1", "--model", model];
-        let server =
-            Server::start(&[&options[..], &["--results", file.to_str().unwrap()]].concat());
+        let server = Server::start(&[&options[..], &["--results", file.as_str()]].concat());
         let mut client = server.connect();
         client.send(b"yes\n=1+1\n40\n");
         let mut heard = String::new();
         while !heard.contains("\n1\n") {
             heard += &client.receive();
         }
-        let text = fs::read_to_string(&file).unwrap();
+        let text = file.read();
         assert!(text.contains(",1,'=1+1,127.0.0.1:"), "{model}: {text}");
         assert!(text.contains(",40,1,1,"), "{model}: {text}");
         assert!(heard.starts_with(" -> 5*8  \n"), "{model}: {heard}");
-        fs::remove_file(&file).unwrap();
     }
 }
 
@@ -377,12 +374,11 @@ fn a_stop_loses_no_game_that_was_begun() {
     for model in CONCURRENT {
         // Not even one that is cut off in the middle of a pause.
         for drain in ["5s", "1ms"] {
-            let file = env::temp_dir().join(format!("socklab-stop-{model}-{}.csv", process::id()));
-            fs::remove_file(&file).ok();
+            let file = TempPath::new(&format!("stop-{model}.csv"));
             let options = ["--service", "quiz", "--max-clients", "50", "-q", "--model", model];
-            let results = ["--drain-timeout", drain, "--results", file.to_str().unwrap()];
+            let results = ["--drain-timeout", drain, "--results", file.as_str()];
             let server = Server::start(&[&options[..], &results].concat());
-            let mut players: Vec<_> = (0..50).map(|_| server.connect()).collect();
+            let mut players = server.connect_many(50);
             for player in &mut players {
                 player.send(b"YesBob");
             }
@@ -400,8 +396,7 @@ fn a_stop_loses_no_game_that_was_begun() {
                 player.stream.read_to_end(&mut Vec::new()).ok();
             }
             assert!(server.wait().success());
-            let text = fs::read_to_string(&file).unwrap();
-            fs::remove_file(&file).unwrap();
+            let text = file.read();
             assert_eq!(text.lines().count(), 51, "{model}, {drain}: {text}");
         }
     }

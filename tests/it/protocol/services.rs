@@ -1,13 +1,16 @@
 //! The small services and what they can be wrapped in: each by itself, with time in our hands.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
-use crate::common::connection::{Connection, peer};
-use crate::common::server::{MODELS, Server};
 use socklab::arithmetic::Dialect;
 use socklab::service::ServiceSpec;
 use socklab::session::GAP;
+
+use crate::common::assert_bytes;
+use crate::common::connection::{Connection, peer};
+use crate::common::server::{MODELS, Server, socklab};
+use crate::common::transcript::Service;
 
 const FOUR: &str = "Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\n";
 
@@ -17,7 +20,7 @@ fn answers(spec: &ServiceSpec, input: &[u8], output: &[u8], ends: bool) {
     let mut connection = Connection::with(spec.build(peer(1)));
     connection.receive(input, usize::MAX);
     connection.wait(GAP);
-    assert_eq!(connection.output.escape_ascii().to_string(), output.escape_ascii().to_string());
+    assert_bytes(&connection.output, output);
     assert_eq!(connection.shut_down, ends, "{}", input.escape_ascii());
 }
 
@@ -63,7 +66,7 @@ fn fourops_says_what_it_expected() {
 }
 
 fn calc() -> ServiceSpec {
-    ServiceSpec::Calc(Dialect::Python, None)
+    Service::Calc.spec()
 }
 
 fn once(spec: ServiceSpec) -> ServiceSpec {
@@ -114,8 +117,7 @@ fn every_model_knows_the_services_and_their_wrappings() {
 
 #[test]
 fn results_that_cannot_be_written_are_a_failure_before_anything_is_served() {
-    let output = Command::new(env!("CARGO_BIN_EXE_socklab"))
-        .args(["serve", "127.0.0.1", "0", "--service", "quiz", "-q"])
+    let output = socklab(&["serve", "127.0.0.1", "0", "--service", "quiz", "-q"])
         .args(["--results", "/nowhere/results.csv"])
         .stdin(Stdio::null())
         .output()

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::connection::Connection;
-use crate::common::transcript::{Service, TRANSCRIPTS, Transcript};
 use socklab::service::{self, Busy, Event, Framing, Next, Output};
 use socklab::session::{
     CloseReason, GAP, LINE_GAP, LINGER, LINGER_BYTES, Limits, OUTBOX_LIMIT, Want,
 };
+
+use crate::common::connection::Connection;
+use crate::common::transcript::{Service, TRANSCRIPTS, Transcript};
 
 /// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
 fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {

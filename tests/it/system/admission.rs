@@ -7,11 +7,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 use rustix::io::Errno;
 use socklab::net::limited_listener::{LimitedListener, Listener};
 use socklab::net::limiter::{Capacity, Limiter, WhenFull};
 use socklab::net::listener::{self, BindSpec};
+
+use crate::common::assert_bytes;
+use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 
 #[test]
 fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
@@ -23,7 +25,7 @@ fn the_busy_text_survives_a_client_that_has_already_sent_two_lines() {
             let mut second = server.connect();
             second.send(b"1 + 2\n");
             second.send(b"3 + 4\n");
-            assert_eq!(second.rest().escape_ascii().to_string(), BUSY.escape_ascii().to_string());
+            assert_bytes(&second.rest(), BUSY);
         }
         first.ask(b"5 + 6\n", b"11\n");
     }
@@ -37,7 +39,7 @@ fn a_hundred_clients_are_told_busy_at_once_while_the_first_is_served() {
         let mut first = server.connect();
         first.ask(b"1\n", b"1\n");
         // None of them closes before all have read, and the server waits for none of them.
-        let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
+        let mut crowd = server.connect_many(100);
         for client in &mut crowd {
             client.expect(BUSY);
         }
@@ -125,7 +127,7 @@ fn a_server_without_descriptors_tells_everyone_and_serves_again_afterwards() {
         let mut server = Server::start(&["--model", model]);
         // Some for what the server has open already, and a few for clients.
         server.limit_descriptors(server.descriptors() as u64 + 6);
-        let mut crowd: Vec<_> = (0..200).map(|_| server.connect()).collect();
+        let mut crowd = server.connect_many(200);
         server.log_line("clients are let go unserved: too many open files");
         let mut fed = 0;
         for client in &mut crowd {
@@ -152,7 +154,7 @@ fn a_server_without_descriptors_that_queues_serves_everyone_in_turn() {
     for model in ["loop", "thread"] {
         let mut server = Server::start(&["--model", model, "--when-full", "queue"]);
         server.limit_descriptors(server.descriptors() as u64 + 6);
-        let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
+        let mut crowd = server.connect_many(20);
         for client in &mut crowd {
             client.send(b"1 + 2\n");
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::server::{CONCURRENT, Client, Server};
 use rustix::process::Signal;
+
+use crate::common::server::{CONCURRENT, Server};
 
 /// The counters, by their names.
 fn counters(server: &mut Server) -> BTreeMap<String, u64> {
@@ -16,16 +17,6 @@ fn counters(server: &mut Server) -> BTreeMap<String, u64> {
 /// Those that are not 0.
 fn counted(server: &mut Server) -> Vec<(String, u64)> {
     counters(server).into_iter().filter(|&(_, count)| count > 0).collect()
-}
-
-/// Fills the sending side until the server takes no more.
-fn flood(client: &mut Client, block: &[u8]) {
-    use std::io::Write;
-
-    client.stream.set_nonblocking(true).unwrap();
-    // The peer may have ended us while we send.
-    while client.stream.write(block).is_ok() {}
-    client.stream.set_nonblocking(false).unwrap();
 }
 
 #[test]
@@ -60,7 +51,7 @@ fn each_way_to_end_has_its_reason_in_the_log_and_in_the_counters() {
 
         // Far more than all the buffers between us hold.
         let mut deaf = server.connect();
-        flood(&mut deaf, &b"(1,) * 10000\n".repeat(1000));
+        deaf.fill(&b"(1,) * 10000\n".repeat(1000));
         server.log_line("left: it did not read its replies");
 
         let (mut ann, mut bob) = (server.connect(), server.connect());
@@ -112,7 +103,7 @@ fn whoever_is_cut_off_is_counted_as_such_with_all_that_it_said() {
         let mut server = Server::start(&["--model", model, "--drain-timeout", "100ms"]);
         let mut deaf = server.connect();
         deaf.ask(b"1 + 2\n", b"3\n");
-        flood(&mut deaf, &b"(1,) * 10000\n".repeat(1000));
+        deaf.fill(&b"(1,) * 10000\n".repeat(1000));
         server.signal(Signal::TERM);
         server.log_line("client 1 left: the server stops at once");
         let line = server.log_line("accepted=1 open=0");

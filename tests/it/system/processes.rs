@@ -2,28 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::process::Command;
 
-use crate::common::server::{Client, Server, threads_of};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::common::file::TempPath;
+use crate::common::server::{BUSY, Client, PROGRAM, Server, threads_of};
 
 /// Clients that are being served, each of them.
 fn crowd(server: &Server, size: usize) -> Vec<Client> {
-    let mut crowd: Vec<_> = (0..size).map(|_| server.connect()).collect();
+    let mut crowd = server.connect_many(size);
     for client in &mut crowd {
         client.ask(b"1 + 2\n", b"3\n");
     }
     crowd
-}
-
-/// A client whose replies fill every buffer between it and the server.
-fn clogged(server: &Server) -> Client {
-    let mut client = server.connect();
-    client.ask(b"?", b"?");
-    client.stream.set_nonblocking(true).unwrap();
-    let block = vec![b'x'; 65_536];
-    while client.stream.write(&block).is_ok() {}
-    client
 }
 
 fn are_gone(processes: &[Pid]) -> bool {
@@ -94,7 +86,7 @@ fn a_stop_leaves_no_process_behind() {
     for (second, drain) in [(false, "200ms"), (true, "1h")] {
         let options = ["--model", "process", "--service", "echo", "--drain-timeout", drain];
         let mut server = Server::start(&options);
-        let _deaf = [clogged(&server), clogged(&server)];
+        let _deaf = [(); 2].map(|()| server.connect_without_reading());
         let children = server.children();
         assert_eq!(children.len(), 2);
         server.signal(Signal::TERM);
@@ -112,20 +104,8 @@ fn a_stop_leaves_no_process_behind() {
 fn a_crowd_that_pipelines_loses_nothing_when_the_server_stops() {
     for round in 0..10 {
         let server = Server::start(&["--model", "process", "-q"]);
-        let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
-        for client in &mut crowd {
-            client.send(&b"1 + 2\n".repeat(100));
-        }
         // In some rounds none of the processes has been started, in others all are at work.
-        for client in &mut crowd[..2 * round] {
-            client.expect(b"3\n");
-        }
-        server.signal(Signal::INT);
-        for (n, mut client) in crowd.into_iter().enumerate() {
-            let left = if n < 2 * round { 99 } else { 100 };
-            assert_eq!(client.rest(), b"3\n".repeat(left), "client {n} in round {round}");
-        }
-        assert_eq!(server.wait().code(), Some(0));
+        server.expect_stop_answers_all(20, 2 * round, Signal::INT);
     }
 }
 
@@ -140,22 +120,24 @@ fn a_server_that_is_killed_takes_its_processes_with_it() {
 
 #[test]
 fn a_client_for_whom_no_process_can_be_had_is_told_so() {
-    let program = std::env::temp_dir().join(format!("socklab-process-{}", std::process::id()));
-    fs::copy(env!("CARGO_BIN_EXE_socklab"), &program).unwrap();
-    let mut server = Server::start_program(&program, &["--model", "process"]);
-    fs::remove_file(&program).unwrap();
-    assert_eq!(server.connect().rest(), b"busy: the server is full, try again later\n");
+    let program = TempPath::new("program");
+    // Not by `fs::copy`: a child that another test forks meanwhile would inherit the descriptor that
+    // writes the file, and execve(2) fails with ETXTBSY while one is open.
+    let copied = Command::new("cp").arg(PROGRAM).arg(program.as_path()).status().unwrap();
+    assert!(copied.success());
+    let mut server = Server::start_program(program.as_path(), &["--model", "process"]);
+    drop(program);
+    assert_eq!(server.connect().rest(), BUSY);
     server.log_line("nobody can serve client 1: ");
 }
 
 #[test]
 fn games_at_the_same_time_are_rows_of_one_table() {
-    let table = std::env::temp_dir().join(format!("socklab-rows-{}.csv", std::process::id()));
-    fs::remove_file(&table).ok();
-    let path = table.to_str().unwrap();
-    let options = ["--model", "process", "--service", "quiz", "--results", path, "--seed", "7"];
-    let server = Server::start(&[options.as_slice(), &["--max-clients", "20"]].concat());
-    let mut crowd: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    let table = TempPath::new("rows.csv");
+    let options = ["--model", "process", "--service", "quiz", "--seed", "7"];
+    let more = ["--max-clients", "20", "--results", table.as_str()];
+    let server = Server::start(&[&options[..], &more].concat());
+    let mut crowd = server.connect_many(20);
     for client in &mut crowd {
         client.send(b"yes\nBob\n");
         client.send(&b"1\n".repeat(10));
@@ -163,8 +145,7 @@ fn games_at_the_same_time_are_rows_of_one_table() {
     for mut client in crowd {
         assert!(client.rest().ends_with(b"Better luck next time!\n"));
     }
-    let text = fs::read_to_string(&table).unwrap();
-    fs::remove_file(&table).unwrap();
+    let text = table.read();
     let mut rows: Vec<&str> = text.lines().collect();
     let width = rows.remove(0).split(',').count();
     let mut seeds: Vec<u32> = Vec::new();

@@ -1,13 +1,13 @@
 //! The server as a process: what its clients see over TCP, under every model.
 
 use std::io::Read;
-use std::process::Command;
 use std::thread;
 
-use crate::common::server::{CONCURRENT, Client, MODELS, Server};
-use crate::common::transcript::{Service, TRANSCRIPTS};
 use rustix::process::Signal;
 use socklab::net::nofile;
+
+use crate::common::server::{CONCURRENT, Client, MODELS, Server, run, socklab};
+use crate::common::transcript::{Service, TRANSCRIPTS};
 
 /// Memory that a server may use while one client misbehaves, in bytes.
 const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
@@ -169,21 +169,12 @@ fn a_stop_lets_idle_clients_go_and_exits_with_0() {
     }
 }
 
-/// A client whose replies fill every buffer between it and the server.
-fn clogged(server: &Server) -> Client {
-    let mut client = server.connect();
-    client.stream.set_nonblocking(true).unwrap();
-    let block = vec![b'x'; 65_536];
-    while std::io::Write::write(&mut client.stream, &block).is_ok() {}
-    client
-}
-
 #[test]
 fn a_stop_waits_for_the_drain_time_and_no_longer() {
     for model in MODELS {
         let options = ["--model", model, "--service", "echo", "--drain-timeout", "200ms"];
         let server = Server::start(&options);
-        let _client = clogged(&server);
+        let _client = server.connect_without_reading();
         server.signal(Signal::TERM);
         assert_eq!(server.wait().code(), Some(0), "{model}");
     }
@@ -194,7 +185,7 @@ fn a_second_signal_ends_at_once() {
     for model in MODELS {
         let options = ["--model", model, "--service", "echo", "--drain-timeout", "1h"];
         let mut server = Server::start(&options);
-        let _client = clogged(&server);
+        let _client = server.connect_without_reading();
         server.signal(Signal::TERM);
         server.log_line("stopping");
         server.signal(Signal::TERM);
@@ -279,16 +270,10 @@ fn what_a_client_sent_is_escaped_in_the_log() {
     server.log_line("\"\\x1b[2J\" -> \"SyntaxError: ");
 }
 
-fn run(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_socklab")).args(args).output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
-}
-
 #[test]
 fn a_failure_that_nobody_can_read_is_still_an_exit_code() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
-    let status = command.args(["client", "127.0.0.1", "1", "-e", "1"]).stderr(full).status();
+    let status = socklab(&["client", "127.0.0.1", "1", "-e", "1"]).stderr(full).status();
     assert_eq!(status.unwrap().code(), Some(1));
 }
 

@@ -7,10 +7,9 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::common::server::{Client, Server};
 use rustix::process::{Pid, Signal, kill_process};
 
-const BUSY: &[u8] = b"busy: the server is full, try again later\n";
+use crate::common::server::{BUSY, Client, PROGRAM, Server, run};
 
 /// A server of four loops, each with a listener at the same address.
 fn start(options: &[&str]) -> Server {
@@ -41,7 +40,7 @@ fn is_served(client: &mut Client) -> bool {
 fn a_hundred_clients_are_shared_out_and_each_is_answered_and_counted_once() {
     let mut server = start(&[]);
     assert_eq!((listeners(&server), server.threads(), server.children().len()), (4, 4, 0));
-    let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let mut crowd = server.connect_many(100);
     for client in &mut crowd {
         client.ask(b"6 * 7\n", b"42\n");
     }
@@ -63,7 +62,7 @@ fn a_hundred_clients_are_shared_out_and_each_is_answered_and_counted_once() {
 fn the_fourth_client_is_told_that_three_loops_are_not_three_times_the_room() {
     let server = start(&["--max-clients", "3"]);
     for _ in 0..20 {
-        let mut crowd: Vec<_> = (0..3).map(|_| server.connect()).collect();
+        let mut crowd = server.connect_many(3);
         // Those who left may still be going; from then on the room is theirs.
         for client in &mut crowd {
             while !is_served(client) {
@@ -83,7 +82,7 @@ fn the_fourth_client_is_told_that_three_loops_are_not_three_times_the_room() {
 fn of_a_crowd_that_comes_at_once_as_many_are_served_as_there_is_room_for() {
     for _ in 0..20 {
         let server = start(&["--max-clients", "3", "-q"]);
-        let mut crowd: Vec<_> = (0..40).map(|_| server.connect()).collect();
+        let mut crowd = server.connect_many(40);
         for client in &mut crowd {
             client.send(b"1\n");
         }
@@ -101,7 +100,7 @@ fn whoever_waits_at_one_listener_hears_that_a_client_of_another_has_left() {
     let server = start(&["--max-clients", "1", "--when-full", "queue"]);
     let mut first = server.connect();
     first.ask(b"1\n", b"1\n");
-    let crowd: Vec<_> = (0..32).map(|_| server.connect()).collect();
+    let crowd = server.connect_many(32);
     drop(first);
     // Which of them is next is for the kernel and the loops to say.
     let asking = crowd.into_iter().map(|mut client| {
@@ -138,32 +137,16 @@ fn a_full_server_that_refuses_listens_nowhere_and_then_everywhere_again() {
 #[test]
 fn a_stop_answers_all_who_had_asked_at_any_listener() {
     for round in 0..20 {
-        let server = start(&["-q"]);
-        let mut crowd: Vec<_> = (0..100).map(|_| server.connect()).collect();
-        for client in &mut crowd {
-            client.send(&b"1 + 2\n".repeat(100));
-        }
         // In the first round none need have been accepted, in the last all are being served.
-        for client in &mut crowd[..5 * round] {
-            client.expect(b"3\n");
-        }
-        server.signal(Signal::TERM);
-        for (n, mut client) in crowd.into_iter().enumerate() {
-            let left = if n < 5 * round { 99 } else { 100 };
-            assert_eq!(client.rest(), b"3\n".repeat(left), "client {n} in round {round}");
-        }
-        assert_eq!(server.wait().code(), Some(0));
+        start(&["-q"]).expect_stop_answers_all(100, 5 * round, Signal::TERM);
     }
 }
 
 #[test]
 fn more_loops_than_the_limit_has_descriptors_for_find_it_raised() {
     let serve = "ulimit -S -n 64; exec \"$0\" serve 127.0.0.1 0 --model sharded --shards 100 -q";
-    let mut server = Command::new("sh")
-        .args(["-c", serve, env!("CARGO_BIN_EXE_socklab")])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut server =
+        Command::new("sh").args(["-c", serve, PROGRAM]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("listening on "), "{line:?}");
@@ -175,10 +158,8 @@ fn more_loops_than_the_limit_has_descriptors_for_find_it_raised() {
 fn an_address_is_shared_with_no_other_server() {
     let server = start(&[]);
     let port = server.address.port().to_string();
-    let mut other = Command::new(env!("CARGO_BIN_EXE_socklab"));
-    let other = other.args(["serve", "127.0.0.1", &port, "--model", "sharded"]).output().unwrap();
-    assert_eq!(other.status.code(), Some(1));
-    let text = String::from_utf8(other.stderr).unwrap();
+    let (code, text) = run(&["serve", "127.0.0.1", &port, "--model", "sharded"]);
+    assert_eq!(code, Some(1));
     assert!(text.contains("address already in use"), "{text}");
     assert_eq!(listeners(&server), 4);
 }

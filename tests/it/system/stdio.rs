@@ -8,12 +8,14 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::common::server::socklab;
+
 /// More than all the buffers on the way to a peer hold, in bytes.
 const FLOOD: usize = 64 * 1024 * 1024;
 
 fn command(options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_socklab"));
-    command.arg("session").args(options).env_remove("RUST_LOG").stderr(Stdio::piped());
+    let mut command = socklab(&["session"]);
+    command.args(options).stderr(Stdio::piped());
     command
 }
 
