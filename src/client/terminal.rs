@@ -208,11 +208,4 @@ mod tests {
         assert!(!wishes_to_continue(&mut typing(&["No"])).unwrap());
         assert!(!wishes_to_continue(&mut typing(&[])).unwrap());
     }
-
-    #[test]
-    fn the_prompts_are_the_original_clients() {
-        assert_eq!(Prompt::Host.text(), "Enter Host IP Address [127.0.0.1]: ");
-        assert_eq!(Prompt::Port.text(), "Enter the Port Number [5000]: ");
-        assert_eq!(Prompt::Message.text(), "Please enter the message to the server: ");
-    }
 }

@@ -45,37 +45,3 @@ pub fn triage(error: &io::Error) -> AcceptError {
         _ => AcceptError::Fatal,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(errno: Errno) -> AcceptError {
-        triage(&errno.into())
-    }
-
-    #[test]
-    fn a_peer_that_gave_up_does_not_stop_the_next() {
-        assert_eq!(of(Errno::CONNABORTED), AcceptError::Transient);
-        assert_eq!(of(Errno::INTR), AcceptError::Transient);
-        assert_eq!(of(Errno::HOSTUNREACH), AcceptError::Transient);
-    }
-
-    #[test]
-    fn a_machine_without_memory_is_given_time() {
-        assert_eq!(of(Errno::NOBUFS), AcceptError::NoMemory);
-        assert_eq!(of(Errno::NOMEM), AcceptError::NoMemory);
-    }
-
-    #[test]
-    fn descriptors_that_have_run_out_are_a_case_of_their_own() {
-        assert_eq!(of(Errno::MFILE), AcceptError::FdLimit);
-        assert_eq!(of(Errno::NFILE), AcceptError::FdLimit);
-    }
-
-    #[test]
-    fn a_broken_listener_is_not_tried_for_ever() {
-        assert_eq!(of(Errno::BADF), AcceptError::Fatal);
-        assert_eq!(of(Errno::INVAL), AcceptError::Fatal);
-    }
-}

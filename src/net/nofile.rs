@@ -49,13 +49,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_limit_goes_to_the_clients() {
-        assert_eq!(FdBudget::of(20_000, 1), FdBudget { clients: 19_728, rejected: 256 });
-    }
-
-    #[test]
-    fn a_small_limit_still_leaves_room_to_say_busy() {
-        assert_eq!(FdBudget::of(64, 1), FdBudget { clients: 36, rejected: 12 });
-        assert_eq!(FdBudget::of(3, 1), FdBudget { clients: 1, rejected: 1 });
+    fn a_budget_fits_into_its_limit_and_has_a_descriptor_for_each_use() {
+        for limit in (0..5000).chain([20_000, 1 << 20, u64::MAX]) {
+            for loops in [1, 2, 64] {
+                let FdBudget { clients, rejected } = FdBudget::of(limit, loops);
+                assert!(clients >= 1 && (1..=MAX_REJECTED).contains(&rejected));
+                let own = OWN_DESCRIPTORS + LOOP_DESCRIPTORS * (loops as u64 - 1);
+                // Below that, the server starts all the same, and runs out of descriptors.
+                if limit >= own + 2 {
+                    assert!((clients + rejected) as u64 + own <= limit, "{limit}, {loops} loops");
+                }
+            }
+        }
     }
 }

@@ -110,19 +110,6 @@ fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
 }
 
 #[test]
-fn the_place_of_a_client_that_left_is_free_again() {
-    for model in MODELS {
-        let server = Server::start(&["--model", model, "--max-clients", "1"]);
-        for _ in 0..50 {
-            let mut client = server.serve_one();
-            client.ask(b"6 * 7\n", b"42\n");
-            client.half_close();
-            assert_eq!(client.rest(), b"");
-        }
-    }
-}
-
-#[test]
 fn a_stop_answers_every_request_that_had_arrived() {
     for model in MODELS {
         let server = Server::start(&["--model", model]);
