@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::choice::Choice;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, Model};
 use crate::net::limiter::WhenFull;
+use crate::service::ServiceKind;
 
 mod bench;
 mod service_options;
 
 pub use bench::BenchArgs;
-pub use service_options::{ServiceArg, ServiceOptionsArgs, SessionArgs};
+pub use service_options::SessionArgs;
+use service_options::{SessionOptions, session_args};
 
 /// The longest time that an option takes: about ten years.
 const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -69,7 +73,7 @@ pub enum Command {
     Bench(BenchArgs),
 }
 
-/// What can be said about a server.
+/// The options of a server.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The name or address to listen on.
@@ -78,50 +82,41 @@ pub struct ServeArgs {
     /// The port to listen on; 0 for any that is free.
     #[arg(default_value_t = DEFAULT_PORT)]
     port: u16,
-    /// How the server is built [default: loop].
-    #[arg(long, value_enum)]
-    model: Option<ModelArg>,
-    /// The most clients at once [default: 1 for single, 3 for quiz, else as many as
-    /// descriptors allow].
+    /// The design of the server [default: loop].
+    #[arg(long, value_parser = choice::<Model>())]
+    model: Option<Model>,
+    /// The limit on clients [default: 1 for single, 3 for quiz, else what the descriptor limit
+    /// allows].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
-    /// What happens to one client more.
-    #[arg(long, value_enum, default_value_t = WhenFullArg::Reply)]
-    when_full: WhenFullArg,
-    /// The accept queue's length, to which Linux adds 1 [default: 0 for single, else 1024].
+    /// The policy for a client beyond the limit.
+    #[arg(long, default_value = "reply", value_parser = choice::<WhenFull>())]
+    when_full: WhenFull,
+    /// The length of the accept queue, to which Linux adds 1 [default: 0 for single, else 1024].
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
-    /// How many loops sharded has [default: one for each core].
+    /// The number of loops of sharded [default: one for each core].
     #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<usize>,
-    /// How long a stop waits for clients to finish, such as 500ms or 5s.
+    /// The time for clients to finish when the server stops, such as 500ms or 5s.
     #[arg(long, value_name = "TIME", default_value_t = DRAIN_TIMEOUT.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
     #[command(flatten)]
-    service_options: ServiceOptionsArgs,
+    session: SessionOptions,
 }
 
 impl ServeArgs {
-    /// The plain configuration. `model` and `service` are the command's own, where nothing is said.
-    pub fn config(self, model: ModelArg, service: ServiceArg) -> model::Config {
+    /// The plain configuration. `model` and `service` are the defaults of the command.
+    pub fn config(self, model: Model, service: ServiceKind) -> model::Config {
+        let session = self.session.config(service);
         model::Config {
             host: self.host,
             port: self.port,
-            model: match self.model.unwrap_or(model) {
-                ModelArg::Loop => Model::Loop,
-                ModelArg::Single => Model::Single,
-                ModelArg::Thread => Model::Thread,
-                ModelArg::Process => Model::Process,
-                ModelArg::Sharded => Model::Sharded,
-            },
-            service_options: self.service_options.service_options(service),
+            model: self.model.unwrap_or(model),
+            session_args: session_args(&session),
+            session,
             max_clients: self.max_clients,
-            when_full: match self.when_full {
-                WhenFullArg::Reply => WhenFull::Reply,
-                WhenFullArg::Refuse => WhenFull::Refuse,
-                WhenFullArg::Reset => WhenFull::Reset,
-                WhenFullArg::Queue => WhenFull::Queue,
-            },
+            when_full: self.when_full,
             backlog: self.backlog,
             shards: self.shards,
             drain_timeout: self.drain_timeout.into(),
@@ -184,31 +179,12 @@ impl PlayArgs {
     }
 }
 
-/// See [`Model`].
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ModelArg {
-    /// One readiness loop for all clients.
-    Loop,
-    /// One client at a time, backlog 0.
-    Single,
-    /// A thread for each client.
-    Thread,
-    /// A process for each client.
-    Process,
-    /// Several readiness loops, each with a listener of its own.
-    Sharded,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum WhenFullArg {
-    /// It is told that the server is busy.
-    Reply,
-    /// Its connection is refused: nobody listens until there is room.
-    Refuse,
-    /// Its connection is accepted and reset.
-    Reset,
-    /// It waits, unaccepted, until there is room.
-    Queue,
+/// A parser of the names of a closed list.
+fn choice<C: Choice + Send + Sync>() -> impl TypedValueParser<Value = C> {
+    let values =
+        C::ALL.iter().map(|value| PossibleValue::new(value.name()).help(value.description()));
+    PossibleValuesParser::new(values)
+        .map(|name| C::named(&name).expect("the parser takes only names of the list"))
 }
 
 /// An IPv6 address may stand in brackets, as it does in the ready line.

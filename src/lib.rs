@@ -19,6 +19,7 @@
 
 pub mod arithmetic;
 pub mod buffer;
+pub mod choice;
 pub mod cli;
 pub mod client;
 pub mod drive;

@@ -6,8 +6,10 @@ use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 
 use clap::Parser;
-use socklab::cli::{Cli, Command, ModelArg, ServeArgs, ServiceArg};
+use socklab::cli::{Cli, Command, ServeArgs};
 use socklab::error::{Exit, Failure};
+use socklab::model::Model;
+use socklab::service::ServiceKind;
 use socklab::{client, load, model};
 
 fn main() -> ExitCode {
@@ -27,11 +29,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) | Command::Server3(args) => {
-            serve(args, ModelArg::Loop, ServiceArg::Calc)
+            serve(args, Model::Loop, ServiceKind::Calc)
         }
-        Command::Server1(args) => serve(args, ModelArg::Single, ServiceArg::Calc),
-        Command::Server2(args) => serve(args, ModelArg::Thread, ServiceArg::Calc),
-        Command::Server4(args) => serve(args, ModelArg::Loop, ServiceArg::Echo),
+        Command::Server1(args) => serve(args, Model::Single, ServiceKind::Calc),
+        Command::Server2(args) => serve(args, Model::Thread, ServiceKind::Calc),
+        Command::Server4(args) => serve(args, Model::Loop, ServiceKind::Echo),
         Command::Session(args) => model::stdio_session::serve(&args.config()),
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),
@@ -39,7 +41,7 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn serve(args: ServeArgs, model: ModelArg, service: ServiceArg) -> Result<(), Failure> {
+fn serve(args: ServeArgs, model: Model, service: ServiceKind) -> Result<(), Failure> {
     model::serve(&args.config(model, service), announce)
 }
 

@@ -6,20 +6,18 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use socklab::arithmetic::Dialect;
 use socklab::drive::blocking::{self, TimedSocket};
 use socklab::reactor::Reactor;
-use socklab::service::{Peer, ServiceSpec};
-use socklab::session::{Limits, Session};
+use socklab::service::{Peer, ServiceKind, ServiceSpec};
+use socklab::session::Session;
 
 const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
 const REPLY: &[u8] = b"15\n";
 
 fn offers() -> [(ServiceSpec, &'static [u8]); 2] {
-    [(ServiceSpec::Calc(Dialect::Python, None), REPLY), (ServiceSpec::Echo, REQUEST)]
+    [(ServiceKind::Calc.into(), REPLY), (ServiceKind::Echo.into(), REQUEST)]
 }
 
 /// Both ends of a connection over loopback.
@@ -34,7 +32,7 @@ fn pair() -> (TcpStream, TcpStream) {
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
 fn session(spec: &ServiceSpec) -> Session {
     let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
-    Session::new(spec.build(peer), Arc::new(Limits::default()), 1, Instant::now())
+    Session::new(spec.build(peer), Arc::default(), 1, Instant::now())
 }
 
 /// The allocations of serving `count` requests, all sent before, by the blocking driver.
@@ -43,8 +41,7 @@ fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     client.write_all(&REQUEST.repeat(count)).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut session = session(spec);
-    let stopping = AtomicBool::new(false);
-    let mut wire = TimedSocket::new(&socket, &stopping);
+    let mut wire = TimedSocket::new(&socket, || false);
     let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session));
     drop(socket);
     let mut replies = Vec::new();

@@ -45,17 +45,18 @@ pub use complex::Complex;
 pub use error::{Class, Error};
 pub use value::{Function, Kind, Value};
 
+use crate::choice::choices;
 use bytecode::Bytecode;
 use limits::{Meter, TEXT_BYTES};
 
-/// Whose arithmetic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialect {
-    /// Python's: `7 / 2` is 3.5.
-    #[default]
-    Python,
-    /// C's, on integers only: `7 / 2` is 3, `-7 / 2` is -3 and `-7 % 2` is -1.
-    Integer,
+choices! {
+    /// The rules of arithmetic.
+    pub enum Dialect {
+        /// Python's: 7 / 2 is 3.5.
+        Python = "python",
+        /// C's, on integers only: 7 / 2 is 3, -7 / 2 is -3 and -7 % 2 is -1.
+        Integer = "integer",
+    }
 }
 
 /// What a text came to.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::service_options::DialectArg;
-use super::{host, in_range, time};
+use super::{choice, host, in_range, time};
+use crate::arithmetic::Dialect;
 use crate::load::script::MAX_REQUEST;
 use crate::load::{self, Asked, DURATION, Length, SIZE, TIMEOUT};
 
@@ -57,8 +57,8 @@ pub struct BenchArgs {
     #[arg(long = "expr", value_name = "FILE")]
     file: Option<PathBuf>,
     /// The rules by which the server's calc counts.
-    #[arg(long, value_enum, default_value_t = DialectArg::Python)]
-    dialect: DialectArg,
+    #[arg(long, default_value = "python", value_parser = choice::<Dialect>())]
+    dialect: Dialect,
     /// The size of echo's lines, newline included [default: 16].
     #[arg(long, value_name = "BYTES", value_parser = size)]
     size: Option<usize>,
@@ -91,7 +91,7 @@ impl BenchArgs {
             LoadServiceArg::Calc => Asked::Calc {
                 expressions: self.expressions,
                 file: self.file,
-                dialect: self.dialect.into(),
+                dialect: self.dialect,
             },
         };
         Ok(load::Config {

@@ -1,121 +1,157 @@
-//! What can be said about the treatment of clients, to a server or to one of its processes.
+//! The options of a client's session: of a server, of the command `session`, and on the command
+//! line that a server of the model `process` starts its children with.
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::{in_range, time};
+use super::{choice, in_range, time};
 use crate::arithmetic::Dialect;
-use crate::model::{ServiceOptions, stdio_session};
-use crate::service::{MAX_QUESTIONS, MAX_REPLY, QUESTIONS, Rules, ServiceSpec};
+use crate::choice::Choice;
+use crate::model::{SessionConfig, stdio_session};
+use crate::service::{MAX_QUESTIONS, MAX_REPLY, Rules, ServiceKind, ServiceSpec};
 use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 
-/// The longest text that every client is told, in bytes: with what goes around it, it is a reply.
+/// The longest text for every client, in bytes: with what is around it, it is a reply.
 const MAX_TEXT: usize = MAX_REPLY / 2;
 
-/// What every client gets.
+/// The options of a client's session.
 #[derive(Debug, Args)]
-pub struct ServiceOptionsArgs {
-    /// What it does for its clients [default: calc].
-    #[arg(long, value_enum)]
-    service: Option<ServiceArg>,
-    /// How the end of a message is known.
-    #[arg(long, value_enum, default_value_t = FramingArg::Auto)]
-    framing: FramingArg,
-    /// The rules by which calc counts.
-    #[arg(long, value_enum, default_value_t = DialectArg::Python)]
-    dialect: DialectArg,
-    /// What calc says of any mistake, instead of its own words.
+pub(super) struct SessionOptions {
+    /// The service [default: calc].
+    #[arg(long, value_parser = choice::<ServiceKind>())]
+    service: Option<ServiceKind>,
+    /// The rule that finds the end of a message.
+    #[arg(long, default_value = "auto", value_parser = choice::<FramingMode>())]
+    framing: FramingMode,
+    /// The arithmetic of calc.
+    #[arg(long, default_value = "python", value_parser = choice::<Dialect>())]
+    dialect: Dialect,
+    /// The reply of calc to every error, instead of the error's own text.
     #[arg(long, value_name = "TEXT", value_parser = reply)]
     error_text: Option<Arc<str>>,
-    /// What hello says.
+    /// The reply of hello.
     #[arg(long, value_name = "TEXT", default_value = "Hello from the server!",
         value_parser = reply)]
     greeting: Arc<str>,
     /// A first line for every client.
     #[arg(long, value_name = "TEXT", value_parser = reply)]
     banner: Option<Arc<str>>,
-    /// One request for each client of calc, echo and fourops, then the end.
+    /// Close after one reply of calc, echo or fourops.
     #[arg(long)]
     once: bool,
-    /// The number that the quiz's questions come from [default: another one each time].
+    /// The seed of the quiz's questions [default: a new one at each start].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// How many questions the quiz asks.
-    #[arg(long, value_name = "N", default_value_t = QUESTIONS,
+    /// The number of questions in a quiz.
+    #[arg(long, value_name = "N", default_value_t = Rules::default().questions,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_QUESTIONS)))]
     questions: u32,
-    /// The table to which the quiz adds a row for each game, as CSV.
+    /// The CSV file to which the quiz appends a row for each game.
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
     /// The longest message, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message,
         value_parser = message_limit)]
     max_message: usize,
-    /// How long a client may be silent, such as 90s or 5m.
+    /// The longest silence of a client, such as 90s or 5m.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().idle.into(),
         value_parser = time)]
     idle_timeout: humantime::Duration,
-    /// How long one message may take to arrive.
+    /// The longest time for one message to arrive.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().arrival.into(),
         value_parser = time)]
     arrival_timeout: humantime::Duration,
-    /// How long a client may leave its replies unread.
+    /// The longest time in which a client reads no byte of its replies.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().unread.into(),
         value_parser = time)]
     unread_timeout: humantime::Duration,
 }
 
-impl ServiceOptionsArgs {
-    /// The plain configuration. `service` is the command's own, where nothing is said.
-    pub(super) fn service_options(self, service: ServiceArg) -> ServiceOptions {
-        let spec = match self.service.unwrap_or(service) {
-            ServiceArg::Calc => ServiceSpec::Calc(self.dialect.into(), self.error_text),
-            ServiceArg::Echo => ServiceSpec::Echo,
-            ServiceArg::Hello => ServiceSpec::Hello(self.greeting),
-            ServiceArg::Fourops => ServiceSpec::Fourops,
-            ServiceArg::Quiz => ServiceSpec::Quiz(Rules {
-                seed: self.seed.unwrap_or_else(any_seed),
-                questions: self.questions,
-                board: None,
-            }),
-        };
-        ServiceOptions {
-            spec,
-            banner: self.banner,
-            once: self.once,
-            results: self.results,
-            limits: Limits {
-                framing_mode: match self.framing {
-                    FramingArg::Auto => FramingMode::Auto,
-                    FramingArg::Line => FramingMode::Line,
+impl SessionOptions {
+    /// The plain configuration. `service` is the default of the command.
+    pub(super) fn config(self, service: ServiceKind) -> SessionConfig {
+        SessionConfig {
+            service: ServiceSpec {
+                kind: self.service.unwrap_or(service),
+                dialect: self.dialect,
+                error_text: self.error_text,
+                greeting: self.greeting,
+                rules: Rules {
+                    seed: self.seed.unwrap_or_else(random_seed),
+                    questions: self.questions,
                 },
+                banner: self.banner,
+                once: self.once,
+            },
+            limits: Limits {
+                framing_mode: self.framing,
                 max_message: self.max_message,
                 idle: self.idle_timeout.into(),
                 arrival: self.arrival_timeout.into(),
                 unread: self.unread_timeout.into(),
-                traffic: Arc::default(),
             },
+            results: self.results,
         }
     }
 }
 
-/// What can be said about a single connection.
+/// The options that [`SessionOptions`] parses into this configuration.
+pub(super) fn session_args(config: &SessionConfig) -> Vec<OsString> {
+    let SessionConfig { service, limits, results } = config;
+    let ServiceSpec { kind, dialect, error_text, greeting, rules, banner, once } = service;
+    let Limits { framing_mode, max_message, idle, arrival, unread } = limits;
+    let mut args = vec![
+        option("service", kind.name()),
+        option("dialect", dialect.name()),
+        option("greeting", greeting),
+        option("seed", rules.seed),
+        option("questions", rules.questions),
+        option("framing", framing_mode.name()),
+        option("max-message", max_message),
+        option("idle-timeout", exact(*idle)),
+        option("arrival-timeout", exact(*arrival)),
+        option("unread-timeout", exact(*unread)),
+    ];
+    args.extend(error_text.as_ref().map(|text| option("error-text", text)));
+    args.extend(banner.as_ref().map(|text| option("banner", text)));
+    args.extend(once.then(|| "--once".into()));
+    args.extend(results.as_ref().map(|path| {
+        let mut option = option("results", "");
+        option.push(path);
+        option
+    }));
+    args
+}
+
+fn option(name: &str, value: impl Display) -> OsString {
+    format!("--{name}={value}").into()
+}
+
+/// A time as the command line takes it.
+fn exact(time: Duration) -> impl Display {
+    humantime::format_duration(time)
+}
+
+/// The options of the command `session`.
 #[derive(Debug, Args)]
 pub struct SessionArgs {
     /// The client's number in the log.
     #[arg(long, value_name = "N", default_value_t = 1, hide = true)]
     client: u64,
-    /// A file that has something to read, if only its end, when the server stops.
+    /// A pipe that ends when the server stops.
     #[arg(long, value_name = "FILE", hide = true, requires = "report")]
     until: Option<PathBuf>,
-    /// A file for the last word on the connection.
+    /// A pipe for the report at the end of the connection.
     #[arg(long, value_name = "FILE", hide = true, requires = "until")]
     report: Option<PathBuf>,
     #[command(flatten)]
-    service_options: ServiceOptionsArgs,
+    options: SessionOptions,
 }
 
 impl SessionArgs {
@@ -123,49 +159,9 @@ impl SessionArgs {
     pub fn config(self) -> stdio_session::Config {
         let parent = self.until.zip(self.report);
         stdio_session::Config {
-            service_options: self.service_options.service_options(ServiceArg::Calc),
+            session: self.options.config(ServiceKind::Calc),
             client: self.client,
             parent: parent.map(|(until, report)| stdio_session::ParentPipes { until, report }),
-        }
-    }
-}
-
-/// See [`ServiceSpec`].
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ServiceArg {
-    /// An expression in, its value back.
-    Calc,
-    /// Every byte back as it came.
-    Echo,
-    /// One message in, a greeting back, the end.
-    Hello,
-    /// A game of sums, with marks.
-    Quiz,
-    /// Two numbers in, their sum, difference, product and quotient back.
-    Fourops,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FramingArg {
-    /// By what the client sends: a newline, a NUL, a length, or silence.
-    Auto,
-    /// By a newline.
-    Line,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum DialectArg {
-    /// As Python counts: 7 / 2 is 3.5.
-    Python,
-    /// As C counts: 7 / 2 is 3.
-    Integer,
-}
-
-impl From<DialectArg> for Dialect {
-    fn from(dialect: DialectArg) -> Self {
-        match dialect {
-            DialectArg::Python => Self::Python,
-            DialectArg::Integer => Self::Integer,
         }
     }
 }
@@ -177,8 +173,8 @@ fn reply(text: &str) -> Result<Arc<str>, String> {
     Ok(text.into())
 }
 
-/// A seed that nobody can guess from the last one: the keys of a hash table are drawn like this.
-fn any_seed() -> u64 {
+/// A seed that cannot be guessed from the last one. The keys of a hash table are drawn in this way.
+fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
@@ -195,12 +191,12 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        service_options: ServiceOptionsArgs,
+        options: SessionOptions,
     }
 
     #[test]
-    fn a_process_is_told_all_that_its_server_was_told() {
-        for said in [
+    fn a_child_process_parses_the_configuration_that_its_server_has() {
+        for given in [
             "",
             "--service=calc --dialect=integer --error-text=--once --once",
             "--service=echo --banner=-x --framing=line --max-message=7",
@@ -208,13 +204,13 @@ mod tests {
             "--service=fourops --unread-timeout=9years --arrival-timeout=90s",
             "--service=quiz --seed=18446744073709551615 --questions=3 --results=/tmp/x=y.csv",
         ] {
-            let parse = |options: Vec<std::ffi::OsString>| {
-                let line = std::iter::once("session".into()).chain(options);
-                Line::parse_from(line).service_options.service_options(ServiceArg::Calc)
+            let parse = |args: Vec<OsString>| {
+                let line = std::iter::once("session".into()).chain(args);
+                Line::parse_from(line).options.config(ServiceKind::Calc)
             };
-            let told = parse(said.split_whitespace().map(Into::into).collect());
-            let passed_on = parse(told.options());
-            assert_eq!(format!("{passed_on:?}"), format!("{told:?}"));
+            let config = parse(given.split_whitespace().map(Into::into).collect());
+            let passed_on = parse(session_args(&config));
+            assert_eq!(format!("{passed_on:?}"), format!("{config:?}"));
         }
     }
 }

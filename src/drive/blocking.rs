@@ -1,35 +1,35 @@
-//! The driver that waits in the system call, for a thread or a process that has one connection.
+//! The driver that waits in system calls, for a thread or a process with one connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::close_reason_of;
 use crate::buffer::Pool;
+use crate::service::WORK_PER_SLICE;
 use crate::session::{ActiveSession, Session, Want};
 
-/// How late a deadline may be noticed. A socket's timeout is a length of time, set by a system
-/// call; as long as the one that is set would fire no later than this, it is left as it is.
+/// The delay with which a deadline may be noticed. Setting a socket's timeout is a system call: a
+/// timeout that would fire no later than this is left as it is.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 
-/// What a receive brought.
+/// The outcome of a receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// So many bytes; none means the end of input.
+    /// The number of bytes; 0 means the end of input.
     Bytes(usize),
-    /// Nothing, and nothing more is waited for: the server stops. Said once.
+    /// No bytes, and none will be waited for: the server stops. Returned once.
     Stop,
 }
 
-/// A connection whose calls wait: no longer than `wait`, or for ever if that is none. One whose
-/// time is over fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
+/// A connection whose calls block, for `wait` at most, or without limit if that is none. A call
+/// whose time is over fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
 pub trait BlockingStream {
     /// Receives what there is, at least one byte.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
 
-    /// Sends some of these bytes, and says how many.
+    /// Sends some of these bytes, and returns how many.
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize>;
 
     /// Closes the sending half: the peer sees the end of input, and we can still receive.
@@ -39,46 +39,53 @@ pub trait BlockingStream {
 /// Serves one connection to its end.
 pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
     let mut pool = Pool::default();
-    let mut session = session.activate(&mut pool);
     let mut now = clock();
-    session.open(now);
+    while !run_slice(stream, &mut session.activate(&mut pool, WORK_PER_SLICE, now), &mut now) {}
+}
+
+/// Runs a session until its budget is used up. True means that it is finished.
+fn run_slice(
+    stream: &mut impl BlockingStream,
+    session: &mut ActiveSession<'_>,
+    now: &mut Instant,
+) -> bool {
     loop {
-        session.tick(now);
-        let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(now));
+        session.tick(*now);
+        let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(*now));
         match session.want() {
             Want::Send(bytes) => {
                 let sent = stream.send(bytes, wait);
-                now = clock();
+                *now = clock();
                 match sent {
-                    Ok(n) => session.sent(n, now),
-                    Err(error) => failed(&error, &mut session),
+                    Ok(n) => session.sent(n, *now),
+                    Err(error) => failed(&error, session),
                 }
             }
             Want::Receive(room) => {
                 let received = stream.receive(room, wait);
-                now = clock();
+                *now = clock();
                 match received {
-                    Ok(Received::Bytes(n)) => session.received(n, now),
-                    Ok(Received::Stop) => session.end_input(now),
-                    Err(error) => failed(&error, &mut session),
+                    Ok(Received::Bytes(n)) => session.received(n, *now),
+                    Ok(Received::Stop) => session.end_input(*now),
+                    Err(error) => failed(&error, session),
                 }
             }
             Want::ShutDown => match stream.shut_down_sending() {
                 Ok(()) => session.shut_down(),
                 Err(error) => session.cut(close_reason_of(&error)),
             },
-            Want::Yield => session.resume(now),
+            Want::Yield => return false,
             Want::Wait => {
                 thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
-                now = clock();
+                *now = clock();
             }
-            Want::Finished => return,
+            Want::Finished => return true,
         }
     }
 }
 
-/// A system call did not do its work: its time was over, or a signal came, or the connection is
-/// gone.
+/// Takes the error of a system call: its time was over, a signal interrupted it, or the connection
+/// is broken.
 fn failed(error: &io::Error, session: &mut ActiveSession<'_>) {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
@@ -86,32 +93,32 @@ fn failed(error: &io::Error, session: &mut ActiveSession<'_>) {
     }
 }
 
-/// A blocking socket with its timeouts. When `stopping` is set, an end of input is not the peer's
-/// doing: the receiving half of the socket was shut down to wake us.
-pub struct TimedSocket<'a> {
+/// A blocking socket with its timeouts. An end of input while `stopped` says true is the server's
+/// doing: the receiving half of the socket was shut down to end a wait.
+pub struct TimedSocket<'a, F> {
     socket: &'a TcpStream,
-    stopping: &'a AtomicBool,
-    /// The stop was told.
-    stopped: bool,
+    stopped: F,
+    /// True after [`Received::Stop`].
+    reported: bool,
     receive_timeout: Timeout,
     send_timeout: Timeout,
 }
 
-impl<'a> TimedSocket<'a> {
-    /// None of its timeouts is set yet.
-    pub fn new(socket: &'a TcpStream, stopping: &'a AtomicBool) -> Self {
+impl<'a, F: Fn() -> bool> TimedSocket<'a, F> {
+    /// A socket without timeouts so far.
+    pub fn new(socket: &'a TcpStream, stopped: F) -> Self {
         let (receive_timeout, send_timeout) = (Timeout::default(), Timeout::default());
-        Self { socket, stopping, stopped: false, receive_timeout, send_timeout }
+        Self { socket, stopped, reported: false, receive_timeout, send_timeout }
     }
 }
 
-impl BlockingStream for TimedSocket<'_> {
+impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
         let mut socket = self.socket;
         self.receive_timeout.set(wait, |time| socket.set_read_timeout(time))?;
         match self.receive_timeout.note(socket.read(room))? {
-            0 if !self.stopped && self.stopping.load(Ordering::Acquire) => {
-                self.stopped = true;
+            0 if !self.reported && (self.stopped)() => {
+                self.reported = true;
                 Ok(Received::Stop)
             }
             n => Ok(Received::Bytes(n)),

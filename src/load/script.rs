@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::arithmetic::Dialect;
 use crate::buffer::Buffer;
-use crate::service::{Delimiter, Event, MAX_REPLY, Output, Peer, ServiceSpec};
+use crate::service::{Delimiter, Event, MAX_REPLY, Output, Peer, ServiceKind, ServiceSpec};
 
 /// The longest request, in bytes with its newline: what a session takes in one step.
 pub const MAX_REQUEST: usize = MAX_REPLY;
@@ -187,7 +187,8 @@ fn echo_line(number: usize, size: usize) -> Vec<u8> {
 /// What our own calculator replies to a line with this expression.
 fn value_of(expression: &str, dialect: Dialect) -> Vec<u8> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut calc = ServiceSpec::Calc(dialect, None).build(Peer { number: 0, address });
+    let mut calc =
+        ServiceSpec { dialect, ..ServiceKind::Calc.into() }.build(Peer { number: 0, address });
     let mut buffer = Buffer::default();
     let mut out = Output::new(&mut buffer, Delimiter::Newline);
     calc.step(Event::Message(expression.as_bytes()), now(), &mut out);

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::connect;
 use super::plan::Plan;
 use crate::reactor::Reactor;
-use crate::session::{CloseReason, Limits, Session};
+use crate::session::{CloseReason, Context, Limits, Session};
 
 /// The time before a connection that was lost, refused or turned away is tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ pub(super) struct Worker {
     reactor: Reactor<usize>,
     plan: Arc<Plan>,
     book: Arc<Mutex<Book>>,
-    limits: Arc<Limits>,
+    context: Arc<Context>,
     address: SocketAddr,
     /// The place of its first connection among those of all threads.
     first: usize,
@@ -68,7 +68,7 @@ impl Worker {
             reactor,
             plan,
             book,
-            limits: Arc::new(limits),
+            context: Arc::new(limits.into()),
             address,
             first,
             vacant: BTreeSet::new(),
@@ -222,10 +222,10 @@ impl Worker {
         let client = Client::new(Arc::clone(&self.plan), Arc::clone(&self.book), slot, place);
         let session = Session::new(
             Box::new(client),
-            Arc::clone(&self.limits),
+            Arc::clone(&self.context),
             place as u64,
             self.reactor.now(),
         );
-        self.reactor.add(stream, session, slot)
+        self.reactor.add(stream, session, slot).map_err(|(_, error)| error)
     }
 }

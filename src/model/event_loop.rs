@@ -1,8 +1,7 @@
-//! The thread that accepts: the door, the loop, the signals and the stop, for every model.
+//! The event loop of a server: the same for every model.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
@@ -11,310 +10,304 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
-use super::process::Processes;
-use super::shutdown::{LoopGroup, ShutdownStage};
-use super::threads::Threads;
-use super::workers::Workers;
-use super::{COUNTERS, Config, Model};
+use super::shutdown::Stage;
+use super::stats::Client;
+use super::workers::{Arrival, Sessions, Workers};
+use super::{COUNTERS, Config, Shared};
 use crate::error::Failure;
-use crate::net::limited_listener::{Admission, ClientId, LimitedListener};
+use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
+use crate::net::limiter::Permit;
 use crate::reactor::{Reactor, Source};
-use crate::service::{BUSY_TEXT, Busy, Peer, Service, ServiceSpec};
-use crate::session::{CloseReason, Limits, Session};
+use crate::service::{BUSY_TEXT, Busy};
+use crate::session::{CloseReason, Session};
 
-/// The most clients accepted in one turn; a crowd at the door does not keep those inside waiting.
+/// The most clients accepted in one turn: many newcomers do not keep connected clients waiting.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// The most clients accepted when the server stops: more than the accept queue holds, and yet a
-/// number, so that a stop ends while clients keep coming.
+/// The most clients accepted when the server stops. It is more than an accept queue holds, and yet
+/// a limit: a stop ends although clients keep coming.
 const ACCEPTS_AT_STOP: usize = 65_536;
 
-/// What is received from a client that must be let go at once, in bytes.
+/// The most bytes received from a client that is shed.
 const SHED_INPUT: u64 = 4096;
 
-/// Whether the loop goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    Serving,
-    /// Those who waited at the door have been let in. Others still are, until the doors of all
-    /// loops can be closed.
-    Emptied,
-    /// No one is let in any more; those inside have until this time.
-    Draining {
-        until: Instant,
-    },
-    /// Those still inside are sent away.
-    Over,
+/// The role of a loop among the loops of its server.
+pub(super) enum Role {
+    /// It handles the signals to the process. Each server has one such loop.
+    Leader(Signals),
+    Follower,
 }
 
+/// A loop that accepts clients, admits them, and serves them itself or hands them to workers, until
+/// the server stops.
+///
+/// It owns the readiness loop of its connections ([`Reactor`]), and waits with it for its listener,
+/// for signals, and for other threads. Clients that cannot be served read the busy text from this
+/// loop under every model, so telling them keeps nobody waiting.
 pub(super) struct EventLoop<'a> {
-    door: LimitedListener,
-    reactor: Reactor<ClientId>,
-    /// Only the first loop of a server has them.
-    signals: Option<Signals>,
-    workers: Workers,
-    spec: ServiceSpec,
-    limits: Arc<Limits>,
+    listener: LimitedListener,
+    reactor: Reactor<Client>,
+    role: Role,
+    /// None if this loop serves its clients itself.
+    workers: Option<Box<dyn Workers>>,
+    sessions: Sessions,
+    /// The last stage of the shutdown whose work this loop has done.
+    done: Stage,
+    /// The longest time from closing the listener to the end of the last client.
     drain_timeout: Duration,
-    course: Course,
-    group: &'a LoopGroup,
+    /// The end of that time, once the listener is closed.
+    drain_until: Option<Instant>,
+    shared: &'a Shared,
 }
 
 impl<'a> EventLoop<'a> {
+    /// A loop of the server that `config` describes.
     pub(super) fn new(
-        mut door: LimitedListener,
+        mut listener: LimitedListener,
+        sessions: Sessions,
         config: &Config,
-        spec: ServiceSpec,
-        limits: Arc<Limits>,
-        group: &'a LoopGroup,
-    ) -> Result<Self, Failure> {
-        let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
-        let reactor = Reactor::new().map_err(cannot)?;
-        if let Some(listener) = door.listener() {
-            reactor.register(listener, Source::Listener).map_err(cannot)?;
+        shared: &'a Shared,
+    ) -> io::Result<Self> {
+        let reactor = Reactor::new()?;
+        if let Some(listener) = listener.listener() {
+            reactor.register(listener, Source::Listener)?;
         }
-        let workers = match config.model {
-            Model::Loop | Model::Single | Model::Sharded => Workers::Inline,
-            Model::Thread => Workers::Threads(Threads::new(reactor.waker().map_err(cannot)?)),
-            Model::Process => {
-                let traffic = Arc::clone(&limits.traffic);
-                let processes = Processes::new(&config.service_options, traffic).map_err(cannot)?;
-                Workers::Processes(processes)
-            }
-        };
-        let (drain_timeout, course) = (config.drain_timeout, Course::Serving);
-        let signals = None;
-        Ok(Self { door, reactor, signals, workers, spec, limits, drain_timeout, course, group })
+        let new_workers = config.model.design().workers;
+        let workers =
+            new_workers.map(|new| new(config, shared, &reactor, &sessions)).transpose()?;
+        Ok(Self {
+            listener,
+            reactor,
+            role: Role::Follower,
+            workers,
+            sessions,
+            done: Stage::Serving,
+            drain_timeout: config.drain_timeout,
+            drain_until: None,
+            shared,
+        })
     }
 
-    /// This is the one of the server's loops that signals come to.
-    pub(super) fn register_signals(&mut self) -> io::Result<()> {
-        let signals = self.signals.insert(Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?);
-        self.reactor.register(signals, Source::Signals)
+    /// Makes this loop the one that handles signals.
+    pub(super) fn lead(&mut self) -> io::Result<()> {
+        let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?;
+        self.reactor.register(&mut signals, Source::Signals)?;
+        self.role = Role::Leader(signals);
+        Ok(())
     }
 
-    /// What the other loops wake this one with.
+    /// A waker with which other loops end this loop's wait.
     pub(super) fn waker(&self) -> io::Result<Waker> {
         self.reactor.waker()
     }
 
+    /// Serves until the server stops. Each round waits for events and runs the connections that
+    /// have one, handles signals, goes on with a shutdown, counts out the clients that have left,
+    /// and accepts new ones.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
-        while self.course != Course::Over {
-            let wake_at = self.wake_at();
-            let marks =
-                self.reactor.turn(wake_at).map_err(|error| Failure::cannot("wait", &error))?;
-            if marks.contains(Source::Signals) {
+        let cannot_accept = |error: io::Error| Failure::cannot("accept clients", &error);
+        while self.shared.shutdown.stage() != Stage::Over {
+            let events = self.reactor.turn(self.wake_at());
+            let events = events.map_err(|error| Failure::cannot("wait for events", &error))?;
+            if events.contains(Source::Signals) {
                 self.handle_signals();
             }
-            if marks.contains(Source::Listener) {
-                self.door.mark_readable();
+            if events.contains(Source::Listener) {
+                self.listener.mark_readable();
             }
-            self.advance_shutdown().map_err(|error| cannot_accept(&error))?;
+            if events.contains(Source::Waker) {
+                // A worker has ended, or another loop's client has left.
+                self.listener.end_backoff();
+            }
+            self.advance_shutdown().map_err(cannot_accept)?;
             self.reap();
-            let register = |door: &mut _| self.reactor.register(door, Source::Listener);
-            self.door.resume_listening(self.reactor.now(), register);
-            self.admit(ACCEPTS_PER_TURN).map_err(|error| cannot_accept(&error))?;
+            let register = |listener: &mut _| self.reactor.register(listener, Source::Listener);
+            self.listener.resume_listening(self.reactor.now(), register);
+            self.accept(ACCEPTS_PER_TURN).map_err(cannot_accept)?;
             self.finish_drain();
         }
         self.cut();
-        if self.signals.is_none() {
-            self.group.ended();
-        }
         Ok(())
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        match self.course {
-            Course::Serving | Course::Emptied => self.door.wake_at(self.reactor.now()),
-            Course::Draining { until } => Some(until),
-            Course::Over => None,
+        match self.drain_until {
+            Some(until) => (self.done < Stage::Closing).then_some(until),
+            None => self.listener.wake_at(self.reactor.now()),
         }
     }
 
     fn handle_signals(&mut self) {
-        for signal in self.signals.iter_mut().flat_map(Signals::pending) {
+        let Role::Leader(signals) = &mut self.role else { return };
+        for signal in signals.pending() {
             match signal {
-                SIGCHLD => self.workers.reap(),
-                SIGUSR1 => log::info!(target: COUNTERS, "{}", self.group.stats),
-                _ => self.group.stop(),
+                SIGCHLD => self.workers.iter_mut().for_each(|workers| workers.reap_children()),
+                SIGUSR1 => log::info!(target: COUNTERS, "{}", self.shared.stats),
+                _ => self.shared.shutdown.request(),
             }
         }
     }
 
-    /// Goes as far as all loops have come. The first signal to stop lets nobody in any more and
-    /// waits for those inside; the second does not wait.
+    /// Does the work of the stages that have begun. A client that is connected when the server is
+    /// told to stop, accepted or not, may have asked something, and is answered.
     fn advance_shutdown(&mut self) -> io::Result<()> {
-        if self.course == Course::Serving && self.group.stage() == ShutdownStage::Emptying {
-            // The listener's own event may be in this very batch, or still to come.
-            self.door.mark_readable();
-            self.admit(ACCEPTS_AT_STOP)?;
-            self.course = Course::Emptied;
-            self.group.backlog_drained();
+        let shutdown = &self.shared.shutdown;
+        if self.done < Stage::Emptying && shutdown.stage() == Stage::Emptying {
+            self.empty_accept_queue()?;
+            self.done = Stage::Emptying;
+            shutdown.arrive(Stage::Emptying);
         }
-        if self.course == Course::Emptied && self.group.stage() == ShutdownStage::Closing {
-            self.door.mark_readable();
-            self.admit(ACCEPTS_AT_STOP)?;
+        if self.drain_until.is_none() && shutdown.stage() == Stage::Closing {
+            // Until all loops were here, the kernel may have given this one more clients.
+            self.empty_accept_queue()?;
             self.drain();
         }
-        if self.group.stage() == ShutdownStage::Over {
-            self.course = Course::Over;
-        }
         Ok(())
     }
 
-    /// Whoever is connected by now, accepted or not, may have asked something and is answered.
-    fn drain(&mut self) {
-        self.door.close();
-        if self.signals.is_some() {
-            log::info!("stopping; {} clients are being served", self.group.room.served());
-        }
-        self.course = Course::Draining { until: self.reactor.now() + self.drain_timeout };
-        self.reactor.drain();
-        self.workers.drain();
+    fn empty_accept_queue(&mut self) -> io::Result<()> {
+        // The listener's own event may be in this very batch, or still to come.
+        self.listener.mark_readable();
+        self.accept(ACCEPTS_AT_STOP)
     }
 
-    /// Lets in those who wait, or tells them that the server is full; no more than `most`.
-    fn admit(&mut self, most: usize) -> io::Result<()> {
+    fn drain(&mut self) {
+        self.listener.close();
+        if let Role::Leader(_) = self.role {
+            log::info!("stopping; {} clients are being served", self.shared.limiter.serving());
+        }
+        self.drain_until = Some(self.reactor.now() + self.drain_timeout);
+        self.reactor.drain();
+        self.workers.iter_mut().for_each(|workers| workers.drain());
+    }
+
+    /// Ends the drain when no client is left, or its time is over.
+    fn finish_drain(&mut self) {
+        let Some(until) = self.drain_until else { return };
+        if self.done < Stage::Closing && (self.len() == 0 || self.reactor.now() >= until) {
+            self.done = Stage::Closing;
+            self.shared.shutdown.arrive(Stage::Closing);
+        }
+    }
+
+    /// The number of connections of this loop, with those of its workers.
+    fn len(&self) -> usize {
+        self.reactor.len() + self.workers.as_ref().map_or(0, |workers| workers.len())
+    }
+
+    /// Accepts clients, at most `most`, and serves them or tells them that the server is full.
+    fn accept(&mut self, most: usize) -> io::Result<()> {
         for _ in 0..most {
-            let now = self.reactor.now();
-            let Some((socket, address)) = self.door.accept(now)? else { break };
-            // It may be one that has just left, and comes again.
-            self.reap();
-            let guest = self.door.admit();
-            self.group.stats.accepted();
-            match guest.admission {
-                Admission::Serve => self.serve(socket, address, guest),
-                Admission::ReplyBusy => self.reject(socket, address, guest),
-                Admission::Shed => self.shed(socket, address, guest),
-                Admission::Reset => self.reset(socket, address, guest),
+            let reap = || self.workers.iter_mut().for_each(|workers| workers.reap());
+            let Some(accepted) = self.listener.accept(self.reactor.now(), reap)? else { break };
+            let Accepted { socket, address, admission } = accepted;
+            let number = self.shared.stats.accepted();
+            match admission {
+                Admission::Serve(permit) => {
+                    let client = Client { number, permit };
+                    self.serve(Arrival { client, socket, address });
+                }
+                Admission::ReplyBusy(permit) => {
+                    let client = Client { number, permit };
+                    self.reply_busy(Arrival { client, socket, address });
+                }
+                Admission::Shed => self.shed(socket, number, address),
+                Admission::Reset => self.reset(socket, number, address),
             }
         }
         Ok(())
     }
 
-    fn serve(&mut self, socket: TcpStream, address: SocketAddr, mut guest: ClientId) {
-        let number = guest.number;
-        log::info!("client {number} connected from {address} ({} now)", self.group.room.served());
-        let peer = Peer { number, address };
-        let session = self.session(self.spec.build(peer), &guest);
-        let started = match &mut self.workers {
-            Workers::Inline => return self.add_inline(socket, session, guest),
-            Workers::Threads(threads) => threads.start(socket, session, guest),
-            Workers::Processes(processes) => processes.start(socket, address, guest),
+    fn serve(&mut self, arrival: Arrival) {
+        let (number, address) = (arrival.client.number, arrival.address);
+        let serving = self.shared.limiter.serving();
+        log::info!("client {number} connected from {address} ({serving} now)");
+        let now = self.reactor.now();
+        let Some(workers) = &mut self.workers else {
+            let session = self.sessions.serve(number, address, now);
+            return self.add_inline(arrival, session);
         };
-        if let Err((socket, error)) = started {
-            let what = format_args!("nobody can serve client {number}");
-            self.door.warn(what, &error, self.reactor.now());
-            self.door.reject(&mut guest);
-            self.reject(socket, address, guest);
+        if let Err((arrival, error)) = workers.start(arrival, &self.sessions, now) {
+            let what = format_args!("cannot start a worker for client {number}");
+            self.shared.log_limit.warn(what, &error, now);
+            let permit: Permit = self.shared.limiter.rejection();
+            let client = Client { permit, ..arrival.client };
+            self.reply_busy(Arrival { client, ..arrival });
         }
     }
 
-    fn reject(&mut self, socket: TcpStream, address: SocketAddr, guest: ClientId) {
-        self.log_rejected(guest.number, address);
-        let session = self.session(Box::new(Busy), &guest);
-        self.add_inline(socket, session, guest);
+    /// Tells a client that the server is full, in this loop, at the client's own pace.
+    fn reply_busy(&mut self, arrival: Arrival) {
+        let number = arrival.client.number;
+        self.log_rejected(number, arrival.address);
+        let session = self.sessions.with(Box::new(Busy), number, self.reactor.now());
+        self.add_inline(arrival, session);
     }
 
-    /// Tells a client that the server is full as well as it can be done at once. What it has sent
-    /// is received first: unread, it would turn our close into a reset that destroys the text.
-    fn shed(&mut self, mut socket: TcpStream, address: SocketAddr, guest: ClientId) {
-        // Whatever fails here, the client is let go.
+    /// Tells a client that the server is full without waiting for it, and closes the connection.
+    /// Its input is received first: unread, it would turn our close into a reset, which destroys
+    /// the text.
+    fn shed(&mut self, mut socket: TcpStream, number: u64, address: SocketAddr) {
+        // Whatever fails here, the connection is closed.
         socket.write_all(BUSY_TEXT.as_bytes()).ok();
         socket.shutdown(Shutdown::Write).ok();
         io::copy(&mut Read::take(&mut socket, SHED_INPUT), &mut io::sink()).ok();
-        self.door.close_into_spare(socket);
-        self.log_rejected(guest.number, address);
-        self.group.stats.ended(CloseReason::Refused);
+        self.close_rejected(socket, number, address);
     }
 
     /// Closes a connection in such a way that the client sees a reset.
-    fn reset(&mut self, socket: TcpStream, address: SocketAddr, guest: ClientId) {
-        // If it has gone already, it needs no reset.
+    fn reset(&mut self, socket: TcpStream, number: u64, address: SocketAddr) {
+        // A connection that has ended already needs no reset.
         SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
-        self.door.close_into_spare(socket);
-        self.log_rejected(guest.number, address);
-        self.group.stats.ended(CloseReason::Refused);
+        self.close_rejected(socket, number, address);
     }
 
-    /// Says who was turned away: a crowd at the door does not fill the log.
+    fn close_rejected(&mut self, socket: TcpStream, number: u64, address: SocketAddr) {
+        self.listener.close_into_spare(socket);
+        self.log_rejected(number, address);
+        self.shared.stats.ended(CloseReason::Refused);
+    }
+
     fn log_rejected(&self, number: u64, address: SocketAddr) {
-        if let Some(suppressed) = self.group.room.count_rejection(self.reactor.now()) {
-            let more = match suppressed {
-                0 => String::new(),
-                suppressed => format!(" (and {suppressed} before it)"),
-            };
-            log::info!("client {number} from {address} turned away: the server is full{more}");
+        let Some(suppressed) = self.shared.log_limit.allow_counted(self.reactor.now()) else {
+            return;
+        };
+        let more = match suppressed {
+            0 => String::new(),
+            n => format!(" (and {n} before it)"),
+        };
+        log::info!("client {number} from {address} turned away: the server is full{more}");
+    }
+
+    /// Adds a connection to this loop's own.
+    fn add_inline(&mut self, arrival: Arrival, session: Session) {
+        let Arrival { client, socket, .. } = arrival;
+        if let Err((client, error)) = self.reactor.add(socket, session, client) {
+            let what = format_args!("cannot serve client {}", client.number);
+            self.shared.log_limit.warn(what, &error, self.reactor.now());
+            self.shared.stats.left(client, CloseReason::Lost);
         }
     }
 
-    fn session(&self, service: Box<dyn Service>, guest: &ClientId) -> Session {
-        Session::new(service, Arc::clone(&self.limits), guest.number, self.reactor.now())
-    }
-
-    /// Gives a connection a place in this thread's own loop.
-    fn add_inline(&mut self, socket: TcpStream, session: Session, guest: ClientId) {
-        if let Err(error) = self.reactor.add(socket, session, guest) {
-            let what = format_args!("client {} cannot be served", guest.number);
-            self.door.warn(what, &error, self.reactor.now());
-            connection_ended(&mut self.door, self.group, guest, CloseReason::Lost);
-        }
-    }
-
-    /// Notes who has left.
+    /// Counts out the clients that have left.
     fn reap(&mut self) {
-        for (guest, ending, socket) in self.reactor.take_closed() {
-            connection_ended(&mut self.door, self.group, guest, ending);
-            // Whoever sees the end of its connection, and comes again to whichever loop, finds its
-            // place free.
+        for (client, reason, socket) in self.reactor.take_closed() {
+            self.shared.stats.left(client, reason);
             drop(socket);
+            // What it has freed may be just what the machine had run out of.
+            self.listener.end_backoff();
         }
-        for (guest, ending) in self.workers.take_closed() {
-            connection_ended(&mut self.door, self.group, guest, ending);
-        }
+        self.workers.iter_mut().for_each(|workers| workers.reap());
     }
 
-    /// A drain ends when nobody is left or its time is over. The loop that hears the signals is the
-    /// last to end.
-    fn finish_drain(&mut self) {
-        if let Course::Draining { until } = self.course {
-            let alone = self.signals.is_none() || self.group.is_last();
-            if self.door.is_empty() && alone || self.reactor.now() >= until {
-                self.course = Course::Over;
-            }
-        }
-    }
-
-    /// Sends away whoever is still there.
+    /// Ends the connections that are still open.
     fn cut(&mut self) {
-        let left = self.door.served();
+        let left = self.len();
         if left > 0 {
-            log::warn!("{left} clients are cut off");
+            log::warn!("cutting off {left} clients");
         }
         self.reactor.cut();
-        for (guest, ending) in self.workers.cut() {
-            connection_ended(&mut self.door, self.group, guest, ending);
-        }
+        self.workers.iter_mut().for_each(|workers| workers.cut());
         self.reap();
-    }
-}
-
-fn cannot_accept(error: &io::Error) -> Failure {
-    Failure::cannot("accept clients", error)
-}
-
-fn connection_ended(
-    door: &mut LimitedListener,
-    group: &LoopGroup,
-    guest: ClientId,
-    ending: CloseReason,
-) {
-    door.left(&guest);
-    if guest.admission == Admission::Serve {
-        group.stats.ended(ending);
-        log::info!("client {} left: {ending} ({} now)", guest.number, group.room.served());
-    } else {
-        group.stats.ended(CloseReason::Refused);
-        log::debug!("client {} left: {}", guest.number, CloseReason::Refused);
     }
 }

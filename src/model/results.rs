@@ -19,7 +19,8 @@ use std::time::SystemTime;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Exit, Failure, cause_of};
-use crate::service::{Game, Scoreboard};
+use crate::service::Game;
+use crate::session::RecordSink;
 
 /// The characters that may begin a formula, the last four as they are written in East Asia.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
@@ -72,7 +73,7 @@ impl Results {
     }
 }
 
-impl Scoreboard for Results {
+impl RecordSink for Results {
     fn record(&self, game: &Game) {
         // Whoever panicked with the table in hand left it with whole lines, or torn and marked so.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,98 +1,96 @@
-//! What the loops of one server have in common. All models but `sharded` have one loop, which is
-//! then a group of one.
+//! The shutdown of a server: one stage for all its loops, and a barrier between two stages.
+//!
+//! All models but `sharded` have one loop, for which every barrier is open at once. Several loops
+//! must close their listeners together: the kernel hands a new connection to any of the listeners
+//! at an address, and resets the queue of the one that closes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::stats::Stats;
-use crate::net::limiter::Limiter;
+use crate::net::wakers::Wakers;
 
-/// How far a server has come with its stop.
+/// A stage of a server's life, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ShutdownStage {
+pub(super) enum Stage {
+    /// Clients are accepted and served.
     Serving,
-    /// Told to stop: every loop accepts those who wait at its own door.
+    /// Each loop accepts the clients in its own accept queue.
     Emptying,
-    /// All have done so, and now close their doors. Not before: the kernel hands a new connection
-    /// to any of the listeners, and resets those that wait at the one that closes.
+    /// The listeners are closed, and the clients that are left are served to their end.
     Closing,
-    /// Nobody waits any longer.
+    /// Clients that are still left are cut off.
     Over,
 }
 
-/// The loops of a server.
+impl Stage {
+    const ALL: [Self; 4] = [Self::Serving, Self::Emptying, Self::Closing, Self::Over];
+
+    fn next(self) -> Self {
+        Self::ALL[(self as usize + 1).min(Self::Over as usize)]
+    }
+}
+
+/// The stage of a server, shared by its loops.
 #[derive(Debug)]
-pub(super) struct LoopGroup {
-    /// How many loops there are.
-    size: usize,
-    pub(super) room: Arc<Limiter>,
-    pub(super) stats: Stats,
-    /// How often the server was told to stop; twice is as good as more often.
-    stops: AtomicUsize,
-    /// How many loops have found nobody at their doors since.
-    backlog_drained: AtomicUsize,
-    /// How many loops have ended.
-    ended: AtomicUsize,
+pub(super) struct Shutdown {
+    /// The number of loops.
+    loops: usize,
+    /// The stage, by its position in [`Stage::ALL`]. It only grows.
+    stage: AtomicUsize,
+    /// The number of loops that have done the work of each stage.
+    arrived: [AtomicUsize; Stage::ALL.len()],
+    wakers: Arc<Wakers>,
 }
 
-impl LoopGroup {
-    pub(super) fn new(size: usize, room: Arc<Limiter>, stats: Stats) -> Self {
-        let none = AtomicUsize::default;
-        Self { size, room, stats, stops: none(), backlog_drained: none(), ended: none() }
+impl Shutdown {
+    /// A server of this many loops that serves.
+    pub(super) fn new(loops: usize, wakers: Arc<Wakers>) -> Self {
+        Self { loops, stage: AtomicUsize::default(), arrived: Default::default(), wakers }
     }
 
-    pub(super) fn stage(&self) -> ShutdownStage {
-        match self.stops.load(Ordering::Acquire) {
-            0 => ShutdownStage::Serving,
-            1 if self.backlog_drained.load(Ordering::Acquire) < self.size => {
-                ShutdownStage::Emptying
-            }
-            1 => ShutdownStage::Closing,
-            _ => ShutdownStage::Over,
+    /// The stage.
+    pub(super) fn stage(&self) -> Stage {
+        Stage::ALL[self.stage.load(Ordering::Acquire)]
+    }
+
+    /// Begins the shutdown. The second request ends it without waiting any longer.
+    pub(super) fn request(&self) {
+        let begun = self.raise(Stage::Serving, Stage::Emptying);
+        if !begun {
+            self.fail();
         }
     }
 
-    /// Tells all loops to stop or, once they stop, to do so at once.
-    pub(super) fn stop(&self) {
-        self.stops.fetch_add(1, Ordering::AcqRel);
-        self.wake_all();
-    }
-
-    /// A loop has accepted whoever waited at its door. To be said once.
-    pub(super) fn backlog_drained(&self) {
-        if self.backlog_drained.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
-            self.wake_all();
-        }
-    }
-
-    /// A loop has ended. To be said once, and not by the one that hears the signals.
-    pub(super) fn ended(&self) {
-        if self.ended.fetch_add(1, Ordering::AcqRel) + 2 == self.size {
-            self.wake_all();
-        }
-    }
-
-    /// Whether only one loop has not ended.
-    pub(super) fn is_last(&self) -> bool {
-        self.ended.load(Ordering::Acquire) + 1 >= self.size
-    }
-
-    /// No loop goes on without the others.
+    /// Ends all loops: one of them cannot go on.
     pub(super) fn fail(&self) {
-        self.stop();
-        self.stop();
+        self.stage.store(Stage::Over as usize, Ordering::Release);
+        self.wakers.wake_all();
     }
 
-    fn wake_all(&self) {
-        if let Err(error) = self.room.wake_loops() {
-            log::error!("cannot wake the other loops: {error}");
+    /// Reports that a loop has done the work of `stage`, once for each loop and stage. The next
+    /// stage begins when all loops have.
+    pub(super) fn arrive(&self, stage: Stage) {
+        let arrived = self.arrived[stage as usize].fetch_add(1, Ordering::AcqRel) + 1;
+        if arrived == self.loops {
+            self.raise(stage, stage.next());
         }
+    }
+
+    /// Goes from one stage to another, unless the server has come further meanwhile.
+    fn raise(&self, from: Stage, to: Stage) -> bool {
+        let (from, to) = (from as usize, to as usize);
+        let order = Ordering::AcqRel;
+        let raised = self.stage.compare_exchange(from, to, order, Ordering::Acquire).is_ok();
+        if raised {
+            self.wakers.wake_all();
+        }
+        raised
     }
 }
 
-/// Held by a loop as long as it runs: if it panics, the others hear of it.
-pub(super) struct PanicGuard<'a>(pub(super) &'a LoopGroup);
+/// A guard held by a loop while it runs: if the loop panics, the others end as well.
+pub(super) struct PanicGuard<'a>(pub(super) &'a Shutdown);
 
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
@@ -105,49 +103,47 @@ impl Drop for PanicGuard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::limiter::{Capacity, WhenFull};
 
-    fn group(size: usize) -> LoopGroup {
-        let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Reply };
-        LoopGroup::new(size, Arc::new(Limiter::new(capacity)), Stats::new(Vec::new()))
+    fn shutdown(loops: usize) -> Shutdown {
+        Shutdown::new(loops, Arc::default())
     }
 
     #[test]
-    fn no_door_closes_before_all_have_been_emptied() {
-        let group = group(2);
-        assert_eq!(group.stage(), ShutdownStage::Serving);
-        group.stop();
-        group.backlog_drained();
-        assert_eq!(group.stage(), ShutdownStage::Emptying);
-        group.backlog_drained();
-        assert_eq!(group.stage(), ShutdownStage::Closing);
-        group.stop();
-        assert_eq!(group.stage(), ShutdownStage::Over);
+    fn no_stage_begins_before_every_loop_has_done_the_work_of_the_last() {
+        let shutdown = shutdown(2);
+        assert_eq!(shutdown.stage(), Stage::Serving);
+        shutdown.request();
+        for (stage, next) in [(Stage::Emptying, Stage::Closing), (Stage::Closing, Stage::Over)] {
+            assert_eq!(shutdown.stage(), stage);
+            shutdown.arrive(stage);
+            assert_eq!(shutdown.stage(), stage);
+            shutdown.arrive(stage);
+            assert_eq!(shutdown.stage(), next);
+        }
     }
 
     #[test]
-    fn the_last_loop_knows_that_it_is_alone() {
-        assert!(group(1).is_last());
-        let group = group(2);
-        assert!(!group.is_last());
-        group.ended();
-        assert!(group.is_last());
+    fn a_second_request_ends_the_shutdown_whatever_its_stage() {
+        let shutdown = shutdown(2);
+        shutdown.request();
+        shutdown.arrive(Stage::Emptying);
+        shutdown.request();
+        assert_eq!(shutdown.stage(), Stage::Over);
+        shutdown.arrive(Stage::Emptying);
+        assert_eq!(shutdown.stage(), Stage::Over);
     }
 
     #[test]
-    fn a_loop_that_fails_or_panics_ends_them_all() {
-        let failing = group(2);
-        failing.fail();
-        assert_eq!(failing.stage(), ShutdownStage::Over);
-        let panicking = group(2);
+    fn a_loop_that_panics_ends_them_all() {
+        let shutdown = shutdown(2);
         let thread = thread::scope(|scope| {
             let body = || {
-                let _guard = PanicGuard(&panicking);
+                let _guard = PanicGuard(&shutdown);
                 panic!("a fault that this test plants");
             };
             thread::Builder::new().spawn_scoped(scope, body).unwrap().join()
         });
         assert!(thread.is_err());
-        assert_eq!(panicking.stage(), ShutdownStage::Over);
+        assert_eq!(shutdown.stage(), Stage::Over);
     }
 }

@@ -1,48 +1,80 @@
-//! The account of all connections: how many came, how many went, and why.
+//! The counters of a server: how many clients came, how many left, and why.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::choice::Choice;
+use crate::net::limiter::{Limiter, Permit};
 use crate::session::{CloseReason, Traffic};
 
-/// Counts of what a server has done since its start. Every connection that was accepted is either
-/// open or has exactly one reason for its end.
+/// A client with a connection, for as long as it has one. Dropping it releases the permit; a client
+/// that leaves is handed to [`Stats::left`].
+///
+/// Every idle connection holds one, in 16 bytes.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// The client's number in the log, counted from 1 in the order of acceptance.
+    pub(super) number: u64,
+    pub(super) permit: Permit,
+}
+
+const _: () = assert!(size_of::<Client>() == 16);
+
+/// Counters since the start of a server. Every connection that was accepted is either open or has
+/// exactly one reason for its end.
 #[derive(Debug)]
 pub(super) struct Stats {
     accepted: AtomicU64,
     /// In the order of [`CloseReason::ALL`].
-    endings: [AtomicU64; CloseReason::ALL.len()],
-    /// One for each loop: they do not get in each other's way.
+    close_reasons: [AtomicU64; CloseReason::ALL.len()],
+    limiter: Arc<Limiter>,
+    /// One for each loop: they share no cache line.
     traffic: Vec<Arc<Traffic>>,
 }
 
 impl Stats {
-    /// Nothing yet, beside this traffic.
-    pub(super) fn new(traffic: Vec<Arc<Traffic>>) -> Self {
-        Self { accepted: AtomicU64::default(), endings: Default::default(), traffic }
+    /// Counters at 0, with the traffic of every loop.
+    pub(super) fn new(limiter: Arc<Limiter>, traffic: Vec<Arc<Traffic>>) -> Self {
+        let close_reasons = Default::default();
+        Self { accepted: AtomicU64::default(), close_reasons, limiter, traffic }
     }
 
-    /// One more connection.
-    pub(super) fn accepted(&self) {
-        self.accepted.fetch_add(1, Ordering::Relaxed);
+    /// Counts a connection that was accepted, and returns its number.
+    pub(super) fn accepted(&self) -> u64 {
+        self.accepted.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// A connection has ended.
-    pub(super) fn ended(&self, ending: CloseReason) {
-        self.endings[ending as usize].fetch_add(1, Ordering::Relaxed);
+    /// Counts and logs a client that has left. Its permit is released before its socket is closed:
+    /// a client that sees the end of its connection and connects again finds a permit free.
+    pub(super) fn left(&self, client: Client, reason: CloseReason) {
+        let Client { number, permit } = client;
+        let served = self.limiter.serves(&permit);
+        drop(permit);
+        if served {
+            self.ended(reason);
+            log::info!("client {number} left: {reason} ({} now)", self.limiter.serving());
+        } else {
+            self.ended(CloseReason::Refused);
+            log::debug!("client {number} left: {}", CloseReason::Refused);
+        }
+    }
+
+    /// Counts the end of a connection.
+    pub(super) fn ended(&self, reason: CloseReason) {
+        self.close_reasons[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// One line of `name=number` pairs, for people and scripts: `accepted=3 open=1 peer-closed=2 ...`.
 impl fmt::Display for Stats {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endings = self.endings.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let counts = self.close_reasons.each_ref().map(|count| count.load(Ordering::Relaxed));
         let accepted = self.accepted.load(Ordering::Relaxed);
-        let open = accepted.saturating_sub(endings.iter().sum());
+        let open = accepted.saturating_sub(counts.iter().sum());
         write!(out, "accepted={accepted} open={open}")?;
-        for (ending, count) in CloseReason::ALL.iter().zip(endings) {
-            write!(out, " {}={count}", ending.name())?;
+        for (reason, count) in CloseReason::ALL.iter().zip(counts) {
+            write!(out, " {}={count}", reason.name())?;
         }
         let sum = |count: fn(&Traffic) -> u64| self.traffic.iter().map(|it| count(it)).sum::<u64>();
         let messages = sum(Traffic::messages);

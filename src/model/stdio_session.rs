@@ -1,5 +1,6 @@
-//! One connection, the one that this process was started with: its stdin and stdout. That is how
-//! inetd, systemd, tcpserver, socat and ncat start a server, and how the model `process` does.
+//! The command `session`: one connection, which this process was started with as stdin and stdout.
+//! inetd, systemd, tcpserver, socat and ncat start a server that way, and so does the model
+//! `process`.
 
 use std::env;
 use std::fs::File;
@@ -16,16 +17,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
-use super::ServiceOptions;
+use super::SessionConfig;
 use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::stdio::Stdio;
 use crate::error::Failure;
 use crate::service::Peer;
-use crate::session::{CloseReason, Session};
+use crate::session::{CloseReason, Context, Session};
 
-/// The names under which those who accept connections for others tell where one comes from: the
-/// address, and the port.
+/// The environment variables in which superservers pass the peer's address and port: UCSPI, CGI,
+/// socat, ncat.
 const PEER_VARIABLES: [(&str, &str); 4] = [
     ("TCPREMOTEIP", "TCPREMOTEPORT"),
     ("REMOTE_ADDR", "REMOTE_PORT"),
@@ -33,29 +34,28 @@ const PEER_VARIABLES: [(&str, &str); 4] = [
     ("NCAT_REMOTE_ADDR", "NCAT_REMOTE_PORT"),
 ];
 
-/// All that a process needs to know to serve the connection it was started with.
+/// The configuration of a process that serves one connection.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What the client gets.
-    pub service_options: ServiceOptions,
+    /// What is done for the client.
+    pub session: SessionConfig,
     /// The client's number in the log.
     pub client: u64,
-    /// The acceptor that started this process, if it is the model `process`.
+    /// The pipes to the server that started this process, if it is one of ours.
     pub parent: Option<ParentPipes>,
 }
 
-/// How an acceptor and its process talk to each other.
+/// The paths of the pipes between a server of the model `process` and its child.
 #[derive(Clone, Debug)]
 pub struct ParentPipes {
-    /// A pipe that ends when the server is to stop, or has gone.
+    /// A pipe that ends when the server stops or has gone.
     pub until: PathBuf,
-    /// A pipe for the last word on the connection.
+    /// A pipe for the report at the end.
     pub report: PathBuf,
 }
 
-/// Serves stdin and stdout to the end of their conversation. A signal to stop, however often it
-/// comes, is the end of input: what was asked is answered. A hang-up ends it at once, and the
-/// service still records what it must.
+/// Serves stdin and stdout until the connection ends. SIGINT and SIGTERM are the end of input,
+/// however often they come: what was asked is answered. SIGHUP ends the session without waiting.
 pub fn serve(config: &Config) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Stdio::detach_stderr_from_peer().map_err(cannot)?;
@@ -69,29 +69,27 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     };
     let cut = Arc::<AtomicBool>::default();
     flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
-    let mut wire = Stdio::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
+    let mut stream = Stdio::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let peer = Peer { number: config.client, address: peer() };
-    let service = config.service_options.spec()?.build(peer);
-    let limits = Arc::new(config.service_options.limits.clone());
-    let traffic = Arc::clone(&limits.traffic);
-    let mut session = Session::new(service, limits, peer.number, now());
+    let (limits, records) = (config.session.limits, config.session.open_results()?);
+    let context = Arc::new(Context { limits, traffic: Arc::default(), records });
+    let service = config.session.service.build(peer);
+    let mut session = Session::new(service, Arc::clone(&context), peer.number, now());
     if report.is_none() {
         log::info!("client {} connected from {}", peer.number, peer.address);
     }
-    blocking::serve(&mut wire, &mut session);
-    let mut ending = session.close_reason().unwrap_or(CloseReason::Broken);
+    blocking::serve(&mut stream, &mut session);
+    let mut reason = session.close_reason().unwrap_or(CloseReason::Broken);
     if cut.load(Ordering::Acquire) {
-        ending = ending.or_forced();
+        reason = reason.or_forced();
     }
-    // The service has recorded all that it wants to when the end is reported.
-    drop(session);
     match report {
-        None => log::info!("client {} left: {ending}", peer.number),
+        None => log::info!("client {} left: {reason}", peer.number),
         Some(mut report) => {
-            // One write, so that the words of several processes do not mix; where nobody listens
-            // any more, the acceptor has gone.
-            let word = Report::new(peer.number, ending, &traffic).to_string();
-            report.write_all(word.as_bytes()).ok();
+            // One write, so that the reports of several processes do not mix. Where nobody reads
+            // it, the server has gone.
+            let line = Report::new(peer.number, reason, &context.traffic).to_string();
+            report.write_all(line.as_bytes()).ok();
         }
     }
     Ok(())

@@ -1,142 +1,175 @@
-//! A thread for each client: it waits in its own system calls and serves one session from its first
-//! event to its last byte. The acceptor lets it go, hears when it is done, and can wake it.
+//! The model `thread`: a thread for each client. It waits in its own system calls and serves one
+//! session from its first event to its last byte.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 use slab::Slab;
 
+use super::Config;
+use super::stats::{Client, Stats};
+use super::workers::{Arrival, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
-use crate::net::limited_listener::ClientId;
+use crate::reactor::Reactor;
 use crate::service::MAX_SLEEP;
-use crate::session::{CloseReason, Session};
+use crate::session::CloseReason;
 
-/// A thread's stack, in bytes: the deepest expression that the calculator accepts fits in half of
-/// it.
+/// The stack of a thread, in bytes: the deepest expression that the calculator accepts fits in half
+/// of it.
 const STACK_SIZE: usize = 512 * 1024;
 
-/// How long a connection that was cut may take to end: a thread that sleeps for its service, which
-/// is no more than [`MAX_SLEEP`], is not woken.
+/// The longest wait for threads that were cut: one that sleeps for its service, for at most
+/// [`MAX_SLEEP`], is not woken.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The threads that serve clients.
 pub(super) struct Threads {
-    /// Each client's socket. Weak, so that the connection closes when its thread lets go of it.
-    sockets: Slab<Weak<TcpStream>>,
-    departures: Receiver<(usize, ClientId, CloseReason)>,
-    report: Sender<(usize, ClientId, CloseReason)>,
-    waker: Arc<Waker>,
-    stopping: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+/// The state that the threads share with the loop that starts them.
+struct Shared {
+    /// The connections that have a thread. Weak, so that a connection closes with its thread.
+    open: Mutex<Slab<Weak<Connection>>>,
+    /// Notified when a connection leaves `open`.
+    left: Condvar,
+    /// 0 while the server serves, then [`DRAINING`], then [`CUT`].
+    stopping: AtomicUsize,
+    stats: Arc<Stats>,
+    /// Wakes the loop when a thread ends.
+    waker: Waker,
+}
+
+/// An end of input is the server's doing.
+const DRAINING: usize = 1;
+/// So is a reset.
+const CUT: usize = 2;
+
+/// A connection with a thread.
+struct Connection {
+    /// Taken when the client leaves; in front of the socket, which closes after that.
+    client: Mutex<Option<Client>>,
+    socket: TcpStream,
 }
 
 impl Threads {
-    /// None yet. `waker` wakes the acceptor when one ends.
-    pub(super) fn new(waker: Waker) -> Self {
-        let (report, departures) = mpsc::channel();
-        let (sockets, waker) = (Slab::new(), Arc::new(waker));
-        Self { sockets, departures, report, waker, stopping: Arc::default() }
-    }
-
-    /// Starts one more. If the machine has no thread to give, the socket comes back.
-    pub(super) fn start(
-        &mut self,
-        socket: mio::net::TcpStream,
-        session: Session,
-        guest: ClientId,
-    ) -> Result<(), (mio::net::TcpStream, io::Error)> {
-        let socket = Arc::new(TcpStream::from(socket));
-        let entry = self.sockets.vacant_entry();
-        let (key, own) = (entry.key(), Arc::clone(&socket));
-        let (report, waker) = (self.report.clone(), Arc::clone(&self.waker));
-        let stopping = Arc::clone(&self.stopping);
-        let body = move || {
-            // Closed after the departure is reported: who has seen the end of its own connection
-            // and comes again finds its place free.
-            let own = own;
-            let mut guard = ExitGuard { key, guest, ending: CloseReason::Broken, report, waker };
-            // Dropped before the departure, whatever happens: when that is reported, the service
-            // has recorded all that it wants to.
-            let mut session = session;
-            blocking::serve(&mut TimedSocket::new(&own, &stopping), &mut session);
-            guard.ending = session.close_reason().unwrap_or(CloseReason::Broken);
-        };
-        let started = socket.set_nonblocking(false).and_then(|()| {
-            let name = format!("client {}", guest.number);
-            thread::Builder::new().name(name).stack_size(STACK_SIZE).spawn(body)
-        });
-        match started {
-            Ok(_) => {
-                entry.insert(Arc::downgrade(&socket));
-                Ok(())
-            }
-            Err(error) => {
-                let socket = Arc::into_inner(socket).expect("only the thread would have shared it");
-                socket.set_nonblocking(true).ok();
-                Err((mio::net::TcpStream::from_std(socket), error))
-            }
-        }
-    }
-
-    /// Those that have ended since this was asked last, and why.
-    pub(super) fn take_closed(
-        &mut self,
-    ) -> impl Iterator<Item = (ClientId, CloseReason)> + use<'_> {
-        self.departures.try_iter().map(|(key, guest, ending)| {
-            self.sockets.remove(key);
-            (guest, ending)
-        })
-    }
-
-    /// From now on an empty socket is the end of input. Shutting down the receiving half is what
-    /// wakes a thread out of its system call; what came before can still be received.
-    pub(super) fn drain(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.shut_down(Shutdown::Read);
-    }
-
-    /// Ends every connection at once. The threads have a moment to let go of their sessions, in
-    /// which a service records what it must.
-    pub(super) fn cut(&mut self) -> Vec<(ClientId, CloseReason)> {
-        let mut take_closed: Vec<_> = self.take_closed().collect();
-        self.shut_down(Shutdown::Both);
-        while !self.sockets.is_empty() {
-            let Ok((key, guest, ending)) = self.departures.recv_timeout(KILL_GRACE) else { break };
-            self.sockets.remove(key);
-            take_closed.push((guest, ending.or_forced()));
-        }
-        take_closed
+    /// The threads of a loop: none yet.
+    pub(super) fn of_loop(
+        _: &Config,
+        shared: &super::Shared,
+        reactor: &Reactor<Client>,
+        _: &Sessions,
+    ) -> io::Result<Box<dyn Workers>> {
+        Ok(Box::new(Self {
+            shared: Arc::new(Shared {
+                open: Mutex::default(),
+                left: Condvar::new(),
+                stopping: AtomicUsize::default(),
+                stats: Arc::clone(&shared.stats),
+                waker: reactor.waker()?,
+            }),
+        }))
     }
 
     fn shut_down(&self, how: Shutdown) {
-        for socket in self.sockets.iter().filter_map(|(_, socket)| socket.upgrade()) {
+        for connection in self.shared.open().iter().filter_map(|(_, it)| it.upgrade()) {
             // A connection that the peer has reset meanwhile needs no waking.
-            socket.shutdown(how).ok();
+            connection.socket.shutdown(how).ok();
         }
     }
 }
 
-/// Reports the end of a thread when it is dropped: also when the thread panics, so that a fault of
-/// ours does not take a place for good.
+impl Workers for Threads {
+    fn start(
+        &mut self,
+        arrival: Arrival,
+        sessions: &Sessions,
+        now: Instant,
+    ) -> Result<(), (Arrival, io::Error)> {
+        let Arrival { client, socket, address } = arrival;
+        let number = client.number;
+        let mut session = sessions.serve(number, address, now);
+        let socket = TcpStream::from(socket);
+        let connection = Arc::new(Connection { client: Mutex::new(Some(client)), socket });
+        let key = self.shared.open().insert(Arc::downgrade(&connection));
+        let (own, shared) = (Arc::clone(&connection), Arc::clone(&self.shared));
+        let body = move || {
+            let mut guard = ExitGuard { key, reason: CloseReason::Broken, connection: own, shared };
+            let Shared { stopping, .. } = &*guard.shared;
+            let stopped = || stopping.load(Ordering::Acquire) >= DRAINING;
+            blocking::serve(&mut TimedSocket::new(&guard.connection.socket, stopped), &mut session);
+            let reason = session.close_reason().unwrap_or(CloseReason::Broken);
+            let cut = stopping.load(Ordering::Acquire) == CUT;
+            guard.reason = if cut { reason.or_forced() } else { reason };
+        };
+        let started = connection.socket.set_nonblocking(false).and_then(|()| {
+            let name = format!("client {number}");
+            thread::Builder::new().name(name).stack_size(STACK_SIZE).spawn(body)
+        });
+        let Err(error) = started else { return Ok(()) };
+        self.shared.open().remove(key);
+        let connection = Arc::into_inner(connection).expect("only a thread would have shared it");
+        let client = connection.client.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let client = client.expect("only a thread would have taken it");
+        connection.socket.set_nonblocking(true).ok();
+        let socket = mio::net::TcpStream::from_std(connection.socket);
+        Err((Arrival { client, socket, address }, error))
+    }
+
+    fn len(&self) -> usize {
+        self.shared.open().len()
+    }
+
+    /// Shuts down the receiving half of every socket. That ends the wait of a thread in its system
+    /// call; what came before can still be received.
+    fn drain(&mut self) {
+        self.shared.stopping.store(DRAINING, Ordering::Release);
+        self.shut_down(Shutdown::Read);
+    }
+
+    /// Shuts down every socket, and gives the threads time to finish their sessions.
+    fn cut(&mut self) {
+        self.shared.stopping.store(CUT, Ordering::Release);
+        self.shut_down(Shutdown::Both);
+        let shared = &self.shared;
+        let some = |open: &mut Slab<_>| !open.is_empty();
+        // A thread that has not ended by then ends with the process.
+        let waited = shared.left.wait_timeout_while(shared.open(), KILL_GRACE, some);
+        drop(waited);
+    }
+}
+
+impl Shared {
+    fn open(&self) -> MutexGuard<'_, Slab<Weak<Connection>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a client out when its thread ends, also by a panic: a fault of ours must not keep a
+/// permit for good.
 struct ExitGuard {
     key: usize,
-    guest: ClientId,
-    ending: CloseReason,
-    report: Sender<(usize, ClientId, CloseReason)>,
-    waker: Arc<Waker>,
+    reason: CloseReason,
+    connection: Arc<Connection>,
+    shared: Arc<Shared>,
 }
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        // Nobody listens any more only when the process is about to end.
-        self.report.send((self.key, self.guest, self.ending)).ok();
-        self.waker.wake().ok();
+        let mut client = self.connection.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = client.take() {
+            self.shared.stats.left(client, self.reason);
+        }
+        self.shared.open().remove(self.key);
+        self.shared.left.notify_all();
+        // The loop may wait for the last client, or for a permit.
+        self.shared.waker.wake().ok();
     }
 }

@@ -1,52 +1,65 @@
-//! Where the admitted are served: the one thing in which the models differ.
+//! The workers of a model: the threads or processes that serve its clients. A model without workers
+//! serves its clients in the loop.
 
-use super::process::Processes;
-use super::threads::Threads;
-use crate::net::limited_listener::ClientId;
-use crate::session::CloseReason;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// Who serves the admitted.
-pub(super) enum Workers {
-    /// The acceptor's own loop.
-    Inline,
-    /// A thread for each.
-    Threads(Threads),
-    /// A process for each.
-    Processes(Processes),
+use mio::net::TcpStream;
+
+use super::stats::Client;
+use crate::service::{Peer, Service, ServiceSpec};
+use crate::session::{Context, Session};
+
+/// A client that was admitted and is not served yet.
+pub(super) struct Arrival {
+    pub(super) client: Client,
+    pub(super) socket: TcpStream,
+    pub(super) address: SocketAddr,
 }
 
-impl Workers {
-    /// A child of this process has ended.
-    pub(super) fn reap(&mut self) {
-        if let Self::Processes(processes) = self {
-            processes.reap();
-        }
+/// The sessions of one loop: all have the same service and context.
+#[derive(Clone, Debug)]
+pub(super) struct Sessions {
+    pub(super) service: ServiceSpec,
+    pub(super) context: Arc<Context>,
+}
+
+impl Sessions {
+    /// A session for a client that is served.
+    pub(super) fn serve(&self, number: u64, address: SocketAddr, now: Instant) -> Session {
+        self.with(self.service.build(Peer { number, address }), number, now)
     }
 
-    /// Those that have left since this was asked last, and why.
-    pub(super) fn take_closed(&mut self) -> Vec<(ClientId, CloseReason)> {
-        match self {
-            Self::Inline => Vec::new(),
-            Self::Threads(threads) => threads.take_closed().collect(),
-            Self::Processes(processes) => processes.take_closed().collect(),
-        }
+    /// A session with another service.
+    pub(super) fn with(&self, service: Box<dyn Service>, number: u64, now: Instant) -> Session {
+        Session::new(service, Arc::clone(&self.context), number, now)
     }
+}
 
-    /// From now on an empty socket is the end of input.
-    pub(super) fn drain(&mut self) {
-        match self {
-            Self::Inline => {}
-            Self::Threads(threads) => threads.drain(),
-            Self::Processes(processes) => processes.drain(),
-        }
-    }
+/// The workers of a model. They count and log the clients that leave them.
+pub(super) trait Workers: Send {
+    /// Serves one more client. If the machine has no worker to give, the client comes back.
+    fn start(
+        &mut self,
+        arrival: Arrival,
+        sessions: &Sessions,
+        now: Instant,
+    ) -> Result<(), (Arrival, io::Error)>;
 
-    /// Ends every connection at once, and returns whose that were.
-    pub(super) fn cut(&mut self) -> Vec<(ClientId, CloseReason)> {
-        match self {
-            Self::Inline => Vec::new(),
-            Self::Threads(threads) => threads.cut(),
-            Self::Processes(processes) => processes.cut(),
-        }
-    }
+    /// Notes which children of this process have ended, after SIGCHLD.
+    fn reap_children(&mut self) {}
+
+    /// Drops the permits of clients that have left, where a worker cannot do it itself.
+    fn reap(&mut self) {}
+
+    /// The number of clients with a worker.
+    fn len(&self) -> usize;
+
+    /// Makes an empty socket the end of input for every worker.
+    fn drain(&mut self);
+
+    /// Ends every worker.
+    fn cut(&mut self);
 }

@@ -1,27 +1,26 @@
-//! What an error of accept(2) means for the server: three kinds, three fates.
+//! Errors of accept(2), sorted by what a server does about them.
 
 use std::io;
 
 use rustix::io::Errno;
 
-/// Whose failure it was.
+/// A class of errors of accept(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptError {
-    /// Nobody is waiting.
+    /// No client waits.
     WouldBlock,
-    /// This peer's, or a signal's: the next one may do.
+    /// This client is gone, or a signal came: the next accept may succeed.
     Transient,
-    /// The process, or the machine, has no descriptor left. Linux says so also when nobody waits.
+    /// The process (`EMFILE`) or the system (`ENFILE`) has no descriptor left. Linux reports it
+    /// even if no client waits.
     FdLimit,
-    /// The machine has run out of something: nobody can be accepted for a while. The descriptor
-    /// stays ready, but edge-triggered readiness is not told twice; so it takes a timer to try
-    /// again.
+    /// The system has no memory for another socket. The listener stays readable, but
+    /// edge-triggered readiness is not reported twice: a timer must try again.
     NoMemory,
-    /// Ours: the listener itself is broken.
+    /// The listener itself is broken.
     Fatal,
 }
-
-/// Sorts an error of accept.
+/// The class of an error of accept(2).
 pub fn triage(error: &io::Error) -> AcceptError {
     let Some(errno) = Errno::from_io_error(error) else { return AcceptError::Fatal };
     match errno {

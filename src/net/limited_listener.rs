@@ -1,66 +1,67 @@
-//! The door: who gets in is decided here, the same for every model.
+//! A listening socket with a limit on clients: every model accepts and admits through it.
 //!
-//! A [`LimitedListener`] is a listener and the [`Limiter`] behind it. It accepts; its owner does with each client
-//! what the [`Admission`] says, and reports who has left.
+//! [`LimitedListener::accept`] returns a connection together with its [`Admission`], the permit
+//! inside. An accept that is pending while the limit is reached is remembered: an edge-triggered
+//! listener does not report the same connection twice.
 //!
-//! Accepting that is accept_pending is remembered and paid when there is limiter: an edge-triggered listener
-//! does not say a second time that somebody is waiting.
-//!
-//! When the process has no descriptor left, accept fails as long as somebody waits, and nobody can
-//! be told anything. So one descriptor is held in spare_fd: a client is accepted with it, told so
-//! and let go, and its descriptor is the spare_fd again.
+//! A process without a free descriptor cannot accept, and accept(2) fails with `EMFILE` for as long
+//! as a client waits, so a loop would spin. One descriptor is therefore kept in reserve (the libev
+//! documentation describes the technique): it is closed, the client is accepted in its place, told
+//! that the server is full, and closed into the reserve again.
 
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::{DupFlags, dup3};
 
 use super::accept::{AcceptError, triage};
-use super::limiter::{Limiter, WhenFull};
+use super::limiter::{Limiter, Permit, WhenFull};
 use super::listener::{self, BindSpec};
-use crate::error::cause_of;
+use super::rate_limit::RateLimit;
 
-/// How long nothing is accepted after the machine ran out of descriptors or memory. Until then
-/// those who come wait in the backlog.
+/// The time without an accept after the machine ran out of descriptors or memory. Clients wait in
+/// the accept queue meanwhile.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// How often accept may fail because of the one who came, before others have their turn.
+/// The most connections that may fail in one accept before other connections are served.
 const FAILURES_PER_ACCEPT: usize = 64;
 
-/// What is to be done with a client that came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The decision about a client that was accepted.
+#[derive(Debug)]
 pub enum Admission {
     /// It is served.
-    Serve,
-    /// It is told that the server is full, and seen off.
-    ReplyBusy,
-    /// It is told so if that can be done at once, and let go: its descriptor is needed.
+    Serve(Permit),
+    /// It is told that the server is full, at its own pace.
+    ReplyBusy(Permit),
+    /// It is told that the server is full without waiting, and closed: its descriptor is needed.
     Shed,
     /// It is reset.
     Reset,
 }
 
-/// A client, as its server knows it for as long as it is there.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientId {
-    /// Counted from 1, in the order of their coming.
-    pub number: u64,
-    /// What is done with it.
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// Its socket.
+    pub socket: S,
+    /// The peer's address. It comes from accept(2): a peer that has reset the connection since has
+    /// no address any more.
+    pub address: SocketAddr,
+    /// The decision about it.
     pub admission: Admission,
 }
 
-/// Where clients come from, without being waited for. A test can be another one than the kernel's.
+/// A source of connections that does not block. Tests have one of their own.
 pub trait Listener {
-    /// A client's connection.
+    /// The socket of a connection.
     type Socket;
 
-    /// Takes the one that has waited longest. Where it comes from is known from here: it may be
-    /// gone before we could ask.
+    /// Takes the connection that has waited longest.
     fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
 }
 
@@ -72,47 +73,44 @@ impl Listener for TcpListener {
     }
 }
 
+/// The state of the listening socket.
 #[derive(Debug)]
 enum ListenState<L> {
     Listening(L),
-    /// Until there is room again: see [`WhenFull::Refuse`].
+    /// Closed until there is a permit again: see [`WhenFull::Refuse`].
     Suspended,
-    /// For good.
+    /// Closed for good.
     Closed,
 }
 
-/// A listener that lets in as many as there is room for.
+/// A listener that accepts as many clients as its limiter allows.
 #[derive(Debug)]
 pub struct LimitedListener<L = TcpListener> {
     state: ListenState<L>,
     spec: BindSpec,
-    /// Shared with the server's other doors, if it has others.
+    /// Shared with the other listeners of the server, if it has any.
     limiter: Arc<Limiter>,
-    /// Guests that came in here and are being served, or told that the server is full.
-    served: usize,
-    rejected: usize,
-    /// Somebody may be waiting.
+    log_limit: Arc<RateLimit>,
+    /// True if a client may wait in the accept queue.
     accept_pending: bool,
-    /// Set while the machine has no room for anyone.
+    /// The end of the back-off while the machine has no resources for a client.
     backoff_until: Option<Instant>,
-    /// The last descriptor, for when there is no other.
+    /// The descriptor in reserve; none while a client that was accepted in its place is open.
     spare_fd: Option<File>,
-    /// What is behind the spare, to make another one from.
+    /// The file behind the spare descriptor, to make another one from.
     dev_null: File,
 }
 
 impl LimitedListener {
-    /// If the door was shut and there is room again, opens it: `register` sees to it that the
-    /// listener is waited for. If the room was filled through other doors, shuts this one.
+    /// Listens again if the listener was suspended and there is a permit; suspends it if another
+    /// listener has taken the last permit. `register` adds the new listener to the owner's poll.
     pub fn resume_listening(
         &mut self,
         now: Instant,
         register: impl FnOnce(&mut TcpListener) -> io::Result<()>,
     ) {
         self.suspend_if_full();
-        if !matches!(self.state, ListenState::Suspended)
-            || self.wake_at(now).is_none_or(|at| at > now)
-        {
+        if !matches!(self.state, ListenState::Suspended) || !self.is_due(now) {
             return;
         }
         let opened = listener::listen_on(self.spec)
@@ -125,17 +123,15 @@ impl LimitedListener {
             }
             Err(error) => {
                 self.backoff_until = Some(now + ACCEPT_BACKOFF);
-                let address = self.spec.address;
-                self.warn(format_args!("cannot listen again on {address}"), &error, now);
+                let what = format_args!("cannot listen again on {}", self.spec.address);
+                self.log_limit.warn(what, &error, now);
             }
         }
     }
-}
 
-impl LimitedListener {
-    /// Closes the connection of a client that is let go. If it was accepted with the spare, its
-    /// descriptor is the spare again, in one step: one that is free for a moment may be given to
-    /// another door, and that one's client may stay.
+    /// Closes a connection that is not served. If it was accepted in place of the spare descriptor,
+    /// dup3(2) turns its descriptor into the spare one in a single step: a descriptor that is free
+    /// in between might be given to another listener's client.
     pub fn close_into_spare(&mut self, socket: TcpStream) {
         if self.spare_fd.is_none() {
             let mut descriptor = OwnedFd::from(socket);
@@ -147,14 +143,18 @@ impl LimitedListener {
 }
 
 impl<L: Listener> LimitedListener<L> {
-    /// Opens the door that is this listener, at this place, to this room.
-    pub fn new(listener: L, spec: BindSpec, limiter: Arc<Limiter>) -> io::Result<Self> {
+    /// A listener that is bound as `spec` says.
+    pub fn new(
+        listener: L,
+        spec: BindSpec,
+        limiter: Arc<Limiter>,
+        log_limit: Arc<RateLimit>,
+    ) -> io::Result<Self> {
         Ok(Self {
             state: ListenState::Listening(listener),
             spec,
             limiter,
-            served: 0,
-            rejected: 0,
+            log_limit,
             accept_pending: true,
             backoff_until: None,
             spare_fd: Some(dev_null()?),
@@ -162,7 +162,7 @@ impl<L: Listener> LimitedListener<L> {
         })
     }
 
-    /// What to wait for, as long as the door is open.
+    /// The listening socket, while it is open.
     pub fn listener(&mut self) -> Option<&mut L> {
         match &mut self.state {
             ListenState::Listening(listener) => Some(listener),
@@ -170,169 +170,153 @@ impl<L: Listener> LimitedListener<L> {
         }
     }
 
-    /// Lets nobody in any more. Whoever is still in the accept queue is reset by the kernel.
+    /// Closes the listener for good. The kernel resets the connections in its accept queue.
     pub fn close(&mut self) {
         self.state = ListenState::Closed;
     }
 
-    /// How many of the clients that came in here are being served.
-    pub fn served(&self) -> usize {
-        self.served
-    }
-
-    /// Whether no client that came in here is left, neither served nor being told that the server
-    /// is full.
-    pub fn is_empty(&self) -> bool {
-        self.served + self.rejected == 0
-    }
-
-    /// The listener had an event.
+    /// Notes an event of the listening socket.
     pub fn mark_readable(&mut self) {
         self.accept_pending = true;
     }
 
-    /// When to accept again though the listener may be silent: at once while something is pending, or
-    /// at the end of a pause.
+    /// Ends a back-off: a client has left, and may have freed what the machine had run out of.
+    pub fn end_backoff(&mut self) {
+        self.backoff_until = None;
+    }
+
+    /// The time of the next accept, whether or not the listener has an event by then: `now` while
+    /// an accept is pending, or the end of a back-off.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let due = match self.state {
+        let pending = match self.state {
             ListenState::Listening(_) => self.accept_pending,
             ListenState::Suspended => true,
             ListenState::Closed => false,
         };
-        (due && self.limiter.has_permit()).then(|| self.backoff_until.unwrap_or(now))
+        (pending && self.limiter.can_accept()).then(|| self.backoff_until.unwrap_or(now))
     }
 
-    /// Accepts one client, if one is waiting and there is room to serve it or to turn it away;
-    /// [`admit`](Self::admit) says which. An error means that the listener is broken.
-    pub fn accept(&mut self, now: Instant) -> io::Result<Option<(L::Socket, SocketAddr)>> {
-        if self.wake_at(now).is_none_or(|at| at > now) {
+    /// Accepts one client, if one waits and can be served or told that it cannot. An error means
+    /// that the listener is broken.
+    ///
+    /// `reap` is called between accept(2) and the admission. It must drop the permits of clients
+    /// that have left: a client that saw its connection closed, and connects again, finds its
+    /// permit free.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        reap: impl FnOnce(),
+    ) -> io::Result<Option<Accepted<L::Socket>>> {
+        if !self.is_due(now) {
             return Ok(None);
         }
         self.backoff_until = None;
         self.refill_spare(now);
+        let limiter = Arc::clone(&self.limiter);
         for _ in 0..FAILURES_PER_ACCEPT {
-            let (ListenState::Listening(listener), None) = (&self.state, self.backoff_until) else {
+            if self.backoff_until.is_some() {
                 break;
-            };
-            let strict = self.limiter.acquires_first();
-            if strict && !self.limiter.try_acquire() {
-                return Ok(None);
             }
-            let mut accepted = {
-                let _beside_others = self.limiter.accept_shared();
-                listener.accept()
-            };
-            if let Err(error) = &accepted
-                && triage(error) == AcceptError::FdLimit
-                && self.may_use_spare()
-            {
-                self.warn(format_args!("clients are let go unserved"), error, now);
-                let _exclusive = self.limiter.accept_exclusive();
-                self.spare_fd = None;
-                accepted = listener.accept();
-                if accepted.is_err() {
-                    self.spare_fd = dev_null().ok();
+            let (accepted, guard) = self.accept_guarded(&limiter, now);
+            match accepted {
+                Ok(None) => break,
+                Ok(Some((socket, address))) => {
+                    reap();
+                    let admission = self.admit();
+                    drop(guard);
+                    self.suspend_if_full();
+                    return Ok(Some(Accepted { socket, address, admission }));
                 }
-            }
-            let error = match accepted {
-                Ok(accepted) => return Ok(Some(accepted)),
-                Err(error) => error,
-            };
-            if strict {
-                self.limiter.release();
-            }
-            match triage(&error) {
-                AcceptError::Transient => {}
-                AcceptError::WouldBlock => {
-                    self.accept_pending = false;
-                    self.refill_spare(now);
-                    return Ok(None);
+                Err(error) => {
+                    drop(guard);
+                    if !self.may_try_again(error, now)? {
+                        break;
+                    }
                 }
-                AcceptError::FdLimit | AcceptError::NoMemory => {
-                    let served = self.limiter.served();
-                    self.warn(format_args!("cannot accept, with {served} clients"), &error, now);
-                    self.backoff_until = Some(now + ACCEPT_BACKOFF);
-                }
-                AcceptError::Fatal => return Err(error),
             }
         }
         Ok(None)
     }
 
-    /// This client cannot be served after all: it counts as turned away.
-    pub fn reject(&mut self, client: &mut ClientId) {
-        self.left(client);
-        client.admission = Admission::ReplyBusy;
-        self.enter(client.admission);
-    }
-
-    /// This client has gone.
-    pub fn left(&mut self, client: &ClientId) {
-        match client.admission {
-            Admission::Serve => {
-                self.served -= 1;
-                self.limiter.end_to_serve();
-            }
-            Admission::ReplyBusy => {
-                self.rejected -= 1;
-                self.limiter.end_to_reject();
-            }
-            Admission::Shed | Admission::Reset => {}
-        }
-        // What the client gave back may be just what the machine had run out of.
-        self.backoff_until = None;
-    }
-
-    /// Judges the client that was accepted last, by who is served at this moment. To be called for
-    /// every client that is accepted: there may be a place for it already.
-    pub fn admit(&mut self) -> ClientId {
-        let taken = self.limiter.acquires_first();
-        // What was accepted with the spare_fd must go, for the spare_fd comes first of all.
-        let used_spare = self.spare_fd.is_none();
-        let admission = match self.limiter.when_full() {
-            WhenFull::Reply if used_spare => Admission::Shed,
-            _ if used_spare => Admission::Reset,
-            _ if taken || self.limiter.try_acquire() => Admission::Serve,
-            WhenFull::Reply => Admission::ReplyBusy,
-            WhenFull::Refuse | WhenFull::Reset | WhenFull::Queue => Admission::Reset,
+    /// Calls accept(2), with the spare descriptor if there is no other. None means that the limit
+    /// was reached meanwhile. The guard must be held until the client is admitted.
+    fn accept_guarded<'l>(
+        &mut self,
+        limiter: &'l Limiter,
+        now: Instant,
+    ) -> (io::Result<Option<Connected<L>>>, AcceptGuard<'l>) {
+        let mut guard = AcceptGuard::new(limiter);
+        let listener = match &self.state {
+            ListenState::Listening(listener) if limiter.can_accept() => listener,
+            _ => return (Ok(None), guard),
         };
-        if used_spare && taken {
-            self.limiter.release();
+        let mut accepted = listener.accept();
+        if let Err(error) = &accepted
+            && triage(error) == AcceptError::FdLimit
+            && self.spare_fd.is_some()
+            && limiter.capacity().when_full != WhenFull::Queue
+        {
+            let what = format_args!("out of descriptors: rejecting clients");
+            self.log_limit.warn(what, error, now);
+            drop(guard);
+            guard = AcceptGuard::exclusive(limiter);
+            self.spare_fd = None;
+            accepted = listener.accept();
+            if accepted.is_err() {
+                self.spare_fd = dev_null().ok();
+            }
         }
-        self.enter(admission);
-        self.suspend_if_full();
-        ClientId { number: self.limiter.next_number(), admission }
+        (accepted.map(Some), guard)
     }
 
-    fn enter(&mut self, admission: Admission) {
-        match admission {
-            Admission::Serve => {
-                self.served += 1;
-                self.limiter.begin_to_serve();
-            }
-            Admission::ReplyBusy => {
-                self.rejected += 1;
-                self.limiter.begin_to_reject();
-            }
-            Admission::Shed | Admission::Reset => {}
+    /// Decides about the client that was accepted last.
+    fn admit(&self) -> Admission {
+        let when_full = self.limiter.capacity().when_full;
+        // A client in place of the spare descriptor must go: without that one nobody is told
+        // anything.
+        if self.spare_fd.is_none() {
+            return if when_full == WhenFull::Reply { Admission::Shed } else { Admission::Reset };
         }
+        match self.limiter.try_acquire() {
+            Some(permit) => Admission::Serve(permit),
+            None if when_full == WhenFull::Reply => Admission::ReplyBusy(self.limiter.rejection()),
+            None => Admission::Reset,
+        }
+    }
+
+    /// Sorts an error of accept(2). True means that the next client may be accepted at once.
+    fn may_try_again(&mut self, error: io::Error, now: Instant) -> io::Result<bool> {
+        match triage(&error) {
+            AcceptError::Transient => return Ok(true),
+            AcceptError::WouldBlock => {
+                self.accept_pending = false;
+                self.refill_spare(now);
+            }
+            AcceptError::FdLimit | AcceptError::NoMemory => {
+                let serving = self.limiter.serving();
+                let what = format_args!("cannot accept, with {serving} clients");
+                self.log_limit.warn(what, &error, now);
+                self.backoff_until = Some(now + ACCEPT_BACKOFF);
+            }
+            AcceptError::Fatal => return Err(error),
+        }
+        Ok(false)
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.wake_at(now).is_some_and(|at| at <= now)
     }
 
     /// See [`WhenFull::Refuse`].
     fn suspend_if_full(&mut self) {
-        let refuse = self.limiter.when_full() == WhenFull::Refuse && self.limiter.is_full();
-        if refuse && matches!(self.state, ListenState::Listening(_)) {
+        let refuse = self.limiter.capacity().when_full == WhenFull::Refuse;
+        if refuse && self.limiter.is_full() && matches!(self.state, ListenState::Listening(_)) {
             self.state = ListenState::Suspended;
         }
     }
 
-    /// Whether a client that cannot be served may be let go at once, by means of the spare.
-    fn may_use_spare(&self) -> bool {
-        self.spare_fd.is_some() && self.limiter.when_full() != WhenFull::Queue
-    }
-
-    /// Takes a descriptor back into spare. Where even that one is gone, nobody is accepted for a
-    /// while.
+    /// Opens the spare descriptor again. Where not even that one is free, nothing is accepted for
+    /// the time of a back-off.
     fn refill_spare(&mut self, now: Instant) {
         if self.spare_fd.is_none() {
             self.spare_fd = dev_null().ok();
@@ -342,17 +326,34 @@ impl<L: Listener> LimitedListener<L> {
             }
         }
     }
+}
 
-    /// Tells of the machine's trouble: a line a second at most, for all that goes wrong, and
-    /// for those who are turned away.
-    pub fn warn(&self, what: std::fmt::Arguments<'_>, error: &io::Error, now: Instant) {
-        if self.limiter.log_allowance.allow(now) {
-            log::warn!("{what}: {}", cause_of(error));
+/// A connection as accept(2) returns it.
+type Connected<L> = (<L as Listener>::Socket, SocketAddr);
+
+/// The lock on accepting, held from accept(2) to the admission.
+enum AcceptGuard<'l> {
+    Shared { _guard: RwLockReadGuard<'l, ()> },
+    Exclusive { _guard: RwLockWriteGuard<'l, ()> },
+}
+
+impl<'l> AcceptGuard<'l> {
+    /// Where a client may be accepted only with a permit, no other listener may take the last one
+    /// meanwhile.
+    fn new(limiter: &'l Limiter) -> Self {
+        if limiter.admits_before_accept() {
+            Self::exclusive(limiter)
+        } else {
+            Self::Shared { _guard: limiter.lock_shared() }
         }
+    }
+
+    fn exclusive(limiter: &'l Limiter) -> Self {
+        Self::Exclusive { _guard: limiter.lock_exclusive() }
     }
 }
 
-/// A descriptor to have one; what is behind it does not matter.
+/// A descriptor whose file does not matter.
 fn dev_null() -> io::Result<File> {
     File::open("/dev/null")
 }

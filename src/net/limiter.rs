@@ -1,188 +1,168 @@
-//! The limiter in a server: how many clients there may be and how many there are, counted over all
-//! its wakers.
+//! The limit on clients: how many are served at the same time, counted over all listeners of a
+//! server.
+//!
+//! A [`Permit`] is one client's share of the limit. It travels with the client and is released when
+//! it is dropped, so a client cannot leave without being counted out.
 
-use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use mio::Waker;
+use super::wakers::Wakers;
+use crate::choice::choices;
 
-use super::rate_limit::RateLimit;
-
-/// What happens to a client that finds the server full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// It is told so, in one line, and the connection ends.
-    Reply,
-    /// Its connection is refused: nobody listens until there is limiter.
-    Refuse,
-    /// Its connection is accepted, and reset.
-    Reset,
-    /// It waits, unaccepted, until there is limiter. That is what a small backlog really does.
-    Queue,
+choices! {
+    /// The policy for a client that finds the server full.
+    pub enum WhenFull {
+        /// It reads one line that says so, and the connection is closed.
+        Reply = "reply",
+        /// Its connection is refused: no listener is open until there is a permit again.
+        Refuse = "refuse",
+        /// Its connection is accepted and reset.
+        Reset = "reset",
+        /// It waits in the accept queue until there is a permit.
+        ///
+        /// Every server with a small backlog does that, whether it means to or not.
+        Queue = "queue",
+    }
 }
 
-/// How many there may be, and what then.
+/// The size of a limiter, and its policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// The most clients served at once, at least 1.
+    /// The most clients served at the same time, at least 1.
     pub clients: usize,
-    /// The most clients that are being told at once that the server is full, at least 1.
+    /// The most connections that say busy at the same time, at least 1. Each listener may exceed it
+    /// by one.
     pub rejected: usize,
-    /// What happens to one client more.
+    /// The policy for a client beyond the limit.
     pub when_full: WhenFull,
 }
 
-/// What the wakers of one server share, each in a thread of its own.
+/// The limit on clients, and the only count of them.
 #[derive(Debug)]
 pub struct Limiter {
     capacity: Capacity,
-    /// Places that are taken, also by a door that is only about to accept: never more than there
-    /// are.
-    taken: AtomicUsize,
-    /// Guests that are being served, never more than the places taken.
-    served: AtomicUsize,
-    /// Guests that are being told that the server is full. Every door may let in one too many.
-    rejected: AtomicUsize,
-    /// How many have come in all.
-    count: AtomicU64,
-    /// What wakes the threads of the wakers; none where there is only one.
-    wakers: OnceLock<Vec<Waker>>,
-    /// See [`Limiter::accept_shared`] and [`Limiter::accept_exclusive`].
-    accepting: RwLock<()>,
-    /// How often the log may tell of the machine's trouble, or of those who were turned away.
-    pub log_allowance: RateLimit,
-    /// How many of those it has not told of since it did last.
-    suppressed: AtomicU64,
+    /// Clients that are served.
+    serving: Arc<Counter>,
+    /// Clients that are being told that the server is full.
+    rejecting: Arc<Counter>,
+    /// See [`lock_shared`](Self::lock_shared) and [`lock_exclusive`](Self::lock_exclusive).
+    accept_lock: RwLock<()>,
 }
 
 impl Limiter {
-    /// An empty one.
-    pub fn new(capacity: Capacity) -> Self {
+    /// A limiter without clients. `wakers` end the waits of the listeners that it concerns.
+    pub fn new(capacity: Capacity, wakers: Arc<Wakers>) -> Self {
+        let Capacity { clients, rejected, when_full } = capacity;
+        // A listener that waits for a permit has no event of its own.
+        let listeners_wait = matches!(when_full, WhenFull::Refuse | WhenFull::Queue);
+        let counter = |limit, wakes, wakers| {
+            Arc::new(Counter { limit, count: AtomicUsize::default(), wakes, wakers })
+        };
         Self {
             capacity,
-            taken: AtomicUsize::default(),
-            served: AtomicUsize::default(),
-            rejected: AtomicUsize::default(),
-            count: AtomicU64::default(),
-            wakers: OnceLock::new(),
-            accepting: RwLock::default(),
-            log_allowance: RateLimit::default(),
-            suppressed: AtomicU64::default(),
+            serving: counter(clients, listeners_wait, Arc::clone(&wakers)),
+            rejecting: counter(rejected, true, wakers),
+            accept_lock: RwLock::default(),
         }
     }
 
-    /// From now on a door hears of what the others do. To be called once.
-    pub fn set_wakers(&self, wakers: Vec<Waker>) {
-        self.wakers.set(wakers).expect("the wakers are connected once");
+    /// The number of clients that are served.
+    pub fn serving(&self) -> usize {
+        self.serving.get()
     }
 
-    /// Wakes the threads of all wakers.
-    pub fn wake_loops(&self) -> io::Result<()> {
-        self.wakers.get().into_iter().flatten().try_for_each(Waker::wake)
+    /// The size and the policy.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
     }
 
-    /// How many clients are being served.
-    pub fn served(&self) -> usize {
-        self.served.load(Ordering::Acquire)
+    /// True if as many clients are served as may be.
+    pub fn is_full(&self) -> bool {
+        self.serving.is_full()
     }
 
-    /// One more was turned away. Returns whether the log may tell of it; and if so, of how many it
-    /// did not tell before.
-    pub fn count_rejection(&self, now: Instant) -> Option<u64> {
-        if self.log_allowance.allow(now) {
-            return Some(self.suppressed.swap(0, Ordering::AcqRel));
-        }
-        self.suppressed.fetch_add(1, Ordering::AcqRel);
-        None
-    }
-
-    /// What happens to one client more than there is limiter for.
-    pub(super) fn when_full(&self) -> WhenFull {
-        self.capacity.when_full
-    }
-
-    /// Whether a client must not be accepted before there is a place for it.
-    pub(super) fn acquires_first(&self) -> bool {
+    /// True if a client may not be accepted before there is a permit for it.
+    pub fn admits_before_accept(&self) -> bool {
         matches!(self.capacity.when_full, WhenFull::Refuse | WhenFull::Queue)
     }
 
-    /// To be held while a door accepts.
-    pub(super) fn accept_shared(&self) -> RwLockReadGuard<'_, ()> {
-        self.accepting.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// To be held while a door gives up its last descriptor and accepts with it, or another door
-    /// might be given just that one.
-    pub(super) fn accept_exclusive(&self) -> RwLockWriteGuard<'_, ()> {
-        self.accepting.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether as many are being served as there may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.served() >= self.capacity.clients
-    }
-
-    /// Whether something can be done for one client more.
-    pub(super) fn has_permit(&self) -> bool {
-        self.taken.load(Ordering::Acquire) < self.capacity.clients
+    /// True if one more client can be served, or told that it cannot.
+    pub fn can_accept(&self) -> bool {
+        !self.is_full()
             || match self.capacity.when_full {
-                WhenFull::Reply => self.rejected.load(Ordering::Acquire) < self.capacity.rejected,
+                WhenFull::Reply => !self.rejecting.is_full(),
                 WhenFull::Reset => true,
                 WhenFull::Refuse | WhenFull::Queue => false,
             }
     }
 
-    /// Takes a place, if there is one.
-    pub(super) fn try_acquire(&self) -> bool {
-        let more = |taken| (taken < self.capacity.clients).then_some(taken + 1);
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
-    }
-
-    /// Gives back a place that was taken. Whoever waited for one must hear of it.
-    pub(super) fn release(&self) {
-        let taken = self.taken.fetch_sub(1, Ordering::AcqRel);
-        if taken == self.capacity.clients && self.acquires_first() {
-            self.wake_others();
+    /// A permit to be served, if the limit allows one more.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        let Counter { limit, count, wakers, .. } = &*self.serving;
+        let more = |count| (count < *limit).then_some(count + 1);
+        let before = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        // Under `refuse` the other listeners must close as soon as the last permit is taken.
+        if before + 1 == *limit && self.capacity.when_full == WhenFull::Refuse {
+            wakers.wake_all();
         }
+        Some(Permit(Arc::clone(&self.serving)))
     }
 
-    /// One more comes, counted from 1.
-    pub(super) fn next_number(&self) -> u64 {
-        self.count.fetch_add(1, Ordering::Relaxed) + 1
+    /// A permit to be told that the server is full; it does not count as served.
+    pub fn rejection(&self) -> Permit {
+        self.rejecting.count.fetch_add(1, Ordering::AcqRel);
+        Permit(Arc::clone(&self.rejecting))
     }
 
-    /// A place that was taken is used. Where nobody may listen when all are, the others must hear
-    /// of the last.
-    pub(super) fn begin_to_serve(&self) {
-        let served = self.served.fetch_add(1, Ordering::AcqRel) + 1;
-        if served == self.capacity.clients && self.capacity.when_full == WhenFull::Refuse {
-            self.wake_others();
-        }
+    /// True for a permit to be served; false for one to be told that the server is full.
+    pub fn serves(&self, permit: &Permit) -> bool {
+        Arc::ptr_eq(&self.serving, &permit.0)
     }
 
-    /// A guest that was served has gone.
-    pub(super) fn end_to_serve(&self) {
-        self.served.fetch_sub(1, Ordering::AcqRel);
-        self.release();
+    /// A lock for accepting with a descriptor that the system gives.
+    pub(super) fn lock_shared(&self) -> RwLockReadGuard<'_, ()> {
+        self.accept_lock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn begin_to_reject(&self) {
-        self.rejected.fetch_add(1, Ordering::AcqRel);
+    /// A lock for accepting while no other listener does: with the last descriptor, which another
+    /// listener might be given otherwise, or with the last permit.
+    pub(super) fn lock_exclusive(&self) -> RwLockWriteGuard<'_, ()> {
+        self.accept_lock.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A number of clients with a limit.
+#[derive(Debug)]
+struct Counter {
+    limit: usize,
+    count: AtomicUsize,
+    /// True if the listeners are woken when the count falls below the limit.
+    wakes: bool,
+    wakers: Arc<Wakers>,
+}
+
+impl Counter {
+    fn get(&self) -> usize {
+        self.count.load(Ordering::Acquire)
     }
 
-    /// A guest that was told that the server is full has gone.
-    pub(super) fn end_to_reject(&self) {
-        let rejected = self.rejected.fetch_sub(1, Ordering::AcqRel);
-        if rejected >= self.capacity.rejected {
-            self.wake_others();
-        }
+    fn is_full(&self) -> bool {
+        self.get() >= self.limit
     }
+}
 
-    fn wake_others(&self) {
-        if let Err(error) = self.wake_loops() {
-            log::error!("cannot wake the other loops: {error}");
+/// One client's share of a [`Limiter`], released when dropped. It is one pointer: every idle
+/// connection holds one.
+#[derive(Debug)]
+pub struct Permit(Arc<Counter>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Counter { limit, count, wakes, wakers } = &*self.0;
+        let before = count.fetch_sub(1, Ordering::AcqRel);
+        if before >= *limit && *wakes {
+            wakers.wake_all();
         }
     }
 }
@@ -192,29 +172,28 @@ mod tests {
     use super::*;
 
     fn limiter(when_full: WhenFull) -> Limiter {
-        Limiter::new(Capacity { clients: 2, rejected: 1, when_full })
+        let capacity = Capacity { clients: 2, rejected: 1, when_full };
+        Limiter::new(capacity, Arc::default())
     }
 
     #[test]
-    fn a_place_is_taken_before_it_is_used_and_given_back_after() {
+    fn a_dropped_permit_makes_room_for_the_next_client() {
         let limiter = limiter(WhenFull::Queue);
-        assert!(limiter.try_acquire() && limiter.try_acquire() && !limiter.try_acquire());
-        assert!(!limiter.has_permit() && !limiter.is_full());
-        limiter.begin_to_serve();
-        limiter.begin_to_serve();
-        assert!(limiter.is_full());
-        limiter.end_to_serve();
-        assert!(limiter.has_permit() && !limiter.is_full());
-        assert_eq!((limiter.next_number(), limiter.next_number()), (1, 2));
+        let (first, second) = (limiter.try_acquire(), limiter.try_acquire());
+        assert!(first.is_some() && second.is_some() && limiter.try_acquire().is_none());
+        assert!(limiter.is_full() && !limiter.can_accept());
+        drop(first);
+        assert_eq!((limiter.serving(), limiter.can_accept()), (1, true));
     }
 
     #[test]
-    fn a_full_room_still_turns_away_as_many_as_it_may() {
+    fn a_full_server_rejects_as_many_at_the_same_time_as_it_may() {
         let limiter = limiter(WhenFull::Reply);
-        assert!(limiter.try_acquire() && limiter.try_acquire() && limiter.has_permit());
-        limiter.begin_to_reject();
-        assert!(!limiter.has_permit());
-        limiter.end_to_reject();
-        assert!(limiter.has_permit());
+        let _served = [limiter.try_acquire(), limiter.try_acquire()];
+        assert!(limiter.can_accept());
+        let rejected = limiter.rejection();
+        assert!(!limiter.serves(&rejected) && !limiter.can_accept());
+        drop(rejected);
+        assert!(limiter.can_accept() && limiter.serving() == 2);
     }
 }

@@ -23,8 +23,8 @@ pub struct BindSpec {
     pub reuse_port: bool,
 }
 
-/// Listens on the first address of `host` that can be had, which is to be `reuse_port` or not; nobody
-/// else may listen there yet.
+/// Listens on the first address of `host` that can be had, which is to be `reuse_port` or not;
+/// nobody else may listen there yet.
 pub fn listen(
     host: &str,
     port: u16,

@@ -1,5 +1,5 @@
-//! What the system gives a server besides bytes: a socket to listen on, connections from it, the
-//! errors that come instead, and how its failures are worded.
+//! Listening sockets: how they are bound, what is accepted from them, and how many clients there
+//! may be.
 
 pub mod accept;
 pub mod limited_listener;
@@ -7,3 +7,4 @@ pub mod limiter;
 pub mod listener;
 pub mod nofile;
 pub mod rate_limit;
+pub mod wakers;

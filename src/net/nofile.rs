@@ -1,32 +1,31 @@
-//! How many connections the process may have open: the limit on descriptors (getrlimit(2)).
+//! The limit on open descriptors (`RLIMIT_NOFILE`, getrlimit(2)), and its share for connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are not connections: the three standard ones, the listener, epoll, signals, a
-/// waker, the log, with some to spare.
+/// Descriptors of the process that are not connections: the standard three, one listener, its spare
+/// descriptor, epoll, signals, a waker, the log, and some more.
 const OWN_DESCRIPTORS: u64 = 16;
 
-/// The same of every loop beyond the first: its listener, its reserve and what that is made from,
-/// epoll, a waker.
+/// Descriptors of each loop beyond the first: its listener, the spare descriptor and the file
+/// behind it, epoll, a waker.
 const LOOP_DESCRIPTORS: u64 = 5;
 
-/// The limit that is taken when the system names none.
+/// The limit that is assumed where the system has none.
 const UNLIMITED: u64 = 1 << 20;
 
-/// The most clients that are told at once that the server is full; each needs a descriptor.
+/// The most connections that say busy at the same time; each needs a descriptor.
 const MAX_REJECTED: usize = 256;
 
-/// How the descriptors that a server may open are shared out.
+/// Descriptors for connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FdBudget {
-    /// For clients that are served.
+    /// Connections that are served.
     pub clients: usize,
-    /// For clients that are told at the door that the server is full.
+    /// Connections that say that the server is full: a quarter, at most 256.
     pub rejected: usize,
 }
 
 impl FdBudget {
-    /// The best shares under this limit: a quarter, and no more than 256, for the door.
     fn of(limit: u64, loops: usize) -> Self {
         let own = OWN_DESCRIPTORS + LOOP_DESCRIPTORS * (loops as u64 - 1);
         let free = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX);
@@ -35,8 +34,8 @@ impl FdBudget {
     }
 }
 
-/// Raises the process's own limit as far as the system lets it, and shares it out, for a server of
-/// so many loops, at least 1.
+/// Raises the process's soft limit to its hard limit, and divides it for a server of `loops` loops,
+/// at least 1.
 pub fn raise_nofile_limit(loops: usize) -> FdBudget {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

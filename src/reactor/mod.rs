@@ -30,9 +30,9 @@ use timers::Timers;
 /// Tokens from here on belong to the owner; those below are the keys of connections.
 const FIRST_SOURCE: usize = usize::MAX - 7;
 
-/// How much of a turn those may take who have much to compute: so many slices of [`WORK_PER_SLICE`],
-/// before the kernel is asked again who else has come. A crowd of such clients is not to stand
-/// before one who has just asked.
+/// How much of a turn those may take who have much to compute: so many slices of
+/// [`WORK_PER_SLICE`], before the kernel is asked again who else has come. A crowd of such clients
+/// is not to stand before one who has just asked.
 ///
 /// The ones that something has happened to have so many slices, and so have those who waited since
 /// an earlier turn: so nobody waits for ever.
@@ -169,13 +169,19 @@ impl<T, K: Kernel> Reactor<T, K> {
         self.timers.len()
     }
 
-    /// Takes a connection in and opens its session. What the service says first is sent in the next
-    /// turn.
-    pub fn add(&mut self, mut socket: K::Socket, mut session: Session, data: T) -> io::Result<()> {
+    /// Adds a connection; its session is opened in the next turn. If the socket cannot be
+    /// registered, it is closed, and the owner's data comes back.
+    pub fn add(
+        &mut self,
+        mut socket: K::Socket,
+        session: Session,
+        data: T,
+    ) -> Result<(), (T, io::Error)> {
         let entry = self.connections.vacant_entry();
         let key = entry.key();
-        self.kernel.register(&mut socket, Token(key))?;
-        session.activate(&mut self.pool).open(self.now);
+        if let Err(error) = self.kernel.register(&mut socket, Token(key)) {
+            return Err((data, error));
+        }
         let ready = Readiness::default();
         entry.insert(Connection { socket, session, ready, queued: true, expired: false, data });
         self.ready_keys.push_back(key);
@@ -213,7 +219,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     /// Ends every connection at once.
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
-            connection.session.activate(&mut self.pool).cut(CloseReason::Forced);
+            connection.session.cut(CloseReason::Forced);
             queue(&mut self.deferred_keys, key, connection);
         }
         while self.has_work() {
@@ -242,7 +248,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         for event in self.kernel.events() {
             match event.token {
                 Token(token) if token >= FIRST_SOURCE => {
-                    ready_sources.0 |= 1 << (token - FIRST_SOURCE)
+                    ready_sources.0 |= 1 << (token - FIRST_SOURCE);
                 }
                 Token(key) => {
                     // A stale event of a connection that has gone marks another one, or none: at
@@ -305,21 +311,20 @@ impl<T, K: Kernel> Reactor<T, K> {
     fn run_one(&mut self, key: usize) -> u32 {
         let connection = &mut self.connections[key];
         connection.queued = false;
-        let mut turn = connection.session.activate(&mut self.pool);
-        turn.resume(self.now);
+        let mut session = connection.session.activate(&mut self.pool, WORK_PER_SLICE, self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
-        let mut outcome = ready::run(socket, &mut turn, ready, self.now);
+        let mut outcome = ready::run(socket, &mut session, ready, self.now);
         // What has come in time counts, also when the loop comes too late to look.
         if std::mem::take(&mut connection.expired) && outcome == Outcome::Blocked {
-            turn.tick(self.now);
-            outcome = ready::run(socket, &mut turn, ready, self.now);
+            session.tick(self.now);
+            outcome = ready::run(socket, &mut session, ready, self.now);
         }
-        let work = turn.work();
+        let work = session.work();
         match outcome {
             Outcome::Finished => self.finished.push(key),
             outcome => {
-                self.timers.arm(key, turn.deadline());
-                drop(turn);
+                self.timers.arm(key, session.deadline());
+                drop(session);
                 if outcome == Outcome::BudgetSpent {
                     queue(&mut self.ready_keys, key, connection);
                 }
@@ -353,9 +358,7 @@ fn queue<T, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connecti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arithmetic::Dialect;
-    use crate::net::limited_listener::ClientId;
-    use crate::service::{Peer, ServiceSpec};
+    use crate::service::{Peer, ServiceKind, ServiceSpec};
 
     /// The most memory that an idle connection may take, in bytes.
     const IDLE: usize = 256;
@@ -370,9 +373,10 @@ mod tests {
     fn an_idle_connection_fits_in_256_bytes() {
         // As the slab keeps it: a slot may be free. Mio's socket is std's, but for what it checks
         // in a debug build.
-        let slot = size_of::<Option<Connection<ClientId, std::net::TcpStream>>>();
+        let slot = size_of::<Option<Connection<[u64; 2], std::net::TcpStream>>>();
         let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
-        for spec in [ServiceSpec::Echo, ServiceSpec::Calc(Dialect::Python, None)] {
+        for kind in [ServiceKind::Echo, ServiceKind::Calc] {
+            let spec = ServiceSpec::from(kind);
             let service = match size_of_val(spec.build(peer).as_ref()) {
                 0 => 0,
                 size => (size + BLOCK_HEAD).next_multiple_of(BLOCK_STEP),

@@ -1,15 +1,11 @@
 //! The quiz's rules and its record of a game: questions, answers, marks.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Peer;
 use crate::arithmetic::Value;
 use crate::random::Random;
-
-/// How many questions a game has, if nothing else is said.
-pub const QUESTIONS: u32 = 10;
 
 /// The most questions of a game.
 pub const MAX_QUESTIONS: u32 = 1000;
@@ -20,25 +16,22 @@ const MAX_RECORDED_ANSWER: usize = 64;
 /// What is kept of a name, in bytes.
 const MAX_RECORDED_NAME: usize = 256;
 
-/// ReadySources are counted in quarters: a right answer is four, a wrong one takes one off.
+/// Marks are counted in quarters: a right answer is four, a wrong one takes one off.
 const QUARTERS: i64 = 4;
 
-/// Where games are recorded.
-pub trait Scoreboard: fmt::Debug + Send + Sync {
-    /// This game is over, or was given up. When this returns, its record is safe from a crash of
-    /// the program; a failure is the scoreboard's own to report.
-    fn record(&self, game: &Game);
+/// The rules of a quiz, the same for all its players.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The seed of the first client's questions; the next client has the next seed.
+    pub seed: u64,
+    /// The number of questions, 1 to [`MAX_QUESTIONS`].
+    pub questions: u32,
 }
 
-/// What a quiz is like, the same for all its players.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// The first client's questions come from this seed, the next one's from the next.
-    pub seed: u64,
-    /// How many questions, 1 to [`MAX_QUESTIONS`].
-    pub questions: u32,
-    /// Where games are recorded, if anywhere.
-    pub board: Option<Arc<dyn Scoreboard>>,
+impl Default for Rules {
+    fn default() -> Self {
+        Self { seed: 0, questions: 10 }
+    }
 }
 
 /// One game, finished or not.
@@ -59,7 +52,7 @@ pub struct Game {
 }
 
 impl Game {
-    pub(super) fn new(rules: &Rules, peer: Peer, name: &[u8]) -> Self {
+    pub(super) fn new(rules: Rules, peer: Peer, name: &[u8]) -> Self {
         Self {
             seed: rules.seed.wrapping_add(peer.number.saturating_sub(1)),
             peer,
@@ -205,8 +198,8 @@ mod tests {
 
     fn game(right: usize, wrong: usize) -> Game {
         let address = ([127, 0, 0, 1], 4242).into();
-        let rules = Rules { seed: 1, questions: QUESTIONS, board: None };
-        let mut game = Game::new(&rules, Peer { number: 1, address }, b"Bob");
+        let rules = Rules::default();
+        let mut game = Game::new(rules, Peer { number: 1, address }, b"Bob");
         let answer = |correct| Answer { text: Box::from(*b"7"), correct };
         game.answers = vec![answer(true); right];
         game.answers.extend(vec![answer(false); wrong]);

@@ -1,9 +1,12 @@
-//! The greeting service: one message in, one greeting back, and the end.
+//! The service hello: one message in, a greeting back, then close.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Event, Framing, Next, Output, Service};
+
+/// The greeting of the original server.
+pub(super) const GREETING: &str = "Hello from the server!";
 
 /// Answers the first message, whatever it says, with a greeting.
 #[derive(Clone, Debug)]
@@ -12,7 +15,7 @@ pub(super) struct Hello {
 }
 
 impl Hello {
-    /// The greeting that every client gets.
+    /// A service with this greeting.
     pub(super) fn new(greeting: Arc<str>) -> Self {
         Self { greeting }
     }

@@ -1,43 +1,43 @@
-//! The quiz: ten little sums, a mark for each right answer, a quarter of one off for a wrong one.
+//! The quiz: ten little sums. A right answer is one mark, a wrong one takes off a quarter.
 //!
-//! | waiting for | the client says | it reads |
+//! | the service awaits | the client sends | the client reads |
 //! | --- | --- | --- |
 //! | a yes | `yes`, `y`, `yess`, in any case | nothing: its name comes next |
-//! | | `YesBob`: both at once | the first question |
-//! | | anything else | [`REFUSAL`], the end |
+//! | | `YesBob`: both together | the first question |
+//! | | anything else | [`REFUSAL`], then close |
 //! | a name | anything | the first question |
-//! | an answer | anything | the verdict, then the next question or the total and the closing_line |
+//! | an answer | anything | the verdict, then the next question, or the total and the closing line |
 //!
-//! To a client that sends lines, a message is a line. Any other takes what one receive brings for
-//! one message, so there must be time between two of them: [`MAX_SLEEP`].
+//! To a client that sends lines, a message is a line. Any other client takes the bytes of one
+//! receive for one message, so messages must be apart in time: [`MAX_SLEEP`].
 
 use std::fmt::Write as _;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use super::game::{Answer, Game, Question, Rules};
 use super::{Event, Framing, Next, Output, Peer, Service};
 use crate::random::Random;
 
-/// Between two messages that nothing but time keeps apart. With a millisecond, two games of three
-/// hang: the client reads two messages as one and waits for the second.
+/// The time between two messages that nothing else separates, and the longest sleep of a service.
+/// With a millisecond, two games of three hang: the client reads two messages as one and waits for
+/// the second.
 pub const MAX_SLEEP: Duration = Duration::from_millis(200);
 
-/// For whoever does not say yes.
+/// The reply to a client that does not say yes.
 const REFUSAL: &str = "I hope you make a wise choice next time!";
 
 const RIGHT: &str = "⭐ Correct answer ⭐";
 const WRONG: &str = "Wrong answer👎";
 
-/// How far the conversation has come.
+/// The state of the conversation.
 #[derive(Debug)]
 enum State {
-    /// Nobody has said yes yet.
     AwaitingYes,
-    /// Somebody has said yes, and says its name next.
     AwaitingName,
     /// Questions and answers.
     Playing(Play),
-    /// The total was told and recorded; this is still to be said.
+    /// The total was sent and the game recorded; this line is still to be sent.
     Closing(&'static str),
 }
 
@@ -46,7 +46,7 @@ struct Play {
     game: Game,
     random: Random,
     begun: Instant,
-    /// The question that waits for its answer.
+    /// The question without an answer.
     asked: Option<Question>,
 }
 
@@ -63,7 +63,7 @@ impl Quiz {
         Self { rules, peer, state: State::AwaitingYes }
     }
 
-    /// Somebody may have said yes, and perhaps its name with it.
+    /// Takes a yes, perhaps with a name behind it.
     fn answer_invitation(&mut self, text: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
         match parse_yes(text.trim_ascii()) {
             None => {
@@ -79,7 +79,7 @@ impl Quiz {
     }
 
     fn begin(&mut self, name: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
-        let game = Game::new(&self.rules, self.peer, name);
+        let game = Game::new(self.rules, self.peer, name);
         let (number, name, seed) = (self.peer.number, game.name.escape_ascii(), game.seed);
         log::info!("client {number}: \"{name}\" plays with seed {seed}");
         let random = Random::new(seed);
@@ -87,7 +87,7 @@ impl Quiz {
         self.proceed(now, out)
     }
 
-    /// What follows a name or a pause: the next question, or the total.
+    /// Sends what follows a name or a pause: the next question, or the total.
     fn proceed(&mut self, now: Instant, out: &mut Output<'_>) -> Next {
         let State::Playing(play) = &mut self.state else { return Next::Read };
         play.game.lasted = now - play.begun;
@@ -97,12 +97,11 @@ impl Quiz {
             play.asked = Some(question);
             return Next::Read;
         }
-        let total = play.game.total();
         let closing_line = play.game.closing_line();
-        // Recorded first: what a player was told, no crash can lose.
-        self.record_game("has");
-        self.state = State::Closing(closing_line);
-        out.write(total.as_bytes());
+        out.write(play.game.total().as_bytes());
+        if let Some(game) = self.end_game("has", closing_line) {
+            out.record(game);
+        }
         pause(now, out)
     }
 
@@ -120,17 +119,16 @@ impl Quiz {
         pause(now, out)
     }
 
-    /// Logs and records a game, at its end or where it was given up.
-    fn record_game(&self, verb: &str) {
-        let State::Playing(Play { game, .. }) = &self.state else { return };
+    /// Ends a game that is over or was given up, and returns its record.
+    fn end_game(&mut self, verb: &str, closing_line: &'static str) -> Option<Box<Game>> {
+        let state = mem::replace(&mut self.state, State::Closing(closing_line));
+        let State::Playing(Play { game, .. }) = state else { return None };
         let (number, name, total) = (self.peer.number, game.name.escape_ascii(), game.total());
         let (answered, questions) = (game.answers.len(), game.questions);
         log::info!(
             "client {number}: \"{name}\" {verb} {total} ({answered} of {questions} answered)"
         );
-        if let Some(board) = &self.rules.board {
-            board.record(game);
-        }
+        Some(Box::new(game))
     }
 }
 
@@ -152,21 +150,19 @@ impl Service for Quiz {
             _ => Next::Read,
         }
     }
-}
 
-impl Drop for Quiz {
-    /// A game that was given up counts, too.
-    fn drop(&mut self) {
-        self.record_game("gave up with");
+    /// A game that was given up is recorded as well.
+    fn closed(&mut self) -> Option<Box<Game>> {
+        self.end_game("gave up with", "")
     }
 }
 
-/// Leaves time for what was said to be read by itself, if nothing else keeps it apart.
+/// Separates a message from the next one: by time, if nothing else does.
 fn pause(now: Instant, out: &Output<'_>) -> Next {
     Next::SleepUntil(if out.is_delimited() { now } else { now + MAX_SLEEP })
 }
 
-/// What follows a yes, if that is how the text begins: nothing, or a name.
+/// The text behind a yes: nothing, or a name. None if the text does not begin with a yes.
 fn parse_yes(text: &[u8]) -> Option<&[u8]> {
     if text.eq_ignore_ascii_case(b"y") {
         return Some(b"");

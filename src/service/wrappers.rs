@@ -1,11 +1,11 @@
-//! What any service can be wrapped in: a first line for every client, and an end after one answer.
+//! Wrappers around any service: the options `--banner` and `--once`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Event, Framing, Next, Output, Service};
+use super::{Event, Framing, Game, Next, Output, Service};
 
-/// Says a line before anything else.
+/// A service that sends a line before anything else.
 pub(super) struct Banner {
     text: Arc<str>,
     service: Box<dyn Service>,
@@ -31,9 +31,13 @@ impl Service for Banner {
         }
         self.service.step(event, now, out)
     }
+
+    fn closed(&mut self) -> Option<Box<Game>> {
+        self.service.closed()
+    }
 }
 
-/// Answers one request, and closes.
+/// A service that answers one message, then closes.
 pub(super) struct Once {
     service: Box<dyn Service>,
 }
@@ -54,5 +58,9 @@ impl Service for Once {
             (Event::Message(_), _) => Next::Close,
             (_, next) => next,
         }
+    }
+
+    fn closed(&mut self) -> Option<Box<Game>> {
+        self.service.closed()
     }
 }

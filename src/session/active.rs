@@ -1,58 +1,74 @@
-//! What happens to a connection, one event at a time: the session's whole interface to its driver.
+//! The events of a connection, one at a time: the session's whole interface to its driver.
 
 use std::time::Instant;
 
-use super::{CloseReason, LINGER_BYTES, Phase, Session};
+use super::timers::Timer;
+use super::{Awaited, CloseReason, Input, LINGER_BYTES, Phase, Session};
 use crate::buffer::Pool;
-use crate::service::{Event, Next};
+use crate::service::Event;
 
-/// What a driver must do now: the only question it asks a session.
+/// The next action of a driver: the answer to the only question that it asks a session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Want<'s> {
-    /// Send some of these bytes, then say how many: [`ActiveSession::sent`].
+    /// Send some of these bytes, then report how many: [`ActiveSession::sent`].
     Send(&'s [u8]),
-    /// Receive into this buffer, which is never empty, then say how many: [`ActiveSession::received`].
+    /// Receive into this buffer, which is never empty, then report how many bytes:
+    /// [`ActiveSession::received`].
     Receive(&'s mut [u8]),
-    /// Close the sending half of the connection, then say so: [`ActiveSession::shut_down`].
+    /// Close the sending half of the connection, then report it: [`ActiveSession::shut_down`].
     ShutDown,
-    /// Let the other connections have their turn, then say so: [`ActiveSession::resume`].
+    /// The budget is used up: let other connections run, then activate the session again.
     Yield,
-    /// Wait for [`Session::deadline`], then [`ActiveSession::tick`].
+    /// Wait for [`Session::deadline`], then call [`ActiveSession::tick`].
     Wait,
     /// Close the connection.
     Finished,
 }
 
-/// A session with its buffers: what happens to a connection happens in a turn.
+/// A session with buffers and a budget: a slice of a connection's life. The buffers go back to the
+/// pool when it is dropped.
 pub struct ActiveSession<'s> {
     session: &'s mut Session,
     pool: &'s mut Pool,
+    budget: u32,
 }
 
 impl<'s> ActiveSession<'s> {
     #[inline]
-    pub(super) fn new(session: &'s mut Session, pool: &'s mut Pool) -> Self {
+    pub(super) fn new(
+        session: &'s mut Session,
+        pool: &'s mut Pool,
+        budget: u32,
+        now: Instant,
+    ) -> Self {
         session.inbox.borrow(pool);
         session.outbox.borrow(pool);
-        Self { session, pool }
+        let had_yielded = session.over_budget();
+        session.work_left = i32::try_from(budget).unwrap_or(i32::MAX);
+        if session.phase == Phase::New {
+            session.phase = Phase::Serving(Awaited::Message);
+            session.notify(Event::Open, now);
+            session.advance(now);
+        } else if had_yielded {
+            // Until now nothing would have been received, so the silence was not the peer's.
+            if session.is_receiving() {
+                session.active_at = now;
+            }
+            session.advance(now);
+        }
+        Self { session, pool, budget }
     }
 
-    /// The connection is there. Must come first, and once.
-    pub fn open(&mut self, now: Instant) {
-        self.session.notify(Event::Open, now);
-        self.session.advance(now);
-    }
-
-    /// What the driver must do now.
+    /// The next action.
     pub fn want(&mut self) -> Want<'_> {
         let session = &mut *self.session;
         match session.phase {
             Phase::Serving(_) | Phase::Flushing if !session.outbox.is_empty() => {
                 Want::Send(session.outbox.pending())
             }
-            Phase::Serving(Next::SleepUntil(_)) => Want::Wait,
+            Phase::Serving(Awaited::Timeout(_)) => Want::Wait,
             Phase::Serving(_) if session.over_budget() => Want::Yield,
-            Phase::Serving(_) | Phase::Lingering { .. } => {
+            Phase::New | Phase::Serving(_) | Phase::Lingering { .. } => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
                 Want::Receive(room)
@@ -62,21 +78,21 @@ impl<'s> ActiveSession<'s> {
         }
     }
 
-    /// `n` bytes were received into the buffer that was wanted; none means the end of input.
+    /// Reports `n` bytes in the buffer of [`Want::Receive`]; 0 means the end of input.
     pub fn received(&mut self, n: usize, now: Instant) {
         let session = &mut *self.session;
         match &mut session.phase {
             Phase::Lingering { .. } if n == 0 => session.phase = Phase::Finished,
             _ if n == 0 => {
-                session.peer_ended = true;
-                self.end_input(now);
+                session.input = Input::PeerClosed;
+                session.advance(now);
             }
-            Phase::Serving(_) => {
-                session.limits.traffic.add_received(n);
+            Phase::New | Phase::Serving(_) => {
+                session.context.traffic.add_received(n);
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
                 session.advance(now);
-                // Not before: what has come may depend on how long it was quiet until then.
+                // Not before: the meaning of these bytes may depend on the silence before them.
                 session.active_at = now;
             }
             Phase::Lingering { discarded } => {
@@ -89,16 +105,18 @@ impl<'s> ActiveSession<'s> {
         }
     }
 
-    /// Nothing will be received any more, though the peer did not close: the server stops. What
-    /// came before is answered.
+    /// Reports that nothing more will be received though the peer has not closed: the server stops.
+    /// Messages that came before are answered.
     pub fn end_input(&mut self, now: Instant) {
-        self.session.input_ended = true;
+        if self.session.input == Input::Open {
+            self.session.input = Input::Stopped;
+        }
         self.session.advance(now);
     }
 
-    /// The first `n` bytes that were to be sent are on their way.
+    /// Reports that the first `n` bytes of [`Want::Send`] are on their way.
     pub fn sent(&mut self, n: usize, now: Instant) {
-        self.session.limits.traffic.add_sent(n);
+        self.session.context.traffic.add_sent(n);
         self.session.active_at = now;
         self.session.outbox.consume(n);
         self.session.restart_silence();
@@ -110,63 +128,42 @@ impl<'s> ActiveSession<'s> {
         self.session.deadline()
     }
 
-    /// The other connections have had their turn: there may be as much work again. A loop says so
-    /// whenever it comes to a connection, also if that did not give way.
-    #[inline]
-    pub fn resume(&mut self, now: Instant) {
-        let session = &mut *self.session;
-        let was_over_budget = session.over_budget();
-        session.work_used = 0;
-        if was_over_budget {
-            // Until now nothing would have been received, so the silence was not the peer's.
-            if session.is_receiving() {
-                session.active_at = now;
-            }
-            session.advance(now);
-        }
-    }
-
-    /// How much work was done since the last [`resume`](Self::resume).
+    /// The work done in this slice, in products of 64-bit limbs.
     pub fn work(&self) -> u32 {
-        self.session.work_used
+        let work = i64::from(self.budget) - i64::from(self.session.work_left);
+        u32::try_from(work).unwrap_or(u32::MAX)
     }
 
-    /// The sending half of the connection is closed.
+    /// Reports that the sending half of the connection is closed.
     pub fn shut_down(&mut self) {
         self.session.phase = Phase::Lingering { discarded: 0 };
     }
 
-    /// It is `now`; anything that was due happens.
+    /// Fires the first timer that is due. A driver calls it after it has received what there is:
+    /// what has arrived comes before what is due.
     pub fn tick(&mut self, now: Instant) {
         let session = &mut *self.session;
-        match session.phase {
-            Phase::Serving(_) if session.timeout_at().is_some_and(|at| at <= now) => {
-                session.phase = Phase::Serving(Next::Read);
+        let Some(timer) = session.due(now) else { return };
+        match (timer, session.phase) {
+            (Timer::Service, _) => {
+                session.phase = Phase::Serving(Awaited::Message);
                 session.notify(Event::Timeout, now);
                 session.advance(now);
             }
-            Phase::Serving(_) if session.gap_at().is_some_and(|at| at <= now) => {
-                session.advance(now);
-            }
-            Phase::Lingering { .. } if session.silent_at() <= now => {
-                session.phase = Phase::Finished;
-            }
-            // Behind what is due to the peer: that we come late must not be taken for its silence.
-            Phase::Serving(_) | Phase::Flushing if session.silent_at() <= now => {
+            (Timer::Gap, _) => session.advance(now),
+            (Timer::Silence, Phase::Lingering { .. }) => session.phase = Phase::Finished,
+            (Timer::Silence, _) => {
                 let owed = !session.outbox.is_empty();
-                session.finish(if owed { CloseReason::Unread } else { CloseReason::Idle });
+                session.cut(if owed { CloseReason::Unread } else { CloseReason::Idle });
             }
-            // What was answered before is still sent, and the end of it seen.
-            Phase::Serving(_) if session.overdue_at().is_some_and(|at| at <= now) => {
-                session.close(CloseReason::TooSlow);
-            }
-            _ => {}
+            // Earlier replies are still sent, and the connection is closed in order.
+            (Timer::Arrival, _) => session.close(CloseReason::TooSlow),
         }
     }
 
-    /// The socket failed, or the connection is cut: nothing can be sent or received any more.
-    pub fn cut(&mut self, close_reason: CloseReason) {
-        self.session.finish(close_reason);
+    /// Reports that the socket failed: nothing more can be sent or received.
+    pub fn cut(&mut self, reason: CloseReason) {
+        self.session.cut(reason);
     }
 }
 

@@ -18,8 +18,9 @@
 //!
 //! Telnet's option sequences at the beginning of a message are skipped, and not answered.
 //!
-//! [`FramingMode::Line`] knows newlines only (and skips telnet's options, too): it serves a terminal
-//! in character mode, the typing of which has gaps. A raw service sees the bytes as they come.
+//! [`FramingMode::Line`] knows newlines only (and skips telnet's options, too): it serves a
+//! terminal in character mode, the typing of which has gaps. A raw service sees the bytes as they
+//! come.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,8 @@ use super::search::find;
 use super::telnet::{self, IAC, Sequence};
 use super::terminator::{LENGTH, Terminator};
 use crate::buffer::{Buffer, Cursor};
-use crate::service::{self, Delimiter, MAX_REPLY};
+use crate::choice::choices;
+use crate::service::{Delimiter, Framing};
 
 /// The silence that ends a message without a terminator: longer than the pauses within one send,
 /// shorter than a person notices.
@@ -36,14 +38,14 @@ pub const GAP: Duration = Duration::from_millis(25);
 /// The same for a client that has sent a newline: the next one is very likely still to come.
 pub const LINE_GAP: Duration = Duration::from_secs(1);
 
-/// How the end of a message is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FramingMode {
-    /// By what the client sends: see the table above.
-    #[default]
-    Auto,
-    /// By a newline.
-    Line,
+choices! {
+    /// A rule that finds the end of a message.
+    pub enum FramingMode {
+        /// By what the client sends: a newline, a NUL, a length, or silence.
+        Auto = "auto",
+        /// By a newline.
+        Line = "line",
+    }
 }
 
 /// What stands at the front of the inbox.
@@ -89,8 +91,7 @@ enum Nul {
 /// Cuts one connection's input.
 #[derive(Debug)]
 pub(super) struct Framer {
-    /// None for a raw service, which has no messages.
-    framing_mode: Option<FramingMode>,
+    mode: FramingMode,
     /// The end of the last message, and so of the next reply.
     terminator: Terminator,
     /// How many bytes of the inbox are known to hold no terminator, so that a message which comes a
@@ -104,13 +105,13 @@ pub(super) struct Framer {
 }
 
 impl Framer {
-    pub(super) fn new(framing: service::Framing, framing_mode: FramingMode) -> Self {
-        let (framing_mode, terminator) = match framing {
-            service::Framing::Messages => (Some(framing_mode), Terminator::Lf),
-            service::Framing::Raw => (None, Terminator::None),
+    pub(super) fn new(framing: Framing, mode: FramingMode) -> Self {
+        let terminator = match framing {
+            Framing::Messages => Terminator::Lf,
+            Framing::Raw => Terminator::None,
         };
         Self {
-            framing_mode,
+            mode,
             terminator,
             searched: Cursor::default(),
             seen_newline: false,
@@ -157,12 +158,11 @@ impl Framer {
         pending: &'p [u8],
         limit: usize,
     ) -> Option<(&'p [u8], &'p [u8])> {
-        let framing_mode = self.framing_mode?;
         if *pending.first()? == IAC {
             return None;
         }
         let unsearched = &pending[self.searched.at()..];
-        let found = match framing_mode {
+        let found = match self.mode {
             FramingMode::Auto => find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)),
             FramingMode::Line => find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)),
         };
@@ -175,7 +175,7 @@ impl Framer {
             return None;
         }
         let rest = &pending[at + 1..];
-        if rest.first() == Some(&0) && framing_mode == FramingMode::Auto {
+        if rest.first() == Some(&0) && self.mode == FramingMode::Auto {
             return None;
         }
         self.end_line(terminator);
@@ -188,13 +188,9 @@ impl Framer {
         if pending.is_empty() {
             return if input.ended { Frame::End } else { Frame::Incomplete };
         }
-        let frame = match self.framing_mode {
-            None => {
-                let (text, rest) = pending.split_at(pending.len().min(MAX_REPLY));
-                return Frame::Message { text, rest };
-            }
-            Some(FramingMode::Line) => self.next_line(pending, input),
-            Some(FramingMode::Auto) => self.next_auto(pending, input),
+        let frame = match self.mode {
+            FramingMode::Line => self.next_line(pending, input),
+            FramingMode::Auto => self.next_auto(pending, input),
         };
         match frame {
             Frame::Message { text, .. } if text.len() > input.limit => Frame::TooLong,
@@ -364,7 +360,7 @@ mod tests {
     impl Cutter {
         #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
         fn new(framing_mode: FramingMode, limit: usize) -> Self {
-            let framer = Framer::new(service::Framing::Messages, framing_mode);
+            let framer = Framer::new(Framing::Messages, framing_mode);
             let now = Instant::now();
             Self { framer, input: InputState { ended: false, limit, active_at: now, now } }
         }

@@ -1,55 +1,58 @@
 //! One connection's life, without its socket.
 //!
-//! A [`Session`] turns received bytes into a service's events and the service's replies into bytes
-//! to send. It does no I/O and reads no clock: a driver tells it what happened ([`ActiveSession::received`],
-//! [`ActiveSession::sent`], [`ActiveSession::tick`], ...) and asks one question, [`ActiveSession::want`]. Every call runs the
-//! session to rest, so there is nothing that a driver could forget to drain.
+//! A [`Session`] turns received bytes into a service's events, and the service's replies into bytes
+//! to send. It does no I/O and reads no clock: a driver activates it, reports what happened
+//! ([`ActiveSession::received`], [`ActiveSession::sent`], [`ActiveSession::tick`], ...) and asks
+//! one question, [`ActiveSession::want`]. Every call runs the session to rest: all that it can do
+//! without its driver is done.
 //!
-//! | phase | input | output | left by |
+//! | phase | input | output | ends with |
 //! | --- | --- | --- | --- |
-//! | serving | messages go to the service | replies are sent | the service's last word, end of input, too long a message |
-//! | flushing | not read | what is left is sent | all is sent: our FIN goes out |
-//! | lingering | read and thrown away | none | the peer's FIN, a deadline, too much input |
+//! | new | none | none | the first activation: the service's opening |
+//! | serving | messages go to the service | replies are sent | the service's last reply, end of input, too long a message |
+//! | flushing | not read | the rest is sent | an empty outbox: our FIN goes out |
+//! | lingering | received and discarded | none | the peer's FIN, a deadline, too much input |
 //! | finished | | | |
 //!
-//! Lingering exists because a socket that is closed with unread input resets the connection, and a
-//! reset destroys replies that are still on their way (RFC 1122, 4.2.2.13).
+//! Lingering exists because closing a socket with unread input resets the connection, and a reset
+//! destroys replies that are still on their way (RFC 1122, 4.2.2.13).
 //!
-//! Backpressure needs no code of its own. Output is sent before input is received; so a peer that
-//! does not read leaves the outbox full, no steps are taken, nothing more is received, and TCP's
+//! Backpressure needs no code of its own. Output is sent before input is received. A peer that does
+//! not read leaves the outbox full; then no steps are taken, nothing more is received, and TCP's
 //! window closes on the peer.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::buffer::{Buffer, Pool};
-use crate::service::{
-    BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output, Service, WORK_PER_SLICE,
-};
+use crate::service::{Framing, Service};
 
 mod active;
 mod close_reason;
-mod deadlines;
+mod context;
 mod framing;
 mod limits;
 mod search;
+mod serving;
 mod telnet;
 mod terminator;
+mod timers;
 mod traffic;
 
 pub use active::{ActiveSession, Want};
 pub use close_reason::CloseReason;
-use framing::{Frame, Framer, InputState};
+pub use context::{Context, RecordSink};
+use framing::Framer;
 pub use framing::{FramingMode, GAP, LINE_GAP};
 use limits::OUTBOX_HIGH_WATER;
 pub use limits::{LINGER, LINGER_BYTES, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT};
 pub use traffic::Traffic;
 
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The service waits for this, which is not the end.
-    Serving(Next),
+    New,
+    Serving(Awaited),
     Flushing,
     /// `discarded`: bytes of input since our FIN, at most [`LINGER_BYTES`].
     Lingering {
@@ -58,54 +61,73 @@ enum Phase {
     Finished,
 }
 
+/// The event that the service waits for: [`Next`] without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Message,
+    MessageUntil(Instant),
+    Timeout(Instant),
+}
+
+/// The state of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// The server stops: nothing more is received, though the peer has not closed.
+    Stopped,
+    /// The peer's FIN was received, so there is nothing to linger for.
+    PeerClosed,
+}
+
 /// One connection, from its first event to its last byte.
 pub struct Session {
     service: Box<dyn Service>,
-    limits: Arc<Limits>,
+    context: Arc<Context>,
     /// The client's number in the log.
     client: u64,
     framer: Framer,
-    /// Received and not yet taken by the service: at rest at most one partial message, or more
-    /// while the service sleeps, the outbox is above its mark or others have their turn.
+    /// True if the service takes the stream as it comes, without messages.
+    is_raw: bool,
+    input: Input,
+    /// Bytes received and not served: at rest at most one partial message, or more while the
+    /// service sleeps, the outbox is above its mark, or the budget is used up.
     inbox: Buffer,
-    /// Written by the service and not yet sent, at most [`OUTBOX_LIMIT`].
+    /// Bytes written by the service and not sent, at most [`OUTBOX_LIMIT`].
     outbox: Buffer,
     phase: Phase,
-    /// When the last byte moved, in either direction; thrown away ones do not count.
+    /// The time of the last byte in either direction; discarded bytes do not count.
     active_at: Instant,
-    /// Since when a part of a message stands in the inbox, if one does.
+    /// The arrival of the first byte of the partial message in the inbox, if there is one.
     partial_since: Option<Instant>,
-    /// The work that the messages were since other connections had their turn.
-    work_used: u32,
-    /// Nothing will be received any more.
-    input_ended: bool,
-    /// The peer's FIN was seen, so there is nothing to linger for.
-    peer_ended: bool,
-    /// Why the connection ends, once it does. The first reason stays.
+    /// The work that is left of the budget, in products of 64-bit limbs. Below 0 the budget is used
+    /// up, and other connections run first.
+    work_left: i32,
+    /// The reason of the connection's end, once there is one. The first reason stays.
     close_reason: Option<CloseReason>,
 }
 
 impl Session {
-    /// A connection that is there since `now`. `client` is its number in the log.
+    /// A connection that exists since `now`. `client` is its number in the log.
     pub fn new(
         service: Box<dyn Service>,
-        limits: Arc<Limits>,
+        context: Arc<Context>,
         client: u64,
         now: Instant,
     ) -> Session {
+        let framing = service.framing();
         Session {
-            framer: Framer::new(service.framing(), limits.framing_mode),
+            framer: Framer::new(framing, context.limits.framing_mode),
+            is_raw: framing == Framing::Raw,
             service,
-            limits,
+            context,
             client,
+            input: Input::Open,
             inbox: Buffer::default(),
             outbox: Buffer::default(),
-            phase: Phase::Serving(Next::Read),
+            phase: Phase::New,
             active_at: now,
             partial_since: None,
-            work_used: 0,
-            input_ended: false,
-            peer_ended: false,
+            work_left: 0,
             close_reason: None,
         }
     }
@@ -115,218 +137,79 @@ impl Session {
         self.client
     }
 
-    /// Begins a turn: until its end the session has its buffers out of `pool`.
+    /// Borrows buffers from `pool` for a slice of at most `budget` units of work, which may be
+    /// exceeded by one message. The first activation opens the connection; one after a slice that
+    /// used up its budget goes on with the messages in the inbox.
     #[inline]
-    pub fn activate<'s>(&'s mut self, pool: &'s mut Pool) -> ActiveSession<'s> {
-        ActiveSession::new(self, pool)
+    pub fn activate<'s>(
+        &'s mut self,
+        pool: &'s mut Pool,
+        budget: u32,
+        now: Instant,
+    ) -> ActiveSession<'s> {
+        ActiveSession::new(self, pool, budget, now)
     }
 
-    /// Why the connection ended or is about to; none while it is being served.
+    /// Finishes the session: nothing more is sent or received.
+    pub fn cut(&mut self, reason: CloseReason) {
+        self.close(reason);
+        self.outbox.clear();
+        self.phase = Phase::Finished;
+    }
+
+    /// The reason of the connection's end; none while it is served.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.close_reason
     }
 
-    /// How many bytes of memory the session holds in its buffers.
+    /// The size of the memory in the session's buffers, in bytes.
     pub fn bytes_held(&self) -> usize {
         self.inbox.size() + self.outbox.size()
     }
 
-    /// Serves what is in the inbox, up to the first reason to stop, and moves on through the
-    /// phases.
-    ///
-    /// The inbox is out of the session while it is served, so that one cursor goes through it.
-    fn advance(&mut self, now: Instant) {
-        let mut inbox = mem::take(&mut self.inbox);
-        let mut pending = inbox.pending();
-        let mut messages = 0;
-        let mut partial_since = self.partial_since.take();
-        let (ended, limit) = (self.input_ended, self.limits.max_message);
-        let input = InputState { ended, limit, active_at: self.active_at, now };
-        while self.is_serving() {
-            let (text, rest) = match self.framer.line(pending, limit) {
-                Some(line) => line,
-                None => match self.framer.next(pending, &input) {
-                    Frame::Message { text, rest } => (text, rest),
-                    Frame::Skip { rest } => {
-                        pending = rest;
-                        self.count(0, 0);
-                        continue;
-                    }
-                    Frame::Padded { keep } => {
-                        let taken = inbox.len() - pending.len();
-                        inbox.truncate(taken + keep);
-                        pending = &inbox.pending()[taken..];
-                        self.partial_since = partial_since.or(Some(now));
-                        break;
-                    }
-                    Frame::Incomplete => {
-                        if !pending.is_empty() {
-                            self.partial_since = partial_since.or(Some(now));
-                        }
-                        break;
-                    }
-                    Frame::TooLong => {
-                        self.refuse_message();
-                        break;
-                    }
-                    Frame::End => {
-                        let gone = self.peer_ended;
-                        self.close(if gone {
-                            CloseReason::PeerClosed
-                        } else {
-                            CloseReason::Drained
-                        });
-                        break;
-                    }
-                },
-            };
-            if self.answer(text, now) {
-                let (taken, length) = (inbox.len() - pending.len(), text.len());
-                debug_assert_eq!(length + rest.len(), pending.len(), "only raw input is mirrored");
-                inbox.consume(taken);
-                self.outbox.append(&mut inbox, length);
-                pending = inbox.pending();
-            } else {
-                pending = rest;
-            }
-            partial_since = None;
-            messages += 1;
-        }
-        inbox.consume(inbox.len() - pending.len());
-        self.inbox = inbox;
-        if messages > 0 {
-            self.limits.traffic.add_messages(messages);
-        }
-        if !matches!(self.phase, Phase::Serving(_)) {
-            self.inbox.clear();
-        }
-        if self.phase == Phase::Flushing && self.outbox.is_empty() && self.peer_ended {
-            self.phase = Phase::Finished;
-        }
-    }
-
-    /// Whether what the peer sends would be received: before all replies are sent, nothing is, and
-    /// no silence is the peer's.
+    /// True if input would be received: nothing is until all replies are sent, so no silence before
+    /// that is the peer's.
     #[inline]
     fn is_receiving(&self) -> bool {
         self.outbox.is_empty()
     }
 
-    /// Any silence so far may have been ours.
+    /// Starts the times of silence again: any silence so far may have been ours.
     #[inline]
     fn restart_silence(&mut self) {
         self.framer.interrupt_gap();
         self.partial_since = None;
     }
 
-    /// Whether a message would be served now: the service is awake, there is room for a reply, and
-    /// it is this connection's turn.
+    /// True if a message would be served: the service is awake, there is room for a reply, and
+    /// budget left.
     #[inline]
     fn is_serving(&self) -> bool {
-        matches!(self.phase, Phase::Serving(Next::Read | Next::ReadUntil(_)))
+        matches!(self.phase, Phase::Serving(Awaited::Message | Awaited::MessageUntil(_)))
             && self.has_room()
             && !self.over_budget()
     }
 
-    /// Whether there is room for what a step may write.
+    /// True if there is room for the largest reply.
     #[inline]
     fn has_room(&self) -> bool {
         self.outbox.len() < OUTBOX_HIGH_WATER
     }
 
-    /// Whether its messages were so much work that other connections have their turn first.
+    /// True if the budget is used up.
     #[inline]
     fn over_budget(&self) -> bool {
-        self.work_used > WORK_PER_SLICE
+        self.work_left < 0
     }
 
-    /// Counts the work that so many bytes of input were.
-    #[inline]
-    fn count(&mut self, work: u32, bytes: usize) {
-        let moved = u32::try_from(bytes / BYTES_PER_WORK).unwrap_or(u32::MAX);
-        self.work_used = self.work_used.saturating_add(work.max(moved).max(MIN_WORK));
-    }
-
-    /// Something other than a message happens to the service.
-    fn notify(&mut self, event: Event<'_>, now: Instant) {
-        self.framer.begin_reply(&mut self.outbox);
-        let text_at = self.outbox.len();
-        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
-        let next = self.service.step(event, now, &mut out);
-        let work = out.work();
-        if !out.is_empty() {
-            let said = self.outbox.pending()[text_at..].escape_ascii();
-            log::debug!("client {}: -> \"{said}\"", self.client);
+    /// Ends the service: the outbox is still sent, the inbox is discarded.
+    fn close(&mut self, reason: CloseReason) {
+        if let Phase::Serving(_) = self.phase {
+            let record = self.service.closed();
+            self.keep(record);
         }
-        self.count(work, 0);
-        self.end_reply(text_at);
-        self.apply(next);
-    }
-
-    /// Gives the service a message. Returns whether that is to be the reply.
-    #[inline]
-    fn answer(&mut self, text: &[u8], now: Instant) -> bool {
-        self.framer.begin_reply(&mut self.outbox);
-        let text_at = self.outbox.len();
-        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
-        let next = self.service.step(Event::Message(text), now, &mut out);
-        let echoes_input = out.echoes_input();
-        let work = out.work();
-        self.count(work, text.len());
-        if log::log_enabled!(log::Level::Debug) {
-            self.log_exchange(text, if echoes_input { None } else { Some(text_at) });
-        }
-        self.end_reply(text_at);
-        self.apply(next);
-        echoes_input
-    }
-
-    /// `reply_at`: where in the outbox the reply is; without it, it is the message itself.
-    #[cold]
-    fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
-        let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
-        let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
-        log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
-    }
-
-    /// Ends what a step wrote, if it wrote anything, as the last message ended.
-    #[inline]
-    fn end_reply(&mut self, text_at: usize) {
-        debug_assert!(self.outbox.len() - text_at <= MAX_REPLY, "a reply over the limit");
-        self.framer.end_reply(&mut self.outbox, text_at);
-    }
-
-    fn refuse_message(&mut self) {
-        let limit = self.limits.max_message;
-        let text = format!("ValueError: message too long (limit {limit} bytes)");
-        self.framer.begin_reply(&mut self.outbox);
-        let text_at = self.outbox.len();
-        self.outbox.write(text.as_bytes());
-        self.end_reply(text_at);
-        self.close(CloseReason::TooLong);
-    }
-
-    #[inline]
-    fn apply(&mut self, next: Next) {
-        match next {
-            // By far the most frequent, and less to write than a time.
-            Next::Read => self.phase = Phase::Serving(Next::Read),
-            Next::Close => self.close(CloseReason::Served),
-            next => self.phase = Phase::Serving(next),
-        }
-    }
-
-    /// No more service: what is in the outbox is still sent, what is in the inbox is not wanted.
-    fn close(&mut self, close_reason: CloseReason) {
-        self.close_reason.get_or_insert(close_reason);
+        self.close_reason.get_or_insert(reason);
         self.inbox.clear();
         self.phase = Phase::Flushing;
-    }
-
-    /// No more anything.
-    fn finish(&mut self, close_reason: CloseReason) {
-        self.close(close_reason);
-        self.outbox.clear();
-        self.phase = Phase::Finished;
     }
 }

@@ -1,9 +1,9 @@
-//! How much has gone through the sessions of a server.
+//! Counters of the traffic through a group of sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters that all the sessions of a server share, from its start on. They only count: nothing
-/// is decided by them, so their order among threads does not matter.
+/// The traffic through a group of sessions since the start. Nothing is decided by these counters,
+/// so their order among threads does not matter.
 #[derive(Debug, Default)]
 pub struct Traffic {
     messages: AtomicU64,
@@ -12,12 +12,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Messages that a service has taken; of a raw service, pieces of its stream.
+    /// Messages that a service has taken; for a raw service, pieces of its stream.
     pub fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were received and not thrown away.
+    /// Bytes that were received and not discarded.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
@@ -27,7 +27,7 @@ impl Traffic {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Counts what went through a session in another process.
+    /// Adds the traffic of a session in another process.
     pub fn add(&self, messages: u64, received: u64, sent: u64) {
         self.messages.fetch_add(messages, Ordering::Relaxed);
         self.received.fetch_add(received, Ordering::Relaxed);

@@ -12,9 +12,9 @@ use socket2::SockRef;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::reactor::{Event, Kernel, Reactor, SLICES_PER_TURN, Source, TIMERS_PER_TURN};
 use socklab::service::{
-    self, Framing, MIN_WORK, Next, Output, Peer, Service, ServiceSpec, WORK_PER_SLICE,
+    self, Framing, MIN_WORK, Next, Output, Peer, Service, ServiceKind, ServiceSpec, WORK_PER_SLICE,
 };
-use socklab::session::{CloseReason, Limits, Session};
+use socklab::session::{CloseReason, Context, Limits, Session};
 
 use crate::common::{assert_bytes, transcript};
 
@@ -22,7 +22,7 @@ use crate::common::{assert_bytes, transcript};
 struct House {
     reactor: Reactor<usize>,
     listener: TcpListener,
-    limits: Arc<Limits>,
+    context: Arc<Context>,
     /// Of each connection, in bytes, if it is to be small; then the client's takes no more, either.
     send_buffer: Option<usize>,
     /// Who has left, and why.
@@ -33,8 +33,8 @@ impl House {
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let reactor = Reactor::new().unwrap();
-        let limits = Arc::default();
-        Self { reactor, listener, limits, send_buffer: None, departed: Vec::new() }
+        let context = Arc::default();
+        Self { reactor, listener, context, send_buffer: None, departed: Vec::new() }
     }
 
     fn enter(&mut self, guest: usize, spec: &ServiceSpec) -> TcpStream {
@@ -55,11 +55,11 @@ impl House {
             SockRef::from(&client).set_recv_buffer_size(size).unwrap();
             SockRef::from(&socket).set_send_buffer_size(size).unwrap();
         }
-        let limits = Arc::clone(&self.limits);
+        let context = Arc::clone(&self.context);
         let number = guest as u64;
         let address = client.local_addr().unwrap();
         let service = start(Peer { number, address });
-        let session = Session::new(service, limits, number, self.reactor.now());
+        let session = Session::new(service, context, number, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
         client
     }
@@ -156,8 +156,8 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
     let mut house = House::new();
-    let mut greedy = house.enter(1, &ServiceSpec::Echo);
-    let mut modest = house.enter(2, &ServiceSpec::Echo);
+    let mut greedy = house.enter(1, &ServiceKind::Echo.into());
+    let mut modest = house.enter(2, &ServiceKind::Echo.into());
     let mut scratch = vec![0; 1 << 20];
     let block = vec![b'x'; 1 << 20];
     for _ in 0..100 {
@@ -224,7 +224,7 @@ fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
 #[test]
 fn a_crowd_whose_time_is_over_does_not_leave_in_one_turn() {
     let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
-    let mut house = House { limits: Arc::new(limits), ..House::new() };
+    let mut house = House { context: Arc::new(limits.into()), ..House::new() };
     let crowd: Vec<_> = (0..200).map(|n| house.enter(n, &calc())).collect();
     while house.departed.len() < crowd.len() {
         let before = house.departed.len();
@@ -263,7 +263,7 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
     for (ask, spec, in_a_slice, all, send_buffer) in [
         (
             with_short_lines,
-            ServiceSpec::Fourops,
+            ServiceKind::Fourops.into(),
             u64::from(WORK_PER_SLICE / MIN_WORK),
             200_000,
             None,
@@ -286,7 +286,7 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
                 house.turn();
             }
             turns += 1;
-            let now = house.limits.traffic.messages() - served;
+            let now = house.context.traffic.messages() - served;
             assert!(now <= slices * in_a_slice, "{now} in one turn");
             served += now;
         }
@@ -297,7 +297,7 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_blocked_reply_goes_on_when_the_client_reads() {
     let mut house = House::new();
-    let mut client = house.enter(1, &ServiceSpec::Echo);
+    let mut client = house.enter(1, &ServiceKind::Echo.into());
     let block = vec![b'x'; 1 << 20];
     let mut sent = 0;
     // The loop stops receiving when it cannot send, and then the client cannot send either.
@@ -492,7 +492,7 @@ fn a_kernel_that_fails_is_not_asked_again_and_again() {
     let service = calc().build(Peer { number: 1, address });
     let session = Session::new(service, Arc::default(), 1, reactor.now());
     let refused = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
-    assert_eq!(refused.unwrap_err().kind(), ErrorKind::OutOfMemory);
+    assert_eq!(refused.unwrap_err().1.kind(), ErrorKind::OutOfMemory);
     assert!(reactor.is_empty());
     assert_eq!(reactor.turn(None).unwrap_err().kind(), ErrorKind::OutOfMemory);
 }

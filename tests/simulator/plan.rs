@@ -5,9 +5,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socklab::arithmetic::Dialect;
 use socklab::random::Random;
-use socklab::service::{BUSY_TEXT, Busy, Peer, Rules, Service, ServiceSpec};
+use socklab::service::{BUSY_TEXT, Busy, Peer, Rules, Service, ServiceKind, ServiceSpec};
 use socklab::session::CloseReason;
 
 use crate::dice::Dice;
@@ -170,7 +169,7 @@ pub fn draw(dice: &mut Dice, house: House, peer: Peer) -> (Plan, Box<dyn Service
 }
 
 fn calc() -> ServiceSpec {
-    ServiceSpec::Calc(Dialect::Python, None)
+    ServiceKind::Calc.into()
 }
 
 fn talk(name: &'static str, spec: ServiceSpec, exchanges: Vec<Exchange>) -> Talk {
@@ -243,12 +242,12 @@ fn echo(dice: &mut Dice) -> Talk {
     };
     let count = dice.below(6);
     let exchanges = (0..=count).map(|_| exchange(dice)).collect();
-    talk("echo", ServiceSpec::Echo, exchanges)
+    talk("echo", ServiceKind::Echo.into(), exchanges)
 }
 
 fn hello() -> Talk {
     let exchange = Exchange { say: b"hi\n".to_vec(), reply: join(GREETING, "\n"), cut: Cut::Few };
-    let spec = ServiceSpec::Hello(Arc::from(GREETING));
+    let spec = ServiceSpec { greeting: Arc::from(GREETING), ..ServiceKind::Hello.into() };
     Talk { closes: Some(CloseReason::Served), ..talk("hello", spec, vec![exchange]) }
 }
 
@@ -319,7 +318,8 @@ fn java(dice: &mut Dice) -> Talk {
 /// A game of three questions, or the refusal of one.
 fn quiz(dice: &mut Dice, seed: u64, peer: Peer, end: &str) -> Talk {
     const QUESTIONS: u32 = 3;
-    let spec = ServiceSpec::Quiz(Rules { seed, questions: QUESTIONS, board: None });
+    let rules = Rules { seed, questions: QUESTIONS };
+    let spec = ServiceSpec { rules, ..ServiceKind::Quiz.into() };
     let mut exchanges = Vec::new();
     let mut say = |text: &str, reply: Vec<u8>, cut| {
         exchanges.push(Exchange { say: join(text, end), reply, cut });

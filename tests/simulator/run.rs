@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
 use socklab::drive::ready::RECEIVES_PER_SLICE;
-use socklab::net::limited_listener::{Admission, ClientId, LimitedListener};
-use socklab::net::limiter::{Capacity, Limiter, WhenFull};
+use socklab::net::limited_listener::{Admission, LimitedListener};
+use socklab::net::limiter::{Capacity, Limiter, Permit, WhenFull};
 use socklab::net::listener::BindSpec;
 use socklab::reactor::{Reactor, SLICES_PER_TURN, Source};
 use socklab::service::{Busy, Peer};
-use socklab::session::{CloseReason, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
+use socklab::session::{CloseReason, Context, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
 use crate::dice::Dice;
 use crate::kernel::{Fake, FakeListener};
@@ -41,10 +41,11 @@ const MOST_TURNS: u32 = 1_000_000;
 
 pub struct Run {
     world: Rc<RefCell<World>>,
-    reactor: Reactor<(usize, ClientId), Fake>,
+    reactor: Reactor<(usize, Permit), Fake>,
     door: LimitedListener<FakeListener>,
+    limiter: Arc<Limiter>,
     capacity: Capacity,
-    limits: Arc<Limits>,
+    context: Arc<Context>,
     accepts_per_turn: usize,
     /// Everybody has much to compute.
     toils: bool,
@@ -87,7 +88,6 @@ impl Run {
             idle: Duration::from_secs(20),
             arrival: Duration::from_secs(8),
             unread: Duration::from_secs(5),
-            ..Limits::default()
         };
         let count = 1 + dice.below(CROWD);
         let crowd = Duration::from_millis(if dice.chance(500) { 1 } else { 5000 });
@@ -112,13 +112,16 @@ impl Run {
         let reactor = Reactor::with(Fake::new(&world));
         let listener = FakeListener::new(&world);
         let place = BindSpec { address: peer(0).address, backlog: 1024, reuse_port: false };
-        let door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
+        let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
+        let door =
+            LimitedListener::new(listener, place, Arc::clone(&limiter), Arc::default()).unwrap();
         Self {
             world,
             reactor,
             door,
+            limiter,
             capacity,
-            limits: Arc::new(limits),
+            context: Arc::new(limits.into()),
             accepts_per_turn,
             toils: house.toils,
             waited_since: None,
@@ -160,19 +163,19 @@ impl Run {
     fn admit(&mut self, most: usize) {
         for _ in 0..most {
             let now = self.reactor.now();
-            let Some((socket, _)) = self.door.accept(now).unwrap() else { return };
-            self.see_off();
-            let guest = self.door.admit();
+            let Some(accepted) = self.door.accept(now, || {}).unwrap() else { return };
             self.waited_since = None;
+            let socket = accepted.socket;
             let id = socket.id();
-            let session = |service| Session::new(service, Arc::clone(&self.limits), 1, now);
-            let session = match guest.admission {
-                Admission::Serve => {
-                    session(self.world.borrow_mut().clients[id].service.take().unwrap())
+            let session = |service| Session::new(service, Arc::clone(&self.context), 1, now);
+            let (session, permit) = match accepted.admission {
+                Admission::Serve(permit) => {
+                    let service = self.world.borrow_mut().clients[id].service.take().unwrap();
+                    (session(service), permit)
                 }
-                Admission::ReplyBusy => {
+                Admission::ReplyBusy(permit) => {
                     self.world.borrow_mut().clients[id].turn_away();
-                    session(Box::new(Busy))
+                    (session(Box::new(Busy)), permit)
                 }
                 Admission::Shed | Admission::Reset => {
                     let waits = self.capacity.when_full == WhenFull::Queue;
@@ -181,7 +184,7 @@ impl Run {
                     continue;
                 }
             };
-            self.reactor.add(socket, session, (id, guest)).unwrap();
+            self.reactor.add(socket, session, (id, permit)).map_err(|(_, error)| error).unwrap();
         }
     }
 
@@ -205,8 +208,9 @@ impl Run {
     }
 
     fn see_off(&mut self) {
-        for ((id, guest), ending, _) in self.reactor.take_closed() {
-            self.door.left(&guest);
+        for ((id, permit), ending, _) in self.reactor.take_closed() {
+            drop(permit);
+            self.door.end_backoff();
             let before = self.departed[id].replace(ending);
             assert_eq!(before, None, "client {id} departs twice");
             let mut world = self.world.borrow_mut();
@@ -214,18 +218,18 @@ impl Run {
             world.clients[id].wire.token = None;
             let (now, jumped) = (world.now, world.jumped);
             let client = &mut world.clients[id];
-            client.sure = judge(client, id, ending, (now, jumped), &self.limits, self.cut);
+            client.sure = judge(client, id, ending, (now, jumped), &self.context.limits, self.cut);
         }
     }
 
     /// Whoever waits is let in if there is room, within a pause of accepting.
     fn check_the_door(&mut self) {
         let Capacity { clients, rejected, when_full } = self.capacity;
-        assert!(self.door.served() <= clients, "more are served than may be");
+        assert!(self.limiter.serving() <= clients, "more are served than may be");
         assert!(self.reactor.len() <= clients + rejected, "more are turned away than may be");
         let world = self.world.borrow();
         let waiting = !world.backlog.is_empty() && world.knock_at.is_none();
-        let room = self.door.served() < clients || when_full == WhenFull::Reset;
+        let room = self.limiter.serving() < clients || when_full == WhenFull::Reset;
         let steady = world.steady();
         if waiting && room && !world.shortage.contains(&world.now) {
             let since = *self.waited_since.get_or_insert(steady);
@@ -294,8 +298,10 @@ impl Run {
             let due = match wire.shut_at {
                 // Silence from before may have been enough.
                 Some(at) => at.max(wire.active_at + LINGER),
-                None if wire.full && wire.written < owed => wire.active_at + self.limits.unread,
-                None => wire.active_at + self.limits.idle,
+                None if wire.full && wire.written < owed => {
+                    wire.active_at + self.context.limits.unread
+                }
+                None => wire.active_at + self.context.limits.idle,
             };
             let late = now.saturating_duration_since(due);
             assert!(late <= PROMPT + jumped, "client {id} should have been sent away");
@@ -304,7 +310,7 @@ impl Run {
 
     fn check_the_end(&self) {
         assert_eq!(self.reactor.len(), 0);
-        assert!(self.door.is_empty(), "a place is left");
+        assert!(self.limiter.serving() == 0, "a permit is not released");
         assert_eq!(self.reactor.timers(), 0, "a timer is left");
         let mut world = self.world.borrow_mut();
         let until = world.now + Duration::from_secs(3600);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::buffer::Pool;
-use socklab::service::{self, Peer};
-use socklab::session::{Limits, Session, Want};
+use socklab::service::{self, Peer, WORK_PER_SLICE};
+use socklab::session::{ActiveSession, Context, Limits, Session, Want};
 
 use super::transcript::Service;
 
@@ -15,6 +15,7 @@ pub fn peer(number: u64) -> Peer {
 }
 
 /// A connection whose other end and whose clock are in our hands.
+#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Connection {
     pub session: Session,
     pub pool: Pool,
@@ -24,6 +25,8 @@ pub struct Connection {
     /// Our FIN was seen.
     pub shut_down: bool,
     pub finished: bool,
+    /// The last slice used up its budget.
+    pub yielded: bool,
     /// The peer takes what is sent to it.
     pub reading: bool,
 }
@@ -37,10 +40,14 @@ impl Connection {
         Self::with_limits(service, Limits::default())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
     pub fn with_limits(service: Box<dyn service::Service>, limits: Limits) -> Self {
+        Self::with_context(service, limits.into())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
+    pub fn with_context(service: Box<dyn service::Service>, context: Context) -> Self {
         let now = Instant::now();
-        let session = Session::new(service, Arc::new(limits), 1, now);
+        let session = Session::new(service, Arc::new(context), 1, now);
         let mut connection = Self {
             session,
             pool: Pool::default(),
@@ -48,44 +55,51 @@ impl Connection {
             output: Vec::new(),
             shut_down: false,
             finished: false,
+            yielded: false,
             reading: true,
         };
-        connection.session.activate(&mut connection.pool).open(now);
+        drop(connection.activate());
         connection
     }
 
-    /// Does what the session wants until it wants to receive or to wait; then offers it `input`,
-    /// at most once. Returns how much of it was taken.
-    pub fn exchange(&mut self, input: Option<&[u8]>) -> usize {
-        let mut turn = self.session.activate(&mut self.pool);
-        let mut input = input;
+    /// A slice of the session.
+    pub fn activate(&mut self) -> ActiveSession<'_> {
+        self.session.activate(&mut self.pool, WORK_PER_SLICE, self.now)
+    }
+
+    /// Runs a slice until the session wants to receive or to wait. Offers it `input` once, and
+    /// returns how much of it was taken.
+    pub fn exchange(&mut self, mut input: Option<&[u8]>) -> usize {
+        let mut taken = 0;
+        let now = self.now;
+        let mut session = self.session.activate(&mut self.pool, WORK_PER_SLICE, now);
+        self.yielded = false;
         loop {
-            match turn.want() {
-                Want::Send(_) if !self.reading => return 0,
+            match session.want() {
+                Want::Send(_) if !self.reading => return taken,
                 Want::Send(bytes) => {
                     self.output.extend_from_slice(bytes);
                     let n = bytes.len();
-                    turn.sent(n, self.now);
+                    session.sent(n, now);
                 }
                 Want::Receive(room) => {
-                    let Some(bytes) = input.take() else { return 0 };
-                    let n = bytes.len().min(room.len());
-                    room[..n].copy_from_slice(&bytes[..n]);
-                    turn.received(n, self.now);
-                    if n > 0 {
-                        drop(turn);
-                        self.exchange(None);
-                        return n;
-                    }
+                    let Some(bytes) = input.take() else { return taken };
+                    taken = bytes.len().min(room.len());
+                    room[..taken].copy_from_slice(&bytes[..taken]);
+                    session.received(taken, now);
                 }
                 Want::ShutDown => {
                     self.shut_down = true;
-                    turn.shut_down();
+                    session.shut_down();
                 }
-                Want::Yield | Want::Wait => return 0,
+                Want::Yield => {
+                    self.yielded = true;
+                    return taken;
+                }
+                Want::Wait => return taken,
                 Want::Finished => {
                     self.finished = true;
-                    return 0;
+                    return taken;
                 }
             }
         }
@@ -95,7 +109,6 @@ impl Connection {
     pub fn receive(&mut self, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
             let mut rest = piece;
-            self.session.activate(&mut self.pool).resume(self.now);
             while !rest.is_empty() {
                 let taken = self.exchange(Some(rest));
                 if taken == 0 {
@@ -114,10 +127,8 @@ impl Connection {
     /// Time passes.
     pub fn wait(&mut self, time: Duration) {
         self.now += time;
-        let mut turn = self.session.activate(&mut self.pool);
-        turn.resume(self.now);
-        turn.tick(self.now);
-        drop(turn);
+        let now = self.now;
+        self.activate().tick(now);
         self.exchange(None);
     }
 }

@@ -1,10 +1,7 @@
 //! Conversations as bytes: what a client sends, and what it must get back, whatever the server's
 //! model and however the bytes are cut on their way.
 
-use std::sync::Arc;
-
-use socklab::arithmetic::Dialect;
-use socklab::service::ServiceSpec;
+use socklab::service::{ServiceKind, ServiceSpec};
 use socklab::session::CloseReason;
 
 /// A service on the command line, and in the library.
@@ -28,10 +25,10 @@ impl Service {
 
     pub fn spec(self) -> ServiceSpec {
         match self {
-            Self::Calc => ServiceSpec::Calc(Dialect::Python, None),
-            Self::Echo => ServiceSpec::Echo,
-            Self::Hello => ServiceSpec::Hello(Arc::from("Hello from the server!")),
-            Self::Fourops => ServiceSpec::Fourops,
+            Self::Calc => ServiceKind::Calc.into(),
+            Self::Echo => ServiceKind::Echo.into(),
+            Self::Hello => ServiceKind::Hello.into(),
+            Self::Fourops => ServiceKind::Fourops.into(),
         }
     }
 }

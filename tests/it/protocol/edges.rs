@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::buffer::BUFFER_SIZE;
+use socklab::choice::Choice;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
 use socklab::session::{
-    CloseReason, FramingMode, GAP, LINE_GAP, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT, Session,
-    Traffic, Want,
+    CloseReason, Context, FramingMode, GAP, LINE_GAP, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT,
+    Session, Traffic, Want,
 };
 
 use crate::common::assert_bytes;
@@ -56,7 +57,7 @@ fn counting(limits: Limits) -> Connection {
 
 /// How many bytes it wants to send.
 fn waiting(connection: &mut Connection) -> usize {
-    let mut turn = connection.session.activate(&mut connection.pool);
+    let mut turn = connection.activate();
     let Want::Send(bytes) = turn.want() else { panic!("there is something to send") };
     bytes.len()
 }
@@ -166,10 +167,10 @@ fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_non
 
 #[test]
 fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
-    let limits = Limits::default();
-    let traffic = Arc::clone(&limits.traffic);
+    let context = Context::default();
+    let traffic = Arc::clone(&context.traffic);
     let counted = |traffic: &Traffic| (traffic.messages(), traffic.received(), traffic.sent());
-    let mut connection = counting(limits.clone());
+    let mut connection = Connection::with_context(Box::new(Counting), context);
     connection.receive(b"one\n", usize::MAX);
     assert_eq!(counted(&traffic), (1, 4, 2));
     connection.receive(b"two\nthree\n=60000\n", usize::MAX);
@@ -177,9 +178,7 @@ fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
     traffic.add(5, 6, 7);
     assert_eq!(counted(&traffic), (9, 27, 60_014));
 
-    let separate = Limits { max_message: 5, ..limits }.with_own_counters();
-    assert_eq!(separate.max_message, 5);
-    let mut connection = counting(separate);
+    let mut connection = counting(Limits { max_message: 5, ..Limits::default() });
     connection.receive(b"too long\nmore", usize::MAX);
     assert_eq!(connection.session.close_reason(), Some(CloseReason::TooLong));
     assert_eq!(counted(&traffic), (9, 27, 60_014), "the other has an account of its own");
@@ -187,9 +186,8 @@ fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
 
 #[test]
 fn every_ending_has_a_name_and_words_of_its_own() {
-    let names: BTreeSet<_> = CloseReason::ALL.into_iter().map(CloseReason::name).collect();
-    let words: BTreeSet<_> =
-        CloseReason::ALL.into_iter().map(|ending| ending.to_string()).collect();
+    let names: BTreeSet<_> = CloseReason::ALL.iter().map(|reason| reason.name()).collect();
+    let words: BTreeSet<_> = CloseReason::ALL.iter().map(ToString::to_string).collect();
     assert_eq!((names.len(), words.len()), (CloseReason::ALL.len(), CloseReason::ALL.len()));
 }
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use socklab::arithmetic::Dialect;
 use socklab::buffer::BUFFER_SIZE;
+use socklab::choice::Choice;
 use socklab::random::Random;
-use socklab::service::{Rules, ServiceSpec};
+use socklab::service::{Rules, ServiceKind, ServiceSpec};
 use socklab::session::{FramingMode, GAP, LINE_GAP, Limits, OUTBOX_LIMIT};
 
 use crate::common::connection::{Connection, peer};
@@ -64,18 +64,18 @@ fn anything(random: &mut Random, most: u32) -> Vec<u8> {
 }
 
 fn any_service(random: &mut Random) -> ServiceSpec {
-    let spec = match random.below(5) {
-        0 => ServiceSpec::Calc(Dialect::Python, None),
-        1 => ServiceSpec::Echo,
-        2 => ServiceSpec::Hello(Arc::from("Hello!")),
-        3 => ServiceSpec::Fourops,
-        _ => ServiceSpec::Quiz(Rules { seed: random.draw(), questions: 3, board: None }),
+    let kind = ServiceKind::ALL[random.below(5) as usize];
+    let mut spec = ServiceSpec {
+        greeting: Arc::from("Hello!"),
+        rules: Rules { seed: random.draw(), questions: 3 },
+        ..kind.into()
     };
     match random.below(4) {
-        0 => ServiceSpec::Banner(Arc::from("Welcome"), Box::new(spec)),
-        1 => ServiceSpec::Once(Box::new(spec)),
-        _ => spec,
+        0 => spec.banner = Some(Arc::from("Welcome")),
+        1 => spec.once = true,
+        _ => {}
     }
+    spec
 }
 
 /// Lets time pass to whatever is due within `time`, which must not be due again at once for ever.

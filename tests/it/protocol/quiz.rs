@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use socklab::random::Random;
-use socklab::service::{Game, MAX_SLEEP, QUESTIONS, Rules, Scoreboard, ServiceSpec};
+use socklab::service::{Game, MAX_SLEEP, Rules, ServiceKind, ServiceSpec};
 use socklab::session::GAP;
+use socklab::session::{CloseReason, Context, RecordSink};
 
 use crate::common::connection::{Connection, peer};
 use crate::common::file::TempPath;
@@ -18,19 +19,22 @@ use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
 const RIGHT: &str = "⭐ Correct answer ⭐";
 const WRONG: &str = "Wrong answer👎";
 
-/// A scoreboard to look at.
+/// The number of questions of a game.
+const QUESTIONS: u32 = 10;
+
+/// A record sink that keeps its records in memory.
 #[derive(Debug, Default)]
-struct Board {
+struct Records {
     games: Mutex<Vec<Game>>,
 }
 
-impl Scoreboard for Board {
+impl RecordSink for Records {
     fn record(&self, game: &Game) {
         self.games.lock().unwrap().push(game.clone());
     }
 }
 
-impl Board {
+impl Records {
     fn names(&self) -> Vec<Vec<u8>> {
         self.games.lock().unwrap().iter().map(|game| game.name.to_vec()).collect()
     }
@@ -46,9 +50,11 @@ struct Player {
 }
 
 impl Player {
-    fn new(seed: u64, terminator: &'static str, board: Option<Arc<dyn Scoreboard>>) -> Self {
-        let spec = ServiceSpec::Quiz(Rules { seed, questions: QUESTIONS, board });
-        let connection = Connection::with(spec.build(peer(1)));
+    fn new(seed: u64, terminator: &'static str, records: Option<Arc<dyn RecordSink>>) -> Self {
+        let rules = Rules { seed, questions: QUESTIONS };
+        let spec = ServiceSpec { rules, ..ServiceKind::Quiz.into() };
+        let context = Context { records, ..Context::default() };
+        let connection = Connection::with_context(spec.build(peer(1)), context);
         Self { connection, kernel: Vec::new(), terminator }
     }
 
@@ -247,10 +253,10 @@ fn whoever_does_not_say_yes_is_wished_a_wiser_choice() {
 
 #[test]
 fn a_name_of_any_bytes_plays_and_is_recorded() {
-    let board = Arc::new(Board::default());
+    let records = Arc::new(Records::default());
     let all: Vec<u8> = (1..=255).filter(|&byte| byte != b'\n').collect();
     for name in [&all[..], b"\x1b[2J", b"=1+1", b"", b"\xf0\x9f", &[b'x'; 4000]] {
-        let mut player = Player::new(1, "\n", Some(board.clone()));
+        let mut player = Player::new(1, "\n", Some(records.clone()));
         player.say("yes");
         player.kernel.extend([b"Bob ", name, b"\n"].concat());
         let answer = solve(&player.hear());
@@ -258,29 +264,30 @@ fn a_name_of_any_bytes_plays_and_is_recorded() {
         assert_eq!(player.hear(), WRONG);
         solve(&player.hear());
         player.say(&answer.to_string());
+        player.connection.session.cut(CloseReason::PeerReset);
     }
-    let names = board.names();
+    let names = records.names();
     assert_eq!(names.len(), 6, "each game was given up, and recorded");
     assert!(names.iter().all(|name| name.starts_with(b"Bob") && name.len() <= 256));
 }
 
 #[test]
 fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
-    let board = Arc::new(Board::default());
-    let mut player = Player::new(1, "", Some(board.clone()));
+    let records = Arc::new(Records::default());
+    let mut player = Player::new(1, "", Some(records.clone()));
     player.say("YesBob");
     for _ in 0..QUESTIONS {
         let answer = solve(&player.hear());
         player.say(&answer.to_string());
         assert_eq!(player.hear(), RIGHT);
     }
-    assert!(board.names().is_empty());
+    assert!(records.names().is_empty());
     // The total is written, and nothing of it was sent yet.
     player.connection.reading = false;
     player.connection.wait(MAX_SLEEP);
-    assert_eq!((player.connection.output.len(), board.names().len()), (0, 1));
-    drop(player);
-    let games = board.games.lock().unwrap();
+    assert_eq!((player.connection.output.len(), records.names().len()), (0, 1));
+    player.connection.session.cut(CloseReason::PeerReset);
+    let games = records.games.lock().unwrap();
     assert_eq!(games.len(), 1);
     assert_eq!((&*games[0].total(), games[0].is_over()), ("10", true));
     assert!(

@@ -3,8 +3,7 @@
 use std::process::Stdio;
 use std::sync::Arc;
 
-use socklab::arithmetic::Dialect;
-use socklab::service::ServiceSpec;
+use socklab::service::{ServiceKind, ServiceSpec};
 use socklab::session::GAP;
 
 use crate::common::assert_bytes;
@@ -27,14 +26,14 @@ fn answers(spec: &ServiceSpec, input: &[u8], output: &[u8], ends: bool) {
 #[test]
 fn fourops_answers_two_numbers_with_four_lines_and_the_end() {
     for input in ["12,5\n", "12 5\n", " 12 , 5 \n", "+12\t005\n", "12,5"] {
-        answers(&ServiceSpec::Fourops, input.as_bytes(), FOUR.as_bytes(), true);
+        answers(&ServiceKind::Fourops.into(), input.as_bytes(), FOUR.as_bytes(), true);
     }
     let windows = FOUR.trim_end().to_owned() + "\r\n";
-    answers(&ServiceSpec::Fourops, b"12,5\r\n", windows.as_bytes(), true);
-    answers(&ServiceSpec::Fourops, b"12,5\0", (FOUR.to_owned() + "\0").as_bytes(), true);
-    answers(&ServiceSpec::Fourops, b"12,5\n\0", (FOUR.to_owned() + "\0").as_bytes(), true);
+    answers(&ServiceKind::Fourops.into(), b"12,5\r\n", windows.as_bytes(), true);
+    answers(&ServiceKind::Fourops.into(), b"12,5\0", (FOUR.to_owned() + "\0").as_bytes(), true);
+    answers(&ServiceKind::Fourops.into(), b"12,5\n\0", (FOUR.to_owned() + "\0").as_bytes(), true);
     answers(
-        &ServiceSpec::Fourops,
+        &ServiceKind::Fourops.into(),
         b"1,0\n",
         b"Addition: 1\nSubtraction: 1\nMultiplication: 0\n\
           Division: undefined (division by zero)\n",
@@ -45,7 +44,7 @@ fn fourops_answers_two_numbers_with_four_lines_and_the_end() {
 #[test]
 fn fourops_answers_an_operation_with_its_result_and_goes_on() {
     answers(
-        &ServiceSpec::Fourops,
+        &ServiceKind::Fourops.into(),
         b"add 1 2\nsubtract 1,2\nMULTIPLY 0.1 3\ndivide 6 3\ndivide 6 0\nadd 1\nadd\n",
         b"3\n-1\n0.30000000000000004\n2.0\nundefined (division by zero)\n\
           ValueError: expected two numbers, such as 12,5 or add 12 5\n\
@@ -60,9 +59,9 @@ fn fourops_says_what_it_expected() {
     for input in
         ["", "12", "12,", "a,b", "1,2,3", "1+1,2", "__import__('os'),1", "inf,nan", "\u{661},1"]
     {
-        answers(&ServiceSpec::Fourops, format!("{input}\n").as_bytes(), error, true);
+        answers(&ServiceKind::Fourops.into(), format!("{input}\n").as_bytes(), error, true);
     }
-    answers(&ServiceSpec::Fourops, b"\xff\xfe,1\n", error, true);
+    answers(&ServiceKind::Fourops.into(), b"\xff\xfe,1\n", error, true);
 }
 
 fn calc() -> ServiceSpec {
@@ -70,28 +69,28 @@ fn calc() -> ServiceSpec {
 }
 
 fn once(spec: ServiceSpec) -> ServiceSpec {
-    ServiceSpec::Once(Box::new(spec))
+    ServiceSpec { once: true, ..spec }
 }
 
 #[test]
 fn once_answers_the_first_request_and_closes() {
     answers(&once(calc()), b"1 + 2\n3 + 4\n", b"3\n", true);
     answers(&once(calc()), b"1 + 2", b"3", true);
-    answers(&once(ServiceSpec::Echo), b"abc", b"abc", true);
+    answers(&once(ServiceKind::Echo.into()), b"abc", b"abc", true);
 }
 
 #[test]
 fn a_banner_is_a_line_whoever_comes() {
-    let banner = |spec| ServiceSpec::Banner(Arc::from("Welcome"), Box::new(spec));
+    let banner = |spec| ServiceSpec { banner: Some(Arc::from("Welcome")), ..spec };
     answers(&banner(calc()), b"", b"Welcome\n", false);
     answers(&banner(calc()), b"1 + 2", b"Welcome\n3", false);
-    answers(&banner(ServiceSpec::Echo), b"abc", b"Welcome\nabc", false);
+    answers(&banner(ServiceKind::Echo.into()), b"abc", b"Welcome\nabc", false);
     answers(&banner(once(calc())), b"1\n2\n", b"Welcome\n1\n", true);
 }
 
 #[test]
 fn a_fixed_error_text_stands_for_every_mistake() {
-    let spec = ServiceSpec::Calc(Dialect::Python, Some(Arc::from("Invalid input")));
+    let spec = ServiceSpec { error_text: Some(Arc::from("Invalid input")), ..calc() };
     answers(&spec, b"1/0\nx\n1 + 2\n", b"Invalid input\nInvalid input\n3\n", false);
 }
 

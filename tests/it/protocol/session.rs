@@ -55,10 +55,11 @@ fn every_transcript_holds_with_bytes_behind_it() {
 #[test]
 fn a_pipelined_batch_is_answered_in_one_send() {
     let mut connection = Connection::to(Service::Calc);
-    let mut turn = connection.session.activate(&mut connection.pool);
+    let now = connection.now;
+    let mut turn = connection.activate();
     let Want::Receive(room) = turn.want() else { panic!("a new session receives") };
     room[..400].copy_from_slice(&b"1+2\n".repeat(100));
-    turn.received(400, connection.now);
+    turn.received(400, now);
     assert_eq!(turn.want(), Want::Send(&b"3\n".repeat(100)));
 }
 
@@ -105,10 +106,11 @@ fn silence_ends_no_message_while_nobody_listens() {
     let nearly = Limits::default().unread.min(Limits::default().arrival) * 2 / 3;
     for reply in [b'1', b'\n', b'2'] {
         connection.wait(nearly);
-        let mut turn = connection.session.activate(&mut connection.pool);
+        let now = connection.now;
+        let mut turn = connection.activate();
         let Want::Send(bytes) = turn.want() else { panic!("there is more to send") };
         assert_eq!(bytes[0], reply);
-        turn.sent(1, connection.now);
+        turn.sent(1, now);
     }
     connection.wait(nearly);
     connection.reading = true;
@@ -125,13 +127,14 @@ fn replies_are_sent_as_far_as_the_peer_takes_them() {
     connection.receive(b"1\n22\n333\n", usize::MAX);
     let mut received = Vec::new();
     while received.len() < 9 {
-        let mut turn = connection.session.activate(&mut connection.pool);
+        let now = connection.now;
+        let mut turn = connection.activate();
         let Want::Send(bytes) = turn.want() else { panic!("there is more to send") };
         received.push(bytes[0]);
-        turn.sent(1, connection.now);
+        turn.sent(1, now);
     }
     assert_eq!(received, b"1\n22\n333\n");
-    assert!(matches!(connection.session.activate(&mut connection.pool).want(), Want::Receive(_)));
+    assert!(matches!(connection.activate().want(), Want::Receive(_)));
 }
 
 #[test]
@@ -204,7 +207,8 @@ fn a_client_that_reads_slowly_is_kept() {
     let nearly = Limits::default().unread.saturating_sub(Duration::from_nanos(1));
     for _ in 0..6 {
         connection.wait(nearly);
-        connection.session.activate(&mut connection.pool).sent(1, connection.now);
+        let now = connection.now;
+        connection.activate().sent(1, now);
     }
     assert!(!connection.finished);
     assert_eq!(connection.session.close_reason(), None);
@@ -237,7 +241,8 @@ fn a_stop_answers_what_has_come_and_lingers_for_what_is_on_its_way() {
     connection.reading = false;
     connection.receive(b"1\n2", usize::MAX);
     connection.reading = true;
-    connection.session.activate(&mut connection.pool).end_input(connection.now);
+    let now = connection.now;
+    connection.activate().end_input(now);
     connection.exchange(None);
     assert_eq!(connection.output, b"1\n2");
     assert!(connection.shut_down && !connection.finished);
@@ -332,7 +337,7 @@ fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
     connection.receive(&b"1 + 2\n".repeat(3000), usize::MAX);
     let answered = connection.output.len() / 2;
     assert!((1..3000).contains(&answered), "{answered} in one go");
-    assert_eq!(connection.session.activate(&mut connection.pool).want(), Want::Yield);
+    assert!(connection.yielded);
     while connection.output.len() < 6000 {
         connection.wait(Duration::ZERO);
     }
@@ -354,7 +359,7 @@ fn what_earlier_turns_have_cost_does_not_split_a_batch() {
 fn the_time_in_which_it_gave_way_is_not_the_silence_of_the_client() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"2**12500 % 7\n", usize::MAX);
-    assert_eq!(connection.session.activate(&mut connection.pool).want(), Want::Yield);
+    assert!(connection.yielded);
     // The NUL has long come, and belongs to the line.
     connection.now += 2 * GAP;
     connection.receive(b"\0", usize::MAX);
@@ -369,7 +374,8 @@ fn a_connection_that_was_silent_for_long_does_not_linger() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"1\n", usize::MAX);
     connection.wait(LINGER);
-    connection.session.activate(&mut connection.pool).end_input(connection.now);
+    let now = connection.now;
+    connection.activate().end_input(now);
     connection.exchange(None);
     connection.wait(Duration::ZERO);
     assert!(connection.finished);

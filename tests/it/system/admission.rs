@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use socklab::net::limited_listener::{LimitedListener, Listener};
+use socklab::net::limited_listener::{Admission, LimitedListener, Listener};
 use socklab::net::limiter::{Capacity, Limiter, WhenFull};
 use socklab::net::listener::{self, BindSpec};
 
@@ -128,7 +128,7 @@ fn a_server_without_descriptors_tells_everyone_and_serves_again_afterwards() {
         // Some for what the server has open already, and a few for clients.
         server.limit_descriptors(server.descriptors() as u64 + 6);
         let mut crowd = server.connect_many(200);
-        server.log_line("clients are let go unserved: too many open files");
+        server.log_line("out of descriptors: rejecting clients: too many open files");
         let mut fed = 0;
         for client in &mut crowd {
             let mut first = [0];
@@ -179,6 +179,12 @@ fn who_has_seen_the_end_of_its_own_connection_left_its_place_to_the_next() {
     }
 }
 
+/// A listener with a limit.
+fn limited<L: Listener>(listener: L, spec: BindSpec, capacity: Capacity) -> LimitedListener<L> {
+    let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
+    LimitedListener::new(listener, spec, limiter, Arc::default()).unwrap()
+}
+
 /// Where everyone who comes has given up, without end.
 struct Fruitless(Cell<u32>);
 
@@ -199,10 +205,10 @@ fn those_who_give_up_at_the_door_do_not_keep_those_inside_waiting() {
     let address = ([127, 0, 0, 1], 5000).into();
     let place = BindSpec { address, backlog: 1024, reuse_port: false };
     let listener = Fruitless(Cell::new(0));
-    let mut door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
+    let mut door = limited(listener, place, capacity);
     let now = Instant::now();
     for _ in 0..3 {
-        assert!(door.accept(now).unwrap().is_none());
+        assert!(door.accept(now, || {}).unwrap().is_none());
         assert_eq!(door.wake_at(now), Some(now), "somebody may still be there");
     }
 }
@@ -215,14 +221,13 @@ fn a_door_that_cannot_be_waited_for_is_tried_again_and_does_not_end_the_server()
     let listener = listener::listen_on(place).unwrap();
     let place = BindSpec { address: listener.local_addr().unwrap(), ..place };
     let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Refuse };
-    let mut door = LimitedListener::new(listener, place, Arc::new(Limiter::new(capacity))).unwrap();
+    let mut door = limited(listener, place, capacity);
     let client = TcpStream::connect(place.address).unwrap();
     let now = Instant::now();
-    let accepted = door.accept(now).unwrap().unwrap();
-    let guest = door.admit();
+    let accepted = door.accept(now, || {}).unwrap().unwrap();
+    assert!(matches!(accepted.admission, Admission::Serve(_)));
     assert!(door.listener().is_none(), "it is full, and shut");
     drop((client, accepted));
-    door.left(&guest);
     door.resume_listening(now, |_| Err(Errno::NOSPC.into()));
     let mut again = door.wake_at(now).unwrap();
     assert!(door.listener().is_none() && again > now, "it waits, and tries again");

@@ -76,7 +76,7 @@ fn a_process_that_is_killed_gives_its_place_back() {
     let mut client = crowd(&server, 1).remove(0);
     kill_process(server.children()[0], Signal::KILL).unwrap();
     assert_eq!(client.rest(), b"");
-    server.log_line("the process of client 1 said nothing and ended: signal: 9");
+    server.log_line("the process of client 1 exited without a report: signal: 9");
     server.log_line("client 1 left: a fault in this server (0 now)");
     crowd(&server, 1);
 }
@@ -121,14 +121,14 @@ fn a_server_that_is_killed_takes_its_processes_with_it() {
 #[test]
 fn a_client_for_whom_no_process_can_be_had_is_told_so() {
     let program = TempPath::new("program");
-    // Not by `fs::copy`: a child that another test forks meanwhile would inherit the descriptor that
-    // writes the file, and execve(2) fails with ETXTBSY while one is open.
+    // Not by `fs::copy`: a child that another test forks meanwhile would inherit the descriptor
+    // that writes the file, and execve(2) fails with ETXTBSY while one is open.
     let copied = Command::new("cp").arg(PROGRAM).arg(program.as_path()).status().unwrap();
     assert!(copied.success());
     let mut server = Server::start_program(program.as_path(), &["--model", "process"]);
     drop(program);
     assert_eq!(server.connect().rest(), BUSY);
-    server.log_line("nobody can serve client 1: ");
+    server.log_line("cannot start a worker for client 1: ");
 }
 
 #[test]

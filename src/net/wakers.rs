@@ -1,0 +1,26 @@
+//! The wakers of a server's loops: one thread's change of shared state ends the waits of all loops.
+
+use std::io;
+use std::sync::OnceLock;
+
+use mio::Waker;
+
+/// The wakers of all loops of one server. Empty in a server with one loop, whose own thread makes
+/// every change.
+#[derive(Debug, Default)]
+pub struct Wakers(OnceLock<Vec<Waker>>);
+
+impl Wakers {
+    /// Sets the wakers. Called at most once, before the loops run.
+    pub fn set(&self, wakers: Vec<Waker>) {
+        self.0.set(wakers).expect("the wakers are set once");
+    }
+
+    /// Ends the current or the next wait of every loop.
+    pub fn wake_all(&self) {
+        let woken: io::Result<()> = self.0.get().into_iter().flatten().try_for_each(Waker::wake);
+        if let Err(error) = woken {
+            log::error!("cannot wake the other loops: {error}");
+        }
+    }
+}

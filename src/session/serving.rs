@@ -1,0 +1,198 @@
+//! The serving of a session: messages from the inbox go to the service, its replies to the outbox.
+
+use std::mem;
+use std::time::Instant;
+
+use super::framing::{Frame, InputState};
+use super::{Awaited, CloseReason, Input, Phase, Session};
+use crate::service::{BYTES_PER_WORK, Event, Game, MAX_REPLY, MIN_WORK, Next, Output};
+
+impl Session {
+    /// Serves the inbox up to the first reason to stop, and goes through the phases.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if self.is_raw {
+            self.advance_raw(now);
+        } else {
+            self.advance_messages(now);
+        }
+        if !matches!(self.phase, Phase::Serving(_)) {
+            self.inbox.clear();
+        }
+        let peer_closed = self.input == Input::PeerClosed;
+        if self.phase == Phase::Flushing && self.outbox.is_empty() && peer_closed {
+            self.phase = Phase::Finished;
+        }
+    }
+
+    /// Gives the service the stream, in pieces of at most [`MAX_REPLY`] bytes.
+    fn advance_raw(&mut self, now: Instant) {
+        while self.is_serving() {
+            if self.inbox.is_empty() {
+                self.close_at_end_of_input();
+                break;
+            }
+            let mut inbox = mem::take(&mut self.inbox);
+            let length = inbox.len().min(MAX_REPLY);
+            if self.answer(&inbox.pending()[..length], now) {
+                self.outbox.append(&mut inbox, length);
+            } else {
+                inbox.consume(length);
+            }
+            self.inbox = inbox;
+            self.context.traffic.add_messages(1);
+        }
+    }
+
+    /// Gives the service the messages in the inbox.
+    ///
+    /// The inbox is out of the session meanwhile, so that one cursor goes through it.
+    fn advance_messages(&mut self, now: Instant) {
+        let mut inbox = mem::take(&mut self.inbox);
+        let mut pending = inbox.pending();
+        let mut messages = 0;
+        let mut partial_since = self.partial_since.take();
+        let limit = self.context.limits.max_message;
+        let ended = self.input != Input::Open;
+        let input = InputState { ended, limit, active_at: self.active_at, now };
+        while self.is_serving() {
+            let (text, rest) = match self.framer.line(pending, limit) {
+                Some(line) => line,
+                None => match self.framer.next(pending, &input) {
+                    Frame::Message { text, rest } => (text, rest),
+                    Frame::Skip { rest } => {
+                        pending = rest;
+                        self.count(0, 0);
+                        continue;
+                    }
+                    Frame::Padded { keep } => {
+                        let taken = inbox.len() - pending.len();
+                        inbox.truncate(taken + keep);
+                        pending = &inbox.pending()[taken..];
+                        self.partial_since = partial_since.or(Some(now));
+                        break;
+                    }
+                    Frame::Incomplete => {
+                        if !pending.is_empty() {
+                            self.partial_since = partial_since.or(Some(now));
+                        }
+                        break;
+                    }
+                    Frame::TooLong => {
+                        self.refuse_message();
+                        break;
+                    }
+                    Frame::End => {
+                        self.close_at_end_of_input();
+                        break;
+                    }
+                },
+            };
+            self.answer(text, now);
+            pending = rest;
+            partial_since = None;
+            messages += 1;
+        }
+        inbox.consume(inbox.len() - pending.len());
+        self.inbox = inbox;
+        if messages > 0 {
+            self.context.traffic.add_messages(messages);
+        }
+    }
+
+    /// Closes the connection if nothing more will be received.
+    fn close_at_end_of_input(&mut self) {
+        match self.input {
+            Input::Open => {}
+            Input::Stopped => self.close(CloseReason::Drained),
+            Input::PeerClosed => self.close(CloseReason::PeerClosed),
+        }
+    }
+
+    /// Charges the work of a step that took `bytes` bytes of input.
+    #[inline]
+    fn count(&mut self, work: u32, bytes: usize) {
+        let moved = u32::try_from(bytes / BYTES_PER_WORK).unwrap_or(u32::MAX);
+        self.work_left = self.work_left.saturating_sub_unsigned(work.max(moved).max(MIN_WORK));
+    }
+
+    /// Gives the service an event other than a message.
+    pub(super) fn notify(&mut self, event: Event<'_>, now: Instant) {
+        self.framer.begin_reply(&mut self.outbox);
+        let text_at = self.outbox.len();
+        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let next = self.service.step(event, now, &mut out);
+        let (work, record, is_empty) = (out.work(), out.take_record(), out.is_empty());
+        if !is_empty {
+            let reply = self.outbox.pending()[text_at..].escape_ascii();
+            log::debug!("client {}: -> \"{reply}\"", self.client);
+        }
+        self.keep(record);
+        self.count(work, 0);
+        self.end_reply(text_at);
+        self.apply(next);
+    }
+
+    /// Gives the service a message. True means that the message itself is the reply.
+    #[inline]
+    fn answer(&mut self, text: &[u8], now: Instant) -> bool {
+        self.framer.begin_reply(&mut self.outbox);
+        let text_at = self.outbox.len();
+        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let next = self.service.step(Event::Message(text), now, &mut out);
+        let (echoes, work, record) = (out.echoes_input(), out.work(), out.take_record());
+        self.count(work, text.len());
+        if log::log_enabled!(log::Level::Debug) {
+            self.log_exchange(text, if echoes { None } else { Some(text_at) });
+        }
+        self.keep(record);
+        self.end_reply(text_at);
+        self.apply(next);
+        echoes
+    }
+
+    /// Passes a record on before the reply that tells of it is sent.
+    #[inline]
+    pub(super) fn keep(&self, record: Option<Box<Game>>) {
+        if let (Some(game), Some(sink)) = (record, &self.context.records) {
+            sink.record(&game);
+        }
+    }
+
+    /// `reply_at`: the position of the reply in the outbox; none if the reply is the message
+    /// itself.
+    #[cold]
+    fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
+        let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
+        let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
+        log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
+    }
+
+    /// Terminates the reply of a step, if it wrote one, as the last message was terminated.
+    #[inline]
+    fn end_reply(&mut self, text_at: usize) {
+        debug_assert!(self.outbox.len() - text_at <= MAX_REPLY, "a reply over the limit");
+        self.framer.end_reply(&mut self.outbox, text_at);
+    }
+
+    fn refuse_message(&mut self) {
+        let limit = self.context.limits.max_message;
+        let text = format!("ValueError: message too long (limit {limit} bytes)");
+        self.framer.begin_reply(&mut self.outbox);
+        let text_at = self.outbox.len();
+        self.outbox.write(text.as_bytes());
+        self.end_reply(text_at);
+        self.close(CloseReason::TooLong);
+    }
+
+    #[inline]
+    fn apply(&mut self, next: Next) {
+        let awaited = match next {
+            // By far the most frequent, and less to write than a time.
+            Next::Read => Awaited::Message,
+            Next::ReadUntil(at) => Awaited::MessageUntil(at),
+            Next::SleepUntil(at) => Awaited::Timeout(at),
+            Next::Close => return self.close(CloseReason::Served),
+        };
+        self.phase = Phase::Serving(awaited);
+    }
+}

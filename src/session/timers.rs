@@ -1,0 +1,79 @@
+//! The timers of a session: every time at which a session acts without an event of its socket.
+//!
+//! No timer is stored. Each follows from what the session knows anyway, so a whole line neither
+//! sets one nor takes one back; the table is worked out when a driver is done with the connection.
+
+use std::time::Instant;
+
+use super::{Awaited, LINGER, Phase, Session};
+
+/// A timer, in the order of priority: of two that are due the first fires.
+///
+/// What is due to the service and to the peer comes before what is due from the peer: a loop that
+/// runs late must not take its own delay for the peer's silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// The time that the service named. Disarmed while the outbox has no room for a reply.
+    Service,
+    /// The end of a gap, which ends a message without a terminator. Disarmed while no message would
+    /// be served.
+    Gap,
+    /// The limit of time without a byte: idle, unread, or lingering, as the phase has it.
+    Silence,
+    /// The limit of time for a message to arrive whole. Disarmed while nothing is received.
+    Arrival,
+}
+
+impl Session {
+    /// The earliest time at which [`tick`](super::ActiveSession::tick) has something to do, if
+    /// nothing else happens before.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers().into_iter().filter_map(|(_, at)| at).min()
+    }
+
+    /// The first timer that is due.
+    pub(super) fn due(&self, now: Instant) -> Option<Timer> {
+        let due = |&(_, at): &(Timer, Option<Instant>)| at.is_some_and(|at| at <= now);
+        self.timers().into_iter().find(due).map(|(timer, _)| timer)
+    }
+
+    #[inline]
+    fn timers(&self) -> [(Timer, Option<Instant>); 4] {
+        let serving = matches!(self.phase, Phase::Serving(_));
+        [
+            (Timer::Service, self.service_at()),
+            (Timer::Gap, if serving { self.gap_at() } else { None }),
+            (Timer::Silence, self.silence_at()),
+            (Timer::Arrival, if serving { self.arrival_at() } else { None }),
+        ]
+    }
+
+    fn service_at(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Serving(Awaited::MessageUntil(at) | Awaited::Timeout(at)) => {
+                self.has_room().then_some(at)
+            }
+            _ => None,
+        }
+    }
+
+    fn gap_at(&self) -> Option<Instant> {
+        self.framer.deadline().filter(|_| self.is_serving() && self.is_receiving())
+    }
+
+    fn silence_at(&self) -> Option<Instant> {
+        let limits = &self.context.limits;
+        let limit = match self.phase {
+            Phase::Finished => return None,
+            Phase::Lingering { .. } => LINGER,
+            _ if self.outbox.is_empty() => limits.idle,
+            _ => limits.unread,
+        };
+        Some(self.active_at + limit)
+    }
+
+    fn arrival_at(&self) -> Option<Instant> {
+        let since = self.partial_since.filter(|_| self.is_receiving())?;
+        Some(since + self.context.limits.arrival)
+    }
+}
