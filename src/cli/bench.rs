@@ -6,8 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::{choice, host, in_range, time};
 use crate::arithmetic::Dialect;
-use crate::load::script::MAX_REQUEST;
-use crate::load::{self, Asked, DURATION, Length, SIZE, TIMEOUT};
+use crate::load::workload::MAX_REQUEST;
+use crate::load::{
+    self, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
+};
 
 /// The most requests a second that may be asked for.
 const MAX_RATE: u64 = 1_000_000_000;
@@ -45,7 +47,7 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with = "pipeline")]
     reconnect: bool,
     /// How long to wait for a connection, and for each reply.
-    #[arg(long, value_name = "TIME", default_value_t = TIMEOUT.into(), value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(), value_parser = time)]
     timeout: humantime::Duration,
     /// What the server does for its clients.
     #[arg(long, value_enum, default_value_t = LoadServiceArg::Calc)]
@@ -80,15 +82,15 @@ impl BenchArgs {
     /// The plain configuration, or why these options do not go together.
     pub fn config(self) -> Result<load::Config, clap::Error> {
         let calc_only = !self.expressions.is_empty() || self.file.is_some();
-        let asked = match self.service {
+        let workload = match self.service {
             LoadServiceArg::Echo if calc_only => {
                 return Err(conflict("expressions are for --service calc"));
             }
             LoadServiceArg::Calc if self.size.is_some() => {
                 return Err(conflict("--size is for --service echo"));
             }
-            LoadServiceArg::Echo => Asked::Echo(self.size.unwrap_or(SIZE)),
-            LoadServiceArg::Calc => Asked::Calc {
+            LoadServiceArg::Echo => WorkloadSpec::Echo(self.size.unwrap_or(DEFAULT_ECHO_SIZE)),
+            LoadServiceArg::Calc => WorkloadSpec::Calc {
                 expressions: self.expressions,
                 file: self.file,
                 dialect: self.dialect,
@@ -102,12 +104,12 @@ impl BenchArgs {
             threads: self.threads,
             length: match (self.requests, self.duration) {
                 (Some(n), _) => Length::Requests(n),
-                (None, time) => Length::Time(time.map_or(DURATION, Into::into)),
+                (None, time) => Length::Time(time.map_or(DEFAULT_DURATION, Into::into)),
             },
             rate: self.rate,
             reconnect: self.reconnect,
             timeout: self.timeout.into(),
-            asked,
+            workload,
             json: self.json,
             csv: self.csv,
             hdr: self.hdr,
@@ -116,7 +118,7 @@ impl BenchArgs {
     }
 }
 
-/// See [`Asked`].
+/// See [`WorkloadSpec`].
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LoadServiceArg {
     /// An expression in, its value back.

@@ -1,22 +1,22 @@
-//! What a load is to be, and the script that is made of it.
+//! What a load is to be, and the workload that is made of it.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::escaped;
-use super::script::{MAX_IN_FLIGHT, MAX_REQUEST, Script};
+use super::workload::{MAX_IN_FLIGHT, MAX_REQUEST, Workload};
 use crate::arithmetic::Dialect;
 use crate::error::{Exit, Failure};
 
 /// How long a reply is waited for, if nothing else is said.
-pub const TIMEOUT: Duration = Duration::from_secs(5);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a load lasts, if nothing is said.
-pub const DURATION: Duration = Duration::from_secs(10);
+pub const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 /// The size of echo's lines, if nothing is said.
-pub const SIZE: usize = 16;
+pub const DEFAULT_ECHO_SIZE: usize = 16;
 
 /// When a load ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Length {
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum WorkloadSpec {
     /// Lines of so many bytes that come back.
     Echo(usize),
     /// Expressions, from the command line and from a file with one on each line.
@@ -65,7 +65,7 @@ pub struct Config {
     /// For connecting, and for each reply.
     pub timeout: Duration,
     /// What is asked.
-    pub asked: Asked,
+    pub workload: WorkloadSpec,
     /// Whether the report is JSON.
     pub json: bool,
     /// Where the intervals go as CSV.
@@ -77,21 +77,21 @@ pub struct Config {
 }
 
 /// Works out what is asked, and refuses what a connection cannot take.
-pub(super) fn script(config: &Config) -> Result<Script, Failure> {
+pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
     let usage = |text| Failure::new(Exit::Usage, text);
     let (most, fits) = (
         MAX_REQUEST,
-        config.pipeline.saturating_mul(match config.asked {
-            Asked::Echo(size) => size,
-            Asked::Calc { .. } => 1,
+        config.pipeline.saturating_mul(match config.workload {
+            WorkloadSpec::Echo(size) => size,
+            WorkloadSpec::Calc { .. } => 1,
         }),
     );
     if fits > MAX_IN_FLIGHT {
         return Err(too_much_in_flight());
     }
-    let script = match &config.asked {
-        Asked::Echo(size) => Script::echo(*size, config.pipeline),
-        Asked::Calc { expressions, file, dialect } => {
+    let workload = match &config.workload {
+        WorkloadSpec::Echo(size) => Workload::echo(*size, config.pipeline),
+        WorkloadSpec::Calc { expressions, file, dialect } => {
             let mut expressions = expressions.clone();
             if let Some(path) = file {
                 let text = fs::read_to_string(path)
@@ -104,13 +104,13 @@ pub(super) fn script(config: &Config) -> Result<Script, Failure> {
             if expressions.iter().any(|text| text.contains('\n')) {
                 return Err(usage("an expression is one line".to_owned()));
             }
-            Script::calc(&expressions, *dialect)
+            Workload::calc(&expressions, *dialect)
         }
     };
-    match script.longest_request() {
+    match workload.longest_request() {
         n if n > most => Err(usage(format!("a request may have {most} bytes, not {n}"))),
         n if n * config.pipeline > MAX_IN_FLIGHT => Err(too_much_in_flight()),
-        _ => Ok(script),
+        _ => Ok(workload),
     }
 }
 
@@ -120,15 +120,17 @@ fn too_much_in_flight() -> Failure {
 }
 
 /// What is asked, in a few words.
-pub(super) fn service_name(config: &Config) -> String {
-    match &config.asked {
-        Asked::Echo(1) => "echo of 1 byte".to_owned(),
-        Asked::Echo(size) => format!("echo of {size} bytes"),
-        Asked::Calc { expressions, file: None, .. } => match expressions.as_slice() {
+pub(super) fn describe_workload(config: &Config) -> String {
+    match &config.workload {
+        WorkloadSpec::Echo(1) => "echo of 1 byte".to_owned(),
+        WorkloadSpec::Echo(size) => format!("echo of {size} bytes"),
+        WorkloadSpec::Calc { expressions, file: None, .. } => match expressions.as_slice() {
             [] => "calc of sums".to_owned(),
             [one] => format!("calc of \"{}\"", escaped(one.as_bytes())),
             more => format!("calc of {} expressions", more.len()),
         },
-        Asked::Calc { file: Some(path), .. } => format!("calc of the lines of {}", path.display()),
+        WorkloadSpec::Calc { file: Some(path), .. } => {
+            format!("calc of the lines of {}", path.display())
+        }
     }
 }

@@ -8,20 +8,20 @@ use mio::net::TcpStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
-use super::script::MAX_IN_FLIGHT;
+use super::workload::MAX_IN_FLIGHT;
 use crate::error::{Exit, Failure};
 
 /// The connections that are made at once: fewer than the queue of a server that accepts them late.
 /// A connection that finds the queue full is tried again by the kernel after a second.
-const AT_ONCE: usize = 64;
+const CONNECT_BATCH: usize = 64;
 
 /// How long a first look waits for the server to let it go, before the load comes.
-const LEAVE: Duration = Duration::from_millis(100);
+const PROBE_CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The address of the server: the first that takes a connection. Who cannot connect once need not
 /// try a thousand times, and says why in the usual words. The connection has left when the load
 /// comes: a server may have one place only.
-pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
+pub(super) fn probe(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
     let addresses = (host, port)
         .to_socket_addrs()
         .map_err(|error| Failure::cannot(format_args!("find the address of {host}"), &error))?;
@@ -29,7 +29,7 @@ pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAdd
     for address in addresses {
         match std::net::TcpStream::connect_timeout(&address, timeout) {
             Ok(stream) => {
-                leave(stream);
+                close_probe(stream);
                 return Ok(address);
             }
             Err(error) => failure = cannot_connect(address, &error),
@@ -40,10 +40,10 @@ pub(super) fn find(host: &str, port: u16, timeout: Duration) -> Result<SocketAdd
 
 /// Ends a connection, and waits until the server has ended it, too, or does not do so in time.
 /// Whatever it says, the load will hear for itself.
-fn leave(mut stream: std::net::TcpStream) {
-    let until = now() + LEAVE;
-    let ended =
-        stream.shutdown(Shutdown::Write).is_err() || stream.set_read_timeout(Some(LEAVE)).is_err();
+fn close_probe(mut stream: std::net::TcpStream) {
+    let until = now() + PROBE_CLOSE_TIMEOUT;
+    let ended = stream.shutdown(Shutdown::Write).is_err()
+        || stream.set_read_timeout(Some(PROBE_CLOSE_TIMEOUT)).is_err();
     while !ended && now() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
 }
 
@@ -61,14 +61,14 @@ pub(super) fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure 
 }
 
 /// Begins to connect.
-pub(super) fn begin(address: SocketAddr) -> io::Result<TcpStream> {
+pub(super) fn start_connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
 /// Makes the send buffer of a connection hold all that may be in flight, if that is much.
-pub(super) fn widen(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
+pub(super) fn enlarge_send_buffer(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
     /// What every kernel's send buffer holds from the beginning, in bytes.
     const ALWAYS: usize = 8 * 1024;
     if in_flight <= ALWAYS {
@@ -78,22 +78,22 @@ pub(super) fn widen(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
 }
 
 /// Makes `count` connections, each within `timeout`.
-pub(super) fn many(
+pub(super) fn connect_all(
     address: SocketAddr,
     count: usize,
     timeout: Duration,
 ) -> Vec<io::Result<TcpStream>> {
     let mut done = Vec::with_capacity(count);
     while done.len() < count {
-        let some = AT_ONCE.min(count - done.len());
-        let begun = (0..some).map(|_| begin(address)).collect();
-        done.extend(finish(begun, timeout));
+        let some = CONNECT_BATCH.min(count - done.len());
+        let begun = (0..some).map(|_| start_connect(address)).collect();
+        done.extend(await_connects(begun, timeout));
     }
     done
 }
 
 /// Waits for all of them at once.
-fn finish(
+fn await_connects(
     begun: Vec<io::Result<TcpStream>>,
     timeout: Duration,
 ) -> impl Iterator<Item = io::Result<TcpStream>> {

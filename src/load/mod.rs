@@ -6,13 +6,13 @@
 //!
 //! | where to read | what |
 //! | --- | --- |
-//! | [`script`] | what is asked, and the bytes that must come back |
-//! | [`plan`], [`schedule`] | how it is asked, and when it is due in an open loop |
-//! | [`client`] | one connection: asks, compares, writes down |
-//! | `suspect` | what is wrong with a reply that is not the one expected |
-//! | [`book`] | what one thread writes down |
+//! | [`workload`] | what is asked, and the bytes that must come back |
+//! | [`settings`], [`schedule`] | how it is asked, and when it is due in an open loop |
+//! | [`load_client`] | one connection: asks, compares, writes down |
+//! | `diagnosis` | what is wrong with a reply that is not the one expected |
+//! | [`recorder`] | what one thread writes down |
 //! | `connect`, `worker` | connections, and the thread that has them |
-//! | `crew` | all the threads, and the one that watches them |
+//! | `generator` | all the threads, and the one that watches them |
 //! | [`series`] | the course of the load by intervals, as CSV and as a log of HDR histograms |
 //! | [`report`], `plot` | the outcome for a person, a program, and as a picture |
 
@@ -21,36 +21,38 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
-pub mod book;
-pub mod client;
 mod config;
 mod connect;
-mod crew;
-pub mod plan;
+mod diagnosis;
+mod generator;
+pub mod load_client;
 mod plot;
+pub mod recorder;
 pub mod report;
 pub mod schedule;
-pub mod script;
 pub mod series;
-mod suspect;
+pub mod settings;
 mod worker;
+pub mod workload;
 
-pub use config::{Asked, Config, DURATION, Length, SIZE, TIMEOUT};
-use crew::Crew;
-use report::{Load, Report};
+pub use config::{
+    Config, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
+};
+use generator::Generator;
+use report::{LoadParameters, LoadReport};
 use series::{HdrLog, Series};
 
 use crate::error::{Exit, Failure};
 use crate::net::nofile;
 
 /// How much of a line is shown, in bytes.
-const SHOWN: usize = 60;
+const MAX_SHOWN: usize = 60;
 
 /// Puts the load on the server and reports on standard output. A reply that is not as it should be
 /// is a failure.
 pub fn run(config: &Config) -> Result<(), Failure> {
-    let script = config::script(config)?;
-    let service = config::service_name(config);
+    let workload = config::prepare_workload(config)?;
+    let service = config::describe_workload(config);
     let threads = config.threads.min(config.connections);
     let budget = nofile::raise_nofile_limit(threads);
     if config.connections > budget.clients {
@@ -58,8 +60,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         let text = format!("no more than {most} connections: that is what the descriptors allow");
         return Err(Failure::new(Exit::Usage, text));
     }
-    let address = connect::find(&config.host, config.port, config.timeout)?;
-    let load = Load {
+    let address = connect::probe(&config.host, config.port, config.timeout)?;
+    let load = LoadParameters {
         server: address.to_string(),
         service,
         connections: config.connections,
@@ -79,16 +81,16 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         ),
         None => None,
     };
-    let mut crew = Crew::muster(config, script, address, load.threads)?;
-    let mut series = Series::new(hdr, crew::interval(config.length));
-    let finished = crew.watch(&mut series, config.length)?;
-    let report = crew.report(load, &mut series, &finished);
-    deliver(config, &report, &series)?;
-    verdict(&report)
+    let mut generator = Generator::start(config, workload, address, load.threads)?;
+    let mut series = Series::new(hdr, generator::interval_length(config.length));
+    let finished = generator.wait(&mut series, config.length)?;
+    let report = generator.report(load, &mut series, &finished);
+    write_outputs(config, &report, &series)?;
+    outcome(&report)
 }
 
 /// The report, to everywhere it was asked for.
-fn deliver(config: &Config, report: &Report, series: &Series) -> Result<(), Failure> {
+fn write_outputs(config: &Config, report: &LoadReport, series: &Series) -> Result<(), Failure> {
     let text = if config.json { report.json() + "\n" } else { report.to_string() };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // Its reader has seen enough; the files are still wanted.
@@ -106,7 +108,7 @@ fn deliver(config: &Config, report: &Report, series: &Series) -> Result<(), Fail
     Ok(())
 }
 
-fn verdict(report: &Report) -> Result<(), Failure> {
+fn outcome(report: &LoadReport) -> Result<(), Failure> {
     let counts = &report.counts;
     let failure = |exit, text: String| Err(Failure::new(exit, text));
     match () {
@@ -132,8 +134,8 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 
 /// A reply as it is shown: on one line, and harmless.
 fn escaped(text: &[u8]) -> String {
-    let shown = text[..text.len().min(SHOWN)].escape_ascii().to_string();
-    if text.len() > SHOWN { shown + "..." } else { shown }
+    let shown = text[..text.len().min(MAX_SHOWN)].escape_ascii().to_string();
+    if text.len() > MAX_SHOWN { shown + "..." } else { shown }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of day, for the head of a log")]

@@ -12,8 +12,8 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use super::book::Latencies;
-use super::report::{Report, grouped, time, whole};
+use super::recorder::Latencies;
+use super::report::{LoadReport, grouped, time, whole};
 use super::series::Row;
 
 /// In pixels.
@@ -46,13 +46,13 @@ struct Line {
 }
 
 /// Draws the picture and writes it to `path`.
-pub(super) fn write(report: &Report, latencies: &Latencies, path: &Path) -> io::Result<()> {
+pub(super) fn write(report: &LoadReport, latencies: &Latencies, path: &Path) -> io::Result<()> {
     let mut picture = String::new();
     draw(report, latencies, &mut picture).map_err(|error| io::Error::other(error.to_string()))?;
     fs::write(path, picture)
 }
 
-fn draw(report: &Report, latencies: &Latencies, picture: &mut String) -> Drawn {
+fn draw(report: &LoadReport, latencies: &Latencies, picture: &mut String) -> Drawn {
     let root = SVGBackend::with_string(picture, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let (head, rest) = root.split_vertically(64);

@@ -1,13 +1,13 @@
 //! What a load came to: for a person, and for a program.
 //!
-//! The JSON has the names of [`Report`] and of the types in it. Its `version` is [`VERSION`]: names
-//! may be added to a version, and none of them changes its meaning or goes away.
+//! The JSON has the names of [`LoadReport`] and of the types in it. Its `version` is [`VERSION`]:
+//! names may be added to a version, and none of them changes its meaning or goes away.
 
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::book::Tally;
+use super::recorder::Counts;
 use super::series::{Percentiles, Row};
 
 /// Of the shape of the JSON.
@@ -15,11 +15,11 @@ pub const VERSION: u32 = 1;
 
 /// A load and its outcome.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct LoadReport {
     /// [`VERSION`].
     pub version: u32,
     /// What was asked for.
-    pub load: Load,
+    pub load: LoadParameters,
     /// Whether the user ended it.
     pub interrupted: bool,
     /// From the first request to the end, or to the last reply if that is later, in seconds.
@@ -27,7 +27,7 @@ pub struct Report {
     /// Right replies a second.
     pub per_second: f64,
     /// All that was counted.
-    pub counts: Tally,
+    pub counts: Counts,
     /// Latencies in microseconds.
     pub latency_us: LatencyReport,
     /// The first faults, in words.
@@ -38,7 +38,7 @@ pub struct Report {
 
 /// What was asked for.
 #[derive(Clone, Debug, Serialize)]
-pub struct Load {
+pub struct LoadParameters {
     /// The server's address.
     pub server: String,
     /// `echo of 16 bytes`, for example.
@@ -64,14 +64,14 @@ pub struct LatencyReport {
     pub from_sending: Option<Percentiles>,
 }
 
-impl Report {
+impl LoadReport {
     /// As JSON, on several lines.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and texts can be written")
     }
 }
 
-impl fmt::Display for Load {
+impl fmt::Display for LoadParameters {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { server, service, connections, pipeline, threads, rate, reconnect } = self;
         write!(out, "{service} at {server}: {}", counted(*connections as u64, "connection"))?;
@@ -90,9 +90,9 @@ impl fmt::Display for Load {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for LoadReport {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { asked, answered, reply_bytes, .. } = self.counts;
+        let Counts { asked, answered, reply_bytes, .. } = self.counts;
         writeln!(out, "{}", self.load)?;
         if self.interrupted {
             writeln!(out, "interrupted, so this is what there was until then")?;
@@ -115,7 +115,7 @@ impl fmt::Display for Report {
 /// A column of [`Percentiles`].
 type Pick = fn(&Percentiles) -> f64;
 
-impl Report {
+impl LoadReport {
     fn write_latencies(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LatencyReport { from_due, from_sending } = self.latency_us;
         let Some(sending) = from_sending else { return Ok(()) };
@@ -148,7 +148,7 @@ impl Report {
         if self.load.rate.is_none() {
             return Ok(());
         }
-        let Tally { late, unsent, .. } = self.counts;
+        let Counts { late, unsent, .. } = self.counts;
         writeln!(
             out,
             "From the due time is what users wait who come when they come; from sending leaves out \
@@ -164,26 +164,26 @@ impl Report {
     }
 
     fn write_faults(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tally = &self.counts;
-        if tally.is_clean() {
+        let counts = &self.counts;
+        if counts.is_clean() {
             return writeln!(out, "\nevery reply was checked and is as it should be");
         }
-        let counts = [
-            (tally.wrong, "wrong"),
-            (tally.duplicated, "duplicated"),
-            (tally.merged, "merged"),
-            (tally.reordered, "reordered"),
-            (tally.missing, "missing"),
+        let replies = [
+            (counts.wrong, "wrong"),
+            (counts.duplicated, "duplicated"),
+            (counts.merged, "merged"),
+            (counts.reordered, "reordered"),
+            (counts.missing, "missing"),
         ];
         writeln!(out)?;
-        write_counts(out, "replies:    ", &counts)?;
-        let counts = [
-            (tally.busy, "told that the server is full"),
-            (tally.unserved, "there, but never served"),
-            (tally.lost, "lost"),
-            (tally.unopened, "not to be had"),
+        write_counts(out, "replies:    ", &replies)?;
+        let connections = [
+            (counts.busy, "told that the server is full"),
+            (counts.unserved, "there, but never served"),
+            (counts.lost, "lost"),
+            (counts.unopened, "not to be had"),
         ];
-        write_counts(out, "connections:", &counts)?;
+        write_counts(out, "connections:", &connections)?;
         for example in &self.examples {
             writeln!(out, "  {example}")?;
         }

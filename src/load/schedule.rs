@@ -7,46 +7,46 @@ use std::time::{Duration, Instant};
 
 const NANOS: u128 = 1_000_000_000;
 
-/// `rate` requests a second on all `slots` connections together.
+/// `rate` requests a second on all connections together.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     start: Instant,
     /// Requests a second, at least 1.
     rate: u64,
     /// Connections that take turns, at least 1.
-    slots: u64,
+    connections: u64,
 }
 
 impl Schedule {
     /// A schedule that begins at `start`.
-    pub fn new(start: Instant, rate: u64, slots: usize) -> Self {
-        assert!(rate > 0 && slots > 0, "nobody would ever ask");
-        Self { start, rate, slots: slots as u64 }
+    pub fn new(start: Instant, rate: u64, connections: usize) -> Self {
+        assert!(rate > 0 && connections > 0, "nobody would ever ask");
+        Self { start, rate, connections: connections as u64 }
     }
 
-    /// When the request `n` of the connection `slot` is due, both counted from 0.
-    pub fn due(&self, slot: usize, n: u64) -> Instant {
-        self.due_of_all(n * self.slots + slot as u64)
+    /// When the request `n` of the connection `index` is due, both counted from 0.
+    pub fn due(&self, index: usize, n: u64) -> Instant {
+        self.nth_due(n * self.connections + index as u64)
     }
 
-    /// How many requests of the connection `slot` are due by `now`.
-    pub fn due_by(&self, slot: usize, now: Instant) -> u64 {
-        (self.all_due_by(now) + self.slots - 1 - slot as u64) / self.slots
+    /// How many requests of the connection `index` are due by `now`.
+    pub fn due_by(&self, index: usize, now: Instant) -> u64 {
+        (self.total_due_by(now) + self.connections - 1 - index as u64) / self.connections
     }
 
     /// When the next request is due after `now`, whoever's it is.
     pub fn next(&self, now: Instant) -> Instant {
-        self.due_of_all(self.all_due_by(now))
+        self.nth_due(self.total_due_by(now))
     }
 
-    fn due_of_all(&self, n: u64) -> Instant {
+    fn nth_due(&self, n: u64) -> Instant {
         let nanos = u128::from(n) * NANOS / u128::from(self.rate);
         self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// The number of times that are not after `now`: n is due by then if n * 10^9 / rate, rounded
     /// down, is not more nanoseconds than have passed.
-    pub(super) fn all_due_by(&self, now: Instant) -> u64 {
+    pub(super) fn total_due_by(&self, now: Instant) -> u64 {
         let Some(passed) = now.checked_duration_since(self.start) else { return 0 };
         let last = ((passed.as_nanos() + 1) * u128::from(self.rate) - 1) / NANOS;
         u64::try_from(last).unwrap_or(u64::MAX - 1) + 1
@@ -64,11 +64,11 @@ mod tests {
         for rate in [1, 3, 7, 1000, 999_983, 3_000_000_000] {
             let schedule = Schedule::new(start, rate, 3);
             for n in (0..50).chain(100_000..100_050) {
-                for slot in 0..3 {
-                    let due = schedule.due(slot, n);
-                    assert!(schedule.due_by(slot, due) > n, "{rate} a second, {n} of {slot}");
+                for index in 0..3 {
+                    let due = schedule.due(index, n);
+                    assert!(schedule.due_by(index, due) > n, "{rate} a second, {n} of {index}");
                     if let Some(before) = due.checked_sub(Duration::from_nanos(1)) {
-                        assert!(schedule.due_by(slot, before) <= n);
+                        assert!(schedule.due_by(index, before) <= n);
                     }
                     assert!(schedule.next(due) > due);
                 }

@@ -11,7 +11,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError};
 use serde::Serialize;
 
-use super::book::{Book, Latencies, Tally, lock};
+use super::recorder::{Counts, Latencies, Recorder, lock};
 
 /// Nanoseconds in a microsecond, in which latencies are reported.
 const MICROS: f64 = 1000.0;
@@ -76,7 +76,7 @@ pub struct Series {
     /// In order.
     pub rows: Vec<Row>,
     /// The sum of all threads.
-    pub tally: Tally,
+    pub counts: Counts,
     /// The same for their latencies.
     pub total: Latencies,
     /// Those of the last interval, and room to take a thread's.
@@ -95,7 +95,7 @@ impl Series {
         Self {
             least,
             rows: Vec::new(),
-            tally: Tally::default(),
+            counts: Counts::default(),
             total: Latencies::new(),
             interval: Latencies::new(),
             spare: Latencies::new(),
@@ -104,29 +104,29 @@ impl Series {
         }
     }
 
-    /// An interval ends, `passed` after the start: takes what is new out of the books.
+    /// An interval ends, `passed` after the start: takes what is new out of the recorders.
     #[expect(clippy::cast_precision_loss, reason = "a rate is not counted to the last digit")]
     pub(super) fn close_interval(
         &mut self,
-        books: &[Arc<Mutex<Book>>],
+        recorders: &[Arc<Mutex<Recorder>>],
         passed: Duration,
     ) -> io::Result<()> {
-        let before = self.tally.answered;
-        self.tally = Tally::default();
+        let before = self.counts.answered;
+        self.counts = Counts::default();
         self.interval.reset();
-        for book in books {
+        for recorder in recorders {
             {
-                let mut book = lock(book);
-                self.tally.add(&book.tally);
+                let mut recorder = lock(recorder);
+                self.counts.add(&recorder.counts);
                 // The thread gets an empty one for a full one: that is all it waits for.
-                std::mem::swap(&mut book.latencies, &mut self.spare);
+                std::mem::swap(&mut recorder.latencies, &mut self.spare);
             }
             self.interval.add(&self.spare);
             self.spare.reset();
         }
         self.total.add(&self.interval);
         let length = passed.saturating_sub(self.until);
-        let answered = self.tally.answered - before;
+        let answered = self.counts.answered - before;
         // The end of a load comes a moment after its last interval, and brings nothing.
         if length.is_zero() || answered == 0 && length < self.least {
             return Ok(());
@@ -138,7 +138,7 @@ impl Series {
             time_s: passed.as_secs_f64(),
             answered,
             per_second: answered as f64 / length.as_secs_f64(),
-            faults: self.tally.faults(),
+            faults: self.counts.faults(),
             p50_us: of(|all| all.p50),
             p90_us: of(|all| all.p90),
             p99_us: of(|all| all.p99),
@@ -212,22 +212,22 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
     fn an_interval_knows_nothing_of_the_one_before() {
         let now = std::time::Instant::now();
-        let book = Arc::new(Mutex::new(Book::new(1, 1, now)));
+        let recorder = Arc::new(Mutex::new(Recorder::new(1, 1, now)));
         let mut series = Series::new(None, Duration::from_secs(1));
         for (n, micros) in [900u32, 20].into_iter().enumerate() {
             {
-                let mut book = lock(&book);
-                book.latencies.from_sending.record(u64::from(micros) * 1000).unwrap();
-                book.tally.answered += 1;
+                let mut recorder = lock(&recorder);
+                recorder.latencies.from_sending.record(u64::from(micros) * 1000).unwrap();
+                recorder.counts.answered += 1;
             }
             let passed = Duration::from_secs(n as u64 + 1);
-            series.close_interval(&[Arc::clone(&book)], passed).unwrap();
+            series.close_interval(&[Arc::clone(&recorder)], passed).unwrap();
             let row = series.rows[n];
             assert_eq!((row.answered, row.per_second.round()), (1, 1.0));
             let [p50, max] = [row.p50_us, row.max_us].map(|time| time.unwrap().round());
             assert_eq!((p50, max), (f64::from(micros), f64::from(micros)));
         }
         assert_eq!(series.total.from_sending.max() / 10_000, 90);
-        assert_eq!((series.tally.answered, series.total.from_sending.len()), (2, 2));
+        assert_eq!((series.counts.answered, series.total.from_sending.len()), (2, 2));
     }
 }

@@ -13,11 +13,11 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socklab::buffer::Buffer;
-use socklab::load::book::{Book, Tally};
-use socklab::load::client::Client;
-use socklab::load::plan::Plan;
+use socklab::load::load_client::LoadClient;
+use socklab::load::recorder::{Counts, Recorder};
 use socklab::load::schedule::Schedule;
-use socklab::load::script::Script;
+use socklab::load::settings::ClientSettings;
+use socklab::load::workload::Workload;
 use socklab::service::{Delimiter, Event, Next, Output, Service};
 
 use crate::common::file::TempPath;
@@ -28,10 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A load on a server that there is not, in a time that passes only when nothing is to be done.
 struct Simulation<S> {
     now: Instant,
-    clients: Vec<Client>,
+    clients: Vec<LoadClient>,
     /// What each client waits for.
     next: Vec<Next>,
-    book: Arc<Mutex<Book>>,
+    recorder: Arc<Mutex<Recorder>>,
     /// When which bytes reach which client.
     replies: VecDeque<(Instant, usize, Vec<u8>)>,
     /// Requests in, and when which replies come; the times must not go back.
@@ -39,26 +39,33 @@ struct Simulation<S> {
 }
 
 impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
-    fn new(start: Instant, plan: Plan, connections: usize, length: Length, server: S) -> Self {
+    fn new(
+        start: Instant,
+        settings: ClientSettings,
+        connections: usize,
+        length: Length,
+        server: S,
+    ) -> Self {
         let (budget, end) = match length {
             Length::Time(time) => (u64::MAX, start + time),
             Length::Requests(n) => (n, start + Duration::from_secs(3600)),
         };
-        let book = Arc::new(Mutex::new(Book::new(connections, budget, end)));
-        let plan = Arc::new(plan);
-        let client = |slot| Client::new(Arc::clone(&plan), Arc::clone(&book), slot, slot);
+        let recorder = Arc::new(Mutex::new(Recorder::new(connections, budget, end)));
+        let settings = Arc::new(settings);
+        let client =
+            |slot| LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), slot, slot);
         Self {
             now: start,
             clients: (0..connections).map(client).collect(),
             next: vec![Next::Read; connections],
-            book,
+            recorder,
             replies: VecDeque::new(),
             server,
         }
     }
 
     /// Until nobody waits for anything.
-    fn run(mut self) -> Arc<Mutex<Book>> {
+    fn run(mut self) -> Arc<Mutex<Recorder>> {
         for n in 0..self.clients.len() {
             self.step(n, Event::Open);
         }
@@ -69,7 +76,7 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
             });
             let wait = waits.min();
             match (self.replies.front().map(|reply| reply.0), wait) {
-                (None, None) => return self.book,
+                (None, None) => return self.recorder,
                 (Some(at), wait) if wait.is_none_or(|(wait, _)| at <= wait) => {
                     let (at, n, bytes) = self.replies.pop_front().unwrap();
                     self.now = self.now.max(at);
@@ -103,8 +110,15 @@ enum Length {
     Requests(u64),
 }
 
-fn plan(script: Script, pipeline: usize, schedule: Option<Schedule>) -> Plan {
-    Plan { script, pipeline, schedule, reconnect: false, timeout: TIMEOUT, clock: |now| now }
+fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> ClientSettings {
+    ClientSettings {
+        workload,
+        pipeline,
+        schedule,
+        reconnect: false,
+        timeout: TIMEOUT,
+        clock: |now| now,
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "where virtual time begins is nobody's business")]
@@ -126,13 +140,13 @@ fn a_stall_of_a_second_is_told_as_theory_has_it() {
         vec![(last, request.to_vec())]
     };
     let schedule = Schedule::new(start, 1000, 10);
-    let plan = plan(Script::echo(16, 1), 1, Some(schedule));
-    let book = Simulation::new(start, plan, 10, Length::Time(10 * second), server).run();
-    let book = book.lock().unwrap();
-    let tally = *book.tally();
-    assert_eq!((tally.asked, tally.answered, tally.faults()), (10_000, 10_000, 0));
+    let settings = settings(Workload::echo(16, 1), 1, Some(schedule));
+    let recorder = Simulation::new(start, settings, 10, Length::Time(10 * second), server).run();
+    let recorder = recorder.lock().unwrap();
+    let counts = *recorder.counts();
+    assert_eq!((counts.asked, counts.answered, counts.faults()), (10_000, 10_000, 0));
 
-    let [due, sending] = [&book.latencies().from_due, &book.latencies().from_sending];
+    let [due, sending] = [&recorder.latencies().from_due, &recorder.latencies().from_sending];
     let millis = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1000.0;
     for (quantile, theory) in [(0.95, 500.0), (0.98, 800.0), (0.99, 900.0), (0.999, 990.0)] {
         let told = millis(due.value_at_quantile(quantile));
@@ -147,7 +161,7 @@ fn a_stall_of_a_second_is_told_as_theory_has_it() {
     assert!(millis(sending.value_at_quantile(0.998)) < 1.0);
     assert!(millis(sending.max()) > 980.0);
     // All that were due in the stall but those ten, and some more until the others were caught up.
-    assert!((980..1010).contains(&tally.late), "{} late", tally.late);
+    assert!((980..1010).contains(&counts.late), "{} late", counts.late);
 }
 
 #[test]
@@ -160,18 +174,18 @@ fn what_is_due_and_never_sent_is_not_in_the_latencies() {
         if silent { Vec::new() } else { vec![(now, request.to_vec())] }
     };
     let schedule = Schedule::new(start, 100, 1);
-    let plan = plan(Script::echo(16, 1), 1, Some(schedule));
+    let settings = settings(Workload::echo(16, 1), 1, Some(schedule));
     let length = Length::Time(end - start);
-    let book = Simulation::new(start, plan, 1, length, server).run();
-    let book = book.lock().unwrap();
+    let recorder = Simulation::new(start, settings, 1, length, server).run();
+    let recorder = recorder.lock().unwrap();
     // The one on its way in the stall was never answered, and held up the 99 behind it.
-    assert_eq!((book.tally().asked, book.tally().missing), (101, 1));
-    assert_eq!(book.latencies().from_due.len(), 100);
+    assert_eq!((recorder.counts().asked, recorder.counts().missing), (101, 1));
+    assert_eq!(recorder.latencies().from_due.len(), 100);
 }
 
 /// Serves `count` requests of a calculator, four in flight, and says what the load made of a server
 /// whose replies go through `spoil`, which sees them by their number.
-fn told_of(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Tally, Vec<String>) {
+fn told_of(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Counts, Vec<String>) {
     let start = any_time();
     let sums: Vec<String> = (0..50).map(|n| format!("{n}")).collect();
     let mut count_so_far = 0;
@@ -183,15 +197,15 @@ fn told_of(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Tally, Vec<
         spoil(first, &mut replies);
         vec![(now + Duration::from_millis(1), replies.concat())]
     };
-    let plan = plan(Script::calc(&sums, socklab::arithmetic::Dialect::Python), 4, None);
-    let book = Simulation::new(start, plan, 1, Length::Requests(count), server).run();
-    let book = book.lock().unwrap();
-    (*book.tally(), book.examples().to_vec())
+    let settings = settings(Workload::calc(&sums, socklab::arithmetic::Dialect::Python), 4, None);
+    let recorder = Simulation::new(start, settings, 1, Length::Requests(count), server).run();
+    let recorder = recorder.lock().unwrap();
+    (*recorder.counts(), recorder.examples().to_vec())
 }
 
 /// The counts that a fault may change: right, wrong, duplicated, merged, reordered, missing.
-fn counts(tally: &Tally) -> [u64; 6] {
-    let Tally { answered, wrong, duplicated, merged, reordered, missing, .. } = *tally;
+fn reply_counts(counts: &Counts) -> [u64; 6] {
+    let Counts { answered, wrong, duplicated, merged, reordered, missing, .. } = *counts;
     [answered, wrong, duplicated, merged, reordered, missing]
 }
 
@@ -204,16 +218,16 @@ fn once(first: usize, spoil: impl FnOnce()) {
 
 #[test]
 fn a_server_without_fault_is_told_to_have_none() {
-    let (tally, examples) = told_of(40, |_, _| {});
-    assert_eq!(counts(&tally), [40, 0, 0, 0, 0, 0]);
-    assert!(tally.is_clean() && examples.is_empty());
+    let (counts, examples) = told_of(40, |_, _| {});
+    assert_eq!(reply_counts(&counts), [40, 0, 0, 0, 0, 0]);
+    assert!(counts.is_clean() && examples.is_empty());
 }
 
 #[test]
 fn a_wrong_reply_is_found_and_shown() {
-    let (tally, examples) =
+    let (counts, examples) =
         told_of(40, |first, replies| once(first, || replies[1] = b"\x1b[2J\n".to_vec()));
-    assert_eq!(counts(&tally), [39, 1, 0, 0, 0, 0]);
+    assert_eq!(reply_counts(&counts), [39, 1, 0, 0, 0, 0]);
     assert_eq!(examples, [r#"connection 0, reply 21: expected "21\n", got "\x1b[2J\n""#]);
 }
 
@@ -222,13 +236,13 @@ fn a_duplicated_reply_is_found() {
     let spoil = |first, replies: &mut Vec<Vec<u8>>| {
         once(first, || replies.insert(2, replies[1].clone()));
     };
-    assert_eq!(counts(&told_of(40, spoil).0), [40, 0, 1, 0, 0, 0]);
+    assert_eq!(reply_counts(&told_of(40, spoil).0), [40, 0, 1, 0, 0, 0]);
 }
 
 #[test]
 fn swapped_replies_are_found() {
     let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || replies.swap(1, 2));
-    assert_eq!(counts(&told_of(40, spoil).0), [39, 0, 0, 0, 1, 0]);
+    assert_eq!(reply_counts(&told_of(40, spoil).0), [39, 0, 0, 0, 1, 0]);
 }
 
 #[test]
@@ -239,20 +253,20 @@ fn replies_merged_into_one_line_are_found() {
             replies[1].truncate(end);
         });
     };
-    assert_eq!(counts(&told_of(40, spoil).0), [38, 0, 0, 1, 0, 0]);
+    assert_eq!(reply_counts(&told_of(40, spoil).0), [38, 0, 0, 1, 0, 0]);
 }
 
 #[test]
 fn a_missing_reply_is_found_by_the_next_one() {
     let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || drop(replies.remove(1)));
-    assert_eq!(counts(&told_of(40, spoil).0), [39, 0, 0, 0, 0, 1]);
+    assert_eq!(reply_counts(&told_of(40, spoil).0), [39, 0, 0, 0, 0, 1]);
 }
 
 #[test]
 fn a_missing_last_reply_is_found_by_its_time() {
     let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || drop(replies.pop()));
-    let (tally, examples) = told_of(24, spoil);
-    assert_eq!(counts(&tally), [23, 0, 0, 0, 0, 1]);
+    let (counts, examples) = told_of(24, spoil);
+    assert_eq!(reply_counts(&counts), [23, 0, 0, 0, 0, 1]);
     assert_eq!(examples, ["connection 0: no reply to request 23 in time"]);
 }
 

@@ -1,6 +1,6 @@
 //! What one thread of a load writes down: how many, how long, and what was wrong.
 //!
-//! The connections of a thread share one book, and the thread that reports takes the latencies
+//! The connections of a thread share one recorder, and the thread that reports takes the latencies
 //! out of it once an interval. Each step of a connection is one lock that is almost never
 //! contended.
 
@@ -11,25 +11,25 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// The longest latency that is told from longer ones, in nanoseconds: an hour.
-const LONGEST: u64 = 3600 * 1_000_000_000;
+const MAX_LATENCY: u64 = 3600 * 1_000_000_000;
 
 /// Decimal digits to which latencies are kept.
 const DIGITS: u8 = 3;
 
 /// The faults that are shown; all are counted.
-const EXAMPLES: usize = 5;
+const MAX_EXAMPLES: usize = 5;
 
 /// A request sent later than this after its time is late: what a busy thread's turn may take.
-pub const LATE: Duration = Duration::from_millis(1);
+pub const LATE_AFTER: Duration = Duration::from_millis(1);
 
 /// What is counted. The names are those of the JSON report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+pub struct Counts {
     /// Requests sent.
     pub asked: u64,
     /// Right replies.
     pub answered: u64,
-    /// Requests sent more than [`LATE`] after they were due.
+    /// Requests sent more than [`LATE_AFTER`] after they were due.
     pub late: u64,
     /// Requests that were due and not sent before the end.
     pub unsent: u64,
@@ -57,7 +57,7 @@ pub struct Tally {
     pub unserved: u64,
 }
 
-impl Tally {
+impl Counts {
     /// Replies that are not as they should be.
     pub fn faults(&self) -> u64 {
         self.wrong + self.duplicated + self.merged + self.reordered + self.missing
@@ -101,7 +101,8 @@ pub struct Latencies {
 
 impl Latencies {
     pub(super) fn new() -> Self {
-        let empty = || Histogram::new_with_max(LONGEST, DIGITS).expect("the bounds are in order");
+        let empty =
+            || Histogram::new_with_max(MAX_LATENCY, DIGITS).expect("the bounds are in order");
         Self { from_due: empty(), from_sending: empty() }
     }
 
@@ -135,15 +136,15 @@ pub(super) struct Slot {
     /// The connection of now has asked something.
     pub(super) begun: bool,
     /// It has received something.
-    pub(super) heard: bool,
+    pub(super) got_bytes: bool,
     /// It was told that the server is full.
     pub(super) busy: bool,
 }
 
-/// One thread's book.
+/// One thread's recorder.
 #[derive(Debug)]
-pub struct Book {
-    pub(super) tally: Tally,
+pub struct Recorder {
+    pub(super) counts: Counts,
     /// Since the last interval.
     pub(super) latencies: Latencies,
     /// The first faults, in words.
@@ -161,11 +162,11 @@ pub struct Book {
     pub(super) abandoned: bool,
 }
 
-impl Book {
-    /// A book for `slots` connections, which may send `budget` requests before `end`.
+impl Recorder {
+    /// A recorder for `slots` connections, which may send `budget` requests before `end`.
     pub fn new(slots: usize, budget: u64, end: Instant) -> Self {
         Self {
-            tally: Tally::default(),
+            counts: Counts::default(),
             latencies: Latencies::new(),
             examples: Vec::new(),
             slots: vec![Slot::default(); slots],
@@ -178,8 +179,8 @@ impl Book {
     }
 
     /// What was counted so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How long the replies of the interval took.
@@ -194,22 +195,22 @@ impl Book {
 
     /// How many of `wanted` requests may be sent.
     #[inline]
-    pub(super) fn grant(&self, wanted: u64, now: Instant) -> u64 {
+    pub(super) fn allowance(&self, wanted: u64, now: Instant) -> u64 {
         if now < self.end { wanted.min(self.budget) } else { 0 }
     }
 
     /// `n` requests are sent on the connection `slot`.
     #[inline]
-    pub(super) fn asked(&mut self, slot: usize, n: u64) {
+    pub(super) fn record_sent(&mut self, slot: usize, n: u64) {
         self.budget -= n;
         self.in_flight += n;
-        self.tally.asked += n;
+        self.counts.asked += n;
         self.slots[slot].asked += n;
         self.slots[slot].begun = true;
     }
 
     /// Nothing more will be asked, and nothing is awaited.
-    pub(super) fn is_closed(&self, now: Instant) -> bool {
+    pub(super) fn is_finished(&self, now: Instant) -> bool {
         self.in_flight == 0 && self.is_over(now)
     }
 
@@ -219,16 +220,16 @@ impl Book {
     }
 
     /// Shows a fault, if few were so far. The words are made only then.
-    pub(super) fn example(&mut self, words: impl FnOnce() -> String) {
-        if self.examples.len() < EXAMPLES {
+    pub(super) fn add_example(&mut self, words: impl FnOnce() -> String) {
+        if self.examples.len() < MAX_EXAMPLES {
             self.examples.push(words());
         }
     }
 }
 
-/// Opens the book.
-pub(super) fn lock(shared: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    shared.lock().expect("nobody has panicked over this book")
+/// Opens the recorder.
+pub(super) fn lock(shared: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
+    shared.lock().expect("nobody has panicked over this recorder")
 }
 
 #[cfg(test)]
@@ -237,11 +238,11 @@ mod tests {
 
     #[test]
     fn adding_forgets_no_count() {
-        let json = serde_json::to_value(Tally::default()).unwrap();
+        let json = serde_json::to_value(Counts::default()).unwrap();
         let ones: serde_json::Map<_, _> =
             json.as_object().unwrap().keys().map(|key| (key.clone(), 1.into())).collect();
-        let mut one = Tally::default();
-        one.add(&Tally {
+        let mut one = Counts::default();
+        one.add(&Counts {
             asked: 1,
             answered: 1,
             late: 1,

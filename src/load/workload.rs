@@ -1,9 +1,11 @@
-//! What is asked, and the bytes that must come back: worked out before the load begins.
+//! A workload: the requests of a load and the replies that must come back, prepared before the
+//! load begins.
 //!
-//! A script is a ring of requests and one of their replies, each a block of bytes, so that the next
-//! hundred requests are one copy and their replies one comparison. Connections begin at different
-//! places of it. No two of its replies are the same if it can be helped (a mix of expressions is
-//! what the user says it is): so a reply that comes twice, too early, or to somebody else is seen.
+//! A workload is a ring of requests and one of their replies, each a block of bytes, so that the
+//! next hundred requests are one copy and their replies one comparison. Connections begin at
+//! different positions of the ring. As far as possible no two replies are the same (a mix of
+//! expressions is given by the user), so a reply that arrives twice, too early, or on another
+//! connection is detected.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,11 +24,11 @@ pub const MAX_REQUEST: usize = MAX_REPLY;
 /// and a client which does the same can never wait for each other.
 pub const MAX_IN_FLIGHT: usize = 128 * 1024;
 
-/// Different requests in a script, unless they are so large that fewer must do.
-const REQUESTS: usize = 1024;
+/// Different requests in a workload, unless they are so large that fewer must do.
+const DISTINCT_REQUESTS: usize = 1024;
 
-/// The size of a script of large requests, in bytes.
-const SCRIPT_BYTES: usize = 64 * 1024;
+/// The size of a workload of large requests, in bytes.
+const RING_BYTES: usize = 64 * 1024;
 
 /// How far apart connections begin: a prime, so that any number of them begin at many places.
 const STRIDE: usize = 389;
@@ -35,18 +37,18 @@ const _: () = assert!(MAX_REQUEST <= MAX_IN_FLIGHT);
 
 /// Requests and their replies.
 #[derive(Debug)]
-pub struct Script {
+pub struct Workload {
     requests: Ring,
     replies: Ring,
     /// In bytes.
     longest_request: usize,
 }
 
-impl Script {
+impl Workload {
     /// Lines of `size` bytes, newline included, that come back as they are. Twice as many as can be
     /// in flight at once are different, as far as so few bytes can be.
     pub fn echo(size: usize, pipeline: usize) -> Self {
-        let count = (SCRIPT_BYTES / size).clamp(2, REQUESTS).max(2 * pipeline);
+        let count = (RING_BYTES / size).clamp(2, DISTINCT_REQUESTS).max(2 * pipeline);
         let mut ring = Ring::default();
         for number in 0..count {
             ring.push(&echo_line(number, size));
@@ -59,7 +61,7 @@ impl Script {
     pub fn calc(expressions: &[String], dialect: Dialect) -> Self {
         let sums: Vec<String>;
         let expressions = if expressions.is_empty() {
-            sums = (0..REQUESTS).map(|n| format!("{n} + {}", n + 1)).collect();
+            sums = (0..DISTINCT_REQUESTS).map(|n| format!("{n} + {}", n + 1)).collect();
             &sums
         } else {
             expressions
@@ -69,7 +71,7 @@ impl Script {
             .map(|text| ([text.as_bytes(), b"\n"].concat(), value_of(text, dialect)))
             .collect();
         // A few are repeated, so that one copy and one comparison still do for many.
-        let rounds = (REQUESTS / pairs.len()).max(1);
+        let rounds = (DISTINCT_REQUESTS / pairs.len()).max(1);
         let (mut requests, mut replies) = (Ring::default(), Ring::default());
         for (request, reply) in pairs.iter().cycle().take(rounds * pairs.len()) {
             requests.push(request);
@@ -85,7 +87,7 @@ impl Script {
         self.requests.ends.len()
     }
 
-    /// Whether there is nothing to ask; no script is made so.
+    /// Whether there is nothing to ask; no workload is made so.
     pub fn is_empty(&self) -> bool {
         self.requests.ends.is_empty()
     }
@@ -96,14 +98,14 @@ impl Script {
         self.longest_request
     }
 
-    /// Where the connection `slot` begins.
-    pub(super) fn first(&self, slot: usize) -> usize {
-        slot * STRIDE % self.len()
+    /// Where the connection `index` begins.
+    pub(super) fn first(&self, index: usize) -> usize {
+        index * STRIDE % self.len()
     }
 
     /// The place `n` requests after `at`.
     #[inline]
-    pub(super) fn after(&self, at: usize, n: usize) -> usize {
+    pub(super) fn advance(&self, at: usize, n: usize) -> usize {
         let sum = at + n;
         if sum < self.len() { sum } else { sum % self.len() }
     }
@@ -210,28 +212,28 @@ mod tests {
     #[test]
     fn the_lines_in_flight_are_all_different_and_of_the_size_asked_for() {
         for (size, pipeline) in [(16, 1), (16, 128), (5, 2000), (4096, 16), (65_536, 2)] {
-            let script = Script::echo(size, pipeline);
-            let lines: HashSet<&[u8]> = (0..script.len()).map(|at| script.reply(at)).collect();
+            let workload = Workload::echo(size, pipeline);
+            let lines: HashSet<&[u8]> = (0..workload.len()).map(|at| workload.reply(at)).collect();
             assert!(lines.iter().all(|line| line.len() == size && line.ends_with(b"\n")));
-            let different = script.len().min(if size < 8 { 4096 } else { usize::MAX });
+            let different = workload.len().min(if size < 8 { 4096 } else { usize::MAX });
             assert_eq!(lines.len(), different, "{size} bytes");
-            assert!(script.len() >= 2 * pipeline);
+            assert!(workload.len() >= 2 * pipeline);
         }
-        assert_eq!(Script::echo(1, 1).reply(0), b"\n");
+        assert_eq!(Workload::echo(1, 1).reply(0), b"\n");
     }
 
     #[test]
     fn values_are_those_of_our_own_calculator() {
         let expressions = ["7 / 2", "1 / 0"].map(str::to_owned);
-        let script = Script::calc(&expressions, Dialect::Python);
-        assert_eq!(script.replies(0, 2), (&b"3.5\nZeroDivisionError: division by zero\n"[..], 2));
-        assert_eq!(Script::calc(&expressions, Dialect::Integer).reply(0), b"3\n");
+        let workload = Workload::calc(&expressions, Dialect::Python);
+        assert_eq!(workload.replies(0, 2), (&b"3.5\nZeroDivisionError: division by zero\n"[..], 2));
+        assert_eq!(Workload::calc(&expressions, Dialect::Integer).reply(0), b"3\n");
     }
 
     #[test]
     fn without_an_expression_every_value_is_another() {
-        let script = Script::calc(&[], Dialect::Python);
-        let values: HashSet<&[u8]> = (0..script.len()).map(|at| script.reply(at)).collect();
-        assert_eq!(values.len(), script.len());
+        let workload = Workload::calc(&[], Dialect::Python);
+        let values: HashSet<&[u8]> = (0..workload.len()).map(|at| workload.reply(at)).collect();
+        assert_eq!(values.len(), workload.len());
     }
 }

@@ -14,15 +14,15 @@ use mio::net::TcpStream;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use super::book::{Book, lock};
 use super::config::{Config, Length};
 use super::connect;
-use super::plan::Plan;
-use super::report::{self, LatencyReport, Load, Report};
+use super::recorder::{Recorder, lock};
+use super::report::{self, LatencyReport, LoadParameters, LoadReport};
 use super::schedule::Schedule;
-use super::script::Script;
 use super::series::{Percentiles, Series};
+use super::settings::ClientSettings;
 use super::worker::Worker;
+use super::workload::Workload;
 use crate::error::{Failure, cause_of};
 use crate::reactor::{Reactor, Source};
 
@@ -40,7 +40,7 @@ pub(super) struct Finished {
 }
 
 /// The threads of a load, as the thread that watches them sees them.
-pub(super) struct Crew {
+pub(super) struct Generator {
     reactor: Reactor<()>,
     signals: Signals,
     /// What the threads wake the reactor with when they end. It is held here as well: the word of
@@ -48,7 +48,7 @@ pub(super) struct Crew {
     waker: Arc<Waker>,
     threads: Vec<JoinHandle<io::Result<()>>>,
     wakers: Vec<Waker>,
-    books: Vec<Arc<Mutex<Book>>>,
+    recorders: Vec<Arc<Mutex<Recorder>>>,
     /// The threads that have not ended.
     running: Arc<AtomicUsize>,
     schedule: Option<Schedule>,
@@ -58,11 +58,11 @@ pub(super) struct Crew {
     end: Option<Instant>,
 }
 
-impl Crew {
+impl Generator {
     /// Makes the connections, and starts the threads with them.
-    pub(super) fn muster(
+    pub(super) fn start(
         config: &Config,
-        script: Script,
+        workload: Workload,
         address: SocketAddr,
         threads: usize,
     ) -> Result<Self, Failure> {
@@ -74,7 +74,7 @@ impl Crew {
         let mut streams = if config.reconnect {
             (0..config.connections).map(|_| None).collect()
         } else {
-            connections(address, config)?
+            first_connections(address, config)?
         };
         let start = clock();
         let (budget, end) = match config.length {
@@ -82,21 +82,21 @@ impl Crew {
             Length::Requests(n) => (n, None),
         };
         let schedule = config.rate.map(|rate| Schedule::new(start, rate, config.connections));
-        let plan = Arc::new(Plan {
-            script,
+        let settings = Arc::new(ClientSettings {
+            workload,
             pipeline: config.pipeline,
             schedule,
             reconnect: config.reconnect,
             timeout: config.timeout,
             clock: |_| clock(),
         });
-        let mut crew = Self {
+        let mut generator = Self {
             reactor,
             signals,
             waker,
             threads: Vec::new(),
             wakers: Vec::new(),
-            books: Vec::new(),
+            recorders: Vec::new(),
             running: Arc::new(AtomicUsize::new(threads)),
             schedule,
             budget,
@@ -105,23 +105,23 @@ impl Crew {
         };
         let mut first = 0;
         for n in 0..threads {
-            let slots = part(config.connections as u64, threads, n);
+            let slots = share(config.connections as u64, threads, n);
             let slots = usize::try_from(slots).expect("a part of a number of connections");
-            let budget = if budget == u64::MAX { budget } else { part(budget, threads, n) };
-            let book = Book::new(slots, budget, end.unwrap_or(start + ENDLESS));
-            let book = Arc::new(Mutex::new(book));
-            let worker = Worker::new(Arc::clone(&plan), Arc::clone(&book), address, first);
+            let budget = if budget == u64::MAX { budget } else { share(budget, threads, n) };
+            let recorder = Recorder::new(slots, budget, end.unwrap_or(start + ENDLESS));
+            let recorder = Arc::new(Mutex::new(recorder));
+            let worker = Worker::new(Arc::clone(&settings), Arc::clone(&recorder), address, first);
             let worker = worker.map_err(cannot)?;
-            crew.wakers.push(worker.waker().map_err(cannot)?);
-            crew.books.push(book);
+            generator.wakers.push(worker.waker().map_err(cannot)?);
+            generator.recorders.push(recorder);
             let streams = streams.drain(..slots).collect();
-            crew.start(worker, streams).map_err(cannot)?;
+            generator.spawn(worker, streams).map_err(cannot)?;
             first += slots;
         }
-        Ok(crew)
+        Ok(generator)
     }
 
-    fn start(&mut self, mut worker: Worker, streams: Vec<Option<TcpStream>>) -> io::Result<()> {
+    fn spawn(&mut self, mut worker: Worker, streams: Vec<Option<TcpStream>>) -> io::Result<()> {
         let (running, waker) = (Arc::clone(&self.running), Arc::clone(&self.waker));
         let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
             // Whatever happens to this thread, somebody waits for its end.
@@ -135,20 +135,20 @@ impl Crew {
     }
 
     /// Waits for the end of all threads, and closes an interval after the other until then.
-    pub(super) fn watch(
+    pub(super) fn wait(
         &mut self,
         series: &mut Series,
         length: Length,
     ) -> Result<Finished, Failure> {
-        let interval = interval(length);
-        let cannot = |error: io::Error| Failure::cannot("watch the load", &error);
-        let progress = progress();
+        let interval = interval_length(length);
+        let cannot = |error: io::Error| Failure::cannot("wait for the load", &error);
+        let progress = progress_bar();
         let mut interrupted = false;
         let mut close_at = self.start + interval;
         while self.running.load(Ordering::Acquire) > 0 {
-            let marks = self.reactor.turn(Some(close_at)).map_err(cannot)?;
+            let ready_sources = self.reactor.turn(Some(close_at)).map_err(cannot)?;
             let now = self.reactor.now();
-            if marks.contains(Source::Signals) {
+            if ready_sources.contains(Source::Signals) {
                 for _ in self.signals.pending().collect::<Vec<_>>() {
                     self.interrupt(now, interrupted);
                     interrupted = true;
@@ -156,8 +156,8 @@ impl Crew {
             }
             if now >= close_at {
                 let passed = now - self.start;
-                series.close_interval(&self.books, passed).map_err(cannot)?;
-                progress.set_message(course(series, passed, length));
+                series.close_interval(&self.recorders, passed).map_err(cannot)?;
+                progress.set_message(progress_text(series, passed, length));
                 // After a halt, of this process or of its machine, there is one long interval.
                 close_at = (close_at + interval).max(now + interval / 2);
             }
@@ -169,8 +169,8 @@ impl Crew {
         }
         let at = clock();
         // The threads listened on after the last reply; that is not part of its interval.
-        let (_, elapsed) = self.ending(at);
-        series.close_interval(&self.books, elapsed).map_err(cannot)?;
+        let (_, elapsed) = self.end_and_elapsed(at);
+        series.close_interval(&self.recorders, elapsed).map_err(cannot)?;
         Ok(Finished { at, interrupted })
     }
 
@@ -179,10 +179,10 @@ impl Crew {
         if !again {
             self.end = Some(self.end.map_or(now, |end| end.min(now)));
         }
-        for book in &self.books {
-            let mut book = lock(book);
-            book.end = book.end.min(now);
-            book.abandoned |= again;
+        for recorder in &self.recorders {
+            let mut recorder = lock(recorder);
+            recorder.end = recorder.end.min(now);
+            recorder.abandoned |= again;
         }
         for waker in &self.wakers {
             waker.wake().ok();
@@ -191,28 +191,35 @@ impl Crew {
 
     /// When nothing more was to be asked, and how long the load took: to then, or to the last reply
     /// if that came later.
-    fn ending(&self, finished_at: Instant) -> (Instant, Duration) {
-        let last_reply_at = self.books.iter().filter_map(|book| lock(book).last_reply_at).max();
+    fn end_and_elapsed(&self, finished_at: Instant) -> (Instant, Duration) {
+        let last_reply_at =
+            self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
         let end = self.end.or(last_reply_at).unwrap_or(finished_at);
         (end, last_reply_at.map_or(end, |at| at.max(end)) - self.start)
     }
 
-    pub(super) fn report(&self, load: Load, series: &mut Series, finished: &Finished) -> Report {
-        let (end, elapsed) = self.ending(finished.at);
+    pub(super) fn report(
+        &self,
+        load: LoadParameters,
+        series: &mut Series,
+        finished: &Finished,
+    ) -> LoadReport {
+        let (end, elapsed) = self.end_and_elapsed(finished.at);
         if let (Some(schedule), Some(last)) =
             (self.schedule, end.checked_sub(Duration::from_nanos(1)))
         {
-            let due = schedule.all_due_by(last).min(self.budget);
-            series.tally.unsent = due.saturating_sub(series.tally.asked);
+            let due = schedule.total_due_by(last).min(self.budget);
+            series.counts.unsent = due.saturating_sub(series.counts.asked);
         }
-        let examples = self.books.iter().flat_map(|book| lock(book).examples.clone()).collect();
-        Report {
+        let examples =
+            self.recorders.iter().flat_map(|recorder| lock(recorder).examples.clone()).collect();
+        LoadReport {
             version: report::VERSION,
             load,
             interrupted: finished.interrupted,
             elapsed_s: elapsed.as_secs_f64(),
-            per_second: rate(series.tally.answered, elapsed),
-            counts: series.tally,
+            per_second: rate(series.counts.answered, elapsed),
+            counts: series.counts,
             latency_us: LatencyReport {
                 from_due: Percentiles::of(&series.total.from_due),
                 from_sending: Percentiles::of(&series.total.from_sending),
@@ -224,9 +231,12 @@ impl Crew {
 }
 
 /// The connections that a load begins with. If there is not even one, that is why it cannot begin.
-fn connections(address: SocketAddr, config: &Config) -> Result<Vec<Option<TcpStream>>, Failure> {
+fn first_connections(
+    address: SocketAddr,
+    config: &Config,
+) -> Result<Vec<Option<TcpStream>>, Failure> {
     let mut why = None;
-    let streams: Vec<_> = connect::many(address, config.connections, config.timeout)
+    let streams: Vec<_> = connect::connect_all(address, config.connections, config.timeout)
         .into_iter()
         .map(|stream| stream.map_err(|error| why = Some(error)).ok())
         .collect();
@@ -243,7 +253,7 @@ fn connections(address: SocketAddr, config: &Config) -> Result<Vec<Option<TcpStr
 }
 
 /// The share of thread `n` in a total.
-fn part(total: u64, threads: usize, n: usize) -> u64 {
+fn share(total: u64, threads: usize, n: usize) -> u64 {
     let (threads, n) = (threads as u64, n as u64);
     total / threads + u64::from(n < total % threads)
 }
@@ -254,22 +264,22 @@ fn rate(n: u64, time: Duration) -> f64 {
 }
 
 /// A line on a terminal, and nothing anywhere else.
-fn progress() -> ProgressBar {
+fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{msg}").expect("the template is a good one");
     ProgressBar::new_spinner().with_style(style)
 }
 
-fn course(series: &Series, passed: Duration, length: Length) -> String {
+fn progress_text(series: &Series, passed: Duration, length: Length) -> String {
     let rate = series.rows.last().map_or(0.0, |row| row.per_second);
     let rate = report::grouped(report::whole(rate));
     let far = match length {
         Length::Time(time) => format!("{} of {} s", passed.as_secs(), time.as_secs_f64()),
         Length::Requests(n) => {
-            let [asked, n] = [series.tally.asked, n].map(report::grouped);
+            let [asked, n] = [series.counts.asked, n].map(report::grouped);
             format!("{asked} of {n} requests")
         }
     };
-    let faults = match series.tally.faults() {
+    let faults = match series.counts.faults() {
         0 => String::new(),
         n => format!(", {} wrong or missing", report::grouped(n)),
     };
@@ -277,7 +287,7 @@ fn course(series: &Series, passed: Duration, length: Length) -> String {
 }
 
 /// How long the intervals of a load are.
-pub(super) fn interval(length: Length) -> Duration {
+pub(super) fn interval_length(length: Length) -> Duration {
     let (least, most, parts) = INTERVALS;
     match length {
         Length::Time(time) => (time / parts).clamp(least, most),

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::schedule::Schedule;
-use super::script::Script;
+use super::workload::Workload;
 
 /// What all connections of a load have in common.
 #[derive(Debug)]
-pub struct Plan {
+pub struct ClientSettings {
     /// What is asked.
-    pub script: Script,
+    pub workload: Workload,
     /// The most requests in flight on a connection, at least 1.
     pub pipeline: usize,
     /// When requests are due; none in a closed loop.
