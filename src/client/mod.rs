@@ -9,34 +9,34 @@
 //! | --- | --- |
 //! | `reply` | when a reply is complete, as a pure state machine |
 //! | `connection` | connecting, asking and hearing within the time allowed |
-//! | `converse` | questions from a pipe and from the command line |
+//! | `batch` | questions from a pipe and from the command line |
 //! | `terminal` | the conversation with a person |
 //! | [`play`] | the quiz, played by a person or a program |
-//! | `table` | the server's side of a quiz: its messages, one by one |
-//! | `said` | what a quiz server's text means, as a pure state machine |
-//! | `words` | the failures, as one line each |
-//! | `output` | how a reply is shown to a program and to a person |
+//! | `quiz_connection` | the server's side of a quiz: its messages, one by one |
+//! | `quiz_parser` | what a quiz server's text means, as a pure state machine |
+//! | `failures` | the failures, as one line each |
+//! | `printer` | how a reply is shown to a program and to a person |
 
+mod batch;
 mod connection;
-mod converse;
-mod output;
+mod failures;
 pub mod play;
+mod printer;
+mod quiz_connection;
+mod quiz_parser;
 mod reply;
-mod said;
-mod table;
 mod terminal;
-mod words;
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+pub use batch::{ask_each, ask_lines};
 pub use connection::Connection;
-pub use converse::{ask_each, ask_lines};
-pub use output::{Output, Shown};
+pub use printer::{PrintMode, Printer};
 pub use terminal::{Prompt, talk};
 
 use crate::error::{Exit, Failure};
-use terminal::{Keyboard, ask_address};
+use terminal::{LineEditor, ask_address};
 
 /// The host that is offered to who names none.
 pub const DEFAULT_HOST: &str = "127.0.0.1";
@@ -67,32 +67,32 @@ pub struct Config {
 /// Connects, asks everything there is to ask, and leaves.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let on_terminal = io::stdin().is_terminal();
-    let mut keyboard = Keyboard::default();
-    let mut typed = |prompt| keyboard.line(prompt);
+    let mut editor = LineEditor::default();
+    let mut typed = |prompt| editor.line(prompt);
     let address = match (&config.host, config.port) {
         (None, None) if on_terminal => ask_address(&mut typed)?,
-        (None, None) => return Err(no_address("client")),
+        (None, None) => return Err(missing_address("client")),
         (host, port) => Some(address(host.as_deref(), port)),
     };
     let Some((host, port)) = address else { return Ok(()) };
     let conversation = on_terminal && config.expressions.is_empty();
-    let mut output = Output::new(io::stdout().lock(), shown(conversation));
+    let mut printer = Printer::new(io::stdout().lock(), print_mode(conversation));
     let mut server = Connection::open(&host, port, config.timeout)?;
     if !config.expressions.is_empty() {
-        ask_each(&mut server, &config.expressions, &mut output)
+        ask_each(&mut server, &config.expressions, &mut printer)
     } else if on_terminal {
-        talk(&mut server, typed, &mut output, config.confirm)
+        talk(&mut server, typed, &mut printer, config.confirm)
     } else {
-        ask_lines(&mut server, io::stdin().lock(), &mut output)
+        ask_lines(&mut server, io::stdin().lock(), &mut printer)
     }
 }
 
 /// Who reads the replies: `socklab client | tee answers` types at a terminal, but a program reads.
-fn shown(conversation: bool) -> Shown {
+fn print_mode(conversation: bool) -> PrintMode {
     match (io::stdout().is_terminal(), conversation) {
-        (true, true) => Shown::Labelled,
-        (true, false) => Shown::Escaped,
-        (false, _) => Shown::Raw,
+        (true, true) => PrintMode::Labelled,
+        (true, false) => PrintMode::Escaped,
+        (false, _) => PrintMode::Raw,
     }
 }
 
@@ -101,7 +101,7 @@ fn address(host: Option<&str>, port: Option<u16>) -> (String, u16) {
     (host.unwrap_or(DEFAULT_HOST).into(), port.unwrap_or(DEFAULT_PORT))
 }
 
-fn no_address(command: &str) -> Failure {
+fn missing_address(command: &str) -> Failure {
     let text = "the client needs HOST and PORT when its input is not a terminal";
     let example = format!("for example: socklab {command} {DEFAULT_HOST} {DEFAULT_PORT}");
     Failure::new(Exit::Usage, text).hint(&example)

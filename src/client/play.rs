@@ -11,14 +11,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use super::batch::read_line;
 use super::connection::{Connection, now};
-use super::converse::read_line;
-use super::output::Output;
-use super::said::Said;
-use super::table::Table;
-use super::terminal::{Keyboard, Prompt, ask_address};
-use super::words::{game_broken_off, player_gone};
-use super::{address, no_address, shown};
+use super::failures::{closed_mid_game, input_ended_mid_game};
+use super::printer::Printer;
+use super::quiz_connection::QuizConnection;
+use super::quiz_parser::QuizMessage;
+use super::terminal::{LineEditor, Prompt, ask_address};
+use super::{address, missing_address, print_mode};
 use crate::error::Failure;
 
 /// What a person is told before the game.
@@ -62,25 +62,25 @@ pub enum Player {
 /// Connects, plays one game and leaves.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let on_terminal = io::stdin().is_terminal();
-    let mut keyboard = Keyboard::default();
+    let mut editor = LineEditor::default();
     let address = match (&config.host, config.port) {
-        (None, None) if on_terminal => ask_address(|prompt| keyboard.line(prompt))?,
-        (None, None) => return Err(no_address("play")),
+        (None, None) if on_terminal => ask_address(|prompt| editor.line(prompt))?,
+        (None, None) => return Err(missing_address("play")),
         (host, port) => Some(address(host.as_deref(), port)),
     };
     let Some((host, port)) = address else { return Ok(()) };
-    let mut output = Output::new(io::stdout().lock(), shown(false));
+    let mut printer = Printer::new(io::stdout().lock(), print_mode(false));
     let connect = || Connection::open(&host, port, config.timeout);
     if on_terminal {
-        let typed = |prompt| Ok(keyboard.line(prompt)?.map(String::into_bytes));
-        play(connect, typed, &mut output, Player::Person { second: Duration::from_secs(1) })
+        let typed = |prompt| Ok(editor.line(prompt)?.map(String::into_bytes));
+        play(connect, typed, &mut printer, Player::Person { second: Duration::from_secs(1) })
     } else {
         let mut input = io::stdin().lock();
         let piped = |_| {
             let mut line = Vec::new();
             Ok(read_line(&mut input, &mut line)?.then_some(line))
         };
-        play(connect, piped, &mut output, Player::Program)
+        play(connect, piped, &mut printer, Player::Program)
     }
 }
 
@@ -92,23 +92,23 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 pub fn play(
     connect: impl FnMut() -> Result<Connection, Failure>,
     typed: impl FnMut(Prompt) -> Result<Option<Vec<u8>>, Failure>,
-    output: &mut Output<impl Write>,
+    printer: &mut Printer<impl Write>,
     player: Player,
 ) -> Result<(), Failure> {
-    match (Game { typed, output, player }).play(connect) {
-        Ok(()) | Err(Stop::Left) => Ok(()),
-        Err(Stop::Failed(failure)) => Err(failure),
+    match (QuizClient { typed, printer, player }).play(connect) {
+        Ok(()) | Err(EarlyExit::Left) => Ok(()),
+        Err(EarlyExit::Failed(failure)) => Err(failure),
     }
 }
 
 /// Why a game ends early.
-enum Stop {
+enum EarlyExit {
     /// The person leaves, or nobody reads the output any more.
     Left,
     Failed(Failure),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for EarlyExit {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
@@ -123,13 +123,13 @@ enum Opening {
 }
 
 /// The player's side of the game.
-struct Game<'o, T, W> {
+struct QuizClient<'o, T, W> {
     typed: T,
-    output: &'o mut Output<W>,
+    printer: &'o mut Printer<W>,
     player: Player,
 }
 
-impl<T, W> Game<'_, T, W>
+impl<T, W> QuizClient<'_, T, W>
 where
     T: FnMut(Prompt) -> Result<Option<Vec<u8>>, Failure>,
     W: Write,
@@ -137,104 +137,110 @@ where
     fn play(
         &mut self,
         mut connect: impl FnMut() -> Result<Connection, Failure>,
-    ) -> Result<(), Stop> {
-        let mut table = Table::new(connect()?, b"\n");
-        if let Some(greeting) = table.greeting()? {
+    ) -> Result<(), EarlyExit> {
+        let mut server = QuizConnection::new(connect()?, b"\n");
+        if let Some(greeting) = server.greeting()? {
             self.show("", &greeting)?;
         }
         if self.is_person() {
             self.show("", RULES.as_bytes())?;
         }
-        let Some(ready) = self.line(Prompt::Ready)? else { return Ok(()) };
+        let Some(ready) = self.next_line(Prompt::Ready)? else { return Ok(()) };
         let ready = ready.trim_ascii();
         if !is_yes(ready) {
-            return self.decline(&mut table, ready);
+            return self.decline(&mut server, ready);
         }
         let mut name = None;
-        let mut opening = self.open(&mut table, ready, &mut name)?;
+        let mut opening = self.begin(&mut server, ready, &mut name)?;
         if let Opening::Refusal(_) = opening {
             log::debug!("refused after a yes: once more, without newlines");
-            drop(table);
-            table = Table::new(connect()?, b"");
-            opening = self.open(&mut table, ready, &mut name)?;
+            drop(server);
+            server = QuizConnection::new(connect()?, b"");
+            opening = self.begin(&mut server, ready, &mut name)?;
         }
         match opening {
-            Opening::Question(question) => self.answer_all(&mut table, question),
+            Opening::Question(question) => self.answer_all(&mut server, question),
             Opening::Refusal(words) => words.iter().try_for_each(|words| self.show("", words)),
         }
     }
 
     /// Says no, and shows what the server says to that.
-    fn decline(&mut self, table: &mut Table, ready: &[u8]) -> Result<(), Stop> {
-        table.tell(ready)?;
-        match table.next()? {
-            Some(said) => self.show("", said.text()),
-            None => Err(table.no_more_answers().into()),
+    fn decline(&mut self, server: &mut QuizConnection, ready: &[u8]) -> Result<(), EarlyExit> {
+        server.send_message(ready)?;
+        match server.next_message()? {
+            Some(message) => self.show("", message.text()),
+            None => Err(server.closed_early().into()),
         }
     }
 
     /// Says yes and the name, which is asked for only if it is not known yet, and hears what
     /// comes of it.
-    fn open(
+    fn begin(
         &mut self,
-        table: &mut Table,
+        server: &mut QuizConnection,
         ready: &[u8],
         name: &mut Option<Vec<u8>>,
-    ) -> Result<Opening, Stop> {
-        table.tell(ready)?;
-        table.pause()?;
-        if !table.is_closed() {
+    ) -> Result<Opening, EarlyExit> {
+        server.send_message(ready)?;
+        server.await_refusal()?;
+        if !server.is_closed() {
             let name = match name {
                 Some(name) => name,
-                none => none.insert(self.must(Prompt::Name)?),
+                none => none.insert(self.require_line(Prompt::Name)?),
             };
-            table.tell(name)?;
-            self.count_down(table)?;
+            server.send_message(name)?;
+            self.count_down(server)?;
         }
         let mut words = Vec::new();
         loop {
-            match table.next()? {
-                Some(Said::Question(question)) => {
+            match server.next_message()? {
+                Some(QuizMessage::Question(question)) => {
                     words.iter().try_for_each(|words: &Vec<u8>| self.show("", words))?;
                     return Ok(Opening::Question(question));
                 }
-                Some(said) => words.push(said.text().into()),
-                None if words.is_empty() => return Err(table.no_more_answers().into()),
+                Some(message) => words.push(message.text().into()),
+                None if words.is_empty() => return Err(server.closed_early().into()),
                 None => return Ok(Opening::Refusal(words)),
             }
         }
     }
 
     /// Counts a person down; the server is listened to meanwhile, so one that leaves is noticed.
-    fn count_down(&mut self, table: &mut Table) -> Result<(), Stop> {
+    fn count_down(&mut self, server: &mut QuizConnection) -> Result<(), EarlyExit> {
         let Player::Person { second } = self.player else { return Ok(()) };
         for left in (1..=COUNTDOWN).rev() {
-            if table.is_closed() {
+            if server.is_closed() {
                 break;
             }
             self.show("", format!("{left} ...").as_bytes())?;
-            table.listen_for(second)?;
+            server.receive_for(second)?;
         }
-        table.expect();
+        server.restart_deadline();
         Ok(())
     }
 
     /// Answers `question` and all that follow, to the total and the farewell.
-    fn answer_all(&mut self, table: &mut Table, mut question: Vec<u8>) -> Result<(), Stop> {
+    fn answer_all(
+        &mut self,
+        server: &mut QuizConnection,
+        mut question: Vec<u8>,
+    ) -> Result<(), EarlyExit> {
         let start = now();
         let mut number = 1_u64;
         loop {
             self.show(&format!("Question {number} -> "), &question)?;
-            let answer = self.must(Prompt::Answer)?;
-            table.tell(&answer)?;
+            let answer = self.require_line(Prompt::Answer)?;
+            server.send_message(&answer)?;
             question = loop {
-                match table.next()?.ok_or_else(game_broken_off)? {
-                    Said::Question(next) => break next,
-                    Said::Admission(words) | Said::Words(words) => self.show("", &words)?,
-                    Said::Total(total) => {
+                match server.next_message()?.ok_or_else(closed_mid_game)? {
+                    QuizMessage::Question(next) => break next,
+                    QuizMessage::Verdict(words) | QuizMessage::Text(words) => {
+                        self.show("", &words)?;
+                    }
+                    QuizMessage::Total(total) => {
                         let taken = now() - start;
                         self.show("Total: ", &total)?;
-                        return self.part(table, taken);
+                        return self.finish(server, taken);
                     }
                 }
             };
@@ -243,24 +249,24 @@ where
     }
 
     /// Hears the farewell. A server that leaves without one has said all that counts.
-    fn part(&mut self, table: &mut Table, taken: Duration) -> Result<(), Stop> {
-        if let Some(Said::Words(farewell)) = table.next()? {
+    fn finish(&mut self, server: &mut QuizConnection, taken: Duration) -> Result<(), EarlyExit> {
+        if let Some(QuizMessage::Text(farewell)) = server.next_message()? {
             self.show("", &farewell)?;
         }
         self.show("", time_taken(taken).as_bytes())
     }
 
     /// The player's next line, without which the game cannot go on.
-    fn must(&mut self, prompt: Prompt) -> Result<Vec<u8>, Stop> {
-        match self.line(prompt)? {
+    fn require_line(&mut self, prompt: Prompt) -> Result<Vec<u8>, EarlyExit> {
+        match self.next_line(prompt)? {
             Some(line) => Ok(line),
-            None if self.is_person() => Err(Stop::Left),
-            None => Err(player_gone().into()),
+            None if self.is_person() => Err(EarlyExit::Left),
+            None => Err(input_ended_mid_game().into()),
         }
     }
 
     /// The player's next line; a person is asked until there is something on it.
-    fn line(&mut self, prompt: Prompt) -> Result<Option<Vec<u8>>, Stop> {
+    fn next_line(&mut self, prompt: Prompt) -> Result<Option<Vec<u8>>, EarlyExit> {
         loop {
             let Some(line) = (self.typed)(prompt)? else { return Ok(None) };
             let line = first_line(&line);
@@ -279,9 +285,9 @@ where
         self.player != Player::Program
     }
 
-    fn show(&mut self, label: &str, text: &[u8]) -> Result<(), Stop> {
-        let heard = self.output.unasked(&[label.as_bytes(), text].concat())?;
-        if heard.is_break() { Err(Stop::Left) } else { Ok(()) }
+    fn show(&mut self, label: &str, text: &[u8]) -> Result<(), EarlyExit> {
+        let flow = self.printer.unsolicited(&[label.as_bytes(), text].concat())?;
+        if flow.is_break() { Err(EarlyExit::Left) } else { Ok(()) }
     }
 }
 

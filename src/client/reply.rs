@@ -20,21 +20,21 @@ pub(super) const GAP: Duration = Duration::from_millis(25);
 pub(super) const LINE_GAP: Duration = Duration::from_secs(1);
 
 /// The longest reply, in bytes: far beyond any answer a person reads, far below what hurts memory.
-pub(super) const LIMIT: usize = 1 << 20;
+pub(super) const MAX_REPLY_LEN: usize = 1 << 20;
 
 const _: () = assert!(GAP.as_nanos() < LINE_GAP.as_nanos());
 
 /// What is known about the reply that is being received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Admission {
+pub(super) enum ReplyState {
     /// It may go on: ask again when more has come, or when it is [`Reply::due`].
-    Open,
+    Incomplete,
     /// It is whole: [`Reply::take`] it.
     Complete,
     /// The deadline passed before it was whole.
     Late,
-    /// It is longer than [`LIMIT`].
-    Long,
+    /// It is longer than [`MAX_REPLY_LEN`].
+    TooLong,
     /// The server closed the connection without a byte of it.
     Closed,
 }
@@ -42,20 +42,20 @@ pub(super) enum Admission {
 /// The reply that is being received, and what the connection has taught about the server so far.
 #[derive(Debug)]
 pub(super) struct Reply {
-    /// What has come of it, at most [`LIMIT`] bytes.
+    /// What has come of it, at most [`MAX_REPLY_LEN`] bytes.
     text: Vec<u8>,
     /// Every byte must have come by then; the gap that ends the reply may reach beyond it.
     deadline: Instant,
     /// When the last byte of `text` came; without meaning while `text` is empty.
-    heard_at: Instant,
+    received_at: Instant,
     /// The last byte of `text` that is not NUL is a newline.
     line_ended: bool,
     /// The server has sent a newline on this connection.
-    speaks_in_lines: bool,
+    seen_newline: bool,
     /// The reply before this one ended at a gap, so a newline that comes first now is its
     /// terminator: a server that writes text and newline apart has the second write held back by
     /// Nagle's algorithm until our delayed acknowledgement, up to 40 ms.
-    newline_owed: bool,
+    late_newline: bool,
 }
 
 impl Reply {
@@ -64,10 +64,10 @@ impl Reply {
         Self {
             text: Vec::new(),
             deadline: now,
-            heard_at: now,
+            received_at: now,
             line_ended: false,
-            speaks_in_lines: false,
-            newline_owed: false,
+            seen_newline: false,
+            late_newline: false,
         }
     }
 
@@ -80,44 +80,44 @@ impl Reply {
 
     /// When [`Self::silence`] will have something to say.
     pub(super) fn due(&self) -> Instant {
-        match (self.text.is_empty(), self.speaks_in_lines) {
+        match (self.text.is_empty(), self.seen_newline) {
             (true, _) => self.deadline,
-            (false, false) => self.heard_at + GAP,
-            (false, true) => self.heard_at + LINE_GAP,
+            (false, false) => self.received_at + GAP,
+            (false, true) => self.received_at + LINE_GAP,
         }
     }
 
     /// `bytes`, at least one, came at `now`.
-    pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> Admission {
-        self.speaks_in_lines |= memchr::memchr(b'\n', bytes).is_some();
-        let bytes = self.without_owed_newline(bytes);
-        if bytes.len() > LIMIT - self.text.len() {
-            return Admission::Long;
+    pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> ReplyState {
+        self.seen_newline |= memchr::memchr(b'\n', bytes).is_some();
+        let bytes = self.without_late_newline(bytes);
+        if bytes.len() > MAX_REPLY_LEN - self.text.len() {
+            return ReplyState::TooLong;
         }
         self.text.extend_from_slice(bytes);
-        self.heard_at = now;
+        self.received_at = now;
         if let Some(last) = bytes.iter().rfind(|&&byte| byte != 0) {
             self.line_ended = *last == b'\n';
         }
         match () {
-            () if self.line_ended => Admission::Complete,
-            () if now > self.deadline => Admission::Late,
-            () => Admission::Open,
+            () if self.line_ended => ReplyState::Complete,
+            () if now > self.deadline => ReplyState::Late,
+            () => ReplyState::Incomplete,
         }
     }
 
     /// Nothing has come until `now`.
-    pub(super) fn silence(&self, now: Instant) -> Admission {
+    pub(super) fn silence(&self, now: Instant) -> ReplyState {
         match () {
-            () if now < self.due() => Admission::Open,
-            () if self.text.is_empty() => Admission::Late,
-            () => Admission::Complete,
+            () if now < self.due() => ReplyState::Incomplete,
+            () if self.text.is_empty() => ReplyState::Late,
+            () => ReplyState::Complete,
         }
     }
 
     /// The server will send no more.
-    pub(super) fn ended(&self) -> Admission {
-        if self.text.is_empty() { Admission::Closed } else { Admission::Complete }
+    pub(super) fn ended(&self) -> ReplyState {
+        if self.text.is_empty() { ReplyState::Closed } else { ReplyState::Complete }
     }
 
     /// Whether nothing of it has come.
@@ -127,7 +127,7 @@ impl Reply {
 
     /// The text that has come, without its terminator.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.newline_owed = !self.text.is_empty() && !self.line_ended;
+        self.late_newline = !self.text.is_empty() && !self.line_ended;
         let mut text = mem::take(&mut self.text);
         let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         text.truncate(end);
@@ -138,8 +138,8 @@ impl Reply {
     }
 
     /// `bytes` less the newline that ends the reply before.
-    fn without_owed_newline<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        if !mem::take(&mut self.newline_owed) {
+    fn without_late_newline<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if !mem::take(&mut self.late_newline) {
             return bytes;
         }
         bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")).unwrap_or(bytes)
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_newline_completes_a_reply_at_once() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"66\n", start), Admission::Complete);
+        assert_eq!(reply.received(b"66\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
@@ -189,78 +189,78 @@ mod tests {
     fn a_reply_that_comes_byte_by_byte_is_complete_at_its_newline() {
         let (mut reply, start) = expected();
         for byte in b"66\r" {
-            assert_eq!(reply.received(&[*byte], start), Admission::Open);
+            assert_eq!(reply.received(&[*byte], start), ReplyState::Incomplete);
         }
-        assert_eq!(reply.received(b"\n", start), Admission::Complete);
+        assert_eq!(reply.received(b"\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
     #[test]
     fn several_lines_in_one_go_are_one_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"sum: 17\nproduct: 60\n", start), Admission::Complete);
+        assert_eq!(reply.received(b"sum: 17\nproduct: 60\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"sum: 17\nproduct: 60");
     }
 
     #[test]
     fn a_reply_without_a_newline_is_complete_after_the_gap() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"6", start), Admission::Open);
-        assert_eq!(reply.received(b"6", start + after(20)), Admission::Open);
+        assert_eq!(reply.received(b"6", start), ReplyState::Incomplete);
+        assert_eq!(reply.received(b"6", start + after(20)), ReplyState::Incomplete);
         assert_eq!(reply.due(), start + after(45));
-        assert_eq!(reply.silence(start + after(44)), Admission::Open);
-        assert_eq!(reply.silence(start + after(45)), Admission::Complete);
+        assert_eq!(reply.silence(start + after(44)), ReplyState::Incomplete);
+        assert_eq!(reply.silence(start + after(45)), ReplyState::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
     #[test]
     fn a_server_that_has_sent_a_newline_is_given_a_second_to_end_its_line() {
         let (mut reply, start) = once_answered(b"66\n");
-        assert_eq!(reply.received(b"6", start), Admission::Open);
-        assert_eq!(reply.silence(start + after(999)), Admission::Open);
-        assert_eq!(reply.silence(start + after(1000)), Admission::Complete);
+        assert_eq!(reply.received(b"6", start), ReplyState::Incomplete);
+        assert_eq!(reply.silence(start + after(999)), ReplyState::Incomplete);
+        assert_eq!(reply.silence(start + after(1000)), ReplyState::Complete);
     }
 
     #[test]
     fn end_of_input_completes_what_has_come() {
         let (mut reply, start) = expected();
         reply.received(b"66", start);
-        assert_eq!(reply.ended(), Admission::Complete);
+        assert_eq!(reply.ended(), ReplyState::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
     #[test]
     fn end_of_input_without_a_byte_is_no_reply() {
-        assert_eq!(expected().0.ended(), Admission::Closed);
+        assert_eq!(expected().0.ended(), ReplyState::Closed);
     }
 
     #[test]
     fn silence_until_the_deadline_is_late() {
         let (reply, start) = expected();
         assert_eq!(reply.due(), start + DEADLINE);
-        assert_eq!(reply.silence(start + after(1999)), Admission::Open);
-        assert_eq!(reply.silence(start + DEADLINE), Admission::Late);
+        assert_eq!(reply.silence(start + after(1999)), ReplyState::Incomplete);
+        assert_eq!(reply.silence(start + DEADLINE), ReplyState::Late);
     }
 
     #[test]
     fn the_gap_may_reach_beyond_the_deadline_but_no_byte_may() {
         let (mut reply, start) = expected();
         reply.received(b"6", start + after(1990));
-        assert_eq!(reply.silence(start + after(2010)), Admission::Open);
-        assert_eq!(reply.received(b"6", start + after(2010)), Admission::Late);
+        assert_eq!(reply.silence(start + after(2010)), ReplyState::Incomplete);
+        assert_eq!(reply.received(b"6", start + after(2010)), ReplyState::Late);
     }
 
     #[test]
     fn nuls_at_the_end_are_a_terminator_and_others_are_text() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"6\x006\0\0", start), Admission::Open);
+        assert_eq!(reply.received(b"6\x006\0\0", start), ReplyState::Incomplete);
         assert_eq!(reply.take(), b"6\x006");
     }
 
     #[test]
     fn a_newline_before_nuls_completes_a_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"66\n\0\0", start), Admission::Complete);
+        assert_eq!(reply.received(b"66\n\0\0", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"66");
     }
 
@@ -274,23 +274,23 @@ mod tests {
     #[test]
     fn an_empty_line_is_an_empty_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"\n", start), Admission::Complete);
+        assert_eq!(reply.received(b"\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"");
     }
 
     #[test]
     fn a_newline_that_comes_after_the_gap_belongs_to_the_reply_before() {
         let (mut reply, start) = once_answered(b"66");
-        assert_eq!(reply.received(b"\n", start), Admission::Open);
+        assert_eq!(reply.received(b"\n", start), ReplyState::Incomplete);
         assert_eq!(reply.due(), start + DEADLINE, "nothing of the next reply has come");
-        assert_eq!(reply.received(b"67\n", start), Admission::Complete);
+        assert_eq!(reply.received(b"67\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"67");
     }
 
     #[test]
     fn a_reply_over_the_limit_is_refused() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(&vec![b'6'; LIMIT], start), Admission::Open);
-        assert_eq!(reply.received(b"6", start), Admission::Long);
+        assert_eq!(reply.received(&vec![b'6'; MAX_REPLY_LEN], start), ReplyState::Incomplete);
+        assert_eq!(reply.received(b"6", start), ReplyState::TooLong);
     }
 }

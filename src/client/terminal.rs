@@ -6,9 +6,9 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Behavior, Editor};
 
+use super::batch::{ask, questions_of};
 use super::connection::Connection;
-use super::converse::{ask, questions_of};
-use super::output::Output;
+use super::printer::Printer;
 use super::{DEFAULT_HOST, DEFAULT_PORT};
 use crate::error::{Exit, Failure};
 
@@ -52,19 +52,19 @@ impl Prompt {
 pub fn talk(
     server: &mut Connection,
     mut typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
-    output: &mut Output<impl Write>,
+    printer: &mut Printer<impl Write>,
     confirm: bool,
 ) -> Result<(), Failure> {
-    let mut unasked = server.greeting()?;
+    let mut unsolicited = server.greeting()?;
     let mut answers = 0_u64;
     loop {
-        if let Some(text) = unasked
-            && output.unasked(&text)?.is_break()
+        if let Some(text) = unsolicited
+            && printer.unsolicited(&text)?.is_break()
         {
             return Ok(());
         }
         if server.is_closed() {
-            return farewell(server, output, answers);
+            return server_closed(server, printer, answers);
         }
         let Some(line) = typed(Prompt::Message)? else { return Ok(()) };
         // Several lines come by pasting. A line of blanks is a slip of the finger.
@@ -72,15 +72,15 @@ pub fn talk(
             if matches!(message.trim(), "exit" | "quit") {
                 return Ok(());
             }
-            if ask(server, message.as_bytes(), output)?.is_break() {
+            if ask(server, message.as_bytes(), printer)?.is_break() {
                 return Ok(());
             }
             answers += 1;
-            if confirm && !wishes_to_continue(&mut typed)? {
+            if confirm && !confirm_continue(&mut typed)? {
                 return Ok(());
             }
         }
-        unasked = server.unasked()?;
+        unsolicited = server.unsolicited()?;
     }
 }
 
@@ -105,18 +105,18 @@ pub(super) fn ask_address(
 
 /// The server closed the connection between two messages: the end of a conversation, but a
 /// failure when it never said anything.
-fn farewell(
+fn server_closed(
     server: &Connection,
-    output: &mut Output<impl Write>,
+    printer: &mut Printer<impl Write>,
     answers: u64,
 ) -> Result<(), Failure> {
     if answers == 0 {
-        return Err(server.no_more_answers());
+        return Err(server.closed_early());
     }
-    output.remark("The server closed the connection.").map(|_| ())
+    printer.remark("The server closed the connection.").map(|_| ())
 }
 
-fn wishes_to_continue(
+fn confirm_continue(
     typed: &mut impl FnMut(Prompt) -> Result<Option<String>, Failure>,
 ) -> Result<bool, Failure> {
     loop {
@@ -131,12 +131,12 @@ fn wishes_to_continue(
 
 /// The terminal's lines, edited; the messages among them are remembered.
 #[derive(Default)]
-pub(super) struct Keyboard {
+pub(super) struct LineEditor {
     /// Made when the first line is read: what never asks never touches the terminal.
     editor: Option<Editor<(), MemHistory>>,
 }
 
-impl Keyboard {
+impl LineEditor {
     /// Shows a prompt and reads a line; `None` at Ctrl-D, and at Ctrl-C, which leaves as well.
     pub(super) fn line(&mut self, prompt: Prompt) -> Result<Option<String>, Failure> {
         let editor = match &mut self.editor {
@@ -204,8 +204,8 @@ mod tests {
 
     #[test]
     fn only_a_clear_word_ends_or_continues() {
-        assert!(wishes_to_continue(&mut typing(&["", "what?", "Y"])).unwrap());
-        assert!(!wishes_to_continue(&mut typing(&["No"])).unwrap());
-        assert!(!wishes_to_continue(&mut typing(&[])).unwrap());
+        assert!(confirm_continue(&mut typing(&["", "what?", "Y"])).unwrap());
+        assert!(!confirm_continue(&mut typing(&["No"])).unwrap());
+        assert!(!confirm_continue(&mut typing(&[])).unwrap());
     }
 }

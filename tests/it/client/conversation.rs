@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
-use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
+use socklab::client::{Connection, DEFAULT_TIMEOUT, PrintMode, Printer, Prompt};
 use socklab::client::{ask_each, ask_lines, talk};
 use socklab::error::{Exit, Failure};
 
@@ -53,7 +53,7 @@ impl Scripted {
     /// What a pipe with this input prints, and how it ends.
     fn piped(&self, input: &[u8], timeout: Duration) -> (String, Result<(), Failure>) {
         let mut printed = Vec::new();
-        let mut output = Output::new(&mut printed, Shown::Raw);
+        let mut output = Printer::new(&mut printed, PrintMode::Raw);
         let result = ask_lines(&mut self.connect(timeout), input, &mut output);
         (String::from_utf8(printed).unwrap(), result)
     }
@@ -72,7 +72,7 @@ impl Scripted {
         confirm: bool,
     ) -> (String, Result<(), Failure>) {
         let mut printed = Vec::new();
-        let mut output = Output::new(&mut printed, Shown::Labelled);
+        let mut output = Printer::new(&mut printed, PrintMode::Labelled);
         let result = talk(&mut self.connect(DEFAULT_TIMEOUT), typed, &mut output, confirm);
         (String::from_utf8(printed).unwrap(), result)
     }
@@ -182,7 +182,7 @@ fn expressions_are_asked_line_by_line() {
     let server = Scripted::answering(|question| format!("<{question}>\n").into());
     let expressions = ["1 + 2".into(), "3\n4".into(), String::new()];
     let mut printed = Vec::new();
-    let mut output = Output::new(&mut printed, Shown::Raw);
+    let mut output = Printer::new(&mut printed, PrintMode::Raw);
     ask_each(&mut server.connect(DEFAULT_TIMEOUT), &expressions, &mut output).unwrap();
     assert_eq!(printed, b"<1 + 2>\n<3>\n<4>\n<>\n");
 }

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use socklab::client::play::{Player, play};
-use socklab::client::{Connection, DEFAULT_TIMEOUT, Output, Prompt, Shown};
+use socklab::client::{Connection, DEFAULT_TIMEOUT, PrintMode, Printer, Prompt};
 use socklab::error::{Exit, Failure};
 
 use super::script::{HOST, SHORT, ScriptedServer, accept, assert_failure};
@@ -50,7 +50,7 @@ impl Scripted {
         timeout: Duration,
     ) -> (String, Result<(), Failure>) {
         let mut printed = Vec::new();
-        let mut output = Output::new(&mut printed, Shown::Escaped);
+        let mut output = Printer::new(&mut printed, PrintMode::Escaped);
         let mut lines = lines.iter();
         let typed = |_| Ok(lines.next().map(|&line| line.into()));
         let connect = || Connection::open(HOST, self.0.port, timeout);
@@ -330,7 +330,7 @@ fn a_person_reads_the_rules_and_is_counted_down() {
         peer.say("⭐ Correct answer ⭐\n1\nBetter luck next time!\n");
     });
     let mut printed = Vec::new();
-    let mut output = Output::new(&mut printed, Shown::Escaped);
+    let mut output = Printer::new(&mut printed, PrintMode::Escaped);
     let mut prompts = Vec::new();
     let mut lines = [" ", "Yes", "", "Bob", "", "7"].into_iter();
     let typed = |prompt| {
@@ -367,7 +367,7 @@ fn a_countdown_takes_its_time_and_ends_when_the_server_leaves() {
     let refused = Scripted::listening(drop);
     let mut ports = [server.0.port, refused.0.port].into_iter();
     let mut printed = Vec::new();
-    let mut output = Output::new(&mut printed, Shown::Escaped);
+    let mut output = Printer::new(&mut printed, PrintMode::Escaped);
     let mut lines = ["Yes", "Bob"].into_iter();
     let typed = |_| Ok(lines.next().map(Into::into));
     let connect = || Connection::open(HOST, ports.next().unwrap(), SHORT);

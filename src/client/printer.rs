@@ -8,7 +8,7 @@ use crate::error::Failure;
 
 /// How a reply is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum PrintMode {
     /// To a program: the bytes as they came, alone.
     Raw,
     /// To a person who did not type the question: alone, control characters escaped.
@@ -19,47 +19,47 @@ pub enum Shown {
 
 /// Where replies go.
 #[derive(Debug)]
-pub struct Output<W> {
+pub struct Printer<W> {
     to: W,
-    shown: Shown,
+    mode: PrintMode,
 }
 
 /// Whether the conversation goes on: it breaks when nobody reads the output any more.
-pub(super) type Heard = ControlFlow<()>;
+pub(super) type Flow = ControlFlow<()>;
 
-impl<W: Write> Output<W> {
+impl<W: Write> Printer<W> {
     /// Replies go to `to`.
-    pub fn new(to: W, shown: Shown) -> Self {
-        Self { to, shown }
+    pub fn new(to: W, mode: PrintMode) -> Self {
+        Self { to, mode }
     }
 
     /// Shows the reply to a question.
-    pub(super) fn reply(&mut self, text: &[u8]) -> Result<Heard, Failure> {
-        match self.shown {
-            Shown::Raw => self.line("", text),
-            Shown::Escaped => self.line("", escaped(text).as_bytes()),
-            Shown::Labelled => self.line("Server replied: ", escaped(text).as_bytes()),
+    pub(super) fn reply(&mut self, text: &[u8]) -> Result<Flow, Failure> {
+        match self.mode {
+            PrintMode::Raw => self.line("", text),
+            PrintMode::Escaped => self.line("", escaped(text).as_bytes()),
+            PrintMode::Labelled => self.line("Server replied: ", escaped(text).as_bytes()),
         }
     }
 
     /// Shows what the server said without being asked: a greeting, or more of the reply before.
-    pub(super) fn unasked(&mut self, text: &[u8]) -> Result<Heard, Failure> {
-        match self.shown {
-            Shown::Raw => self.line("", text),
-            Shown::Escaped | Shown::Labelled => self.line("", escaped(text).as_bytes()),
+    pub(super) fn unsolicited(&mut self, text: &[u8]) -> Result<Flow, Failure> {
+        match self.mode {
+            PrintMode::Raw => self.line("", text),
+            PrintMode::Escaped | PrintMode::Labelled => self.line("", escaped(text).as_bytes()),
         }
     }
 
     /// Says something of our own to the person.
-    pub(super) fn remark(&mut self, text: &str) -> Result<Heard, Failure> {
+    pub(super) fn remark(&mut self, text: &str) -> Result<Flow, Failure> {
         self.line("", text.as_bytes())
     }
 
-    fn line(&mut self, label: &str, text: &[u8]) -> Result<Heard, Failure> {
+    fn line(&mut self, label: &str, text: &[u8]) -> Result<Flow, Failure> {
         match self.write_line(label, text) {
-            Ok(()) => Ok(Heard::Continue(())),
+            Ok(()) => Ok(Flow::Continue(())),
             // `socklab client ... | head -1`: its reader has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Heard::Break(())),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Flow::Break(())),
             Err(error) => Err(Failure::cannot("write to standard output", &error)),
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn escaped(text: &[u8]) -> String {
                 _ if letter != '\n' && letter.is_ascii_control() => {
                     write_hex(&mut shown, letter as u32);
                 }
-                _ if commands(letter) => shown.extend(letter.escape_unicode()),
+                _ if is_control_like(letter) => shown.extend(letter.escape_unicode()),
                 _ => shown.push(letter),
             }
         }
@@ -98,7 +98,7 @@ pub(super) fn escaped(text: &[u8]) -> String {
 
 /// Whether a character beyond ASCII is obeyed rather than shown: the C1 controls, and the
 /// bidirectional marks, embeddings, overrides and isolates.
-fn commands(letter: char) -> bool {
+fn is_control_like(letter: char) -> bool {
     matches!(
         letter,
         '\u{80}'..='\u{9f}'
@@ -117,25 +117,25 @@ fn write_hex(to: &mut String, code: u32) {
 mod tests {
     use super::*;
 
-    fn shown(how: Shown, text: &[u8]) -> Vec<u8> {
-        let mut output = Output::new(Vec::new(), how);
-        assert!(output.reply(text).unwrap().is_continue());
-        output.to
+    fn shown(how: PrintMode, text: &[u8]) -> Vec<u8> {
+        let mut printer = Printer::new(Vec::new(), how);
+        assert!(printer.reply(text).unwrap().is_continue());
+        printer.to
     }
 
     #[test]
     fn a_program_reads_the_bytes_as_they_came_and_a_newline() {
-        assert_eq!(shown(Shown::Raw, b"\x1b[31m\xff"), b"\x1b[31m\xff\n");
+        assert_eq!(shown(PrintMode::Raw, b"\x1b[31m\xff"), b"\x1b[31m\xff\n");
     }
 
     #[test]
     fn a_person_in_a_conversation_reads_who_speaks() {
-        assert_eq!(shown(Shown::Labelled, b"66"), b"Server replied: 66\n");
+        assert_eq!(shown(PrintMode::Labelled, b"66"), b"Server replied: 66\n");
     }
 
     #[test]
     fn a_terminal_is_not_commanded() {
-        assert_eq!(shown(Shown::Escaped, b"\x1b]0;title\x07"), b"\\x1b]0;title\\x07\n");
+        assert_eq!(shown(PrintMode::Escaped, b"\x1b]0;title\x07"), b"\\x1b]0;title\\x07\n");
         assert_eq!(escaped(b"\0\t\x08\x7f\r"), "\\x00\\t\\x08\\x7f\\r");
         assert_eq!(escaped("\u{9b}31m \u{202e}66".as_bytes()), "\\u{9b}31m \\u{202e}66");
         assert_eq!(escaped(b"\x9b31m\xff"), "\\x9b31m\\xff");
@@ -158,6 +158,6 @@ mod tests {
                 Ok(())
             }
         }
-        assert!(Output::new(Closed, Shown::Raw).reply(b"66").unwrap().is_break());
+        assert!(Printer::new(Closed, PrintMode::Raw).reply(b"66").unwrap().is_break());
     }
 }

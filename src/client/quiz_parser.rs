@@ -26,98 +26,99 @@ const VERDICTS: [&[u8]; 2] = [b"Correct answer", b"Wrong answer"];
 
 /// One message of the server, without its delimiters and the blanks around it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum QuizMessage {
     /// A question, without its arrow.
     Question(Vec<u8>),
     /// What the last answer was worth.
-    Admission(Vec<u8>),
+    Verdict(Vec<u8>),
     /// The sum of the marks.
     Total(Vec<u8>),
     /// Anything else: a greeting, a refusal, the farewell.
-    Words(Vec<u8>),
+    Text(Vec<u8>),
 }
 
-impl Said {
+impl QuizMessage {
     /// The message, whatever it is.
     pub(super) fn text(&self) -> &[u8] {
         match self {
-            Self::Question(text)
-            | Self::Admission(text)
-            | Self::Total(text)
-            | Self::Words(text) => text,
+            Self::Question(text) | Self::Verdict(text) | Self::Total(text) | Self::Text(text) => {
+                text
+            }
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum QuizPhase {
     Opening,
     Asked,
     Judged,
     Totalled,
 }
 
-/// Listens to one game.
+/// The parser of one game.
 #[derive(Debug)]
-pub(super) struct Ear {
-    phase: Phase,
+pub(super) struct QuizParser {
+    phase: QuizPhase,
 }
 
-impl Ear {
+impl QuizParser {
     /// Nothing was said yet.
     pub(super) fn new() -> Self {
-        Self { phase: Phase::Opening }
+        Self { phase: QuizPhase::Opening }
     }
 
-    /// Adds to `said` the messages of `text`, which ends where a message ends.
-    pub(super) fn heard(&mut self, text: &[u8], said: &mut VecDeque<Said>) {
+    /// Adds to `messages` the messages of `text`, which ends where a message ends.
+    pub(super) fn push(&mut self, text: &[u8], messages: &mut VecDeque<QuizMessage>) {
         for line in text.split(|byte| matches!(byte, b'\n' | b'\0')) {
-            self.line(line, said);
+            self.push_line(line, messages);
         }
     }
 
-    fn line(&mut self, line: &[u8], said: &mut VecDeque<Said>) {
-        if self.phase == Phase::Totalled {
-            return self.words(line, said);
+    fn push_line(&mut self, line: &[u8], messages: &mut VecDeque<QuizMessage>) {
+        if self.phase == QuizPhase::Totalled {
+            return self.push_text(line, messages);
         }
         let Some(arrow) = memmem::find(line, ARROW) else {
-            return self.words(line, said);
+            return self.push_text(line, messages);
         };
-        self.words(&line[..arrow], said);
+        self.push_text(&line[..arrow], messages);
         let mut rest = &line[arrow + ARROW.len()..];
         loop {
             let next = memmem::find(rest, ARROW);
             let question = &rest[..next.unwrap_or(rest.len())];
-            said.push_back(Said::Question(question.trim_ascii().into()));
-            self.phase = Phase::Asked;
+            messages.push_back(QuizMessage::Question(question.trim_ascii().into()));
+            self.phase = QuizPhase::Asked;
             let Some(arrow) = next else { return };
             rest = &rest[arrow + ARROW.len()..];
         }
     }
 
     /// What is no question.
-    fn words(&mut self, text: &[u8], said: &mut VecDeque<Said>) {
+    fn push_text(&mut self, text: &[u8], messages: &mut VecDeque<QuizMessage>) {
         let text = text.trim_ascii();
         if text.is_empty() {
             return;
         }
         match self.phase {
-            Phase::Opening | Phase::Totalled => said.push_back(Said::Words(text.into())),
-            Phase::Asked => {
-                self.phase = Phase::Judged;
-                let (verdict, rest) = split_verdict(text);
-                said.push_back(Said::Admission(verdict.into()));
-                self.words(rest, said);
+            QuizPhase::Opening | QuizPhase::Totalled => {
+                messages.push_back(QuizMessage::Text(text.into()));
             }
-            Phase::Judged => {
+            QuizPhase::Asked => {
+                self.phase = QuizPhase::Judged;
+                let (verdict, rest) = split_verdict(text);
+                messages.push_back(QuizMessage::Verdict(verdict.into()));
+                self.push_text(rest, messages);
+            }
+            QuizPhase::Judged => {
                 if let Some((total, farewell)) = split_total(text) {
-                    self.phase = Phase::Totalled;
-                    said.push_back(Said::Total(total.into()));
-                    self.words(farewell, said);
+                    self.phase = QuizPhase::Totalled;
+                    messages.push_back(QuizMessage::Total(total.into()));
+                    self.push_text(farewell, messages);
                 } else {
                     let (words, rest) = split_verdict(text);
-                    said.push_back(Said::Words(words.into()));
-                    self.words(rest, said);
+                    messages.push_back(QuizMessage::Text(words.into()));
+                    self.push_text(rest, messages);
                 }
             }
         }
@@ -159,34 +160,34 @@ fn split_total(text: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    fn question(text: &str) -> Said {
-        Said::Question(text.into())
+    fn question(text: &str) -> QuizMessage {
+        QuizMessage::Question(text.into())
     }
 
-    fn verdict(text: &str) -> Said {
-        Said::Admission(text.into())
+    fn verdict(text: &str) -> QuizMessage {
+        QuizMessage::Verdict(text.into())
     }
 
-    fn total(text: &str) -> Said {
-        Said::Total(text.into())
+    fn total(text: &str) -> QuizMessage {
+        QuizMessage::Total(text.into())
     }
 
-    fn words(text: &str) -> Said {
-        Said::Words(text.into())
+    fn words(text: &str) -> QuizMessage {
+        QuizMessage::Text(text.into())
     }
 
     /// What a fresh ear makes of pieces that came one by one.
-    fn heard(pieces: &[&str]) -> Vec<Said> {
-        let mut ear = Ear::new();
-        let mut said = VecDeque::new();
+    fn heard(pieces: &[&str]) -> Vec<QuizMessage> {
+        let mut parser = QuizParser::new();
+        let mut messages = VecDeque::new();
         for piece in pieces {
-            ear.heard(piece.as_bytes(), &mut said);
+            parser.push(piece.as_bytes(), &mut messages);
         }
-        said.into()
+        messages.into()
     }
 
     /// The game that every delivery of it must yield.
-    fn game() -> Vec<Said> {
+    fn game() -> Vec<QuizMessage> {
         vec![
             question("3+4"),
             verdict("⭐ Correct answer ⭐"),
@@ -235,8 +236,8 @@ mod tests {
         for sum in ["10", "8.75", "-2.5", "0"] {
             for judged in ["⭐ Correct answer ⭐", "Wrong answer👎"] {
                 let piece = format!("{judged}{sum}Bravo!");
-                let said = heard(&[" -> 3+4  ", &piece]);
-                assert_eq!(said[1..], [verdict(judged), total(sum), words("Bravo!")]);
+                let messages = heard(&[" -> 3+4  ", &piece]);
+                assert_eq!(messages[1..], [verdict(judged), total(sum), words("Bravo!")]);
             }
         }
     }
@@ -250,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_number_is_a_total_only_where_one_is_due() {
-        let said = heard(&["42\n -> 3+4  ", "7\n", "3 questions to go\n", "1.5.\n", "10\n"]);
+        let messages = heard(&["42\n -> 3+4  ", "7\n", "3 questions to go\n", "1.5.\n", "10\n"]);
         let expected = [
             words("42"),
             question("3+4"),
@@ -259,24 +260,24 @@ mod tests {
             words("1.5."),
             total("10"),
         ];
-        assert_eq!(said, expected);
+        assert_eq!(messages, expected);
     }
 
     #[test]
     fn a_number_inside_a_verdict_is_no_total() {
-        let said = heard(&[" -> 3+4  ", "Wrong answer, it was 7\n"]);
-        assert_eq!(said[1..], [verdict("Wrong answer, it was 7")]);
+        let messages = heard(&[" -> 3+4  ", "Wrong answer, it was 7\n"]);
+        assert_eq!(messages[1..], [verdict("Wrong answer, it was 7")]);
     }
 
     #[test]
     fn any_bytes_at_all_are_heard_without_a_panic() {
         let alphabet = [b" -> ".as_slice(), b"Correct answer", b"-", b"1", b".", b"\xff", b"\n"];
         for n in 0..7_usize.pow(5) {
-            let mut ear = Ear::new();
-            let mut said = VecDeque::new();
+            let mut parser = QuizParser::new();
+            let mut messages = VecDeque::new();
             let piece = |place| alphabet[n / 7_usize.pow(place) % 7];
-            ear.heard(&(0..5).map(piece).collect::<Vec<_>>().concat(), &mut said);
-            ear.heard(b"1Bravo!", &mut said);
+            parser.push(&(0..5).map(piece).collect::<Vec<_>>().concat(), &mut messages);
+            parser.push(b"1Bravo!", &mut messages);
         }
     }
 }

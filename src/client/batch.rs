@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read, Write};
 
-use super::connection::{Connection, QUESTION_LIMIT};
-use super::output::{Heard, Output, escaped};
+use super::connection::{Connection, MAX_QUESTION};
+use super::printer::{Flow, Printer, escaped};
 use crate::error::Failure;
 
 /// Asks each line of `input`, as it comes, and shows the replies in order.
@@ -13,12 +13,12 @@ use crate::error::Failure;
 pub fn ask_lines(
     server: &mut Connection,
     mut input: impl BufRead,
-    output: &mut Output<impl Write>,
+    printer: &mut Printer<impl Write>,
 ) -> Result<(), Failure> {
     log_greeting(server)?;
     let mut line = Vec::new();
     while read_line(&mut input, &mut line)? {
-        if ask(server, &line, output)?.is_break() {
+        if ask(server, &line, printer)?.is_break() {
             break;
         }
     }
@@ -29,11 +29,11 @@ pub fn ask_lines(
 pub fn ask_each(
     server: &mut Connection,
     expressions: &[String],
-    output: &mut Output<impl Write>,
+    printer: &mut Printer<impl Write>,
 ) -> Result<(), Failure> {
     log_greeting(server)?;
     for question in expressions.iter().flat_map(|expression| questions_of(expression)) {
-        if ask(server, question.as_bytes(), output)?.is_break() {
+        if ask(server, question.as_bytes(), printer)?.is_break() {
             break;
         }
     }
@@ -44,15 +44,15 @@ pub fn ask_each(
 pub(super) fn ask(
     server: &mut Connection,
     question: &[u8],
-    output: &mut Output<impl Write>,
-) -> Result<Heard, Failure> {
-    if let Some(text) = server.unasked()?
-        && output.unasked(&text)?.is_break()
+    printer: &mut Printer<impl Write>,
+) -> Result<Flow, Failure> {
+    if let Some(text) = server.unsolicited()?
+        && printer.unsolicited(&text)?.is_break()
     {
-        return Ok(Heard::Break(()));
+        return Ok(Flow::Break(()));
     }
     let reply = server.ask(question)?;
-    output.reply(&reply)
+    printer.reply(&reply)
 }
 
 /// The lines of `text`, each a question of its own, since a newline ends a message. An empty text
@@ -72,7 +72,7 @@ fn log_greeting(server: &mut Connection) -> Result<(), Failure> {
 /// Reads the next line into `line`, without its newline; whether there was one. A line over the
 /// limit is read no further than the byte too many that has it refused.
 pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
-    const LINE_LIMIT: u64 = QUESTION_LIMIT as u64 + 1;
+    const LINE_LIMIT: u64 = MAX_QUESTION as u64 + 1;
     line.clear();
     let read = input.by_ref().take(LINE_LIMIT).read_until(b'\n', line);
     let read = read.map_err(|error| Failure::cannot("read standard input", &error))?;
@@ -102,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_line_over_the_limit_is_read_far_enough_to_be_refused() {
-        let mut longest = vec![b'1'; QUESTION_LIMIT];
+        let mut longest = vec![b'1'; MAX_QUESTION];
         longest.push(b'\n');
-        assert_eq!(lines(&longest)[0].len(), QUESTION_LIMIT);
-        assert!(lines(&vec![b'1'; 3 * QUESTION_LIMIT])[0].len() > QUESTION_LIMIT);
+        assert_eq!(lines(&longest)[0].len(), MAX_QUESTION);
+        assert!(lines(&vec![b'1'; 3 * MAX_QUESTION])[0].len() > MAX_QUESTION);
     }
 
     #[test]
