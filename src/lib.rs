@@ -9,7 +9,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | 0 | [`arithmetic`], [`buffer`], [`error`], [`random`] |
+//! | 0 | [`arithmetic`], [`buffer`], [`error`], [`escape`], [`random`] |
 //! | 1 | [`service`] |
 //! | 2 | [`session`] |
 //! | 3 | [`drive`], [`net`] |
@@ -24,6 +24,7 @@ pub mod cli;
 pub mod client;
 pub mod drive;
 pub mod error;
+pub mod escape;
 pub mod load;
 pub mod model;
 pub mod net;

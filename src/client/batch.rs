@@ -3,8 +3,9 @@
 use std::io::{BufRead, Read, Write};
 
 use super::connection::{Connection, MAX_QUESTION};
-use super::printer::{Flow, Printer, escaped};
+use super::printer::{Flow, Printer};
 use crate::error::Failure;
+use crate::escape;
 
 /// Asks each line of `input`, as it comes, and shows the replies in order.
 ///
@@ -64,7 +65,7 @@ pub(super) fn questions_of(text: &str) -> impl Iterator<Item = &str> {
 /// A greeting answers nothing, so it is not printed among the answers.
 fn log_greeting(server: &mut Connection) -> Result<(), Failure> {
     if let Some(text) = server.greeting()? {
-        log::info!("the server greets: {}", escaped(&text));
+        log::info!("the server greets: {}", escape::for_terminal(&text));
     }
     Ok(())
 }

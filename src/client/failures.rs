@@ -5,9 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use super::connection::MAX_QUESTION;
-use super::printer::escaped;
 use super::reply;
 use crate::error::{Exit, Failure};
+use crate::escape;
 
 /// How much of a server's text fits into a failure's one line, in characters.
 const MAX_QUOTE: usize = 200;
@@ -80,7 +80,7 @@ pub(super) fn input_ended_mid_game() -> Failure {
 /// The server said that it is full: `text`.
 pub(super) fn server_busy(text: &[u8]) -> Failure {
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let quote: String = escaped(first_line).chars().take(MAX_QUOTE).collect();
+    let quote: String = escape::for_terminal(first_line).chars().take(MAX_QUOTE).collect();
     Failure::new(Exit::Busy, format!("the server replied: {quote}"))
 }
 

@@ -1,10 +1,10 @@
 //! What the server said, as it is shown: exactly its text for a program, harmless for a person.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use crate::error::Failure;
+use crate::escape::for_terminal;
 
 /// How a reply is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl<W: Write> Printer<W> {
     pub(super) fn reply(&mut self, text: &[u8]) -> Result<Flow, Failure> {
         match self.mode {
             PrintMode::Raw => self.line("", text),
-            PrintMode::Escaped => self.line("", escaped(text).as_bytes()),
-            PrintMode::Labelled => self.line("Server replied: ", escaped(text).as_bytes()),
+            PrintMode::Escaped => self.line("", for_terminal(text).as_bytes()),
+            PrintMode::Labelled => self.line("Server replied: ", for_terminal(text).as_bytes()),
         }
     }
 
@@ -46,7 +46,9 @@ impl<W: Write> Printer<W> {
     pub(super) fn unsolicited(&mut self, text: &[u8]) -> Result<Flow, Failure> {
         match self.mode {
             PrintMode::Raw => self.line("", text),
-            PrintMode::Escaped | PrintMode::Labelled => self.line("", escaped(text).as_bytes()),
+            PrintMode::Escaped | PrintMode::Labelled => {
+                self.line("", for_terminal(text).as_bytes())
+            }
         }
     }
 
@@ -71,48 +73,6 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// `text` with everything that could command a terminal made visible: control characters (but
-/// for the newline, alone or after a carriage return), bytes that are not UTF-8, and the
-/// characters that reorder text.
-pub(super) fn escaped(text: &[u8]) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for chunk in text.utf8_chunks() {
-        let mut letters = chunk.valid().chars().peekable();
-        while let Some(letter) = letters.next() {
-            match letter {
-                '\r' if letters.peek() == Some(&'\n') => {}
-                '\t' | '\r' => shown.extend(letter.escape_default()),
-                _ if letter != '\n' && letter.is_ascii_control() => {
-                    write_hex(&mut shown, letter as u32);
-                }
-                _ if is_control_like(letter) => shown.extend(letter.escape_unicode()),
-                _ => shown.push(letter),
-            }
-        }
-        for byte in chunk.invalid() {
-            write_hex(&mut shown, u32::from(*byte));
-        }
-    }
-    shown
-}
-
-/// Whether a character beyond ASCII is obeyed rather than shown: the C1 controls, and the
-/// bidirectional marks, embeddings, overrides and isolates.
-fn is_control_like(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{80}'..='\u{9f}'
-            | '\u{61c}'
-            | '\u{200e}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-    )
-}
-
-fn write_hex(to: &mut String, code: u32) {
-    write!(to, "\\x{code:02x}").expect("writing to a string cannot fail");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,17 +94,8 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_not_commanded() {
+    fn a_person_reads_control_characters_escaped() {
         assert_eq!(shown(PrintMode::Escaped, b"\x1b]0;title\x07"), b"\\x1b]0;title\\x07\n");
-        assert_eq!(escaped(b"\0\t\x08\x7f\r"), "\\x00\\t\\x08\\x7f\\r");
-        assert_eq!(escaped("\u{9b}31m \u{202e}66".as_bytes()), "\\u{9b}31m \\u{202e}66");
-        assert_eq!(escaped(b"\x9b31m\xff"), "\\x9b31m\\xff");
-    }
-
-    #[test]
-    fn lines_and_letters_of_any_language_stay_as_they_are() {
-        assert_eq!(escaped("⭐ ja 👎 \\n".as_bytes()), "⭐ ja 👎 \\n");
-        assert_eq!(escaped(b"sum: 17\r\nproduct: 60\n"), "sum: 17\nproduct: 60\n");
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::escaped;
+use super::MAX_SHOWN;
 use super::workload::{MAX_IN_FLIGHT, MAX_REQUEST, Workload};
 use crate::arithmetic::Dialect;
 use crate::error::{Exit, Failure};
+use crate::escape;
 
 /// How long a reply is waited for, if nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -126,7 +127,7 @@ pub(super) fn describe_workload(config: &Config) -> String {
         WorkloadSpec::Echo(size) => format!("echo of {size} bytes"),
         WorkloadSpec::Calc { expressions, file: None, .. } => match expressions.as_slice() {
             [] => "calc of sums".to_owned(),
-            [one] => format!("calc of \"{}\"", escaped(one.as_bytes())),
+            [one] => format!("calc of \"{}\"", escape::excerpt(one.as_bytes(), MAX_SHOWN)),
             more => format!("calc of {} expressions", more.len()),
         },
         WorkloadSpec::Calc { file: Some(path), .. } => {

@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::MAX_SHOWN;
 use super::diagnosis::{Expected, Finding, ReplyDiagnosis};
-use super::escaped;
 use super::recorder::{LATE_AFTER, Recorder, Slot, lock, nanos};
 use super::settings::ClientSettings;
+use crate::escape;
 use crate::service::{BUSY_TEXT, Event, Framing, MAX_REPLY, Next, Output, Service};
 
 /// Requests that were sent at once and are not answered.
@@ -301,8 +302,8 @@ impl LoadClient {
         let expected =
             (self.in_flight() > 0).then(|| self.settings.workload.reply(self.next_reply));
         recorder.add_example(|| {
-            let got = escaped(line);
-            match expected.map(escaped) {
+            let got = escape::excerpt(line, MAX_SHOWN);
+            match expected.map(|reply| escape::excerpt(reply, MAX_SHOWN)) {
                 Some(expected) => {
                     format!("connection {index}, reply {n}: expected \"{expected}\", got \"{got}\"")
                 }

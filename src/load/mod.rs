@@ -45,7 +45,7 @@ use series::{HdrLog, Series};
 use crate::error::{Exit, Failure};
 use crate::net::nofile;
 
-/// How much of a line is shown, in bytes.
+/// The longest part of a request or reply that is shown, in bytes.
 const MAX_SHOWN: usize = 60;
 
 /// Puts the load on the server and reports on standard output. A reply that is not as it should be
@@ -130,12 +130,6 @@ fn outcome(report: &LoadReport) -> Result<(), Failure> {
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::cannot(format_args!("write {}", path.display()), error)
-}
-
-/// A reply as it is shown: on one line, and harmless.
-fn escaped(text: &[u8]) -> String {
-    let shown = text[..text.len().min(MAX_SHOWN)].escape_ascii().to_string();
-    if text.len() > MAX_SHOWN { shown + "..." } else { shown }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of day, for the head of a log")]
