@@ -12,7 +12,7 @@
 //! | 0 | [`arithmetic`], [`buffer`], [`error`], [`escape`], [`random`] |
 //! | 1 | [`service`] |
 //! | 2 | [`session`] |
-//! | 3 | [`drive`], [`net`] |
+//! | 3 | [`drive`], [`net`], [`signal`] |
 //! | 4 | [`reactor`] |
 //! | 5 | [`model`], [`client`], [`load`] |
 //! | 6 | [`cli`] |
@@ -32,3 +32,4 @@ pub mod random;
 pub mod reactor;
 pub mod service;
 pub mod session;
+pub mod signal;

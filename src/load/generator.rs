@@ -11,8 +11,6 @@ use std::{io, panic};
 use indicatif::{ProgressBar, ProgressStyle};
 use mio::Waker;
 use mio::net::TcpStream;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook_mio::v1_0::Signals;
 
 use super::config::{Config, Length};
 use super::connect;
@@ -25,6 +23,7 @@ use super::worker::Worker;
 use super::workload::Workload;
 use crate::error::{Failure, cause_of};
 use crate::reactor::{Reactor, Source};
+use crate::signal::{self, Signals};
 
 /// The shortest and the longest interval of the series, and how many a load is cut into.
 const INTERVALS: (Duration, Duration, u32) =
@@ -68,7 +67,7 @@ impl Generator {
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| Failure::cannot("set up the load", &error);
         let reactor = Reactor::new().map_err(cannot)?;
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(cannot)?;
+        let mut signals = signal::source(&signal::STOP)?;
         reactor.register(&mut signals, Source::Signals).map_err(cannot)?;
         let waker = Arc::new(reactor.waker().map_err(cannot)?);
         let mut streams = if config.reconnect {

@@ -6,16 +6,13 @@ use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::low_level::pipe;
+use signal_hook::consts::SIGHUP;
 
 use super::SessionConfig;
 use super::report::Report;
@@ -24,6 +21,7 @@ use crate::drive::stdio::Stdio;
 use crate::error::Failure;
 use crate::service::Peer;
 use crate::session::{CloseReason, Context, Session};
+use crate::signal;
 
 /// The environment variables in which superservers pass the peer's address and port: UCSPI, CGI,
 /// socat, ncat.
@@ -59,7 +57,7 @@ pub struct ParentPipes {
 pub fn serve(config: &Config) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Stdio::detach_stderr_from_peer().map_err(cannot)?;
-    let signals = signals().map_err(cannot)?;
+    let signals = signal::descriptor(&signal::STOP)?;
     let (until, report) = match &config.parent {
         Some(ParentPipes { until, report }) => (
             File::open(until).map_err(cannot)?.into(),
@@ -67,8 +65,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         ),
         None => (signals.try_clone().map_err(cannot)?, None),
     };
-    let cut = Arc::<AtomicBool>::default();
-    flag::register(SIGHUP, Arc::clone(&cut)).map_err(cannot)?;
+    let cut = signal::flag(SIGHUP)?;
     let mut stream = Stdio::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let peer = Peer { number: config.client, address: peer() };
     let (limits, records) = (config.session.limits, config.session.open_results()?);
@@ -93,14 +90,6 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// A descriptor that has something to read as soon as a signal has come.
-fn signals() -> io::Result<OwnedFd> {
-    let (reader, writer) = UnixStream::pair()?;
-    pipe::register(SIGINT, writer.try_clone()?)?;
-    pipe::register(SIGTERM, writer)?;
-    Ok(reader.into())
 }
 
 /// Where the connection comes from: what its socket knows, else what the environment says.

@@ -1,0 +1,49 @@
+//! Signals: received as a source of a readiness loop, through a descriptor, or as a flag. A signal
+//! handler may call few functions (signal-safety(7)), so each of these only notes that the signal
+//! has come, and the program acts on it elsewhere.
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::low_level::pipe;
+pub use signal_hook_mio::v1_0::Signals;
+
+use crate::error::Failure;
+
+/// The signals that ask the program to stop: Ctrl-C, and the default of kill(1).
+pub const STOP: [c_int; 2] = [SIGINT, SIGTERM];
+
+/// A source of events that is readable when one of `signals` has come;
+/// [`pending`](Signals::pending) returns which.
+pub fn source(signals: &[c_int]) -> Result<Signals, Failure> {
+    Signals::new(signals).map_err(cannot_install)
+}
+
+/// A descriptor that is readable from the first of `signals` on, if nobody reads from it.
+pub fn descriptor(signals: &[c_int]) -> Result<OwnedFd, Failure> {
+    let (reader, writer) = UnixStream::pair().map_err(cannot_install)?;
+    for &signal in signals {
+        let writer = writer.try_clone().map_err(cannot_install)?;
+        pipe::register(signal, writer).map_err(cannot_install)?;
+    }
+    Ok(reader.into())
+}
+
+/// A flag that is set from the first `signal` on. poll(2) is never restarted after a signal
+/// (signal(7)), so a loop that waits there and then looks at the flag loses no time.
+pub fn flag(signal: c_int) -> Result<Arc<AtomicBool>, Failure> {
+    let set = Arc::<AtomicBool>::default();
+    flag::register(signal, Arc::clone(&set)).map_err(cannot_install)?;
+    Ok(set)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err wants")]
+fn cannot_install(error: io::Error) -> Failure {
+    Failure::cannot("install signal handlers", &error)
+}
