@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::choice::Choice;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
+use crate::duration::UNLIMITED;
 use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, Model};
 use crate::net::limiter::WhenFull;
 use crate::service::ServiceKind;
@@ -17,9 +18,6 @@ mod service_options;
 pub use bench::BenchArgs;
 pub use service_options::SessionArgs;
 use service_options::{SessionOptions, session_args};
-
-/// The longest time that an option takes: about ten years.
-const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
 #[derive(Debug, Parser)]
@@ -211,6 +209,6 @@ fn in_range(text: &str, least: usize, most: usize) -> Option<usize> {
 fn time(text: &str) -> Result<humantime::Duration, String> {
     text.parse()
         .ok()
-        .filter(|time: &humantime::Duration| (Duration::from_millis(1)..=MAX_TIME).contains(time))
+        .filter(|time: &humantime::Duration| (Duration::from_millis(1)..=UNLIMITED).contains(time))
         .ok_or_else(|| "expected a time such as 500ms, 2s or 5m, at least 1ms".to_owned())
 }

@@ -70,10 +70,10 @@ mod tests {
     fn a_failure_is_one_line_with_verb_object_cause_and_hint() {
         let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
         let failure =
-            Failure::cannot("connect to 127.0.0.1:5000", &refused).hint("is the server started?");
+            Failure::cannot("connect to 127.0.0.1:5000", &refused).hint("is the server running?");
         assert_eq!(
             failure.to_string(),
-            "cannot connect to 127.0.0.1:5000: connection refused (is the server started?)"
+            "cannot connect to 127.0.0.1:5000: connection refused (is the server running?)"
         );
         assert_eq!(failure.exit as i32, 1);
     }

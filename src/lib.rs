@@ -9,7 +9,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | 0 | [`arithmetic`], [`buffer`], [`error`], [`escape`], [`random`] |
+//! | 0 | [`arithmetic`], [`buffer`], [`duration`], [`error`], [`escape`], [`random`] |
 //! | 1 | [`service`] |
 //! | 2 | [`session`] |
 //! | 3 | [`drive`], [`net`], [`signal`] |
@@ -23,6 +23,7 @@ pub mod choice;
 pub mod cli;
 pub mod client;
 pub mod drive;
+pub mod duration;
 pub mod error;
 pub mod escape;
 pub mod load;

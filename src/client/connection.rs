@@ -3,21 +3,20 @@
 //! The only clock of the client is read here; what the bytes mean is decided in [`super::reply`].
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::failures::{self, connection_failed, is_disconnect, is_timeout};
 use super::reply::{self, GAP, Reply, ReplyState};
+use crate::duration::UNLIMITED;
 use crate::error::Failure;
+use crate::net::address::{self, Connected};
 use crate::service::BUSY_TEXT;
 
 /// The longest question, in bytes without its newline: with it no longer than the longest reply,
 /// so that an echo of any question can be read; and few enough bytes for the kernel's buffers to
 /// take while the server is busy writing its reply.
 pub(super) const MAX_QUESTION: usize = (1 << 20) - 1;
-
-/// A longer timeout is cut to this: a year is for ever, and can be added to any instant.
-const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The shortest wait asked of the kernel, which takes zero to mean for ever.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -50,13 +49,8 @@ impl Connection {
     ///
     /// Only asking the resolver for the addresses is not limited by it: the system allows no limit.
     pub fn open(host: &str, port: u16, timeout: Duration) -> Result<Self, Failure> {
-        let timeout = timeout.min(MAX_TIMEOUT);
-        let addresses: Vec<SocketAddr> = (host, port)
-            .to_socket_addrs()
-            .map_err(|error| Failure::cannot(format!("find the address of {host}"), &error))?
-            .collect();
-        let (stream, round_trip) = connect(&addresses, timeout)
-            .map_err(|error| failures::cannot_connect(host, port, timeout, &error))?;
+        let timeout = timeout.min(UNLIMITED);
+        let Connected { stream, round_trip, .. } = address::connect(host, port, timeout)?;
         // A question is one small segment, and nothing follows it that it could wait for.
         stream.set_nodelay(true).map_err(|error| connection_failed(&error))?;
         Ok(Self {
@@ -239,24 +233,6 @@ impl Connection {
             Ok(text)
         }
     }
-}
-
-/// Connects to one of `addresses`, tried in order; each gets an equal share of the time left, so
-/// that one that swallows packets leaves time for the next. Returns also how long it took.
-fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<(TcpStream, Duration)> {
-    let deadline = now() + timeout;
-    let mut shares = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in addresses {
-        let start = now();
-        let share = deadline.saturating_duration_since(start) / shares.max(1);
-        shares = shares.saturating_sub(1);
-        match TcpStream::connect_timeout(address, share.max(MIN_WAIT)) {
-            Ok(stream) => return Ok((stream, now() - start)),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the client's edge: its only clock")]

@@ -6,40 +6,22 @@ use std::time::Duration;
 
 use super::connection::MAX_QUESTION;
 use super::reply;
+use crate::duration;
 use crate::error::{Exit, Failure};
 use crate::escape;
 
 /// How much of a server's text fits into a failure's one line, in characters.
 const MAX_QUOTE: usize = 200;
 
-/// No address of the host took the connection within `timeout`; the last one's error.
-pub(super) fn cannot_connect(
-    host: &str,
-    port: u16,
-    timeout: Duration,
-    error: &io::Error,
-) -> Failure {
-    if is_timeout(error) {
-        return no_answer(timeout);
-    }
-    let place =
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let failure = Failure::cannot(format!("connect to {place}"), error);
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => failure.hint("is the server started?"),
-        _ => failure,
-    }
-}
-
 /// Not a byte came within `timeout`.
 pub(super) fn no_answer(timeout: Duration) -> Failure {
-    Failure::new(Exit::NoAnswer, format!("no answer within {}", format_duration(timeout)))
+    Failure::new(Exit::NoAnswer, format!("no answer within {}", duration::format(timeout)))
         .hint("is the server busy with another client?")
 }
 
 /// The server was still sending when `timeout` had passed.
 pub(super) fn partial_answer(timeout: Duration) -> Failure {
-    let text = format!("only a part of the answer within {}", format_duration(timeout));
+    let text = format!("only a part of the answer within {}", duration::format(timeout));
     Failure::new(Exit::NoAnswer, text)
 }
 
@@ -105,48 +87,9 @@ pub(super) fn is_disconnect(error: &io::Error) -> bool {
     )
 }
 
-/// `2 s`, `500 ms`, `250 us`.
-fn format_duration(duration: Duration) -> String {
-    let micros = duration.as_micros();
-    match () {
-        () if micros.is_multiple_of(1_000_000) => format!("{} s", micros / 1_000_000),
-        () if micros.is_multiple_of(1000) => format!("{} ms", micros / 1000),
-        () => format!("{micros} us"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_is_spoken_in_the_largest_whole_unit() {
-        assert_eq!(format_duration(Duration::from_secs(2)), "2 s");
-        assert_eq!(format_duration(Duration::from_millis(500)), "500 ms");
-        assert_eq!(format_duration(Duration::from_millis(1500)), "1500 ms");
-        assert_eq!(format_duration(Duration::from_micros(250)), "250 us");
-    }
-
-    #[test]
-    fn a_connect_that_takes_too_long_is_no_answer() {
-        let error = io::Error::from(io::ErrorKind::TimedOut);
-        let failure = cannot_connect("127.0.0.1", 5000, Duration::from_secs(2), &error);
-        assert_eq!(
-            failure.to_string(),
-            "no answer within 2 s (is the server busy with another client?)"
-        );
-        assert_eq!(failure.exit, Exit::NoAnswer);
-    }
-
-    #[test]
-    fn an_ipv6_host_is_shown_in_brackets() {
-        let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
-        let failure = cannot_connect("::1", 5000, Duration::from_secs(2), &refused);
-        assert_eq!(
-            failure.to_string(),
-            "cannot connect to [::1]:5000: connection refused (is the server started?)"
-        );
-    }
 
     #[test]
     fn a_busy_server_is_quoted_on_one_harmless_line() {

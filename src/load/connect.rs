@@ -1,7 +1,7 @@
 //! Connecting: many at once before a load begins, or one in the middle of it.
 
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use super::workload::MAX_IN_FLIGHT;
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
+use crate::net::address::{self, Connected};
 
 /// The connections that are made at once: fewer than the queue of a server that accepts them late.
 /// A connection that finds the queue full is tried again by the kernel after a second.
@@ -18,24 +19,13 @@ const CONNECT_BATCH: usize = 64;
 /// How long a first look waits for the server to let it go, before the load comes.
 const PROBE_CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The address of the server: the first that takes a connection. Who cannot connect once need not
-/// try a thousand times, and says why in the usual words. The connection has left when the load
-/// comes: a server may have one place only.
+/// The address of the server: the first that accepts a connection. A load that cannot connect once
+/// need not try a thousand times. The probe is closed before the load begins, since the server may
+/// serve only one client.
 pub(super) fn probe(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| Failure::cannot(format_args!("find the address of {host}"), &error))?;
-    let mut failure = Failure::new(Exit::Failed, format!("{host} has no address"));
-    for address in addresses {
-        match std::net::TcpStream::connect_timeout(&address, timeout) {
-            Ok(stream) => {
-                close_probe(stream);
-                return Ok(address);
-            }
-            Err(error) => failure = cannot_connect(address, &error),
-        }
-    }
-    Err(failure)
+    let Connected { stream, address, .. } = address::connect(host, port, timeout)?;
+    close_probe(stream);
+    Ok(address)
 }
 
 /// Ends a connection, and waits until the server has ended it, too, or does not do so in time.
@@ -45,19 +35,6 @@ fn close_probe(mut stream: std::net::TcpStream) {
     let ended = stream.shutdown(Shutdown::Write).is_err()
         || stream.set_read_timeout(Some(PROBE_CLOSE_TIMEOUT)).is_err();
     while !ended && now() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
-}
-
-/// Why there is no connection, in the usual words.
-pub(super) fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure {
-    let failure = Failure::cannot(format_args!("connect to {address}"), error);
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => failure.hint("is the server started?"),
-        io::ErrorKind::TimedOut => {
-            Failure::new(Exit::NoAnswer, format!("cannot connect to {address} in time"))
-                .hint("is the server busy with another client?")
-        }
-        _ => failure,
-    }
 }
 
 /// Begins to connect.

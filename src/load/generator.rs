@@ -21,16 +21,15 @@ use super::series::{Percentiles, Series};
 use super::settings::ClientSettings;
 use super::worker::Worker;
 use super::workload::Workload;
+use crate::duration::UNLIMITED;
 use crate::error::{Failure, cause_of};
+use crate::net::address::cannot_connect;
 use crate::reactor::{Reactor, Source};
 use crate::signal::{self, Signals};
 
 /// The shortest and the longest interval of the series, and how many a load is cut into.
 const INTERVALS: (Duration, Duration, u32) =
     (Duration::from_millis(100), Duration::from_secs(1), 100);
-
-/// A load without a time limit ends before this: about ten years.
-const ENDLESS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// How a load came to its end.
 pub(super) struct Finished {
@@ -107,7 +106,7 @@ impl Generator {
             let slots = share(config.connections as u64, threads, n);
             let slots = usize::try_from(slots).expect("a part of a number of connections");
             let budget = if budget == u64::MAX { budget } else { share(budget, threads, n) };
-            let recorder = Recorder::new(slots, budget, end.unwrap_or(start + ENDLESS));
+            let recorder = Recorder::new(slots, budget, end.unwrap_or(start + UNLIMITED));
             let recorder = Arc::new(Mutex::new(recorder));
             let worker = Worker::new(Arc::clone(&settings), Arc::clone(&recorder), address, first);
             let worker = worker.map_err(cannot)?;
@@ -241,7 +240,7 @@ fn first_connections(
         .collect();
     match why {
         Some(why) if streams.iter().all(Option::is_none) => {
-            Err(connect::cannot_connect(address, &why))
+            Err(cannot_connect(address, config.timeout, &why))
         }
         Some(why) => {
             log::warn!("not every connection could be made: {}", cause_of(&why));

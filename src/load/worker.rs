@@ -13,6 +13,7 @@ use super::connect;
 use super::load_client::LoadClient;
 use super::recorder::{Recorder, lock};
 use super::settings::ClientSettings;
+use crate::duration::UNLIMITED;
 use crate::reactor::Reactor;
 use crate::session::{CloseReason, Context, Limits, Session};
 
@@ -26,9 +27,6 @@ const SPIN_BEFORE_DUE: Duration = Duration::from_millis(1);
 /// How long a load listens after its last reply, for one that nobody has asked for. It is not part
 /// of the time that the load took.
 const LISTEN_AFTER_LAST: Duration = Duration::from_millis(50);
-
-/// No limit of a session's applies to a load; each request has its own time.
-const UNLIMITED: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// A thread's part of a load.
 pub(super) struct Worker {

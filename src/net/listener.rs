@@ -1,12 +1,13 @@
 //! A listening socket, as std cannot make one: with a backlog of our choice, down to 0.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::error::{Exit, Failure};
+use super::address;
+use crate::error::Failure;
 
 /// The length of the queue of connections that are established and not yet accepted. Linux queues
 /// one more than this, and no more than `net.core.somaxconn`.
@@ -31,12 +32,8 @@ pub fn listen(
     backlog: u32,
     reuse_port: bool,
 ) -> Result<(TcpListener, BindSpec), Failure> {
-    let addresses = (host, port).to_socket_addrs().map_err(|error| {
-        Failure::cannot(format_args!("find the address of {host:?}"), &error)
-            .hint("expected a host name or an address such as 127.0.0.1 or ::1")
-    })?;
-    let mut failure = Failure::new(Exit::Failed, format!("{host} has no address to listen on"));
-    for address in addresses {
+    let mut failure = None;
+    for address in address::resolve(host, port)? {
         let spec = BindSpec { address, backlog, reuse_port };
         match bind_exclusive(spec) {
             Ok((listener, address)) => return Ok((listener, BindSpec { address, ..spec })),
@@ -44,10 +41,10 @@ pub fn listen(
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(cannot_listen(address, &error));
             }
-            Err(error) => failure = cannot_listen(address, &error),
+            Err(error) => failure = Some(cannot_listen(address, &error)),
         }
     }
-    Err(failure)
+    Err(failure.expect("there is at least one address"))
 }
 
 /// Listens on this very address.

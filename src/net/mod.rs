@@ -2,6 +2,7 @@
 //! may be.
 
 pub mod accept;
+pub mod address;
 pub mod limited_listener;
 pub mod limiter;
 pub mod listener;

@@ -466,7 +466,7 @@ fn each_failure_has_its_words_and_its_exit_code() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, _, words) = run(nobody, &["-n", "1"]);
     assert_eq!(code, 1);
-    let refused = "connection refused (is the server started?)";
+    let refused = "connection refused (is the server running?)";
     assert_eq!(words, format!("socklab: cannot connect to {nobody}: {refused}\n"));
 
     let server = Server::start(&["--max-clients", "1"]);

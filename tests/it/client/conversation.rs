@@ -214,8 +214,11 @@ fn a_server_whose_queue_is_full_is_left_after_the_timeout() {
     let port = listener.local_addr().unwrap().as_socket_ipv4().unwrap().port();
     let queued = TcpStream::connect((HOST, port)).unwrap();
     let failure = Connection::open(HOST, port, SHORT).unwrap_err();
-    let text = "no answer within 200 ms (is the server busy with another client?)";
-    assert_failure(Err(failure), Exit::NoAnswer, text);
+    let text = format!(
+        "cannot connect to 127.0.0.1:{port}: no answer within 200 ms \
+         (is the server busy with another client?)"
+    );
+    assert_failure(Err(failure), Exit::NoAnswer, &text);
     drop(queued);
 }
 
@@ -224,7 +227,7 @@ fn a_server_that_is_not_started_refuses() {
     let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
     let failure = Connection::open(HOST, port, DEFAULT_TIMEOUT).unwrap_err();
     let text =
-        format!("cannot connect to 127.0.0.1:{port}: connection refused (is the server started?)");
+        format!("cannot connect to 127.0.0.1:{port}: connection refused (is the server running?)");
     assert_failure(Err(failure), Exit::Failed, &text);
 }
 
