@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
+use super::clock;
 use super::workload::MAX_IN_FLIGHT;
 use crate::error::Failure;
 use crate::net::address::{self, Connected};
@@ -31,10 +32,10 @@ pub(super) fn probe(host: &str, port: u16, timeout: Duration) -> Result<SocketAd
 /// Ends a connection, and waits until the server has ended it, too, or does not do so in time.
 /// Whatever it says, the load will hear for itself.
 fn close_probe(mut stream: std::net::TcpStream) {
-    let until = now() + PROBE_CLOSE_TIMEOUT;
+    let until = clock() + PROBE_CLOSE_TIMEOUT;
     let ended = stream.shutdown(Shutdown::Write).is_err()
         || stream.set_read_timeout(Some(PROBE_CLOSE_TIMEOUT)).is_err();
-    while !ended && now() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
+    while !ended && clock() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
 }
 
 /// Begins to connect.
@@ -74,7 +75,7 @@ fn await_connects(
     begun: Vec<io::Result<TcpStream>>,
     timeout: Duration,
 ) -> impl Iterator<Item = io::Result<TcpStream>> {
-    let until = now() + timeout;
+    let until = clock() + timeout;
     begun.into_iter().map(move |stream| {
         let stream = stream?;
         let ready = writable(&stream, until)?;
@@ -89,7 +90,7 @@ fn await_connects(
 /// Waits until a connection is made or has failed; false when it takes too long.
 fn writable(stream: &TcpStream, until: Instant) -> io::Result<bool> {
     loop {
-        let left = until.saturating_duration_since(now());
+        let left = until.saturating_duration_since(clock());
         let timeout = Timespec::try_from(left).ok();
         let mut sockets = [PollFd::new(stream, PollFlags::OUT)];
         match poll(&mut sockets, timeout.as_ref()) {
@@ -98,9 +99,4 @@ fn writable(stream: &TcpStream, until: Instant) -> io::Result<bool> {
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the time of a wait in a system call")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mio::Waker;
 use mio::net::TcpStream;
 
+use super::clock;
 use super::config::{Config, Length};
 use super::connect;
 use super::recorder::{Recorder, lock};
@@ -21,7 +22,6 @@ use super::series::{Percentiles, Series};
 use super::settings::ClientSettings;
 use super::worker::Worker;
 use super::workload::Workload;
-use crate::duration::UNLIMITED;
 use crate::error::{Failure, cause_of};
 use crate::net::address::cannot_connect;
 use crate::reactor::{Reactor, Source};
@@ -50,7 +50,8 @@ pub(super) struct Generator {
     /// The threads that have not ended.
     running: Arc<AtomicUsize>,
     schedule: Option<Schedule>,
-    budget: u64,
+    /// The number of requests, if it is limited.
+    requests: Option<u64>,
     start: Instant,
     /// When nothing more is asked, if that is a matter of time.
     end: Option<Instant>,
@@ -75,9 +76,9 @@ impl Generator {
             first_connections(address, config)?
         };
         let start = clock();
-        let (budget, end) = match config.length {
-            Length::Time(time) => (u64::MAX, Some(start + time)),
-            Length::Requests(n) => (n, None),
+        let (requests, end) = match config.length {
+            Length::Time(time) => (None, Some(start + time)),
+            Length::Requests(n) => (Some(n), None),
         };
         let schedule = config.rate.map(|rate| Schedule::new(start, rate, config.connections));
         let settings = Arc::new(ClientSettings {
@@ -86,7 +87,6 @@ impl Generator {
             schedule,
             reconnect: config.reconnect,
             timeout: config.timeout,
-            clock: |_| clock(),
         });
         let mut generator = Self {
             reactor,
@@ -97,32 +97,31 @@ impl Generator {
             recorders: Vec::new(),
             running: Arc::new(AtomicUsize::new(threads)),
             schedule,
-            budget,
+            requests,
             start,
             end,
         };
         let mut first = 0;
         for n in 0..threads {
-            let slots = share(config.connections as u64, threads, n);
-            let slots = usize::try_from(slots).expect("a part of a number of connections");
-            let budget = if budget == u64::MAX { budget } else { share(budget, threads, n) };
-            let recorder = Recorder::new(slots, budget, end.unwrap_or(start + UNLIMITED));
-            let recorder = Arc::new(Mutex::new(recorder));
-            let worker = Worker::new(Arc::clone(&settings), Arc::clone(&recorder), address, first);
-            let worker = worker.map_err(cannot)?;
-            generator.wakers.push(worker.waker().map_err(cannot)?);
-            generator.recorders.push(recorder);
-            let streams = streams.drain(..slots).collect();
-            generator.spawn(worker, streams).map_err(cannot)?;
-            first += slots;
+            let count = share(config.connections as u64, threads, n);
+            let count = usize::try_from(count).expect("a part of a number of connections");
+            let requests = requests.map(|all| share(all, threads, n));
+            let recorder = Arc::new(Mutex::new(Recorder::new(requests, end)));
+            generator.recorders.push(Arc::clone(&recorder));
+            let indices = first..first + count;
+            first += count;
+            let worker = Worker::new(Arc::clone(&settings), recorder, address, indices);
+            let streams = streams.drain(..count).collect();
+            worker.and_then(|worker| generator.spawn(worker, streams)).map_err(cannot)?;
         }
         Ok(generator)
     }
 
     fn spawn(&mut self, mut worker: Worker, streams: Vec<Option<TcpStream>>) -> io::Result<()> {
+        self.wakers.push(worker.waker()?);
         let (running, waker) = (Arc::clone(&self.running), Arc::clone(&self.waker));
         let thread = thread::Builder::new().name("load".to_owned()).spawn(move || {
-            // Whatever happens to this thread, somebody waits for its end.
+            // A thread that panics must still be counted out, or the wait would not end.
             let result = panic::catch_unwind(panic::AssertUnwindSafe(|| worker.run(streams)));
             running.fetch_sub(1, Ordering::Release);
             waker.wake().ok();
@@ -179,7 +178,7 @@ impl Generator {
         }
         for recorder in &self.recorders {
             let mut recorder = lock(recorder);
-            recorder.end = recorder.end.min(now);
+            recorder.stop_at(now);
             recorder.abandoned |= again;
         }
         for waker in &self.wakers {
@@ -206,7 +205,7 @@ impl Generator {
         if let (Some(schedule), Some(last)) =
             (self.schedule, end.checked_sub(Duration::from_nanos(1)))
         {
-            let due = schedule.total_due_by(last).min(self.budget);
+            let due = schedule.total_due_by(last).min(self.requests.unwrap_or(u64::MAX));
             series.counts.unsent = due.saturating_sub(series.counts.asked);
         }
         let examples =
@@ -291,9 +290,4 @@ pub(super) fn interval_length(length: Length) -> Duration {
         Length::Time(time) => (time / parts).clamp(least, most),
         Length::Requests(_) => least,
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a load's edge: latency is a time of this clock")]
-fn clock() -> Instant {
-    Instant::now()
 }

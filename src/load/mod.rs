@@ -19,12 +19,14 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 mod config;
+pub mod conn_stats;
 mod connect;
 mod diagnosis;
 mod generator;
+mod in_flight;
 pub mod load_client;
 mod plot;
 pub mod recorder;
@@ -130,6 +132,11 @@ fn outcome(report: &LoadReport) -> Result<(), Failure> {
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::cannot(format_args!("write {}", path.display()), error)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the load's edge: the clock of its latencies")]
+fn clock() -> Instant {
+    Instant::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of day, for the head of a log")]

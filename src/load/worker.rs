@@ -1,239 +1,297 @@
-//! One thread of a load: a readiness loop like a server's, with clients in it.
+//! One thread of a load: a readiness loop like a server's, with load clients in it.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mio::Waker;
 use mio::net::TcpStream;
 
+use super::clock;
+use super::conn_stats::ConnStats;
 use super::connect;
 use super::load_client::LoadClient;
 use super::recorder::{Recorder, lock};
 use super::settings::ClientSettings;
-use crate::duration::UNLIMITED;
+use crate::duration::{self, UNLIMITED};
+use crate::error::cause_of;
 use crate::reactor::Reactor;
+use crate::service::{Event, Framing, Next, Output, Service};
 use crate::session::{CloseReason, Context, Limits, Session};
 
-/// The time before a connection that was lost, refused or turned away is tried again.
+/// The time before a connection that failed, was lost or was not served is made again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// How long before a request is due the loop no longer sleeps: the system's wait is good to a
-/// millisecond, and a request that is sent late by so much would be blamed on the server.
+/// The time before a request is due from which on the loop does not sleep: the system's wait is
+/// good to a millisecond, and a request sent late by that much would be blamed on the server.
 const SPIN_BEFORE_DUE: Duration = Duration::from_millis(1);
 
-/// How long a load listens after its last reply, for one that nobody has asked for. It is not part
-/// of the time that the load took.
+/// The time for which a load listens after its last reply, for replies without a request. It is
+/// not part of the time that the load took.
 const LISTEN_AFTER_LAST: Duration = Duration::from_millis(50);
 
-/// A thread's part of a load.
+/// A connection that is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Vacancy {
+    at: Instant,
+    /// Its index among all connections of the load.
+    index: usize,
+    /// Requests sent on earlier connections of this index.
+    sent: u64,
+}
+
+/// A worker's way to its end.
+#[derive(Debug)]
+enum WorkerPhase {
+    /// Requests are sent and replies awaited.
+    Running,
+    /// The same, but connections could not be made since the last request was sent.
+    Failing(Outage),
+    /// Nothing is to be sent, and nothing in flight. Replies without a request are counted.
+    Listening {
+        until: Instant,
+    },
+    Over,
+}
+
+/// Connections that could not be made since the last request was sent.
+#[derive(Debug)]
+struct Outage {
+    /// When the first of them failed.
+    since: Instant,
+    /// The requests sent until then.
+    asked: u64,
+    /// Their indices.
+    failed: BTreeSet<usize>,
+}
+
+/// One thread's part of a load.
 pub(super) struct Worker {
-    reactor: Reactor<usize>,
+    reactor: Reactor<Arc<ConnStats>>,
     settings: Arc<ClientSettings>,
     recorder: Arc<Mutex<Recorder>>,
     context: Arc<Context>,
     address: SocketAddr,
-    /// The place of its first connection among those of all threads.
-    first_index: usize,
-    /// When each place without a connection is to have one.
-    vacant: BTreeSet<(Instant, usize)>,
-    /// When the last reply was in, and nothing more to be asked.
-    closed_at: Option<Instant>,
-    /// Since the last request was sent, no connection could be made in these places.
-    refused: BTreeSet<usize>,
-    /// What was asked until the first of them was refused, and when that was.
-    asked_before: (u64, Instant),
-    /// The end is a matter of requests: without this it may never come.
-    counted: bool,
+    /// The indices of its connections among all connections of the load.
+    indices: Range<usize>,
+    /// The connections that are to be made, the next one first.
+    vacant: BTreeSet<Vacancy>,
+    phase: WorkerPhase,
 }
 
 impl Worker {
-    /// A thread's part, with a connection for each of its places, or what went wrong with it.
+    /// A worker with no connection yet.
     pub(super) fn new(
         settings: Arc<ClientSettings>,
         recorder: Arc<Mutex<Recorder>>,
         address: SocketAddr,
-        first_index: usize,
+        indices: Range<usize>,
     ) -> io::Result<Self> {
-        let unread = settings.timeout;
-        let limits = Limits { idle: UNLIMITED, unread, ..Limits::default() };
-        let counted = lock(&recorder).budget < u64::MAX;
-        let reactor = Reactor::new()?;
+        // The load has its own time limit for each request.
+        let limits = Limits { idle: UNLIMITED, unread: settings.timeout, ..Limits::default() };
         Ok(Self {
-            asked_before: (0, reactor.now()),
-            reactor,
+            reactor: Reactor::new()?,
             settings,
             recorder,
             context: Arc::new(limits.into()),
             address,
-            first_index,
+            indices,
             vacant: BTreeSet::new(),
-            closed_at: None,
-            refused: BTreeSet::new(),
-            counted,
+            phase: WorkerPhase::Running,
         })
     }
 
-    /// Ends a wait of its loop, when the end of the load was moved.
+    /// A waker that ends the loop's wait, for a recorder that was changed by another thread.
     pub(super) fn waker(&self) -> io::Result<Waker> {
         self.reactor.waker()
     }
 
-    /// Runs the load to its end: `streams` are the connections that there are at first, a place
-    /// each.
+    /// Runs the load to its end. `streams` are the connections that were made before it, one for
+    /// each index.
     pub(super) fn run(&mut self, streams: Vec<Option<TcpStream>>) -> io::Result<()> {
         let now = self.reactor.now();
-        for (slot, stream) in streams.into_iter().enumerate() {
-            match stream {
-                Some(stream) => self.add_connection(stream, slot)?,
-                None if self.settings.reconnect => {
-                    _ = self.vacant.insert((self.due(slot, now), slot));
-                }
-                None => _ = self.vacant.insert((now + RETRY_DELAY, slot)),
+        for (index, stream) in self.indices.clone().zip(streams) {
+            if let Some(stream) = stream {
+                self.add_connection(stream, index, 0)?;
+            } else {
+                let reconnect = self.settings.reconnect;
+                let at = if reconnect { self.due(index, 0, now) } else { now + RETRY_DELAY };
+                self.vacant.insert(Vacancy { at, index, sent: 0 });
             }
         }
-        loop {
-            let wake_at = self.wake_at();
-            self.reactor.turn(Some(wake_at))?;
+        while !matches!(self.phase, WorkerPhase::Over) {
+            self.reactor.turn(self.wake_at())?;
             let now = self.reactor.now();
             self.reap(now);
-            self.open(now)?;
-            let mut recorder = lock(&self.recorder);
-            if self.counted && self.is_refused(&recorder, now) {
-                let timeout = humantime::format_duration(self.settings.timeout);
-                log::warn!("nobody took a connection for {timeout}: the load ends early");
-                recorder.budget = 0;
-            }
-            if recorder.is_finished(now) {
-                self.closed_at.get_or_insert(now);
-            }
-            let listened = self.closed_at.is_some_and(|at| now >= at + LISTEN_AFTER_LAST);
-            let late = now >= recorder.end && now - recorder.end >= self.settings.timeout;
-            if listened || recorder.abandoned || late {
-                break;
-            }
+            self.connect_due(now)?;
+            self.advance_phase(now);
         }
         self.reactor.cut();
         self.reap(self.reactor.now());
         Ok(())
     }
 
-    /// Whether no place could have a connection for as long as a reply is waited for.
-    fn is_refused(&self, recorder: &Recorder, now: Instant) -> bool {
-        let (asked, since) = self.asked_before;
-        !recorder.is_over(now)
-            && self.refused.len() == recorder.slots.len()
-            && recorder.counts.asked == asked
-            && now >= since + self.settings.timeout
-    }
-
-    /// No connection could be made in the place `slot`.
-    fn note_refusal(&mut self, slot: usize, now: Instant) {
-        let asked = lock(&self.recorder).counts.asked;
-        if self.refused.is_empty() || asked != self.asked_before.0 {
-            self.refused.clear();
-            self.asked_before = (asked, now);
-        }
-        self.refused.insert(slot);
-    }
-
-    /// When something is to be done that no event will tell.
-    fn wake_at(&self) -> Instant {
-        if let Some(at) = self.closed_at {
-            return at + LISTEN_AFTER_LAST;
+    /// The time by which the loop has something to do, whatever happens on its connections.
+    fn wake_at(&self) -> Option<Instant> {
+        if let WorkerPhase::Listening { until } = self.phase {
+            return Some(until);
         }
         let now = self.reactor.now();
         let recorder = lock(&self.recorder);
         if recorder.is_over(now) {
-            return recorder.end.max(now) + self.settings.timeout;
+            return recorder.end.map(|end| end.max(now) + self.settings.timeout);
         }
         let due = self.settings.schedule.map(|schedule| schedule.next(now));
-        let awake = due.map(|due| due.checked_sub(SPIN_BEFORE_DUE).unwrap_or(due));
-        let vacancy = self.vacant.first().map(|&(at, _)| at);
-        awake.into_iter().chain(vacancy).fold(recorder.end, Instant::min)
+        let spin_at = due.map(|due| due.checked_sub(SPIN_BEFORE_DUE).unwrap_or(due));
+        let vacant_at = self.vacant.first().map(|vacancy| vacancy.at);
+        [spin_at, vacant_at, recorder.end].into_iter().flatten().min()
     }
 
-    /// Notes which connections have ended, and when their places get another.
+    fn advance_phase(&mut self, now: Instant) {
+        let mut recorder = lock(&self.recorder);
+        if recorder.requests_left.is_some() && self.is_failing(&recorder, now) {
+            let timeout = duration::format(self.settings.timeout);
+            log::warn!("no connection could be made for {timeout}: the load ends early");
+            recorder.requests_left = Some(0);
+        }
+        let timed_out = recorder.end.is_some_and(|end| now >= end + self.settings.timeout);
+        let listened = matches!(self.phase, WorkerPhase::Listening { until } if now >= until);
+        if recorder.abandoned || timed_out || listened {
+            self.phase = WorkerPhase::Over;
+        } else if recorder.is_finished(now) && !matches!(self.phase, WorkerPhase::Listening { .. })
+        {
+            self.phase = WorkerPhase::Listening { until: now + LISTEN_AFTER_LAST };
+        }
+    }
+
+    /// Whether no connection of this worker could be made for as long as a reply is awaited. A
+    /// load of a number of requests would never end.
+    fn is_failing(&self, recorder: &Recorder, now: Instant) -> bool {
+        let WorkerPhase::Failing(outage) = &self.phase else { return false };
+        !recorder.is_over(now)
+            && outage.failed.len() == self.indices.len()
+            && outage.asked == recorder.counts.asked
+            && now >= outage.since + self.settings.timeout
+    }
+
+    /// Notes that the connection `index` could not be made.
+    fn connect_failed(&mut self, index: usize, now: Instant) {
+        let asked = lock(&self.recorder).counts.asked;
+        match &mut self.phase {
+            WorkerPhase::Failing(outage) if outage.asked == asked => {
+                outage.failed.insert(index);
+            }
+            WorkerPhase::Running | WorkerPhase::Failing(_) => {
+                let failed = BTreeSet::from([index]);
+                self.phase = WorkerPhase::Failing(Outage { since: now, asked, failed });
+            }
+            WorkerPhase::Listening { .. } | WorkerPhase::Over => {}
+        }
+    }
+
+    /// Records the connections that have closed, and plans those that replace them.
     fn reap(&mut self, now: Instant) {
-        let departed: Vec<_> = self.reactor.take_closed().collect();
-        for (slot, ending, _) in departed {
-            let mut recorder = lock(&self.recorder);
-            let status = recorder.slots[slot];
-            let mut refused = false;
-            match ending {
-                _ if status.busy => recorder.counts.busy += 1,
-                CloseReason::Served | CloseReason::Forced if status.got_bytes || !status.begun => {}
-                CloseReason::Served | CloseReason::Forced => recorder.counts.unserved += 1,
-                CloseReason::Lost if !status.got_bytes => {
-                    recorder.counts.unopened += 1;
-                    refused = true;
-                }
-                _ => {
-                    recorder.counts.lost += 1;
-                    recorder.add_example(|| {
-                        format!("connection {}: {ending}", self.first_index + slot)
-                    });
-                }
+        let closed: Vec<_> = self.reactor.take_closed().collect();
+        for (stats, reason, _) in closed {
+            if self.record_close(&stats, reason) {
+                self.connect_failed(stats.index(), now);
             }
-            drop(recorder);
-            if refused {
-                self.note_refusal(slot, now);
-            }
-            let done = ending == CloseReason::Served && status.got_bytes && !status.busy;
-            let at = if done && self.settings.reconnect {
-                self.due(slot, now)
+            let sent = stats.sent_before() + stats.sent();
+            let served = reason == CloseReason::Served && stats.has_received() && !stats.is_busy();
+            let at = if served && self.settings.reconnect {
+                self.due(stats.index(), sent, now)
             } else {
                 now + RETRY_DELAY
             };
-            self.vacant.insert((at, slot));
+            self.vacant.insert(Vacancy { at, index: stats.index(), sent });
         }
     }
 
-    /// When the next request of a connection is due: now, in a closed loop.
-    fn due(&self, slot: usize, now: Instant) -> Instant {
-        let asked = lock(&self.recorder).slots[slot].asked;
-        let due =
-            self.settings.schedule.map(|schedule| schedule.due(self.first_index + slot, asked));
-        due.unwrap_or(now)
+    /// Records the end of a connection. True if it was never made: a connect that fails after it
+    /// was started is seen as a connection that is lost.
+    fn record_close(&self, stats: &ConnStats, reason: CloseReason) -> bool {
+        let mut recorder = lock(&self.recorder);
+        let counts = &mut recorder.counts;
+        match reason {
+            _ if stats.is_busy() => counts.busy += 1,
+            CloseReason::Served | CloseReason::Forced
+                if stats.has_received() || stats.sent() == 0 => {}
+            CloseReason::Served | CloseReason::Forced => counts.unserved += 1,
+            CloseReason::Lost if !stats.has_received() => {
+                counts.unopened += 1;
+                return true;
+            }
+            _ => {
+                counts.lost += 1;
+                recorder.add_example(|| format!("connection {}: {reason}", stats.index()));
+            }
+        }
+        false
     }
 
-    /// Fills the places whose time has come, as long as there is something to ask.
-    fn open(&mut self, now: Instant) -> io::Result<()> {
-        while let Some(&(at, slot)) = self.vacant.first() {
+    /// The time at which a connection has its next request to send: now, in a closed loop.
+    fn due(&self, index: usize, sent: u64, now: Instant) -> Instant {
+        self.settings.schedule.map_or(now, |schedule| schedule.due(index, sent))
+    }
+
+    /// Makes the connections whose time has come, as long as there are requests to send.
+    fn connect_due(&mut self, now: Instant) -> io::Result<()> {
+        while let Some(&Vacancy { at, index, sent }) = self.vacant.first() {
             if at > now || lock(&self.recorder).is_over(now) {
                 break;
             }
             self.vacant.pop_first();
             match connect::start_connect(self.address) {
-                Ok(stream) => self.add_connection(stream, slot)?,
+                Ok(stream) => self.add_connection(stream, index, sent)?,
                 Err(error) => {
                     let mut recorder = lock(&self.recorder);
                     recorder.counts.unopened += 1;
-                    recorder.add_example(|| format!("cannot connect: {error}"));
+                    recorder.add_example(|| format!("cannot connect: {}", cause_of(&error)));
                     drop(recorder);
-                    self.note_refusal(slot, now);
-                    self.vacant.insert((now + RETRY_DELAY, slot));
+                    self.connect_failed(index, now);
+                    self.vacant.insert(Vacancy { at: now + RETRY_DELAY, index, sent });
                 }
             }
         }
         Ok(())
     }
 
-    fn add_connection(&mut self, stream: TcpStream, slot: usize) -> io::Result<()> {
-        let index = self.first_index + slot;
+    fn add_connection(
+        &mut self,
+        stream: TcpStream,
+        index: usize,
+        sent_before: u64,
+    ) -> io::Result<()> {
         let in_flight = self.settings.pipeline * self.settings.workload.longest_request();
         connect::enlarge_send_buffer(&stream, in_flight)?;
         lock(&self.recorder).counts.opened += 1;
-        let client =
-            LoadClient::new(Arc::clone(&self.settings), Arc::clone(&self.recorder), slot, index);
-        let session = Session::new(
-            Box::new(client),
-            Arc::clone(&self.context),
-            index as u64,
-            self.reactor.now(),
-        );
-        self.reactor.add(stream, session, slot).map_err(|(_, error)| error)
+        let stats = Arc::new(ConnStats::new(index, sent_before));
+        let (settings, recorder) = (Arc::clone(&self.settings), Arc::clone(&self.recorder));
+        let client = OnRealClock(LoadClient::new(settings, recorder, Arc::clone(&stats)));
+        let context = Arc::clone(&self.context);
+        let session = Session::new(Box::new(client), context, index as u64, self.reactor.now());
+        self.reactor.add(stream, session, stats).map_err(|(_, error)| error)
+    }
+}
+
+/// A load client that is told the time of each step instead of the time of the loop's turn. A turn
+/// that serves many connections takes longer than a fast server's reply.
+struct OnRealClock(LoadClient);
+
+impl Service for OnRealClock {
+    fn framing(&self) -> Framing {
+        self.0.framing()
+    }
+
+    fn step(&mut self, event: Event<'_>, turn_at: Instant, out: &mut Output<'_>) -> Next {
+        let now = clock();
+        match self.0.step(event, now, out) {
+            // The loop would wait for a time that has come since its turn began.
+            Next::ReadUntil(at) if at <= now => Next::ReadUntil(turn_at),
+            next => next,
+        }
     }
 }

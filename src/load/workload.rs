@@ -10,8 +10,8 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
-use std::time::Instant;
 
+use super::clock;
 use crate::arithmetic::Dialect;
 use crate::buffer::Buffer;
 use crate::service::{Delimiter, Event, MAX_REPLY, Output, Peer, ServiceKind, ServiceSpec};
@@ -82,14 +82,10 @@ impl Workload {
         Self { requests, replies, longest_request }
     }
 
-    /// How many requests there are before the first comes again.
+    /// The number of requests before the first comes again.
+    #[expect(clippy::len_without_is_empty, reason = "a workload is never empty")]
     pub fn len(&self) -> usize {
         self.requests.ends.len()
-    }
-
-    /// Whether there is nothing to ask; no workload is made so.
-    pub fn is_empty(&self) -> bool {
-        self.requests.ends.is_empty()
     }
 
     /// The longest request, in bytes.
@@ -193,14 +189,10 @@ fn value_of(expression: &str, dialect: Dialect) -> Vec<u8> {
         ServiceSpec { dialect, ..ServiceKind::Calc.into() }.build(Peer { number: 0, address });
     let mut buffer = Buffer::default();
     let mut out = Output::new(&mut buffer, Delimiter::Newline);
-    calc.step(Event::Message(expression.as_bytes()), now(), &mut out);
+    // The service takes a time, but this one does not use it.
+    calc.step(Event::Message(expression.as_bytes()), clock(), &mut out);
     buffer.push(b'\n');
     buffer.pending().to_vec()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a service is told a time; this one does not look")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use socklab::buffer::Buffer;
+use socklab::load::conn_stats::ConnStats;
 use socklab::load::load_client::LoadClient;
 use socklab::load::recorder::{Counts, Recorder};
 use socklab::load::schedule::Schedule;
@@ -46,14 +47,16 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
         length: Length,
         server: S,
     ) -> Self {
-        let (budget, end) = match length {
-            Length::Time(time) => (u64::MAX, start + time),
-            Length::Requests(n) => (n, start + Duration::from_secs(3600)),
+        let (requests, end) = match length {
+            Length::Time(time) => (None, Some(start + time)),
+            Length::Requests(n) => (Some(n), None),
         };
-        let recorder = Arc::new(Mutex::new(Recorder::new(connections, budget, end)));
+        let recorder = Arc::new(Mutex::new(Recorder::new(requests, end)));
         let settings = Arc::new(settings);
-        let client =
-            |slot| LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), slot, slot);
+        let client = |index| {
+            let stats = Arc::new(ConnStats::new(index, 0));
+            LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), stats)
+        };
         Self {
             now: start,
             clients: (0..connections).map(client).collect(),
@@ -111,14 +114,7 @@ enum Length {
 }
 
 fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> ClientSettings {
-    ClientSettings {
-        workload,
-        pipeline,
-        schedule,
-        reconnect: false,
-        timeout: TIMEOUT,
-        clock: |now| now,
-    }
+    ClientSettings { workload, pipeline, schedule, reconnect: false, timeout: TIMEOUT }
 }
 
 #[expect(clippy::disallowed_methods, reason = "where virtual time begins is nobody's business")]
@@ -411,7 +407,7 @@ fn a_load_that_no_server_takes_any_more_comes_to_its_end() {
     let options = ["--service", "echo", "-c", "1", "-n", "100", "--timeout", "300ms"];
     let (code, json, words) = run(address, &options);
     assert_eq!((code, &json["counts"]["answered"]), (1, &1.into()), "{json}");
-    let gave_up = "nobody took a connection for 300ms: the load ends early";
+    let gave_up = "no connection could be made for 300 ms: the load ends early";
     assert!(words.contains(gave_up), "{words}");
     assert!(json["counts"]["asked"].as_u64().unwrap() < 100);
 }

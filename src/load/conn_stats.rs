@@ -1,0 +1,77 @@
+//! Statistics of one connection, shared by the client that speaks on it and the worker that owns
+//! it: they are the reactor's data of the connection, and come back when it has closed.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// Statistics of one connection. A worker and its clients run in one thread, so no order between
+/// the fields has to be kept.
+#[derive(Debug)]
+pub struct ConnStats {
+    /// The connection's index among all connections of the load. The connection that replaces
+    /// this one has the same.
+    index: usize,
+    /// Requests sent on earlier connections of this index.
+    sent_before: u64,
+    /// Requests sent on this connection.
+    sent: AtomicU64,
+    received: AtomicBool,
+    busy: AtomicBool,
+}
+
+impl ConnStats {
+    /// Statistics of a new connection.
+    pub fn new(index: usize, sent_before: u64) -> Self {
+        Self {
+            index,
+            sent_before,
+            sent: AtomicU64::new(0),
+            received: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+        }
+    }
+
+    /// The connection's index among all connections of the load.
+    #[inline]
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Requests sent on this connection.
+    #[inline]
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    /// Requests sent on earlier connections of this index.
+    #[inline]
+    pub(super) fn sent_before(&self) -> u64 {
+        self.sent_before
+    }
+
+    /// Counts `n` requests sent.
+    #[inline]
+    pub(super) fn add_sent(&self, n: u64) {
+        self.sent.fetch_add(n, Relaxed);
+    }
+
+    /// Whether anything was received.
+    #[inline]
+    pub(super) fn has_received(&self) -> bool {
+        self.received.load(Relaxed)
+    }
+
+    /// Notes that something was received.
+    pub(super) fn set_received(&self) {
+        self.received.store(true, Relaxed);
+    }
+
+    /// Whether the server said that it is full.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Relaxed)
+    }
+
+    /// Notes that the server said that it is full.
+    pub(super) fn set_busy(&self) {
+        self.busy.store(true, Relaxed);
+    }
+}
