@@ -63,11 +63,11 @@ pub enum Command {
     Server4(ServeArgs),
     /// Serve the one connection that is stdin and stdout, as inetd, socat and others start it.
     Session(SessionArgs),
-    /// Ask a server: from a pipe, from the command line, or in a conversation on a terminal.
+    /// Send messages to a server and print its replies: from a pipe, from options, on a terminal.
     Client(ClientArgs),
-    /// Play the quiz of a server: on a terminal, or from a pipe (yes, a name, answers).
+    /// Play a server's quiz: on a terminal, or from a pipe with yes, a name and answers.
     Play(PlayArgs),
-    /// Put load on a server and check every reply.
+    /// Generate load on a server and check every reply.
     Bench(BenchArgs),
 }
 
@@ -122,22 +122,22 @@ impl ServeArgs {
     }
 }
 
-/// What can be said about a client.
+/// The options of the command `client`.
 #[derive(Debug, Args)]
 pub struct ClientArgs {
-    /// The server's name or address [default: asked for on a terminal].
+    /// The server's name or address [default: prompted for on a terminal].
     #[arg(value_parser = host)]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// Ask this and leave; may be given several times.
+    /// Send this instead of standard input; may be repeated.
     #[arg(short = 'e', long = "expression", value_name = "EXPR", allow_hyphen_values = true)]
     expressions: Vec<String>,
-    /// How long to wait for the connection, and for each answer, such as 500ms or 2s.
+    /// The time limit for the connection, and for each answer, such as 500ms or 2s.
     #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(), value_parser = time)]
     timeout: humantime::Duration,
-    /// Ask whether to go on after each answer, on a terminal.
+    /// After each answer, ask whether to continue; only on a terminal.
     #[arg(long)]
     confirm: bool,
 }
@@ -155,16 +155,16 @@ impl ClientArgs {
     }
 }
 
-/// What can be said about a player of the quiz.
+/// The options of the command `play`.
 #[derive(Debug, Args)]
 pub struct PlayArgs {
-    /// The server's name or address [default: asked for on a terminal].
+    /// The server's name or address [default: prompted for on a terminal].
     #[arg(value_parser = host)]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// How long to wait for the connection, and for each message, such as 500ms or 2s.
+    /// The time limit for the connection, and for each message, such as 500ms or 2s.
     #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(),
         value_parser = time)]
     timeout: humantime::Duration,

@@ -1,4 +1,4 @@
-//! What can be said about a load.
+//! The options of the command `bench`.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use crate::load::{
     self, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
 };
 
-/// The most requests a second that may be asked for.
+/// The highest rate, in requests per second.
 const MAX_RATE: u64 = 1_000_000_000;
 
-/// What can be said about a load.
+/// The options of the command `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The server's name or address.
@@ -23,71 +23,71 @@ pub struct BenchArgs {
     /// The server's port.
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
-    /// How many connections at once.
+    /// The number of connections, open at the same time.
     #[arg(short, long, value_name = "N", default_value = "50", value_parser = count)]
     connections: usize,
     /// The most requests in flight on each connection.
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     pipeline: usize,
-    /// Ends after this time, such as 500ms or 1m [default: 10s].
+    /// The length of the load, such as 500ms or 1m [default: 10s].
     #[arg(short, long, value_name = "TIME", value_parser = time, conflicts_with = "requests")]
     duration: Option<humantime::Duration>,
-    /// Ends after so many requests instead.
+    /// The length of the load as a number of requests.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
-    /// How many threads share the connections.
+    /// The number of threads that share the connections.
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     threads: usize,
-    /// Open loop: so many requests are due each second, evenly, whatever the server does. From
-    /// 1000 on, a thread is busy all the time to be on time.
+    /// Open loop: N requests are due per second, evenly spaced, whatever the server does. From
+    /// 1000 on, a thread does not sleep, in order to be on time.
     #[arg(short, long, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
     rate: Option<u64>,
-    /// A new connection for each request.
+    /// Open a new connection for each request.
     #[arg(long, conflicts_with = "pipeline")]
     reconnect: bool,
-    /// How long to wait for a connection, and for each reply.
+    /// The time limit for each connection, and for each reply.
     #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(), value_parser = time)]
     timeout: humantime::Duration,
-    /// What the server does for its clients.
+    /// The service that the server offers.
     #[arg(long, value_enum, default_value_t = LoadServiceArg::Calc)]
     service: LoadServiceArg,
-    /// Ask this, and expect what calc answers; may be given several times [default: sums].
+    /// Send this expression, and expect its value; may be repeated [default: sums].
     #[arg(short = 'e', long = "expression", value_name = "EXPR", allow_hyphen_values = true)]
     expressions: Vec<String>,
-    /// Ask the lines of this file, one after the other.
+    /// Send the lines of this file as expressions.
     #[arg(long = "expr", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The rules by which the server's calc counts.
+    /// The arithmetic of the server's calc.
     #[arg(long, default_value = "python", value_parser = choice::<Dialect>())]
     dialect: Dialect,
-    /// The size of echo's lines, newline included [default: 16].
+    /// The size of the lines for echo, including the newline [default: 16].
     #[arg(long, value_name = "BYTES", value_parser = size)]
     size: Option<usize>,
-    /// Report as JSON.
+    /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-    /// Write the course of the load as CSV, a row for each interval.
+    /// Write the figures of each interval as a row of CSV.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write its latencies as a log of HDR histograms, a line for each interval.
+    /// Write the latencies of each interval as a line of a log of HDR histograms.
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
-    /// Write a picture of it, as SVG.
+    /// Draw throughput and latencies as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
 }
 
 impl BenchArgs {
-    /// The plain configuration, or why these options do not go together.
+    /// The plain configuration, or an error if the options exclude each other.
     pub fn config(self) -> Result<load::Config, clap::Error> {
         let calc_only = !self.expressions.is_empty() || self.file.is_some();
         let workload = match self.service {
             LoadServiceArg::Echo if calc_only => {
-                return Err(conflict("expressions are for --service calc"));
+                return Err(conflict("expressions need --service calc"));
             }
             LoadServiceArg::Calc if self.size.is_some() => {
-                return Err(conflict("--size is for --service echo"));
+                return Err(conflict("--size needs --service echo"));
             }
             LoadServiceArg::Echo => WorkloadSpec::Echo(self.size.unwrap_or(DEFAULT_ECHO_SIZE)),
             LoadServiceArg::Calc => WorkloadSpec::Calc {
@@ -121,9 +121,9 @@ impl BenchArgs {
 /// See [`WorkloadSpec`].
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LoadServiceArg {
-    /// An expression in, its value back.
+    /// Replies with the value of an expression.
     Calc,
-    /// Every byte back as it came.
+    /// Sends every byte back.
     Echo,
 }
 

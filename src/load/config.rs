@@ -1,4 +1,4 @@
-//! What a load is to be, and the workload that is made of it.
+//! The configuration of a load, and the workload that is prepared from it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,84 +10,82 @@ use crate::arithmetic::Dialect;
 use crate::error::{Exit, Failure};
 use crate::escape;
 
-/// How long a reply is waited for, if nothing else is said.
+/// The default of [`Config::timeout`].
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a load lasts, if nothing is said.
+/// The default of [`Config::length`].
 pub const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
-/// The size of echo's lines, if nothing is said.
+/// The default size of the lines for echo, in bytes.
 pub const DEFAULT_ECHO_SIZE: usize = 16;
 
-/// When a load ends by itself.
+/// The length of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// After this time; the replies in flight are still waited for.
+    /// No request is sent after this time; the replies in flight are still awaited.
     Time(Duration),
-    /// After so many requests.
+    /// The number of requests.
     Requests(u64),
 }
 
-/// What is asked.
+/// The requests of a load, as options name them.
 #[derive(Clone, Debug)]
 pub enum WorkloadSpec {
-    /// Lines of so many bytes that come back.
+    /// Lines of this size in bytes, for a server that echoes them.
     Echo(usize),
-    /// Expressions, from the command line and from a file with one on each line.
+    /// Expressions, for a server that evaluates them; without any, sums.
     Calc {
         /// From the command line.
         expressions: Vec<String>,
-        /// The file, if there is one.
+        /// A file with one expression on each line.
         file: Option<PathBuf>,
-        /// Whose arithmetic the replies follow.
+        /// The dialect in which the server evaluates.
         dialect: Dialect,
     },
 }
 
-/// What a load is to be.
+/// The configuration of a load.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The server's name or address.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
-    /// How many at once.
+    /// The number of connections open at the same time.
     pub connections: usize,
-    /// The most requests in flight on each.
+    /// The most requests in flight on each connection.
     pub pipeline: usize,
-    /// How many threads share the connections; no more than there are connections.
+    /// The number of threads that share the connections; never more than connections are used.
     pub threads: usize,
-    /// When it ends.
+    /// The length of the load.
     pub length: Length,
-    /// Requests due each second; none for a closed loop.
+    /// Requests due per second; none for a closed loop.
     pub rate: Option<u64>,
     /// Whether each request has a connection of its own.
     pub reconnect: bool,
-    /// For connecting, and for each reply.
+    /// The time limit for connecting, and for each reply.
     pub timeout: Duration,
-    /// What is asked.
+    /// The requests.
     pub workload: WorkloadSpec,
-    /// Whether the report is JSON.
+    /// Whether the report is printed as JSON.
     pub json: bool,
-    /// Where the intervals go as CSV.
+    /// A file for the intervals, as CSV.
     pub csv: Option<PathBuf>,
-    /// Where they go as a log of HDR histograms.
+    /// A file for the latencies of the intervals, as a log of HDR histograms.
     pub hdr: Option<PathBuf>,
-    /// Where the picture goes.
+    /// A file for the picture, as SVG.
     pub plot: Option<PathBuf>,
 }
 
-/// Works out what is asked, and refuses what a connection cannot take.
+/// Prepares the workload, and refuses one that a connection cannot carry.
 pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
     let usage = |text| Failure::new(Exit::Usage, text);
-    let (most, fits) = (
-        MAX_REQUEST,
-        config.pipeline.saturating_mul(match config.workload {
-            WorkloadSpec::Echo(size) => size,
-            WorkloadSpec::Calc { .. } => 1,
-        }),
-    );
-    if fits > MAX_IN_FLIGHT {
+    let smallest = match config.workload {
+        WorkloadSpec::Echo(size) => size,
+        WorkloadSpec::Calc { .. } => 1,
+    };
+    // Checked first, because the pipeline decides how large a workload is prepared.
+    if config.pipeline.saturating_mul(smallest) > MAX_IN_FLIGHT {
         return Err(too_much_in_flight());
     }
     let workload = match &config.workload {
@@ -103,24 +101,30 @@ pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
                 }
             }
             if expressions.iter().any(|text| text.contains('\n')) {
-                return Err(usage("an expression is one line".to_owned()));
+                return Err(usage("an expression must be a single line".to_owned()));
             }
             Workload::calc(&expressions, *dialect)
         }
     };
-    match workload.longest_request() {
-        n if n > most => Err(usage(format!("a request may have {most} bytes, not {n}"))),
-        n if n * config.pipeline > MAX_IN_FLIGHT => Err(too_much_in_flight()),
-        _ => Ok(workload),
+    let longest = workload.longest_request();
+    if longest > MAX_REQUEST {
+        return Err(usage(format!(
+            "a request of {longest} bytes is over the limit, {MAX_REQUEST}"
+        )));
     }
+    if longest * config.pipeline > MAX_IN_FLIGHT {
+        return Err(too_much_in_flight());
+    }
+    Ok(workload)
 }
 
 fn too_much_in_flight() -> Failure {
-    let text = format!("no more than {MAX_IN_FLIGHT} bytes of requests in flight on a connection");
+    let text =
+        format!("at most {MAX_IN_FLIGHT} bytes of requests can be in flight on a connection");
     Failure::new(Exit::Usage, text).hint("use a smaller --pipeline, or smaller requests")
 }
 
-/// What is asked, in a few words.
+/// The workload in a few words, for the report.
 pub(super) fn describe_workload(config: &Config) -> String {
     match &config.workload {
         WorkloadSpec::Echo(1) => "echo of 1 byte".to_owned(),

@@ -1,4 +1,4 @@
-//! Connecting: many at once before a load begins, or one in the middle of it.
+//! Connecting: all connections before a load begins, or one while it runs.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -13,11 +13,11 @@ use super::workload::MAX_IN_FLIGHT;
 use crate::error::Failure;
 use crate::net::address::{self, Connected};
 
-/// The connections that are made at once: fewer than the queue of a server that accepts them late.
-/// A connection that finds the queue full is tried again by the kernel after a second.
+/// The number of connections that are made at the same time: fewer than fit into a server's accept
+/// queue. A handshake that finds the queue full is repeated by the kernel only after a second.
 const CONNECT_BATCH: usize = 64;
 
-/// How long a first look waits for the server to let it go, before the load comes.
+/// The longest wait for the server to close the probe, before the load begins.
 const PROBE_CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The address of the server: the first that accepts a connection. A load that cannot connect once
@@ -29,33 +29,34 @@ pub(super) fn probe(host: &str, port: u16, timeout: Duration) -> Result<SocketAd
     Ok(address)
 }
 
-/// Ends a connection, and waits until the server has ended it, too, or does not do so in time.
-/// Whatever it says, the load will hear for itself.
+/// Closes the probe, and waits for the server to close it as well. Failures are ignored, and so is
+/// what the server sends: the load will see both again.
 fn close_probe(mut stream: std::net::TcpStream) {
     let until = clock() + PROBE_CLOSE_TIMEOUT;
-    let ended = stream.shutdown(Shutdown::Write).is_err()
-        || stream.set_read_timeout(Some(PROBE_CLOSE_TIMEOUT)).is_err();
-    while !ended && clock() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
+    let open = stream.shutdown(Shutdown::Write).is_ok()
+        && stream.set_read_timeout(Some(PROBE_CLOSE_TIMEOUT)).is_ok();
+    while open && clock() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
 }
 
-/// Begins to connect.
+/// Starts a nonblocking connect.
 pub(super) fn start_connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Makes the send buffer of a connection hold all that may be in flight, if that is much.
+/// Makes the send buffer of a connection hold `in_flight` bytes of requests.
 pub(super) fn enlarge_send_buffer(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
-    /// What every kernel's send buffer holds from the beginning, in bytes.
-    const ALWAYS: usize = 8 * 1024;
-    if in_flight <= ALWAYS {
+    /// The bytes that a new send buffer surely holds: half of its default size on Linux (tcp(7),
+    /// `tcp_wmem`), since a part of it is bookkeeping.
+    const DEFAULT: usize = 8 * 1024;
+    if in_flight <= DEFAULT {
         return Ok(());
     }
     SockRef::from(stream).set_send_buffer_size(MAX_IN_FLIGHT)
 }
 
-/// Makes `count` connections, each within `timeout`.
+/// Makes `count` connections, each batch within `timeout`.
 pub(super) fn connect_all(
     address: SocketAddr,
     count: usize,
@@ -63,20 +64,20 @@ pub(super) fn connect_all(
 ) -> Vec<io::Result<TcpStream>> {
     let mut done = Vec::with_capacity(count);
     while done.len() < count {
-        let some = CONNECT_BATCH.min(count - done.len());
-        let begun = (0..some).map(|_| start_connect(address)).collect();
-        done.extend(await_connects(begun, timeout));
+        let batch = CONNECT_BATCH.min(count - done.len());
+        let started = (0..batch).map(|_| start_connect(address)).collect();
+        done.extend(await_connects(started, timeout));
     }
     done
 }
 
-/// Waits for all of them at once.
+/// Waits until every connect has succeeded or failed, or `timeout` has passed.
 fn await_connects(
-    begun: Vec<io::Result<TcpStream>>,
+    started: Vec<io::Result<TcpStream>>,
     timeout: Duration,
 ) -> impl Iterator<Item = io::Result<TcpStream>> {
     let until = clock() + timeout;
-    begun.into_iter().map(move |stream| {
+    started.into_iter().map(move |stream| {
         let stream = stream?;
         let ready = writable(&stream, until)?;
         match stream.take_error()? {
@@ -87,7 +88,7 @@ fn await_connects(
     })
 }
 
-/// Waits until a connection is made or has failed; false when it takes too long.
+/// Waits until a connect has succeeded or failed; false if it has not by `until`.
 fn writable(stream: &TcpStream, until: Instant) -> io::Result<bool> {
     loop {
         let left = until.saturating_duration_since(clock());

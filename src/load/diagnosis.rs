@@ -1,47 +1,47 @@
-//! A stream of replies that is not what was expected, read line by line to say what is wrong.
+//! The diagnosis of a stream of replies that is not as expected, line by line.
 //!
-//! The usual way compares blocks of bytes. At the first byte that differs the connection comes here
-//! until it is in step again:
+//! Replies are normally compared as blocks of bytes. From the first byte that differs, the bytes of
+//! a connection go through this module until they are in step again:
 //!
-//! | what stands at the front | means | replies it settles |
+//! | first in the stream | finding | requests it settles |
 //! | --- | --- | --- |
-//! | the reply that is next | right | that one |
-//! | one that was passed over before | it comes late: reordered | none |
-//! | the one before | duplicated | none |
-//! | one of a later request | those between are missing, unless they come after all | up to it |
-//! | the next two without the newline between them | merged | both |
+//! | the expected reply | right | one |
+//! | a reply that was skipped before | reordered | none |
+//! | the reply before the expected one | duplicated | none |
+//! | the reply to a later request | those between are skipped: missing unless they come later | up to it |
+//! | the next two replies without the newline between them | merged | two |
 //! | any other line | wrong | one |
-//! | anything, when nothing is expected | not asked for | none |
+//! | any line, while no reply is expected | unasked | none |
 
 use super::workload::Workload;
 
-/// Bytes without a newline after which nobody can say where a reply ends.
+/// The longest line, in bytes. After more than that without a newline no later reply can be found.
 const MAX_LINE: usize = 1 << 20;
 
-/// The replies passed over that are remembered, in case they come after all.
+/// The most skipped replies that are remembered, in case they come later.
 const MAX_SKIPPED: usize = 1024;
 
-/// What is at the front of a stream.
+/// The kind of the first line in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
     Right,
     Wrong,
-    /// The reply before once more.
+    /// The previous reply again.
     Duplicated,
     /// Two replies in one line.
     Merged,
-    /// One that was missing until now.
+    /// A reply that was counted as missing.
     Reordered,
-    /// So many replies are missing before this one, which is right.
+    /// A right reply, before which this number of replies is missing.
     Skipped(usize),
-    /// Something that answers no request.
+    /// A line that answers no request.
     Unasked,
-    /// No end of a line in sight: the rest of this connection tells nothing.
+    /// No newline within [`MAX_LINE`]: nothing can be said of the rest of the connection.
     Endless,
 }
 
 impl Finding {
-    /// How many of the requests in flight are done with.
+    /// The number of requests in flight that the finding settles.
     pub(super) fn settles(self) -> usize {
         match self {
             Self::Right | Self::Wrong => 1,
@@ -52,39 +52,39 @@ impl Finding {
     }
 }
 
-/// Where a connection stands with its replies.
+/// The replies that a connection expects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
-    /// The position in the workload of the reply that is next.
+    /// The position of the next one in the workload.
     pub(super) position: usize,
-    /// The replies that are awaited.
+    /// The number of requests in flight.
     pub(super) awaited: usize,
-    /// Whether there was a reply before.
+    /// Whether any request was answered before.
     pub(super) answered: bool,
 }
 
-/// What was received and is not understood yet.
+/// The bytes of a connection from the first unexpected one on.
 #[derive(Debug, Default)]
 pub(super) struct ReplyDiagnosis {
+    /// Bytes received and not classified.
     pending: Vec<u8>,
-    /// The positions of replies that were skipped.
+    /// The positions of skipped replies, at most [`MAX_SKIPPED`].
     skipped: Vec<usize>,
 }
 
 impl ReplyDiagnosis {
-    /// Whether the stream is in step as far as it is known.
+    /// Whether all bytes pushed were classified, so that blocks can be compared again.
     #[inline]
     pub(super) fn is_in_step(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// More of the stream.
+    /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
     }
 
-    /// Finds out what is at the front, and takes it away: the bytes, and what they mean. None if
-    /// more of the stream must be known.
+    /// Removes the first line and classifies it. None if that needs more bytes.
     pub(super) fn next(
         &mut self,
         workload: &Workload,
@@ -111,7 +111,7 @@ impl ReplyDiagnosis {
         Some((line, finding))
     }
 
-    /// What a line means that is not the reply that is next.
+    /// The finding for a line that is not the expected reply.
     fn classify(&mut self, line: &[u8], workload: &Workload, expected: Expected) -> Finding {
         let Expected { position, awaited, answered } = expected;
         if let Some(found) = self.skipped.iter().position(|&at| workload.reply(at) == line) {
@@ -149,14 +149,14 @@ mod tests {
     use super::*;
     use crate::arithmetic::Dialect;
 
-    /// What is found in the stream, when the values 1 to 5 are awaited.
+    /// The findings in a stream while the values 1 to 5 are expected.
     fn found(stream: &str) -> Vec<Finding> {
         let expressions = ["1", "2", "3", "4", "5", "6"].map(str::to_owned);
         let workload = Workload::calc(&expressions, Dialect::Python);
         let mut diagnosis = ReplyDiagnosis::default();
         let mut expected = Expected { position: 0, awaited: 5, answered: false };
         let mut findings = Vec::new();
-        // Whatever the pieces are that it comes in.
+        // The pieces in which it arrives make no difference, so it arrives in the smallest.
         for byte in stream.as_bytes() {
             diagnosis.push(&[*byte]);
             while let Some((_, finding)) = diagnosis.next(&workload, expected) {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_be_wrong_is_told_from_the_others() {
+    fn each_kind_of_fault_is_told_from_the_others() {
         use Finding::{Duplicated, Merged, Reordered, Right, Skipped, Unasked, Wrong};
         for (stream, findings) in [
             ("1\n2\n3\n", &[Right, Right, Right][..]),
@@ -184,7 +184,7 @@ mod tests {
             ("1\n\n3\n", &[Right, Wrong, Right]),
             ("1\n2\n3\n4\n5\n5\n", &[Right, Right, Right, Right, Right, Duplicated]),
             ("1\n2\n3\n4\n5\n?\n", &[Right, Right, Right, Right, Right, Unasked]),
-            // One line too many: the first is taken for a wrong reply, the next for a repeated one.
+            // An extra line is taken for a wrong reply, and so the next reply for a repeated one.
             ("what?\n1\n2\n", &[Wrong, Duplicated, Right]),
         ] {
             assert_eq!(found(stream), findings, "{stream:?}");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_given_up() {
+    fn a_line_over_the_limit_is_endless() {
         let workload = Workload::echo(16, 1);
         let mut diagnosis = ReplyDiagnosis::default();
         let expected = Expected { position: 0, awaited: 1, answered: false };

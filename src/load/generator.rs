@@ -1,5 +1,5 @@
-//! The threads of a load, and the one that watches them: it closes an interval after the other,
-//! shows the course of the load on a terminal, and takes the user's word that it is enough.
+//! The load generator: the threads of a load, and the main thread, which waits for them. It closes
+//! the intervals, shows the progress on a terminal, and stops the load after a signal.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,33 +27,39 @@ use crate::net::address::cannot_connect;
 use crate::reactor::{Reactor, Source};
 use crate::signal::{self, Signals};
 
-/// The shortest and the longest interval of the series, and how many a load is cut into.
-const INTERVALS: (Duration, Duration, u32) =
-    (Duration::from_millis(100), Duration::from_secs(1), 100);
+/// The shortest interval of the series, and the longest.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How a load came to its end.
+/// The number of intervals of a load with a time limit, if their length allows it.
+const INTERVALS: u32 = 100;
+
+/// The end of a load.
 pub(super) struct Finished {
     at: Instant,
+    /// A signal has ended it.
     interrupted: bool,
 }
 
-/// The threads of a load, as the thread that watches them sees them.
+/// The threads of a load, as the main thread sees them.
 pub(super) struct Generator {
     reactor: Reactor<()>,
     signals: Signals,
-    /// What the threads wake the reactor with when they end. It is held here as well: the word of
-    /// the last of them would be lost if the waker went with it.
+    /// The waker of this reactor, used by a thread that ends. It is kept here as well: if the last
+    /// thread dropped it, its wake-up would be lost.
     waker: Arc<Waker>,
     threads: Vec<JoinHandle<io::Result<()>>>,
+    /// For each thread, the waker of its loop.
     wakers: Vec<Waker>,
+    /// For each thread, its recorder.
     recorders: Vec<Arc<Mutex<Recorder>>>,
-    /// The threads that have not ended.
+    /// The number of threads that have not ended.
     running: Arc<AtomicUsize>,
     schedule: Option<Schedule>,
     /// The number of requests, if it is limited.
     requests: Option<u64>,
     start: Instant,
-    /// When nothing more is asked, if that is a matter of time.
+    /// The time from which on no request is sent, if there is one.
     end: Option<Instant>,
 }
 
@@ -131,14 +137,14 @@ impl Generator {
         Ok(())
     }
 
-    /// Waits for the end of all threads, and closes an interval after the other until then.
+    /// Waits for all threads to end, and closes the intervals until then.
     pub(super) fn wait(
         &mut self,
         series: &mut Series,
         length: Length,
     ) -> Result<Finished, Failure> {
         let interval = interval_length(length);
-        let cannot = |error: io::Error| Failure::cannot("wait for the load", &error);
+        let cannot = |error: io::Error| Failure::cannot("run the load", &error);
         let progress = progress_bar();
         let mut interrupted = false;
         let mut close_at = self.start + interval;
@@ -155,23 +161,24 @@ impl Generator {
                 let passed = now - self.start;
                 series.close_interval(&self.recorders, passed).map_err(cannot)?;
                 progress.set_message(progress_text(series, passed, length));
-                // After a halt, of this process or of its machine, there is one long interval.
+                // After a pause of the process there is one long interval, not many empty ones.
                 close_at = (close_at + interval).max(now + interval / 2);
             }
         }
         progress.finish_and_clear();
         for thread in self.threads.drain(..) {
             let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
-            result.map_err(|error| Failure::cannot("carry on with the load", &error))?;
+            result.map_err(|error| Failure::cannot("run the load", &error))?;
         }
         let at = clock();
-        // The threads listened on after the last reply; that is not part of its interval.
+        // The threads have listened for some time after the last reply, which does not count.
         let (_, elapsed) = self.end_and_elapsed(at);
         series.close_interval(&self.recorders, elapsed).map_err(cannot)?;
         Ok(Finished { at, interrupted })
     }
 
-    /// The first time nothing more is asked; the second time nothing more is waited for.
+    /// Stops the load: after the first signal no request is sent, and after the second no reply is
+    /// awaited.
     fn interrupt(&mut self, now: Instant, again: bool) {
         if !again {
             self.end = Some(self.end.map_or(now, |end| end.min(now)));
@@ -186,8 +193,8 @@ impl Generator {
         }
     }
 
-    /// When nothing more was to be asked, and how long the load took: to then, or to the last reply
-    /// if that came later.
+    /// The time from which on no request was sent, and the duration of the load: until then, or
+    /// until the last reply if that came later.
     fn end_and_elapsed(&self, finished_at: Instant) -> (Instant, Duration) {
         let last_reply_at =
             self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
@@ -195,6 +202,7 @@ impl Generator {
         (end, last_reply_at.map_or(end, |at| at.max(end)) - self.start)
     }
 
+    /// The report of a load that has ended.
     pub(super) fn report(
         &self,
         load: LoadParameters,
@@ -227,42 +235,42 @@ impl Generator {
     }
 }
 
-/// The connections that a load begins with. If there is not even one, that is why it cannot begin.
+/// Makes the connections before the load begins. It fails only if not a single one can be made.
 fn first_connections(
     address: SocketAddr,
     config: &Config,
 ) -> Result<Vec<Option<TcpStream>>, Failure> {
-    let mut why = None;
+    let mut last_error = None;
     let streams: Vec<_> = connect::connect_all(address, config.connections, config.timeout)
         .into_iter()
-        .map(|stream| stream.map_err(|error| why = Some(error)).ok())
+        .map(|stream| stream.map_err(|error| last_error = Some(error)).ok())
         .collect();
-    match why {
-        Some(why) if streams.iter().all(Option::is_none) => {
-            Err(cannot_connect(address, config.timeout, &why))
+    match last_error {
+        Some(error) if streams.iter().all(Option::is_none) => {
+            Err(cannot_connect(address, config.timeout, &error))
         }
-        Some(why) => {
-            log::warn!("not every connection could be made: {}", cause_of(&why));
+        Some(error) => {
+            log::warn!("some connections could not be made: {}", cause_of(&error));
             Ok(streams)
         }
         None => Ok(streams),
     }
 }
 
-/// The share of thread `n` in a total.
+/// The share of thread `n` in `total`. The shares differ by at most 1.
 fn share(total: u64, threads: usize, n: usize) -> u64 {
     let (threads, n) = (threads as u64, n as u64);
     total / threads + u64::from(n < total % threads)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate is not counted to the last digit")]
+#[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
 fn rate(n: u64, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { n as f64 / time.as_secs_f64() }
 }
 
-/// A line on a terminal, and nothing anywhere else.
+/// The line that shows the progress on a terminal; it is hidden anywhere else.
 fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg}").expect("the template is a good one");
+    let style = ProgressStyle::with_template("{msg}").expect("the template is valid");
     ProgressBar::new_spinner().with_style(style)
 }
 
@@ -278,16 +286,15 @@ fn progress_text(series: &Series, passed: Duration, length: Length) -> String {
     };
     let faults = match series.counts.faults() {
         0 => String::new(),
-        n => format!(", {} wrong or missing", report::grouped(n)),
+        n => format!(", {} faulty", report::grouped(n)),
     };
-    format!("{far}: {rate} replies a second{faults}")
+    format!("{far}: {rate} replies per second{faults}")
 }
 
-/// How long the intervals of a load are.
+/// The length of a load's intervals.
 pub(super) fn interval_length(length: Length) -> Duration {
-    let (least, most, parts) = INTERVALS;
     match length {
-        Length::Time(time) => (time / parts).clamp(least, most),
-        Length::Requests(_) => least,
+        Length::Time(time) => (time / INTERVALS).clamp(MIN_INTERVAL, MAX_INTERVAL),
+        Length::Requests(_) => MIN_INTERVAL,
     }
 }

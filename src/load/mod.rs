@@ -1,20 +1,26 @@
 //! The command `bench`: load on a TCP server, with every reply checked.
 //!
 //! A load client is a [`Service`](crate::service::Service) in the other role, so the load runs on
-//! the sessions and the [`Reactor`](crate::reactor::Reactor) that serve. What is written here is
-//! what to ask, when, and what to make of the replies.
+//! the same sessions and the same [`Reactor`](crate::reactor::Reactor) as a server. This module
+//! adds the requests, their times, and the check of the replies.
+//!
+//! One request passes through it so: the [`Schedule`](schedule::Schedule) says when it is due, a
+//! [`LoadClient`](load_client::LoadClient) sends it from the [`Workload`](workload::Workload) and
+//! compares the reply with the one prepared there, the [`Recorder`](recorder::Recorder) of the
+//! thread counts it and keeps its latency, and the [`Series`] takes it from there for the report.
 //!
 //! | where to read | what |
 //! | --- | --- |
-//! | [`workload`] | what is asked, and the bytes that must come back |
-//! | [`settings`], [`schedule`] | how it is asked, and when it is due in an open loop |
-//! | [`load_client`] | one connection: asks, compares, writes down |
-//! | `diagnosis` | what is wrong with a reply that is not the one expected |
-//! | [`recorder`] | what one thread writes down |
-//! | `connect`, `worker` | connections, and the thread that has them |
-//! | `generator` | all the threads, and the one that watches them |
-//! | [`series`] | the course of the load by intervals, as CSV and as a log of HDR histograms |
-//! | [`report`], `plot` | the outcome for a person, a program, and as a picture |
+//! | `config` | the options, and their check |
+//! | [`workload`] | the requests, and the bytes that must come back |
+//! | [`settings`], [`schedule`] | what all connections share; due times in an open loop |
+//! | [`load_client`], `in_flight` | one connection: sends, compares, records |
+//! | `diagnosis` | the kinds of unexpected replies |
+//! | [`recorder`], [`conn_stats`] | counters and latencies of a thread; the fate of a connection |
+//! | `connect`, `worker` | making connections; the thread that owns them |
+//! | `generator` | all the threads, and the one that waits for them |
+//! | [`series`] | the intervals of the load, as CSV and as a log of HDR histograms |
+//! | [`report`], `plot` | the outcome for a person, for a program, and as a picture |
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -50,8 +56,8 @@ use crate::net::nofile;
 /// The longest part of a request or reply that is shown, in bytes.
 const MAX_SHOWN: usize = 60;
 
-/// Puts the load on the server and reports on standard output. A reply that is not as it should be
-/// is a failure.
+/// Runs the load and reports on standard output. A faulty reply, or a connection that was not
+/// served, is a failure.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let workload = config::prepare_workload(config)?;
     let service = config::describe_workload(config);
@@ -59,8 +65,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let budget = nofile::raise_nofile_limit(threads);
     if config.connections > budget.clients {
         let most = budget.clients;
-        let text = format!("no more than {most} connections: that is what the descriptors allow");
-        return Err(Failure::new(Exit::Usage, text));
+        let text = format!("at most {most} connections fit into the limit of open files");
+        return Err(Failure::new(Exit::Usage, text).hint("see ulimit -Hn"));
     }
     let address = connect::probe(&config.host, config.port, config.timeout)?;
     let load = LoadParameters {
@@ -72,7 +78,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         rate: config.rate,
         reconnect: config.reconnect,
     };
-    // Filled at the end; who waits for that is to know now that they can be.
+    // They are written at the end, but a user who waits for that must learn now if they cannot be.
     for path in config.csv.iter().chain(&config.plot) {
         File::create(path).map_err(|error| cannot_write(path, &error))?;
     }
@@ -91,11 +97,11 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     outcome(&report)
 }
 
-/// The report, to everywhere it was asked for.
+/// Writes the report to standard output, and to the files that were asked for.
 fn write_outputs(config: &Config, report: &LoadReport, series: &Series) -> Result<(), Failure> {
     let text = if config.json { report.json() + "\n" } else { report.to_string() };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Its reader has seen enough; the files are still wanted.
+        // The reader has left, but the files are still wanted.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => {
             result.map_err(|error| Failure::cannot("write to standard output", &error))?;
@@ -110,24 +116,22 @@ fn write_outputs(config: &Config, report: &LoadReport, series: &Series) -> Resul
     Ok(())
 }
 
+/// The failure that the counters amount to, if they do.
 fn outcome(report: &LoadReport) -> Result<(), Failure> {
     let counts = &report.counts;
-    let failure = |exit, text: String| Err(Failure::new(exit, text));
-    match () {
-        () if counts.is_clean() => Ok(()),
-        () if counts.answered == 0 && counts.busy > 0 => {
-            failure(Exit::Busy, "the server is full, and served none of the connections".to_owned())
-        }
-        () if counts.answered == 0 && counts.missing > 0 && counts.wrong == 0 => {
-            failure(Exit::NoAnswer, "the server answered no request in time".to_owned())
-        }
-        () if counts.faults() > 0 => {
-            let [faults, asked] = [counts.faults(), counts.asked].map(report::grouped);
-            let text = format!("{faults} of {asked} replies were not as they should be");
-            failure(Exit::Failed, text)
-        }
-        () => failure(Exit::Failed, "not every connection was served".to_owned()),
-    }
+    let failure = if counts.is_clean() {
+        return Ok(());
+    } else if counts.answered == 0 && counts.busy > 0 {
+        Failure::new(Exit::Busy, "the server is full, and served none of the connections")
+    } else if counts.answered == 0 && counts.missing > 0 && counts.wrong == 0 {
+        Failure::new(Exit::NoAnswer, "the server answered no request in time")
+    } else if counts.faults() > 0 {
+        let [faults, asked] = [counts.faults(), counts.asked].map(report::grouped);
+        Failure::new(Exit::Failed, format!("faulty replies: {faults} of {asked}"))
+    } else {
+        Failure::new(Exit::Failed, "some connections were not served")
+    };
+    Err(failure)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -1,7 +1,8 @@
 //! The picture of a load: throughput and latencies over time, and latency by percentile.
 //!
-//! Latencies have a logarithmic axis, and so have percentiles: each step to the right leaves out
-//! nine tenths of the replies, so that the slowest of a million is not the last pixel of a line.
+//! The axes of latencies and of percentiles are logarithmic. Each step to the right on the axis of
+//! percentiles leaves out nine tenths of the replies; on a linear axis the slowest of a million
+//! replies would be the last pixel.
 
 use std::path::Path;
 use std::{fs, io};
@@ -16,10 +17,10 @@ use super::recorder::Latencies;
 use super::report::{LoadReport, grouped, time, whole};
 use super::series::Row;
 
-/// In pixels.
+/// The width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (960, 1000);
 
-/// The width of the names that stand beside a panel, in pixels.
+/// The width of the legend beside a panel, in pixels.
 const LEGEND: u32 = 160;
 
 const BLUE_LINE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
@@ -29,16 +30,16 @@ const RED_LINE: RGBColor = RGBColor(0xc6, 0x3d, 0x3d);
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
 
-/// Where the axis of percentiles ends at the latest: 6 is 99.9999 %.
+/// The last percentile of the axis, as a number of nines: 6 is 99.9999 %.
 const NINES: i32 = 6;
 
-/// The most ticks of an even axis, about.
+/// The most ticks of a linear axis, about.
 const TICKS: f64 = 10.0;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// A line: its name, its colour, its points in one or several pieces.
+/// A line of a chart, in one or several pieces.
 struct Line {
     name: &'static str,
     colour: RGBColor,
@@ -59,7 +60,7 @@ fn draw(report: &LoadReport, latencies: &Latencies, picture: &mut String) -> Dra
     let big = ("sans-serif", 19).into_font().color(&INK);
     let small = ("sans-serif", 14).into_font().color(&INK);
     let rate = grouped(whole(report.per_second));
-    head.draw(&Text::new(format!("{rate} replies a second"), (20, 14), big))?;
+    head.draw(&Text::new(format!("{rate} replies per second"), (20, 14), big))?;
     head.draw(&Text::new(report.load.to_string(), (20, 40), small))?;
     let panels = rest.split_evenly((3, 1));
     let rows = &report.intervals;
@@ -74,7 +75,7 @@ fn draw(report: &LoadReport, latencies: &Latencies, picture: &mut String) -> Dra
 fn throughput(area: &Area<'_>, rows: &[Row], until: f64) -> Drawn {
     let most = rows.iter().map(|row| row.per_second).fold(1.0, f64::max);
     let points = rows.iter().map(|row| (row.time_s, row.per_second)).collect();
-    let line = Line { name: "right replies a second", colour: BLUE_LINE, pieces: vec![points] };
+    let line = Line { name: "right replies per second", colour: BLUE_LINE, pieces: vec![points] };
     let rates = Axis::even(most * 1.15, |rate| grouped(whole(rate)));
     panel(area, "throughput", Axis::even(until, seconds), rates, &[line])
 }
@@ -109,7 +110,7 @@ fn by_percentile(area: &Area<'_>, latencies: &Latencies) -> Drawn {
         let steps = (0..=100 * nines).map(|n| f64::from(n) / 100.0);
         let points = steps.map(|nines| {
             let quantile = 1.0 - 10f64.powf(-nines);
-            #[expect(clippy::cast_precision_loss, reason = "three digits were kept")]
+            #[expect(clippy::cast_precision_loss, reason = "the histogram keeps three digits")]
             let micros = histogram.value_at_quantile(quantile) as f64 / 1000.0;
             (nines, log(micros))
         });
@@ -119,7 +120,7 @@ fn by_percentile(area: &Area<'_>, latencies: &Latencies) -> Drawn {
     let lines = if latencies.from_due.is_empty() {
         vec![sending]
     } else {
-        vec![line("from the due time", BLUE_LINE, &latencies.from_due), sending]
+        vec![line("from due time", BLUE_LINE, &latencies.from_due), sending]
     };
     let y = Axis::decades(&lines);
     panel(area, "latency by percentile", Axis::whole(0, nines, percentile), y, &lines)
@@ -143,7 +144,7 @@ fn panel(area: &Area<'_>, title: &str, x: Axis, y: Axis, lines: &[Line]) -> Draw
     for line in lines {
         let style = line.colour.stroke_width(2);
         for piece in &line.pieces {
-            // A line of one point has no length, and would not be seen.
+            // A line of one point would be invisible.
             if let &[point] = piece.as_slice() {
                 chart.draw_series([Circle::new(point, 2, line.colour.filled())])?;
             }
@@ -156,7 +157,7 @@ fn panel(area: &Area<'_>, title: &str, x: Axis, y: Axis, lines: &[Line]) -> Draw
     Ok(())
 }
 
-/// The names of the lines, beside the panel.
+/// Draws the names of the lines beside the panel.
 fn legend(area: &Area<'_>, lines: &[Line]) -> Drawn {
     let (width, _) = area.dim_in_pixel();
     let left = i32::try_from(width - LEGEND)?;
@@ -169,7 +170,7 @@ fn legend(area: &Area<'_>, lines: &[Line]) -> Drawn {
     Ok(())
 }
 
-/// One side of a panel, with a line wherever it has a number.
+/// An axis of a panel.
 struct Axis {
     range: Range<f64>,
     ticks: Vec<f64>,
@@ -177,7 +178,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// From 0 on, with a tick at every 1, 2 or 5 of some power of ten.
+    /// A linear axis from 0 on, with a tick at every multiple of 1, 2 or 5 times a power of ten.
     fn even(until: f64, label: fn(f64) -> String) -> Self {
         let power = 10f64.powf((until / TICKS).log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter();
@@ -187,13 +188,13 @@ impl Axis {
         Self { range: 0.0..until, ticks, label }
     }
 
-    /// With a tick at every whole number.
+    /// An axis with a tick at every whole number.
     fn whole(from: i32, to: i32, label: fn(f64) -> String) -> Self {
         let ticks = (from..=to).map(f64::from).collect();
         Self { range: f64::from(from)..f64::from(to), ticks, label }
     }
 
-    /// Logarithms of microseconds: from the power of ten below all the lines to the one above them.
+    /// A logarithmic axis of microseconds, from the power of ten below all lines to the one above.
     fn decades(lines: &[Line]) -> Self {
         let all = || lines.iter().flat_map(|line| line.pieces.iter().flatten()).map(|at| at.1);
         let holds = |power: &i32| {
@@ -212,7 +213,7 @@ impl Ranged for Axis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
-    #[expect(clippy::cast_possible_truncation, reason = "pixels are whole")]
+    #[expect(clippy::cast_possible_truncation, reason = "a pixel is a whole number")]
     fn map(&self, value: &f64, (low, high): (i32, i32)) -> i32 {
         let part = (value - self.range.start) / (self.range.end - self.range.start);
         low + (part * f64::from(high - low)).round() as i32

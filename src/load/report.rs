@@ -1,7 +1,7 @@
-//! What a load came to: for a person, and for a program.
+//! The report of a load, for a person and as JSON for a program.
 //!
-//! The JSON has the names of [`LoadReport`] and of the types in it. Its `version` is [`VERSION`]:
-//! names may be added to a version, and none of them changes its meaning or goes away.
+//! The names in the JSON are those of [`LoadReport`] and of the types in it. Within one `version`
+//! ([`VERSION`]) names may be added, but none is removed or changes its meaning.
 
 use std::fmt::{self, Write as _};
 
@@ -10,64 +10,70 @@ use serde::Serialize;
 use super::recorder::Counts;
 use super::series::{Percentiles, Row};
 
-/// Of the shape of the JSON.
+/// The version of the JSON.
 pub const VERSION: u32 = 1;
 
-/// A load and its outcome.
+/// The explanation of the two columns of latencies.
+const DUE_TIME_NOTE: &str = "\
+\"from due time\" is the wait of a user who arrives on schedule; \"from sending\" leaves out the wait
+for a slow server to free the connection
+";
+
+/// The outcome of a load.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoadReport {
     /// [`VERSION`].
     pub version: u32,
-    /// What was asked for.
+    /// The parameters of the load.
     pub load: LoadParameters,
-    /// Whether the user ended it.
+    /// Whether a signal ended the load.
     pub interrupted: bool,
-    /// From the first request to the end, or to the last reply if that is later, in seconds.
+    /// The time from the start to the end, or to the last reply if that is later, in seconds.
     pub elapsed_s: f64,
-    /// Right replies a second.
+    /// Right replies per second.
     pub per_second: f64,
-    /// All that was counted.
+    /// The counters.
     pub counts: Counts,
     /// Latencies in microseconds.
     pub latency_us: LatencyReport,
-    /// The first faults, in words.
+    /// Descriptions of the first faults.
     pub examples: Vec<String>,
-    /// The course of it.
+    /// The figures of each interval.
     pub intervals: Vec<Row>,
 }
 
-/// What was asked for.
+/// The parameters of a load.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoadParameters {
     /// The server's address.
     pub server: String,
-    /// `echo of 16 bytes`, for example.
+    /// The workload, such as `echo of 16 bytes`.
     pub service: String,
-    /// How many at once.
+    /// Connections open at the same time.
     pub connections: usize,
-    /// The most requests in flight on each.
+    /// The most requests in flight on each connection.
     pub pipeline: usize,
-    /// Threads that generate it.
+    /// Threads that share the connections.
     pub threads: usize,
-    /// Requests due each second; none in a closed loop.
+    /// Requests due per second; none in a closed loop.
     pub rate: Option<u64>,
     /// Whether each request has a connection of its own.
     pub reconnect: bool,
 }
 
-/// The latencies, counted in two ways.
+/// Latencies, counted from two times.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct LatencyReport {
-    /// From when the request was due: none in a closed loop.
+    /// From the due time of the request; none in a closed loop.
     pub from_due: Option<Percentiles>,
-    /// From when it was sent.
+    /// From the time at which the request was sent.
     pub from_sending: Option<Percentiles>,
 }
 
 impl LoadReport {
-    /// As JSON, on several lines.
+    /// The report as JSON, indented.
     pub fn json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("numbers and texts can be written")
+        serde_json::to_string_pretty(self).expect("numbers and strings can always be serialized")
     }
 }
 
@@ -76,7 +82,7 @@ impl fmt::Display for LoadParameters {
         let Self { server, service, connections, pipeline, threads, rate, reconnect } = self;
         write!(out, "{service} at {server}: {}", counted(*connections as u64, "connection"))?;
         match (reconnect, pipeline) {
-            (true, _) => out.write_str(", each for one request")?,
+            (true, _) => out.write_str(", a new one for each request")?,
             (false, 1) => out.write_str(", 1 request in flight on each")?,
             (false, n) => write!(out, ", {n} requests in flight on each")?,
         }
@@ -84,7 +90,7 @@ impl fmt::Display for LoadParameters {
             write!(out, ", {threads} threads")?;
         }
         match rate {
-            Some(rate) => write!(out, ", {} due each second", grouped(*rate)),
+            Some(rate) => write!(out, ", {} requests due per second", grouped(*rate)),
             None => out.write_str(", closed loop"),
         }
     }
@@ -95,11 +101,11 @@ impl fmt::Display for LoadReport {
         let Counts { asked, answered, reply_bytes, .. } = self.counts;
         writeln!(out, "{}", self.load)?;
         if self.interrupted {
-            writeln!(out, "interrupted, so this is what there was until then")?;
+            writeln!(out, "interrupted: the figures cover the time until then")?;
         }
         writeln!(
             out,
-            "{} in {:.2} s: {} right replies, {} a second, {} a second",
+            "{} in {:.2} s: {} right replies, {} per second, {} per second",
             counted(asked, "request"),
             self.elapsed_s,
             grouped(answered),
@@ -149,24 +155,20 @@ impl LoadReport {
             return Ok(());
         }
         let Counts { late, unsent, .. } = self.counts;
+        out.write_str(DUE_TIME_NOTE)?;
         writeln!(
             out,
-            "From the due time is what users wait who come when they come; from sending leaves out \
-             the wait\nfor a slow server to free the connection, as if they had come later."
-        )?;
-        writeln!(
-            out,
-            "\n{} sent more than 1 ms late; {} due and never sent{}",
+            "\n{} sent more than 1 ms late; {} due but not sent{}",
             counted(late, "request"),
             grouped(unsent),
-            if unsent > 0 { ": the latencies leave them out" } else { "" }
+            if unsent > 0 { ", and not in the latencies" } else { "" }
         )
     }
 
     fn write_faults(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;
         if counts.is_clean() {
-            return writeln!(out, "\nevery reply was checked and is as it should be");
+            return writeln!(out, "\nall replies verified");
         }
         let replies = [
             (counts.wrong, "wrong"),
@@ -178,10 +180,10 @@ impl LoadReport {
         writeln!(out)?;
         write_counts(out, "replies:    ", &replies)?;
         let connections = [
-            (counts.busy, "told that the server is full"),
-            (counts.unserved, "there, but never served"),
+            (counts.busy, "rejected by the full server"),
+            (counts.unserved, "connected but never served"),
             (counts.lost, "lost"),
-            (counts.unopened, "not to be had"),
+            (counts.unopened, "could not connect"),
         ];
         write_counts(out, "connections:", &connections)?;
         for example in &self.examples {
@@ -218,17 +220,17 @@ pub(super) fn grouped(n: u64) -> String {
     text
 }
 
-/// Rounded.
+/// A rate, rounded.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "rates are no negative numbers, and far from the largest ones"
+    reason = "rates are not negative, and far below the largest integer"
 )]
 pub(super) fn whole(n: f64) -> u64 {
     n.round() as u64
 }
 
-/// Microseconds with three digits, in the unit that reads best.
+/// A time in microseconds, with three digits and the unit that suits it.
 pub(super) fn time(micros: f64) -> String {
     let (value, unit) = match micros {
         n if n < 1000.0 => (n, "us"),
@@ -265,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_as_people_read_them() {
+    fn numbers_have_separators_units_and_three_digits() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
             [0.5, 9.996, 1499.0, 1e6].map(time),

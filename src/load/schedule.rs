@@ -1,40 +1,41 @@
-//! When requests are due in an open loop: at fixed times, whatever the server does.
+//! The due times of requests in an open loop: fixed, whatever the server does.
 //!
-//! Request 0 is due at the start, and then one every `1/rate` of a second; the connections take
-//! turns. Whole numbers only, so that a time and the number of requests due by it never disagree.
+//! Request 0 is due at the start, and one more every `1/rate` of a second. The requests go to the
+//! connections in rotation. All times are computed in whole numbers, so that a time and the number
+//! of requests due by then never disagree.
 
 use std::time::{Duration, Instant};
 
 const NANOS: u128 = 1_000_000_000;
 
-/// `rate` requests a second on all connections together.
+/// A constant rate of requests on all connections together.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     start: Instant,
-    /// Requests a second, at least 1.
+    /// Requests per second, at least 1.
     rate: u64,
-    /// Connections that take turns, at least 1.
+    /// The number of connections, at least 1.
     connections: u64,
 }
 
 impl Schedule {
     /// A schedule that begins at `start`.
     pub fn new(start: Instant, rate: u64, connections: usize) -> Self {
-        assert!(rate > 0 && connections > 0, "nobody would ever ask");
+        assert!(rate > 0 && connections > 0, "no request would ever be due");
         Self { start, rate, connections: connections as u64 }
     }
 
-    /// When the request `n` of the connection `index` is due, both counted from 0.
+    /// The due time of request `n` of connection `index`, both counted from 0.
     pub fn due(&self, index: usize, n: u64) -> Instant {
         self.nth_due(n * self.connections + index as u64)
     }
 
-    /// How many requests of the connection `index` are due by `now`.
+    /// The number of requests of connection `index` that are due by `now`.
     pub fn due_by(&self, index: usize, now: Instant) -> u64 {
         (self.total_due_by(now) + self.connections - 1 - index as u64) / self.connections
     }
 
-    /// When the next request is due after `now`, whoever's it is.
+    /// The first due time after `now`, on any connection.
     pub fn next(&self, now: Instant) -> Instant {
         self.nth_due(self.total_due_by(now))
     }
@@ -44,8 +45,8 @@ impl Schedule {
         self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// The number of times that are not after `now`: n is due by then if n * 10^9 / rate, rounded
-    /// down, is not more nanoseconds than have passed.
+    /// The number of requests due by `now` on all connections. Request n is due by then if
+    /// n * 10^9 / rate, rounded down, is at most the nanoseconds that have passed.
     pub(super) fn total_due_by(&self, now: Instant) -> u64 {
         let Some(passed) = now.checked_duration_since(self.start) else { return 0 };
         let last = ((passed.as_nanos() + 1) * u128::from(self.rate) - 1) / NANOS;
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
-    fn a_request_is_due_from_its_time_on_and_not_before() {
+    fn a_request_is_due_from_its_due_time_on_and_not_before() {
         let start = Instant::now();
         for rate in [1, 3, 7, 1000, 999_983, 3_000_000_000] {
             let schedule = Schedule::new(start, rate, 3);
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any time will do")]
-    fn connections_take_turns() {
+    fn requests_go_to_the_connections_in_rotation() {
         let start = Instant::now();
         let schedule = Schedule::new(start, 1000, 2);
         let second = start + Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The course of a load: what each interval brought, and what all of them came to.
+//! The intervals of a load: a row of figures for each, and the sums of all.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use super::recorder::{Counts, Latencies, Recorder, lock};
 
-/// Nanoseconds in a microsecond, in which latencies are reported.
+/// Nanoseconds in a microsecond, the unit in which latencies are reported.
 const MICROS: f64 = 1000.0;
 
 /// The latencies of a part of a load, in microseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
-#[expect(missing_docs, reason = "the names say it: p999 is the 99.9th percentile")]
+#[expect(missing_docs, reason = "the names are enough: p999 is the 99.9th percentile")]
 pub struct Percentiles {
     pub min: f64,
     pub mean: f64,
@@ -31,8 +31,8 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    /// Of what was counted, if anything was.
-    #[expect(clippy::cast_precision_loss, reason = "three digits were kept")]
+    /// The percentiles of a histogram in nanoseconds, unless it is empty.
+    #[expect(clippy::cast_precision_loss, reason = "the histogram keeps three digits")]
     pub fn of(latencies: &Histogram<u64>) -> Option<Self> {
         let at = |quantile| latencies.value_at_quantile(quantile) as f64 / MICROS;
         (!latencies.is_empty()).then(|| Self {
@@ -48,64 +48,66 @@ impl Percentiles {
     }
 }
 
-/// What one interval brought. The names are the columns of the CSV file.
+/// The figures of one interval. The names are the columns of the CSV file.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Row {
     /// The end of the interval, in seconds from the start.
     pub time_s: f64,
-    /// Right replies in it.
+    /// Right replies in the interval.
     pub answered: u64,
-    /// The same for a second.
+    /// Right replies per second.
     pub per_second: f64,
-    /// Wrong, duplicated, merged, reordered and missing replies, from the start on.
+    /// Wrong, duplicated, merged, reordered and missing replies since the start.
     pub faults: u64,
-    /// Latencies, from the due time if there is one, in microseconds; none without a reply.
+    /// The median latency, from the due time if there is one; none without a reply.
     pub p50_us: Option<f64>,
-    /// See above.
+    /// The 90th percentile.
     pub p90_us: Option<f64>,
-    /// See above.
+    /// The 99th percentile.
     pub p99_us: Option<f64>,
-    /// See above.
+    /// The 99.9th percentile.
     pub p999_us: Option<f64>,
-    /// See above.
+    /// The longest latency.
     pub max_us: Option<f64>,
 }
 
-/// All the intervals of a load so far.
+/// The intervals of a load so far, and their sums.
 pub struct Series {
-    /// In order.
+    /// The figures of each interval, in order.
     pub rows: Vec<Row>,
-    /// The sum of all threads.
+    /// The counters of all threads together.
     pub counts: Counts,
-    /// The same for their latencies.
+    /// The latencies of all threads and intervals.
     pub total: Latencies,
-    /// Those of the last interval, and room to take a thread's.
+    /// The latencies of the last interval.
     interval: Latencies,
+    /// Empty histograms, which a recorder gets in exchange for its own.
     spare: Latencies,
     hdr: Option<HdrLog>,
-    /// How long an interval is that is not the last.
-    least: Duration,
-    /// Seconds from the start to the end of the last interval.
-    until: Duration,
+    /// The length of every interval but the last.
+    interval_length: Duration,
+    /// The end of the last interval, counted from the start of the load.
+    end: Duration,
 }
 
 impl Series {
-    /// Nothing so far; `hdr` takes the latencies of each interval, which is `least` long.
-    pub(super) fn new(hdr: Option<HdrLog>, least: Duration) -> Self {
+    /// No interval so far; `hdr` takes the latencies of each.
+    pub(super) fn new(hdr: Option<HdrLog>, interval_length: Duration) -> Self {
         Self {
-            least,
+            interval_length,
             rows: Vec::new(),
             counts: Counts::default(),
             total: Latencies::new(),
             interval: Latencies::new(),
             spare: Latencies::new(),
             hdr,
-            until: Duration::ZERO,
+            end: Duration::ZERO,
         }
     }
 
-    /// An interval ends, `passed` after the start: takes what is new out of the recorders.
-    #[expect(clippy::cast_precision_loss, reason = "a rate is not counted to the last digit")]
+    /// Ends an interval, `passed` after the start of the load, with what the recorders have got in
+    /// it.
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
     pub(super) fn close_interval(
         &mut self,
         recorders: &[Arc<Mutex<Recorder>>],
@@ -118,17 +120,17 @@ impl Series {
             {
                 let mut recorder = lock(recorder);
                 self.counts += recorder.counts;
-                // The thread gets an empty one for a full one: that is all it waits for.
+                // A swap, because the thread waits for this lock.
                 std::mem::swap(&mut recorder.latencies, &mut self.spare);
             }
             self.interval.add(&self.spare);
             self.spare.reset();
         }
         self.total.add(&self.interval);
-        let length = passed.saturating_sub(self.until);
+        let length = passed.saturating_sub(self.end);
         let answered = self.counts.answered - before;
-        // The end of a load comes a moment after its last interval, and brings nothing.
-        if length.is_zero() || answered == 0 && length < self.least {
+        // A load ends a moment after its last whole interval; the rest has nothing in it.
+        if length.is_zero() || answered == 0 && length < self.interval_length {
             return Ok(());
         }
         let waited = self.interval.waited();
@@ -146,14 +148,14 @@ impl Series {
             max_us: of(|all| all.max),
         });
         if let Some(hdr) = &mut self.hdr {
-            hdr.write(waited, self.until, length)?;
+            hdr.write(waited, self.end, length)?;
         }
-        self.until = passed;
+        self.end = passed;
         Ok(())
     }
 }
 
-/// Writes the intervals as CSV, a header first.
+/// Writes the intervals as CSV, with a header.
 pub(super) fn write_csv(rows: &[Row], path: &Path) -> io::Result<()> {
     let mut table = csv::Writer::from_path(path)?;
     for row in rows {
@@ -162,14 +164,15 @@ pub(super) fn write_csv(rows: &[Row], path: &Path) -> io::Result<()> {
     table.flush()
 }
 
-/// A file of intervals as `HistogramLogProcessor` and `HistogramLogAnalyzer` read it.
+/// A log of HDR histograms, one for each interval, in the format of the tools
+/// `HistogramLogProcessor` and `HistogramLogAnalyzer`.
 pub struct HdrLog {
     file: BufWriter<File>,
     serializer: V2DeflateSerializer,
 }
 
 impl HdrLog {
-    /// The head of the file: `about` says what was measured.
+    /// Creates the file and writes its header; `about` describes the load.
     pub(super) fn create(path: &Path, about: &str, start: SystemTime) -> io::Result<Self> {
         let mut file = BufWriter::new(File::create(path)?);
         let mut serializer = V2DeflateSerializer::new();
@@ -209,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_knows_nothing_of_the_one_before() {
+    fn an_interval_has_only_its_own_latencies() {
         let recorder = Arc::new(Mutex::new(Recorder::new(None, None)));
         let mut series = Series::new(None, Duration::from_secs(1));
         for (n, micros) in [900u32, 20].into_iter().enumerate() {

@@ -16,26 +16,27 @@ use crate::arithmetic::Dialect;
 use crate::buffer::Buffer;
 use crate::service::{Delimiter, Event, MAX_REPLY, Output, Peer, ServiceKind, ServiceSpec};
 
-/// The longest request, in bytes with its newline: what a session takes in one step.
+/// The longest request, in bytes with its newline: the most that a service may write in one step.
 pub const MAX_REQUEST: usize = MAX_REPLY;
 
-/// The most bytes of requests on one connection that are not answered. A send buffer is asked for
-/// that holds them (see `connect`), so that a server which writes before it reads, as ours do,
-/// and a client which does the same can never wait for each other.
+/// The most bytes of requests in flight on one connection. The connection's send buffer is made to
+/// hold them all (see `connect`): a server that writes before it reads, as ours does, and a client
+/// that does the same would otherwise wait for each other.
 pub const MAX_IN_FLIGHT: usize = 128 * 1024;
 
-/// Different requests in a workload, unless they are so large that fewer must do.
+/// The number of different requests in a workload, unless they are large.
 const DISTINCT_REQUESTS: usize = 1024;
 
-/// The size of a workload of large requests, in bytes.
+/// The bytes of requests in a workload of large requests, about.
 const RING_BYTES: usize = 64 * 1024;
 
-/// How far apart connections begin: a prime, so that any number of them begin at many places.
+/// The distance between the positions at which consecutive connections begin: a prime, so that
+/// they begin at many different ones.
 const STRIDE: usize = 389;
 
 const _: () = assert!(MAX_REQUEST <= MAX_IN_FLIGHT);
 
-/// Requests and their replies.
+/// The requests of a load and their replies.
 #[derive(Debug)]
 pub struct Workload {
     requests: Ring,
@@ -45,8 +46,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Lines of `size` bytes, newline included, that come back as they are. Twice as many as can be
-    /// in flight at once are different, as far as so few bytes can be.
+    /// Lines of `size` bytes, newline included, that come back unchanged. At least twice as many as
+    /// can be in flight are different, if the size allows.
     pub fn echo(size: usize, pipeline: usize) -> Self {
         let count = (RING_BYTES / size).clamp(2, DISTINCT_REQUESTS).max(2 * pipeline);
         let mut ring = Ring::default();
@@ -56,8 +57,8 @@ impl Workload {
         Self { replies: ring.clone(), requests: ring, longest_request: size }
     }
 
-    /// Expressions and their values, evaluated as our own server does. Without any: sums, all of
-    /// them different.
+    /// Expressions and their values, as our own server evaluates them; without any, sums with
+    /// different values.
     pub fn calc(expressions: &[String], dialect: Dialect) -> Self {
         let sums: Vec<String>;
         let expressions = if expressions.is_empty() {
@@ -70,7 +71,7 @@ impl Workload {
             .iter()
             .map(|text| ([text.as_bytes(), b"\n"].concat(), value_of(text, dialect)))
             .collect();
-        // A few are repeated, so that one copy and one comparison still do for many.
+        // A few are repeated, so that one copy and one comparison cover many requests.
         let rounds = (DISTINCT_REQUESTS / pairs.len()).max(1);
         let (mut requests, mut replies) = (Ring::default(), Ring::default());
         for (request, reply) in pairs.iter().cycle().take(rounds * pairs.len()) {
@@ -88,31 +89,31 @@ impl Workload {
         self.requests.ends.len()
     }
 
-    /// The longest request, in bytes.
+    /// The length of the longest request, in bytes.
     #[inline]
     pub fn longest_request(&self) -> usize {
         self.longest_request
     }
 
-    /// Where the connection `index` begins.
+    /// The position at which connection `index` begins.
     pub(super) fn first(&self, index: usize) -> usize {
         index * STRIDE % self.len()
     }
 
-    /// The place `n` requests after `at`.
+    /// The position `n` requests after `at`.
     #[inline]
     pub(super) fn advance(&self, at: usize, n: usize) -> usize {
         let sum = at + n;
         if sum < self.len() { sum } else { sum % self.len() }
     }
 
-    /// The bytes of at most `n` requests from `at` on, and of how many: fewer at the ring's end.
+    /// The bytes of at most `n` requests from `at` on, and their number: fewer at the ring's end.
     #[inline]
     pub(super) fn requests(&self, at: usize, n: usize) -> (&[u8], usize) {
         self.requests.many(at, n)
     }
 
-    /// The same for their replies.
+    /// The same for the replies.
     #[inline]
     pub(super) fn replies(&self, at: usize, n: usize) -> (&[u8], usize) {
         self.replies.many(at, n)
@@ -124,18 +125,18 @@ impl Workload {
         self.replies.one(at)
     }
 
-    /// Its length.
+    /// The length of that reply.
     #[inline]
     pub(super) fn reply_length(&self, at: usize) -> usize {
         self.replies.range(at).len()
     }
 }
 
-/// Texts in one block.
+/// Texts in one block of memory.
 #[derive(Clone, Debug, Default)]
 struct Ring {
     bytes: Vec<u8>,
-    /// Where each text ends.
+    /// The end of each text in it.
     ends: Vec<usize>,
 }
 
@@ -164,10 +165,10 @@ impl Ring {
     }
 }
 
-/// A line of `size` bytes: its number as far as there is room, letters, a newline.
+/// A line of `size` bytes: its number, as far as it fits, letters, a newline.
 fn echo_line(number: usize, size: usize) -> Vec<u8> {
     let mut line = String::with_capacity(size + 4);
-    // The digits that change most come first, for a line that has no room for all of them.
+    // The digits that change most come first, since a short line holds only the first ones.
     for shift in [0, 4, 8] {
         write!(line, "{:x}", number >> shift & 0xf).expect("writing to a string cannot fail");
     }
@@ -182,14 +183,14 @@ fn echo_line(number: usize, size: usize) -> Vec<u8> {
     line
 }
 
-/// What our own calculator replies to a line with this expression.
+/// The reply of our own calculator to a line with this expression.
 fn value_of(expression: &str, dialect: Dialect) -> Vec<u8> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut calc =
         ServiceSpec { dialect, ..ServiceKind::Calc.into() }.build(Peer { number: 0, address });
     let mut buffer = Buffer::default();
     let mut out = Output::new(&mut buffer, Delimiter::Newline);
-    // The service takes a time, but this one does not use it.
+    // Every service is told the time; this one does not use it.
     calc.step(Event::Message(expression.as_bytes()), clock(), &mut out);
     buffer.push(b'\n');
     buffer.pending().to_vec()
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_expression_every_value_is_another() {
+    fn without_an_expression_all_values_are_different() {
         let workload = Workload::calc(&[], Dialect::Python);
         let values: HashSet<&[u8]> = (0..workload.len()).map(|at| workload.reply(at)).collect();
         assert_eq!(values.len(), workload.len());

@@ -383,10 +383,7 @@ fn one_wrong_reply_of_a_real_server_fails_the_load() {
         if served == 50 { b"oops\n".to_vec() } else { line }
     });
     let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "200"]);
-    assert_eq!(
-        (code, words.as_str()),
-        (1, "socklab: 1 of 200 replies were not as they should be\n")
-    );
+    assert_eq!((code, words.as_str()), (1, "socklab: faulty replies: 1 of 200\n"));
     assert_eq!((&json["counts"]["wrong"], &json["counts"]["answered"]), (&1.into(), &199.into()));
 }
 
@@ -394,7 +391,7 @@ fn one_wrong_reply_of_a_real_server_fails_the_load() {
 fn a_reply_that_nobody_asked_for_is_found_after_the_last_one() {
     let address = serve_once(3, b"more\n");
     let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "3"]);
-    assert_eq!((code, words.as_str()), (1, "socklab: 1 of 3 replies were not as they should be\n"));
+    assert_eq!((code, words.as_str()), (1, "socklab: faulty replies: 1 of 3\n"));
     assert_eq!(
         (&json["counts"]["answered"], &json["counts"]["duplicated"]),
         (&3.into(), &1.into())
