@@ -1,44 +1,42 @@
-//! A failure as its user reads it: one line that says what was tried, on what, why it did not work
-//! and what to look at; and the exit code a script can act on.
+//! Failures: one line for the user, with the action, its object, the cause and a hint, and an exit
+//! code for scripts.
 
 use std::{fmt, io};
 
-/// How the process ends when it did not do what it was asked to.
+/// The exit code of a command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The work was tried and failed.
+    /// The command failed.
     Failed = 1,
-    /// The command line asks for something that does not exist.
+    /// The command line is invalid.
     Usage = 2,
-    /// The server is full and said so.
+    /// The server replied that it is full.
     Busy = 3,
-    /// No answer came within the time allowed.
+    /// No answer came within the time limit.
     NoAnswer = 4,
 }
 
-/// Why a command could not be carried out: `cannot <verb> <object>: <cause> (<hint>)`, or a
-/// sentence of its own.
+/// The failure of a command: `cannot <verb> <object>: <cause> (<hint>)`, or another sentence.
 #[derive(Debug)]
 pub struct Failure {
     text: String,
-    /// The exit code that goes with it.
+    /// The exit code of the command.
     pub exit: Exit,
 }
 
 impl Failure {
-    /// The system refused: `cannot listen on 127.0.0.1:5000: address already in use`.
-    ///
-    /// `action` is a verb and its object.
+    /// A failed system call: `cannot listen on 127.0.0.1:5000: address already in use`. `action`
+    /// is a verb and its object.
     pub fn cannot(action: impl fmt::Display, cause: &io::Error) -> Self {
         Self { text: format!("cannot {action}: {}", cause_of(cause)), exit: Exit::Failed }
     }
 
-    /// A failure in words of its own, without a full stop.
+    /// A failure with a sentence of its own, without a full stop.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
         Self { text: text.into(), exit }
     }
 
-    /// Adds what the user might look at, in brackets.
+    /// Adds a hint in parentheses.
     #[must_use]
     pub fn hint(mut self, hint: &str) -> Self {
         self.text = format!("{} ({hint})", self.text);
@@ -54,7 +52,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The system's own words for an error, without Rust's `(os error 98)`: `address already in use`.
+/// The system's text for an error, without Rust's `(os error 98)`: `address already in use`.
 pub fn cause_of(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
