@@ -1,16 +1,15 @@
-//! Conversations without a person: from a pipe and from the command line, in lock-step.
+//! Messages from a pipe and from the command line, sent in lock-step with their replies.
 
 use std::io::{BufRead, Read, Write};
 
-use super::connection::{Connection, MAX_QUESTION};
+use super::connection::{Connection, MAX_MESSAGE};
 use super::printer::{Flow, Printer};
 use crate::error::Failure;
 use crate::escape;
 
-/// Asks each line of `input`, as it comes, and shows the replies in order.
+/// Sends each line of `input` as it comes, and prints the replies in order.
 ///
-/// A last line without a newline is asked too. No line, no question: then only the connecting is
-/// tried, and an empty input is a success.
+/// The last line may lack its newline. An empty input is a success, if the connection is made.
 pub fn ask_lines(
     server: &mut Connection,
     mut input: impl BufRead,
@@ -26,25 +25,26 @@ pub fn ask_lines(
     Ok(())
 }
 
-/// Asks each line of each of `expressions` and shows the replies in order.
+/// Sends each line of each of `expressions`, and prints the replies in order.
 pub fn ask_each(
     server: &mut Connection,
     expressions: &[String],
     printer: &mut Printer<impl Write>,
 ) -> Result<(), Failure> {
     log_greeting(server)?;
-    for question in expressions.iter().flat_map(|expression| questions_of(expression)) {
-        if ask(server, question.as_bytes(), printer)?.is_break() {
+    for message in expressions.iter().flat_map(|expression| messages_of(expression)) {
+        if ask(server, message.as_bytes(), printer)?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// Asks one question and shows the reply, after what has come since the reply before.
+/// Sends one message and prints the reply. Text that has arrived since the previous reply is
+/// printed first.
 pub(super) fn ask(
     server: &mut Connection,
-    question: &[u8],
+    message: &[u8],
     printer: &mut Printer<impl Write>,
 ) -> Result<Flow, Failure> {
     if let Some(text) = server.unsolicited()?
@@ -52,28 +52,28 @@ pub(super) fn ask(
     {
         return Ok(Flow::Break(()));
     }
-    let reply = server.ask(question)?;
+    let reply = server.ask(message)?;
     printer.reply(&reply)
 }
 
-/// The lines of `text`, each a question of its own, since a newline ends a message. An empty text
-/// is one empty question.
-pub(super) fn questions_of(text: &str) -> impl Iterator<Item = &str> {
+/// The lines of `text`, each of which is a message, since a newline ends one. An empty text is an
+/// empty message.
+pub(super) fn messages_of(text: &str) -> impl Iterator<Item = &str> {
     text.strip_suffix('\n').unwrap_or(text).split('\n')
 }
 
-/// A greeting answers nothing, so it is not printed among the answers.
+/// A greeting is logged, because it is not one of the replies.
 fn log_greeting(server: &mut Connection) -> Result<(), Failure> {
     if let Some(text) = server.greeting()? {
-        log::info!("the server greets: {}", escape::for_terminal(&text));
+        log::info!("greeting of the server: {}", escape::for_terminal(&text));
     }
     Ok(())
 }
 
-/// Reads the next line into `line`, without its newline; whether there was one. A line over the
-/// limit is read no further than the byte too many that has it refused.
+/// Reads the next line into `line`, without its newline. False at the end of input. Of a line over
+/// the limit only one byte more than the limit is read, so that it is refused when sent.
 pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
-    const LINE_LIMIT: u64 = MAX_QUESTION as u64 + 1;
+    const LINE_LIMIT: u64 = MAX_MESSAGE as u64 + 1;
     line.clear();
     let read = input.by_ref().take(LINE_LIMIT).read_until(b'\n', line);
     let read = read.map_err(|error| Failure::cannot("read standard input", &error))?;
@@ -102,16 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn a_line_over_the_limit_is_read_far_enough_to_be_refused() {
-        let mut longest = vec![b'1'; MAX_QUESTION];
+    fn of_a_line_over_the_limit_enough_is_read_to_refuse_it() {
+        let mut longest = vec![b'1'; MAX_MESSAGE];
         longest.push(b'\n');
-        assert_eq!(lines(&longest)[0].len(), MAX_QUESTION);
-        assert!(lines(&vec![b'1'; 3 * MAX_QUESTION])[0].len() > MAX_QUESTION);
+        assert_eq!(lines(&longest)[0].len(), MAX_MESSAGE);
+        assert!(lines(&vec![b'1'; 3 * MAX_MESSAGE])[0].len() > MAX_MESSAGE);
     }
 
     #[test]
-    fn each_line_of_a_text_is_a_question() {
-        assert_eq!(questions_of("1 + 2\n3\n").collect::<Vec<_>>(), ["1 + 2", "3"]);
-        assert_eq!(questions_of("").collect::<Vec<_>>(), [""]);
+    fn each_line_of_a_text_is_a_message() {
+        assert_eq!(messages_of("1 + 2\n3\n").collect::<Vec<_>>(), ["1 + 2", "3"]);
+        assert_eq!(messages_of("").collect::<Vec<_>>(), [""]);
     }
 }

@@ -1,6 +1,6 @@
-//! One connection to a server: connect, ask, hear the reply, each within the time allowed.
+//! One connection to a server: connecting, sending and receiving, each within a time limit.
 //!
-//! The only clock of the client is read here; what the bytes mean is decided in [`super::reply`].
+//! The only clock of the client is read here. The end of a reply is decided in [`super::reply`].
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -13,45 +13,44 @@ use crate::error::Failure;
 use crate::net::address::{self, Connected};
 use crate::service::BUSY_TEXT;
 
-/// The longest question, in bytes without its newline: with it no longer than the longest reply,
-/// so that an echo of any question can be read; and few enough bytes for the kernel's buffers to
-/// take while the server is busy writing its reply.
-pub(super) const MAX_QUESTION: usize = (1 << 20) - 1;
+/// The longest message, in bytes without its newline. With the newline it is no longer than the
+/// longest reply, so that every echo can be received, and it fits into the kernel's buffers while
+/// the server is busy writing its reply.
+pub(super) const MAX_MESSAGE: usize = (1 << 20) - 1;
 
-/// The shortest wait asked of the kernel, which takes zero to mean for ever.
+/// The shortest timeout of a socket, for which zero would mean none.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// Limiter for what one call receives.
+/// The most bytes received by one call.
 const READ_SIZE: usize = 16 * 1024;
 
-const _: () = assert!(MAX_QUESTION < reply::MAX_REPLY_LEN);
+const _: () = assert!(MAX_MESSAGE < reply::MAX_REPLY_LEN);
 
-/// A connection to a server that is asked one question at a time.
+/// A connection on which one message at a time is sent and answered.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    /// For each reply, from the moment the question is sent.
+    /// The time limit for each reply, from when its message is sent.
     timeout: Duration,
-    /// How long the handshake took, one round trip: the least time a greeting needs.
+    /// The time that the handshake took, which is the least that a greeting needs.
     round_trip: Duration,
     reply: Reply,
-    /// The server has said something.
+    /// A text was received.
     got_text: bool,
-    /// The server will say no more.
+    /// The server has closed the connection.
     closed: bool,
-    /// The question on its way, with its newline.
-    question: Vec<u8>,
+    /// The message being sent, with its terminator.
+    message: Vec<u8>,
     read_buffer: Box<[u8]>,
 }
 
 impl Connection {
-    /// Connects to the first address of `host` that answers, all of them within `timeout`.
-    ///
-    /// Only asking the resolver for the addresses is not limited by it: the system allows no limit.
+    /// Connects to the first address of `host` that accepts, within `timeout`. The resolver alone
+    /// may take longer.
     pub fn open(host: &str, port: u16, timeout: Duration) -> Result<Self, Failure> {
         let timeout = timeout.min(UNLIMITED);
         let Connected { stream, round_trip, .. } = address::connect(host, port, timeout)?;
-        // A question is one small segment, and nothing follows it that it could wait for.
+        // A message is followed by nothing that could be sent in the same segment.
         stream.set_nodelay(true).map_err(|error| connection_failed(&error))?;
         Ok(Self {
             stream,
@@ -60,21 +59,21 @@ impl Connection {
             reply: Reply::new(now()),
             got_text: false,
             closed: false,
-            question: Vec::new(),
+            message: Vec::new(),
             read_buffer: vec![0; READ_SIZE].into(),
         })
     }
 
-    /// What the server says before it is asked, if it is one of those that speak first.
+    /// The greeting of a server that speaks first.
     ///
-    /// Called before the first question, so that a greeting is not taken for its answer.
+    /// It is received before the first message is sent, so that it is not taken for the reply.
     pub(super) fn greeting(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let state = self.receive_reply(now() + self.greeting_wait())?;
         self.unsolicited_text(state)
     }
 
-    /// What has come since the last reply, if anything: the rest of a reply whose first lines came
-    /// apart, or a greeting that took its time. Does not wait.
+    /// The text that has arrived since the last reply, if any: the rest of a reply that arrived in
+    /// parts, or a late greeting. Does not wait.
     pub(super) fn unsolicited(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         self.reply.expect(now());
         self.stream.set_nonblocking(true).map_err(|error| connection_failed(&error))?;
@@ -92,9 +91,9 @@ impl Connection {
         self.unsolicited_text(state)
     }
 
-    /// Sends `question`, newline added, and returns the reply without its terminator.
-    pub fn ask(&mut self, question: &[u8]) -> Result<Vec<u8>, Failure> {
-        let deadline = self.send_message(question, b"\n")?;
+    /// Sends `message` with a newline, and returns the reply without its terminator.
+    pub fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+        let deadline = self.send_message(message, b"\n")?;
         match self.next_text(deadline)? {
             Some(reply) => Ok(reply),
             None if self.closed => Err(self.closed_early()),
@@ -102,25 +101,25 @@ impl Connection {
         }
     }
 
-    /// Sends `text` and `terminator`, and returns the time by which it should be answered.
+    /// Sends `text` and `terminator`, and returns the deadline of the reply.
     pub(super) fn send_message(
         &mut self,
         text: &[u8],
         terminator: &[u8],
     ) -> Result<Instant, Failure> {
-        if text.len() > MAX_QUESTION {
+        if text.len() > MAX_MESSAGE {
             return Err(failures::message_too_long());
         }
-        self.question.clear();
-        self.question.extend_from_slice(text);
-        self.question.extend_from_slice(terminator);
+        self.message.clear();
+        self.message.extend_from_slice(text);
+        self.message.extend_from_slice(terminator);
         let deadline = self.deadline();
         self.send(deadline)?;
         Ok(deadline)
     }
 
-    /// The next thing the server says, without its terminator; `None` when it has said nothing
-    /// until `deadline` or, as [`Self::is_closed`] tells, will say no more.
+    /// The next text from the server, without its terminator. `None` if nothing has arrived by
+    /// `deadline`, or if the server has [closed](Self::is_closed) the connection.
     pub(super) fn next_text(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Failure> {
         match self.receive_reply(deadline)? {
             ReplyState::Incomplete | ReplyState::Complete => self.take_text().map(Some),
@@ -131,35 +130,35 @@ impl Connection {
         }
     }
 
-    /// By when a reply expected from now on must have come.
+    /// The deadline of a reply that is expected from now on.
     pub(super) fn deadline(&self) -> Instant {
         now() + self.timeout
     }
 
-    /// The server was silent until a reply's deadline.
+    /// The failure of a server that sent nothing until the deadline of a reply.
     pub(super) fn no_answer(&self) -> Failure {
         failures::no_answer(self.timeout)
     }
 
-    /// How long a server that has something to say at once needs to be heard: one round trip (our
-    /// acknowledgement there, its words back) and a gap.
+    /// The time after which a greeting that the server sends immediately has arrived: one round
+    /// trip (our acknowledgement there, its text back) and a gap.
     pub(super) fn greeting_wait(&self) -> Duration {
         (self.round_trip + GAP).min(self.timeout)
     }
 
-    /// Whether the server is known to have closed the connection.
+    /// Whether the server has closed the connection, as far as was received.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// The server closed the connection instead of answering.
+    /// The failure of a server that closed the connection instead of replying.
     pub(super) fn closed_early(&self) -> Failure {
         failures::closed_early(self.got_text)
     }
 
-    /// Sends the question in one write, if the kernel takes it.
+    /// Sends the message, normally in one write.
     fn send(&mut self, deadline: Instant) -> Result<(), Failure> {
-        let mut unsent = self.question.as_slice();
+        let mut unsent = self.message.as_slice();
         while !unsent.is_empty() {
             let wait = deadline.saturating_duration_since(now()).max(MIN_WAIT);
             self.stream.set_write_timeout(Some(wait)).map_err(|error| connection_failed(&error))?;
@@ -167,7 +166,7 @@ impl Connection {
                 Ok(sent) => unsent = &unsent[sent..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => return Err(failures::no_answer(self.timeout)),
-                // What the server said before it left can still be read, and says more.
+                // What the server sent before it closed can still be received, and explains more.
                 Err(error) if is_disconnect(&error) => return Ok(()),
                 Err(error) => return Err(connection_failed(&error)),
             }
@@ -175,12 +174,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Receives until the reply is decided, which it is soon after `deadline`.
+    /// Receives until the state of the reply is final, at the latest soon after `deadline`.
     fn receive_reply(&mut self, deadline: Instant) -> Result<ReplyState, Failure> {
         self.reply.expect(deadline);
         loop {
-            // At least one look, even past the deadline: a process that was stopped for a while
-            // finds its reply waiting.
+            // At least one read, even past the deadline: after a pause of this process the reply
+            // may have arrived long ago.
             let wait = self.reply.due().saturating_duration_since(now()).max(MIN_WAIT);
             self.stream.set_read_timeout(Some(wait)).map_err(|error| connection_failed(&error))?;
             let state = self.read_once()?.unwrap_or_else(|| self.reply.silence(now()));
@@ -190,7 +189,7 @@ impl Connection {
         }
     }
 
-    /// One read: `None` when nothing came in the time that the stream allows.
+    /// Reads once. `None` if nothing arrived within the stream's timeout.
     fn read_once(&mut self) -> Result<Option<ReplyState>, Failure> {
         match self.stream.read(&mut self.read_buffer) {
             Ok(0) => {
@@ -202,7 +201,8 @@ impl Connection {
                 Ok(Some(ReplyState::Incomplete))
             }
             Err(error) if is_timeout(&error) => Ok(None),
-            // A server that closes with input unread resets, right after its last reply.
+            // A server that closes with input unread resets the connection after its last reply
+            // (RFC 9293, 3.6.1).
             Err(error) if is_disconnect(&error) => {
                 self.closed = true;
                 Ok(Some(self.reply.ended()))
@@ -211,7 +211,7 @@ impl Connection {
         }
     }
 
-    /// What has come unasked, unless it is nothing, or no more than a terminator.
+    /// The unsolicited text, unless it is empty but for a terminator.
     fn unsolicited_text(&mut self, state: ReplyState) -> Result<Option<Vec<u8>>, Failure> {
         if state == ReplyState::TooLong {
             return Err(failures::reply_too_long());
@@ -222,7 +222,7 @@ impl Connection {
         Ok(Some(self.take_text()?).filter(|text| !text.is_empty()))
     }
 
-    /// The text that has come, unless it is the server's word that it is full.
+    /// The text that has arrived, unless it says that the server is full.
     fn take_text(&mut self) -> Result<Vec<u8>, Failure> {
         let text = self.reply.take();
         let first = !self.got_text;

@@ -1,21 +1,20 @@
-//! The commands `client`, which asks a server, ours or anybody's, and shows what it replies, and
-//! `play`, which has a quiz server ask.
+//! The commands `client`, which sends messages to any server and prints its replies, and `play`,
+//! which plays the quiz of a server.
 //!
-//! The questions of `client` come from a terminal, from a pipe or from the command line; whichever
-//! it is, they are asked in lock-step: the next one is sent when the reply to the last one is
-//! complete.
+//! The messages of `client` come from a terminal, from a pipe or from the command line. They are
+//! sent in lock-step: each one when the reply to the one before is complete.
 //!
 //! | where to read | what |
 //! | --- | --- |
-//! | `reply` | when a reply is complete, as a pure state machine |
-//! | `connection` | connecting, asking and hearing within the time allowed |
-//! | `batch` | questions from a pipe and from the command line |
-//! | `terminal` | the conversation with a person |
+//! | `reply` | the end of a reply, as a state machine without I/O |
+//! | `connection` | connecting, sending and receiving within time limits |
+//! | `batch` | messages from a pipe and from the command line |
+//! | `terminal` | the dialogue with a person |
 //! | [`play`] | the quiz, played by a person or a program |
-//! | `quiz_connection` | the server's side of a quiz: its messages, one by one |
-//! | `quiz_parser` | what a quiz server's text means, as a pure state machine |
-//! | `failures` | the failures, as one line each |
-//! | `printer` | how a reply is shown to a program and to a person |
+//! | `quiz_connection` | a connection that receives quiz messages one by one |
+//! | `quiz_parser` | the kinds of quiz messages, told apart by a state machine without I/O |
+//! | `failures` | the failures, one line each |
+//! | `printer` | the output for a program and for a person |
 
 mod batch;
 mod connection;
@@ -38,33 +37,33 @@ pub use terminal::{Prompt, talk};
 use crate::error::{Exit, Failure};
 use terminal::{LineEditor, ask_address};
 
-/// The host that is offered to who names none.
+/// The default host.
 pub const DEFAULT_HOST: &str = "127.0.0.1";
 
-/// The port of who names none.
+/// The default port.
 pub const DEFAULT_PORT: u16 = 5000;
 
-/// The time for connecting and for each reply: what the first client of this kind waited before it
-/// took the server for busy.
+/// The default time limit for connecting and for each reply. The first client of this kind waited
+/// as long before it called the server busy.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the client is to do.
+/// The configuration of the client.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The server's name or address. Without it a person is asked for it and the port; a program
-    /// must give it.
+    /// The server's name or address. On a terminal the user is prompted for it and the port if
+    /// neither is given; a program must give one of them.
     pub host: Option<String>,
-    /// The server's port, [`DEFAULT_PORT`] with a host alone.
+    /// The server's port; with a host alone [`DEFAULT_PORT`].
     pub port: Option<u16>,
-    /// Questions that are asked instead of those from standard input.
+    /// Messages that are sent instead of those from standard input.
     pub expressions: Vec<String>,
-    /// For connecting, and for each reply.
+    /// The time limit for connecting, and for each reply.
     pub timeout: Duration,
-    /// Asks after each answer whether to continue; only in a conversation on a terminal.
+    /// Whether to ask after each reply if the dialogue goes on; only on a terminal.
     pub confirm: bool,
 }
 
-/// Connects, asks everything there is to ask, and leaves.
+/// Connects, sends every message, prints the replies and closes the connection.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let on_terminal = io::stdin().is_terminal();
     let mut editor = LineEditor::default();
@@ -75,8 +74,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         (host, port) => Some(address(host.as_deref(), port)),
     };
     let Some((host, port)) = address else { return Ok(()) };
-    let conversation = on_terminal && config.expressions.is_empty();
-    let mut printer = Printer::new(io::stdout().lock(), print_mode(conversation));
+    let dialogue = on_terminal && config.expressions.is_empty();
+    let mut printer = Printer::new(io::stdout().lock(), print_mode(dialogue));
     let mut server = Connection::open(&host, port, config.timeout)?;
     if !config.expressions.is_empty() {
         ask_each(&mut server, &config.expressions, &mut printer)
@@ -87,16 +86,17 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// Who reads the replies: `socklab client | tee answers` types at a terminal, but a program reads.
-fn print_mode(conversation: bool) -> PrintMode {
-    match (io::stdout().is_terminal(), conversation) {
+/// The mode that suits standard output: in `socklab client | tee answers` the messages come from a
+/// terminal, but a program reads the replies.
+fn print_mode(dialogue: bool) -> PrintMode {
+    match (io::stdout().is_terminal(), dialogue) {
         (true, true) => PrintMode::Labelled,
         (true, false) => PrintMode::Escaped,
         (false, _) => PrintMode::Raw,
     }
 }
 
-/// The address of who named at least a part of it.
+/// The address, of which a missing part has its default.
 fn address(host: Option<&str>, port: Option<u16>) -> (String, u16) {
     (host.unwrap_or(DEFAULT_HOST).into(), port.unwrap_or(DEFAULT_PORT))
 }

@@ -1,12 +1,11 @@
 //! The command `play`: the quiz, played by a person on a terminal or by a program through a pipe.
 //!
-//! The player's side of the game is this, in order: the word that says whether to begin, the name,
-//! and an answer to each question until the server names the total. How many questions there are
-//! is the server's business.
+//! The player sends a yes or a no, the name, and an answer to each question until the server names
+//! the total. The server decides how many questions there are.
 //!
-//! Each message is sent as a line, which our own server answers without pauses. The first quiz
-//! servers compare what they receive with `yes` to the letter, so that the newline reads as a no:
-//! who said yes and is refused all the same is connected again, and then sends no newline at all.
+//! Each message is sent as a line, to which our own server replies without pauses. The first quiz
+//! servers compare the whole text received with `yes`, so that to them a yes with a newline is a
+//! no. Therefore, if a yes is refused, the client connects again and sends no newlines.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -21,45 +20,45 @@ use super::terminal::{LineEditor, Prompt, ask_address};
 use super::{address, missing_address, print_mode};
 use crate::error::Failure;
 
-/// What a person is told before the game.
+/// The rules that a person reads before the game.
 const RULES: &str = "\
 The quiz:
-- The server asks small sums, ten of them as a rule, and waits for each answer.
+- The server asks small sums, usually ten, and waits for each answer.
 - Every answer is an integer; a % b is the remainder of a divided by b.
 - A right answer earns 1 point, a wrong one costs 0.25.
 ";
 
-/// What begins the game, in any case: the words that every server of this game knows.
+/// The words that begin the game, in lower or upper case. Every server of this game knows them.
 const YES: [&str; 3] = ["yes", "y", "yess"];
 
-/// The countdown's steps, in seconds.
+/// The length of the countdown, in seconds.
 const COUNTDOWN: u32 = 3;
 
-/// What the player is to do.
+/// The configuration of the player.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The server's name or address, as in [`super::Config::host`].
     pub host: Option<String>,
     /// The server's port, as in [`super::Config::port`].
     pub port: Option<u16>,
-    /// For connecting, and for each message of the server.
+    /// The time limit for connecting, and for each message of the server.
     pub timeout: Duration,
 }
 
-/// Who plays.
+/// The kind of player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Player {
-    /// Who reads the rules first and is counted down to the first question, a number each
-    /// `second`; who may leave at any prompt, and whose blank lines are slips of the finger.
+    /// A person, who reads the rules and a countdown before the first question, may leave at any
+    /// prompt, and whose blank lines are ignored.
     Person {
-        /// How long a second is: a second, but in tests.
+        /// The time between two numbers of the countdown.
         second: Duration,
     },
-    /// Whose lines are all it has to say, and who must play to the end.
+    /// A program, each of whose lines is a message, and which must play to the end.
     Program,
 }
 
-/// Connects, plays one game and leaves.
+/// Connects and plays one game.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let on_terminal = io::stdin().is_terminal();
     let mut editor = LineEditor::default();
@@ -86,9 +85,8 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 
 /// Plays one game.
 ///
-/// `connect` is called once, or twice when the server turns out to want no newlines. `typed`
-/// returns the player's next line, which is what the prompt asks for, or `None` for an end of
-/// input.
+/// `connect` is called once, or a second time for a server that wants no newlines. `typed` shows a
+/// prompt and returns the player's next line, or `None` at the end of input.
 pub fn play(
     connect: impl FnMut() -> Result<Connection, Failure>,
     typed: impl FnMut(Prompt) -> Result<Option<Vec<u8>>, Failure>,
@@ -101,9 +99,9 @@ pub fn play(
     }
 }
 
-/// Why a game ends early.
+/// The reason why a game ends early.
 enum EarlyExit {
-    /// The person leaves, or nobody reads the output any more.
+    /// The person leaves, or the reader of the output has left.
     Left,
     Failed(Failure),
 }
@@ -114,15 +112,15 @@ impl From<Failure> for EarlyExit {
     }
 }
 
-/// How a game begins.
+/// The server's reaction to a yes and a name.
 enum Opening {
-    /// With its first question.
+    /// The first question.
     Question(Vec<u8>),
-    /// Not at all, in the server's words.
+    /// Texts instead of a question.
     Refusal(Vec<Vec<u8>>),
 }
 
-/// The player's side of the game.
+/// The client of one game.
 struct QuizClient<'o, T, W> {
     typed: T,
     printer: &'o mut Printer<W>,
@@ -153,18 +151,18 @@ where
         let mut name = None;
         let mut opening = self.begin(&mut server, ready, &mut name)?;
         if let Opening::Refusal(_) = opening {
-            log::debug!("refused after a yes: once more, without newlines");
+            log::debug!("refused after a yes: connecting again, to send without newlines");
             drop(server);
             server = QuizConnection::new(connect()?, b"");
             opening = self.begin(&mut server, ready, &mut name)?;
         }
         match opening {
             Opening::Question(question) => self.answer_all(&mut server, question),
-            Opening::Refusal(words) => words.iter().try_for_each(|words| self.show("", words)),
+            Opening::Refusal(texts) => texts.iter().try_for_each(|text| self.show("", text)),
         }
     }
 
-    /// Says no, and shows what the server says to that.
+    /// Sends a no, and shows the server's reply.
     fn decline(&mut self, server: &mut QuizConnection, ready: &[u8]) -> Result<(), EarlyExit> {
         server.send_message(ready)?;
         match server.next_message()? {
@@ -173,8 +171,8 @@ where
         }
     }
 
-    /// Says yes and the name, which is asked for only if it is not known yet, and hears what
-    /// comes of it.
+    /// Sends the yes and the name, and receives the server's reaction. The name is prompted for if
+    /// it is not known yet.
     fn begin(
         &mut self,
         server: &mut QuizConnection,
@@ -191,21 +189,21 @@ where
             server.send_message(name)?;
             self.count_down(server)?;
         }
-        let mut words = Vec::new();
+        let mut texts: Vec<Vec<u8>> = Vec::new();
         loop {
             match server.next_message()? {
                 Some(QuizMessage::Question(question)) => {
-                    words.iter().try_for_each(|words: &Vec<u8>| self.show("", words))?;
+                    texts.iter().try_for_each(|text| self.show("", text))?;
                     return Ok(Opening::Question(question));
                 }
-                Some(message) => words.push(message.text().into()),
-                None if words.is_empty() => return Err(server.closed_early().into()),
-                None => return Ok(Opening::Refusal(words)),
+                Some(message) => texts.push(message.text().into()),
+                None if texts.is_empty() => return Err(server.closed_early().into()),
+                None => return Ok(Opening::Refusal(texts)),
             }
         }
     }
 
-    /// Counts a person down; the server is listened to meanwhile, so one that leaves is noticed.
+    /// Shows the countdown to a person. It ends early if the server closes the connection.
     fn count_down(&mut self, server: &mut QuizConnection) -> Result<(), EarlyExit> {
         let Player::Person { second } = self.player else { return Ok(()) };
         for left in (1..=COUNTDOWN).rev() {
@@ -219,7 +217,7 @@ where
         Ok(())
     }
 
-    /// Answers `question` and all that follow, to the total and the farewell.
+    /// Answers `question` and all that follow, until the total.
     fn answer_all(
         &mut self,
         server: &mut QuizConnection,
@@ -234,8 +232,8 @@ where
             question = loop {
                 match server.next_message()?.ok_or_else(closed_mid_game)? {
                     QuizMessage::Question(next) => break next,
-                    QuizMessage::Verdict(words) | QuizMessage::Text(words) => {
-                        self.show("", &words)?;
+                    QuizMessage::Verdict(text) | QuizMessage::Text(text) => {
+                        self.show("", &text)?;
                     }
                     QuizMessage::Total(total) => {
                         let taken = now() - start;
@@ -248,15 +246,15 @@ where
         }
     }
 
-    /// Hears the farewell. A server that leaves without one has said all that counts.
+    /// Shows the closing line, if the server sends one, and the time taken.
     fn finish(&mut self, server: &mut QuizConnection, taken: Duration) -> Result<(), EarlyExit> {
-        if let Some(QuizMessage::Text(farewell)) = server.next_message()? {
-            self.show("", &farewell)?;
+        if let Some(QuizMessage::Text(closing_line)) = server.next_message()? {
+            self.show("", &closing_line)?;
         }
         self.show("", time_taken(taken).as_bytes())
     }
 
-    /// The player's next line, without which the game cannot go on.
+    /// The player's next line; without it the game ends.
     fn require_line(&mut self, prompt: Prompt) -> Result<Vec<u8>, EarlyExit> {
         match self.next_line(prompt)? {
             Some(line) => Ok(line),
@@ -265,7 +263,7 @@ where
         }
     }
 
-    /// The player's next line; a person is asked until there is something on it.
+    /// The player's next line; a person is prompted again after a blank one.
     fn next_line(&mut self, prompt: Prompt) -> Result<Option<Vec<u8>>, EarlyExit> {
         loop {
             let Some(line) = (self.typed)(prompt)? else { return Ok(None) };
@@ -295,7 +293,7 @@ fn is_yes(word: &[u8]) -> bool {
     YES.iter().any(|yes| word.eq_ignore_ascii_case(yes.as_bytes()))
 }
 
-/// One message is one line: what was pasted behind it is not sent, nor is a carriage return.
+/// The first line of `text`, since a message is one line, without a carriage return.
 fn first_line(text: &[u8]) -> &[u8] {
     let line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -310,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn yes_is_said_in_three_ways_and_any_case() {
+    fn three_words_mean_yes_in_any_case() {
         for word in ["yes", "YES", "y", "Yess"] {
             assert!(is_yes(word.as_bytes()), "{word}");
         }
@@ -327,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_in_tenths_of_a_second() {
+    fn the_time_taken_has_tenths_of_a_second() {
         assert_eq!(time_taken(Duration::from_millis(12_340)), "Time taken: 12.3 seconds");
         assert_eq!(time_taken(Duration::from_millis(4)), "Time taken: 0.0 seconds");
     }

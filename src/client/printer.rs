@@ -1,4 +1,4 @@
-//! What the server said, as it is shown: exactly its text for a program, harmless for a person.
+//! The output of the clients: the exact text for a program, escaped text for a person.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -6,34 +6,34 @@ use std::ops::ControlFlow;
 use crate::error::Failure;
 use crate::escape::for_terminal;
 
-/// How a reply is shown.
+/// The form in which a reply is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrintMode {
-    /// To a program: the bytes as they came, alone.
+    /// For a program: the bytes as they came.
     Raw,
-    /// To a person who did not type the question: alone, control characters escaped.
+    /// For a person who did not type the message: control characters are escaped.
     Escaped,
-    /// To a person in a conversation: `Server replied: 66`, control characters escaped.
+    /// For a person in a dialogue: `Server replied: 66`, control characters are escaped.
     Labelled,
 }
 
-/// Where replies go.
+/// The output of a client.
 #[derive(Debug)]
 pub struct Printer<W> {
     to: W,
     mode: PrintMode,
 }
 
-/// Whether the conversation goes on: it breaks when nobody reads the output any more.
+/// Whether to go on: no longer when the reader of the output has left.
 pub(super) type Flow = ControlFlow<()>;
 
 impl<W: Write> Printer<W> {
-    /// Replies go to `to`.
+    /// A printer that writes to `to`.
     pub fn new(to: W, mode: PrintMode) -> Self {
         Self { to, mode }
     }
 
-    /// Shows the reply to a question.
+    /// Prints a reply.
     pub(super) fn reply(&mut self, text: &[u8]) -> Result<Flow, Failure> {
         match self.mode {
             PrintMode::Raw => self.line("", text),
@@ -42,7 +42,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Shows what the server said without being asked: a greeting, or more of the reply before.
+    /// Prints text that is no reply: a greeting, or the late rest of the previous reply.
     pub(super) fn unsolicited(&mut self, text: &[u8]) -> Result<Flow, Failure> {
         match self.mode {
             PrintMode::Raw => self.line("", text),
@@ -52,7 +52,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Says something of our own to the person.
+    /// Prints a remark of our own.
     pub(super) fn remark(&mut self, text: &str) -> Result<Flow, Failure> {
         self.line("", text.as_bytes())
     }
@@ -60,13 +60,13 @@ impl<W: Write> Printer<W> {
     fn line(&mut self, label: &str, text: &[u8]) -> Result<Flow, Failure> {
         match self.write_line(label, text) {
             Ok(()) => Ok(Flow::Continue(())),
-            // `socklab client ... | head -1`: its reader has seen enough.
+            // The reader has left: `socklab client ... | head -1`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Flow::Break(())),
             Err(error) => Err(Failure::cannot("write to standard output", &error)),
         }
     }
 
-    /// One write, and flushed: who reads a pipe wants the reply now.
+    /// Writes a line at once, in one write and flushed, since the reader of a pipe waits for it.
     fn write_line(&mut self, label: &str, text: &[u8]) -> io::Result<()> {
         self.to.write_all(&[label.as_bytes(), text, b"\n"].concat())?;
         self.to.flush()
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_in_a_conversation_reads_who_speaks() {
+    fn a_person_in_a_dialogue_reads_labelled_replies() {
         assert_eq!(shown(PrintMode::Labelled, b"66"), b"Server replied: 66\n");
     }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_nobody_reads_ends_the_conversation_quietly() {
+    fn an_output_without_a_reader_ends_the_dialogue_without_an_error() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -1,4 +1,4 @@
-//! The server's side of a quiz: a [`Connection`] over which come the messages of a game.
+//! A [`Connection`] to a quiz server, which receives the messages of one game.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,60 +7,59 @@ use super::connection::{Connection, now};
 use super::quiz_parser::{QuizMessage, QuizParser};
 use crate::error::Failure;
 
-/// The silence between the first two messages without a newline, so that the server reads them
-/// apart: the pause that it makes itself between two of its own.
+/// The pause between our first two messages where they have no newlines, so that the server
+/// receives them apart. It makes the same pause between its own messages.
 const MESSAGE_GAP: Duration = Duration::from_millis(200);
 
-/// What stands for a line without text where there are no newlines: something must be sent.
+/// An empty line, where messages have no newlines: something must be sent.
 const BLANK: &[u8] = b" ";
 
-/// The server's side of the game: the connection, and what has come over it.
+/// A connection to a quiz server.
 pub(super) struct QuizConnection {
     server: Connection,
-    /// What ends each of our messages: a newline, or nothing.
+    /// The end of each of our messages: a newline, or nothing.
     terminator: &'static [u8],
     parser: QuizParser,
-    /// Received, but not yet taken.
+    /// Messages received and not taken.
     messages: VecDeque<QuizMessage>,
-    /// When waiting for the next message is over. Words that are no part of the game do not
-    /// prolong it.
+    /// The deadline of the next message. Text that is no part of the game does not extend it.
     deadline: Instant,
 }
 
 impl QuizConnection {
-    /// A game over `server`, with `terminator` behind each of our messages.
+    /// A new game; `terminator` ends each of our messages.
     pub(super) fn new(server: Connection, terminator: &'static [u8]) -> Self {
         let deadline = server.deadline();
         Self { server, terminator, parser: QuizParser::new(), messages: VecDeque::new(), deadline }
     }
 
-    /// What the server says before it is asked, if it is one of those that speak first.
+    /// The greeting of a server that speaks first.
     pub(super) fn greeting(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         self.server.greeting()
     }
 
-    /// Gives the server time to refuse the game before it is told the name.
+    /// Gives the server time to refuse the game before the name is sent.
     pub(super) fn await_refusal(&mut self) -> Result<(), Failure> {
         let wait = self.server.greeting_wait();
         self.receive_for(if self.terminator.is_empty() { wait.max(MESSAGE_GAP) } else { wait })
     }
 
-    /// Expects the next message from now on.
+    /// Lets the time for the next message begin now.
     pub(super) fn restart_deadline(&mut self) {
         self.deadline = self.server.deadline();
     }
 
-    /// Whether the server has left.
+    /// Whether the server has closed the connection.
     pub(super) fn is_closed(&self) -> bool {
         self.server.is_closed()
     }
 
-    /// The server left instead of playing.
+    /// The failure of a server that closed the connection instead of playing.
     pub(super) fn closed_early(&self) -> Failure {
         self.server.closed_early()
     }
 
-    /// Sends a message, and expects the next one.
+    /// Sends a message, and lets the time for the next one begin.
     pub(super) fn send_message(&mut self, line: &[u8]) -> Result<(), Failure> {
         let nothing = line.is_empty() && self.terminator.is_empty();
         self.deadline =
@@ -68,7 +67,7 @@ impl QuizConnection {
         Ok(())
     }
 
-    /// Hears all that comes in `time`, less if the server leaves.
+    /// Receives for `time`, or until the server closes the connection.
     pub(super) fn receive_for(&mut self, time: Duration) -> Result<(), Failure> {
         let end = now() + time;
         while !self.server.is_closed() && now() < end {
@@ -77,7 +76,7 @@ impl QuizConnection {
         Ok(())
     }
 
-    /// The next message; `None` when the server has left instead.
+    /// The next message; `None` if the server has closed the connection.
     pub(super) fn next_message(&mut self) -> Result<Option<QuizMessage>, Failure> {
         loop {
             if let Some(message) = self.messages.pop_front() {
@@ -95,7 +94,7 @@ impl QuizConnection {
         }
     }
 
-    /// Hears something, if it comes by `deadline`; whether it did.
+    /// Receives a text; false if none has come by `deadline`.
     fn receive_until(&mut self, deadline: Instant) -> Result<bool, Failure> {
         let Some(text) = self.server.next_text(deadline)? else { return Ok(false) };
         self.parser.push(&text, &mut self.messages);

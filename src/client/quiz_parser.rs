@@ -1,44 +1,44 @@
-//! What a quiz server said: a pure state machine, text in, messages out.
+//! The parser of a quiz server's text: a state machine without I/O, which makes messages of text.
 //!
-//! The first quiz servers put nothing between two messages, and TCP may deliver two of them in one
-//! piece. So a message is known by what it is and by what came before it:
+//! The first quiz servers put nothing between two messages, and TCP may deliver two of them as one
+//! piece. So a message is recognized by its text and by the state of the game:
 //!
-//! | while | a message is | known by |
+//! | state | message | recognized by |
 //! | --- | --- | --- |
-//! | no question was asked | the first question | it starts with ` -> ` |
-//! | | the server's refusal, or a greeting | anything else |
-//! | a question is open | its verdict | anything but a question; `Correct answer`, `Wrong answer` |
-//! | the answer was judged | the next question | it starts with ` -> ` |
+//! | no question yet | the first question | ` -> ` at its beginning |
+//! | | a refusal, or a greeting | anything else |
+//! | a question is open | its verdict | no ` -> `; it contains `Correct answer` or `Wrong answer` |
+//! | the answer was judged | the next question | ` -> ` at its beginning |
 //! | | the total | a number, alone or with a word right behind it: `8.75You did great!` |
-//! | the total is known | the farewell | anything |
+//! | the total is known | the closing line | anything |
 //!
-//! A newline, or a NUL, ends a message wherever it stands.
+//! A newline or a NUL always ends a message.
 
 use std::collections::VecDeque;
 
 use memchr::memmem;
 
-/// What stands before every question.
+/// The beginning of every question.
 const ARROW: &[u8] = b" -> ";
 
-/// What every verdict holds, one or the other: behind it a total may follow without a delimiter.
+/// The words in a verdict. A total may follow them without a delimiter.
 const VERDICTS: [&[u8]; 2] = [b"Correct answer", b"Wrong answer"];
 
-/// One message of the server, without its delimiters and the blanks around it.
+/// A message of the server, without delimiters and surrounding blanks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum QuizMessage {
-    /// A question, without its arrow.
+    /// A question, without the arrow.
     Question(Vec<u8>),
-    /// What the last answer was worth.
+    /// The verdict on the last answer.
     Verdict(Vec<u8>),
-    /// The sum of the marks.
+    /// The sum of the points.
     Total(Vec<u8>),
-    /// Anything else: a greeting, a refusal, the farewell.
+    /// Any other text: a greeting, a refusal, the closing line.
     Text(Vec<u8>),
 }
 
 impl QuizMessage {
-    /// The message, whatever it is.
+    /// The text of a message of any kind.
     pub(super) fn text(&self) -> &[u8] {
         match self {
             Self::Question(text) | Self::Verdict(text) | Self::Total(text) | Self::Text(text) => {
@@ -48,6 +48,7 @@ impl QuizMessage {
     }
 }
 
+/// The state of a game, see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum QuizPhase {
     Opening,
@@ -63,12 +64,12 @@ pub(super) struct QuizParser {
 }
 
 impl QuizParser {
-    /// Nothing was said yet.
+    /// The parser of a game that has not begun.
     pub(super) fn new() -> Self {
         Self { phase: QuizPhase::Opening }
     }
 
-    /// Adds to `messages` the messages of `text`, which ends where a message ends.
+    /// Adds the messages in `text` to `messages`. The end of `text` is the end of a message.
     pub(super) fn push(&mut self, text: &[u8], messages: &mut VecDeque<QuizMessage>) {
         for line in text.split(|byte| matches!(byte, b'\n' | b'\0')) {
             self.push_line(line, messages);
@@ -94,7 +95,7 @@ impl QuizParser {
         }
     }
 
-    /// What is no question.
+    /// Adds the messages in a text that has no question.
     fn push_text(&mut self, text: &[u8], messages: &mut VecDeque<QuizMessage>) {
         let text = text.trim_ascii();
         if text.is_empty() {
@@ -111,13 +112,13 @@ impl QuizParser {
                 self.push_text(rest, messages);
             }
             QuizPhase::Judged => {
-                if let Some((total, farewell)) = split_total(text) {
+                if let Some((total, closing_line)) = split_total(text) {
                     self.phase = QuizPhase::Totalled;
                     messages.push_back(QuizMessage::Total(total.into()));
-                    self.push_text(farewell, messages);
+                    self.push_text(closing_line, messages);
                 } else {
-                    let (words, rest) = split_verdict(text);
-                    messages.push_back(QuizMessage::Text(words.into()));
+                    let (first, rest) = split_verdict(text);
+                    messages.push_back(QuizMessage::Text(first.into()));
                     self.push_text(rest, messages);
                 }
             }
@@ -125,11 +126,11 @@ impl QuizParser {
     }
 }
 
-/// A verdict and the total that follows it in the same breath, if one does.
+/// Splits a text behind a verdict, if a total follows it without a delimiter.
 fn split_verdict(text: &[u8]) -> (&[u8], &[u8]) {
     let end = VERDICTS.iter().find_map(|words| Some(memmem::find(text, words)? + words.len()));
     let Some(end) = end else { return (text, b"") };
-    // Beyond ASCII is the star, or the thumb.
+    // The bytes beyond ASCII are those of the star and the thumb.
     let ornament = |&byte: &u8| byte >= 0x80 || matches!(byte, b' ' | b'!' | b'.');
     let total = end + text[end..].iter().take_while(|byte| ornament(byte)).count();
     match split_total(&text[total..]) {
@@ -138,8 +139,8 @@ fn split_verdict(text: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The number that `text` starts with and what stands right behind it, unless that is more of the
-/// same sentence: `3 questions to go` holds no total.
+/// Splits a text behind the total that it begins with. A number that is followed by a blank, as in
+/// `3 questions to go`, is no total.
 fn split_total(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let sign = usize::from(text.starts_with(b"-"));
@@ -172,12 +173,12 @@ mod tests {
         QuizMessage::Total(text.into())
     }
 
-    fn words(text: &str) -> QuizMessage {
+    fn text(text: &str) -> QuizMessage {
         QuizMessage::Text(text.into())
     }
 
-    /// What a fresh ear makes of pieces that came one by one.
-    fn heard(pieces: &[&str]) -> Vec<QuizMessage> {
+    /// The messages in pieces of text that came one by one.
+    fn parsed(pieces: &[&str]) -> Vec<QuizMessage> {
         let mut parser = QuizParser::new();
         let mut messages = VecDeque::new();
         for piece in pieces {
@@ -186,7 +187,7 @@ mod tests {
         messages.into()
     }
 
-    /// The game that every delivery of it must yield.
+    /// The messages of one game.
     fn game() -> Vec<QuizMessage> {
         vec![
             question("3+4"),
@@ -194,12 +195,12 @@ mod tests {
             question("5%2"),
             verdict("Wrong answer👎"),
             total("0.75"),
-            words("Better luck next time!"),
+            text("Better luck next time!"),
         ]
     }
 
     #[test]
-    fn messages_that_come_one_by_one_are_known() {
+    fn messages_that_come_one_by_one_are_recognized() {
         let pieces = [
             " -> 3+4  ",
             "⭐ Correct answer ⭐",
@@ -208,27 +209,27 @@ mod tests {
             "0.75",
             "Better luck next time!",
         ];
-        assert_eq!(heard(&pieces), game());
+        assert_eq!(parsed(&pieces), game());
     }
 
     #[test]
-    fn lines_are_known() {
+    fn lines_are_recognized() {
         let pieces = [
             " -> 3+4  ",
             "⭐ Correct answer ⭐\n -> 5%2  ",
             "Wrong answer👎\r\n0.75\nBetter luck next time!",
         ];
-        assert_eq!(heard(&pieces), game());
+        assert_eq!(parsed(&pieces), game());
     }
 
     #[test]
-    fn glued_messages_are_taken_apart() {
+    fn messages_without_delimiters_are_split() {
         let pieces = [
             " -> 3+4  ",
             "⭐ Correct answer ⭐ -> 5%2  ",
             "Wrong answer👎0.75Better luck next time!",
         ];
-        assert_eq!(heard(&pieces), game());
+        assert_eq!(parsed(&pieces), game());
     }
 
     #[test]
@@ -236,28 +237,28 @@ mod tests {
         for sum in ["10", "8.75", "-2.5", "0"] {
             for judged in ["⭐ Correct answer ⭐", "Wrong answer👎"] {
                 let piece = format!("{judged}{sum}Bravo!");
-                let messages = heard(&[" -> 3+4  ", &piece]);
-                assert_eq!(messages[1..], [verdict(judged), total(sum), words("Bravo!")]);
+                let messages = parsed(&[" -> 3+4  ", &piece]);
+                assert_eq!(messages[1..], [verdict(judged), total(sum), text("Bravo!")]);
             }
         }
     }
 
     #[test]
-    fn a_refusal_is_only_words() {
+    fn a_refusal_is_plain_text() {
         let sentence = "I hope you make a wise choice next time!";
-        assert_eq!(heard(&[sentence]), [words(sentence)]);
-        assert_eq!(heard(&["3 players are here\n"]), [words("3 players are here")]);
+        assert_eq!(parsed(&[sentence]), [text(sentence)]);
+        assert_eq!(parsed(&["3 players are here\n"]), [text("3 players are here")]);
     }
 
     #[test]
-    fn a_number_is_a_total_only_where_one_is_due() {
-        let messages = heard(&["42\n -> 3+4  ", "7\n", "3 questions to go\n", "1.5.\n", "10\n"]);
+    fn a_number_is_a_total_only_after_a_verdict() {
+        let messages = parsed(&["42\n -> 3+4  ", "7\n", "3 questions to go\n", "1.5.\n", "10\n"]);
         let expected = [
-            words("42"),
+            text("42"),
             question("3+4"),
             verdict("7"),
-            words("3 questions to go"),
-            words("1.5."),
+            text("3 questions to go"),
+            text("1.5."),
             total("10"),
         ];
         assert_eq!(messages, expected);
@@ -265,12 +266,12 @@ mod tests {
 
     #[test]
     fn a_number_inside_a_verdict_is_no_total() {
-        let messages = heard(&[" -> 3+4  ", "Wrong answer, it was 7\n"]);
+        let messages = parsed(&[" -> 3+4  ", "Wrong answer, it was 7\n"]);
         assert_eq!(messages[1..], [verdict("Wrong answer, it was 7")]);
     }
 
     #[test]
-    fn any_bytes_at_all_are_heard_without_a_panic() {
+    fn no_bytes_make_it_panic() {
         let alphabet = [b" -> ".as_slice(), b"Correct answer", b"-", b"1", b".", b"\xff", b"\n"];
         for n in 0..7_usize.pow(5) {
             let mut parser = QuizParser::new();

@@ -1,65 +1,65 @@
-//! When is a reply complete? A pure state machine: bytes and times in, verdicts out.
+//! The end of a reply: a state machine without I/O, which takes bytes and times.
 //!
-//! TCP keeps no message boundaries, and the servers this client talks to do not agree on one: ours
-//! end a reply with a newline, many others send the bare text and expect it to be read by one call.
-//! So a reply ends at the first of these:
+//! TCP keeps no message boundaries, and servers do not agree on one: ours end a reply with a
+//! newline, many others send bare text and expect the client to receive it in one call. So a reply
+//! ends with the first of these:
 //!
-//! - what has come so far ends in a newline (trailing NULs, a C string's terminator, not counted);
+//! - a newline as the last byte received, not counting NULs behind it (the end of a C string);
 //! - a gap without a byte: [`GAP`], or [`LINE_GAP`] once the server has sent a newline;
-//! - end of input.
+//! - the end of input.
 
 use std::mem;
 use std::time::{Duration, Instant};
 
-/// The silence that ends a reply of a server that has never sent a newline: longer than the
-/// pause between the segments of one write, shorter than a person notices.
+/// The gap that ends a reply of a server that has never sent a newline: longer than the pause
+/// between the segments of one write, and shorter than a person notices.
 pub(super) const GAP: Duration = Duration::from_millis(25);
 
-/// The silence that ends a reply without a newline of a server that has sent one before: it speaks
-/// in lines, so a line is almost certainly unfinished, and only a server of mixed habits waits.
+/// The gap that ends a reply without a newline of a server that has sent one before. Such a server
+/// usually sends lines, so the line is not complete yet. Only if it mixes both do we wait in vain.
 pub(super) const LINE_GAP: Duration = Duration::from_secs(1);
 
-/// The longest reply, in bytes: far beyond any answer a person reads, far below what hurts memory.
+/// The longest reply, in bytes: far more than a person reads, far less than there is memory.
 pub(super) const MAX_REPLY_LEN: usize = 1 << 20;
 
 const _: () = assert!(GAP.as_nanos() < LINE_GAP.as_nanos());
 
-/// What is known about the reply that is being received.
+/// The state of the reply that is being received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReplyState {
-    /// It may go on: ask again when more has come, or when it is [`Reply::due`].
+    /// More may come: it changes with the next bytes, or at the time [`Reply::due`].
     Incomplete,
-    /// It is whole: [`Reply::take`] it.
+    /// The reply is complete: [`Reply::take`] it.
     Complete,
-    /// The deadline passed before it was whole.
+    /// The deadline passed before the reply was complete.
     Late,
-    /// It is longer than [`MAX_REPLY_LEN`].
+    /// The reply is longer than [`MAX_REPLY_LEN`].
     TooLong,
-    /// The server closed the connection without a byte of it.
+    /// The server closed the connection before the first byte.
     Closed,
 }
 
-/// The reply that is being received, and what the connection has taught about the server so far.
+/// The reply that is being received, and what is known of the server's habits.
 #[derive(Debug)]
 pub(super) struct Reply {
-    /// What has come of it, at most [`MAX_REPLY_LEN`] bytes.
+    /// The part received so far, at most [`MAX_REPLY_LEN`] bytes.
     text: Vec<u8>,
-    /// Every byte must have come by then; the gap that ends the reply may reach beyond it.
+    /// The latest time for a byte of it. The gap that ends the reply may reach beyond.
     deadline: Instant,
-    /// When the last byte of `text` came; without meaning while `text` is empty.
+    /// The time of the last byte of `text`; without meaning while `text` is empty.
     received_at: Instant,
     /// The last byte of `text` that is not NUL is a newline.
     line_ended: bool,
     /// The server has sent a newline on this connection.
     seen_newline: bool,
-    /// The reply before this one ended at a gap, so a newline that comes first now is its
-    /// terminator: a server that writes text and newline apart has the second write held back by
-    /// Nagle's algorithm until our delayed acknowledgement, up to 40 ms.
+    /// The previous reply ended with a gap, so a newline at the beginning of this one terminates
+    /// the previous one. Where a server writes text and newline apart, Nagle's algorithm holds the
+    /// newline back until our delayed acknowledgement, up to 40 ms.
     late_newline: bool,
 }
 
 impl Reply {
-    /// Nothing has come yet on a connection made at `now`.
+    /// The state of a connection made at `now`.
     pub(super) fn new(now: Instant) -> Self {
         Self {
             text: Vec::new(),
@@ -71,14 +71,14 @@ impl Reply {
         }
     }
 
-    /// Expects a new reply, all of it by `deadline`.
+    /// Begins a new reply, with a `deadline` for its last byte.
     pub(super) fn expect(&mut self, deadline: Instant) {
         self.text.clear();
         self.line_ended = false;
         self.deadline = deadline;
     }
 
-    /// When [`Self::silence`] will have something to say.
+    /// The time at which the state changes if no byte comes before.
     pub(super) fn due(&self) -> Instant {
         match (self.text.is_empty(), self.seen_newline) {
             (true, _) => self.deadline,
@@ -87,7 +87,7 @@ impl Reply {
         }
     }
 
-    /// `bytes`, at least one, came at `now`.
+    /// Takes the bytes received at `now`, at least one.
     pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> ReplyState {
         self.seen_newline |= memchr::memchr(b'\n', bytes).is_some();
         let bytes = self.without_late_newline(bytes);
@@ -99,33 +99,37 @@ impl Reply {
         if let Some(last) = bytes.iter().rfind(|&&byte| byte != 0) {
             self.line_ended = *last == b'\n';
         }
-        match () {
-            () if self.line_ended => ReplyState::Complete,
-            () if now > self.deadline => ReplyState::Late,
-            () => ReplyState::Incomplete,
+        if self.line_ended {
+            ReplyState::Complete
+        } else if now > self.deadline {
+            ReplyState::Late
+        } else {
+            ReplyState::Incomplete
         }
     }
 
-    /// Nothing has come until `now`.
+    /// The state if no byte has come by `now`.
     pub(super) fn silence(&self, now: Instant) -> ReplyState {
-        match () {
-            () if now < self.due() => ReplyState::Incomplete,
-            () if self.text.is_empty() => ReplyState::Late,
-            () => ReplyState::Complete,
+        if now < self.due() {
+            ReplyState::Incomplete
+        } else if self.text.is_empty() {
+            ReplyState::Late
+        } else {
+            ReplyState::Complete
         }
     }
 
-    /// The server will send no more.
+    /// The state at the end of input.
     pub(super) fn ended(&self) -> ReplyState {
         if self.text.is_empty() { ReplyState::Closed } else { ReplyState::Complete }
     }
 
-    /// Whether nothing of it has come.
+    /// Whether no byte of the reply has come.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// The text that has come, without its terminator.
+    /// Takes the text received so far, without its terminator.
     pub(super) fn take(&mut self) -> Vec<u8> {
         self.late_newline = !self.text.is_empty() && !self.line_ended;
         let mut text = mem::take(&mut self.text);
@@ -137,7 +141,7 @@ impl Reply {
         text
     }
 
-    /// `bytes` less the newline that ends the reply before.
+    /// `bytes` without the newline that terminates the previous reply.
     fn without_late_newline<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         if !mem::take(&mut self.late_newline) {
             return bytes;
@@ -152,7 +156,7 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(2);
 
-    #[expect(clippy::disallowed_methods, reason = "a first instant has to come from somewhere")]
+    #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
     fn some_time() -> Instant {
         Instant::now()
     }
@@ -161,7 +165,7 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// A reply expected at once, and the instant it was expected at.
+    /// A reply that has just begun, and the time at which it did.
     fn expected() -> (Reply, Instant) {
         let start = some_time();
         let mut reply = Reply::new(start);
@@ -169,7 +173,7 @@ mod tests {
         (reply, start)
     }
 
-    /// The server has answered `text` and the next reply is expected.
+    /// The same after the server has sent `text` as a first reply.
     fn once_answered(text: &[u8]) -> (Reply, Instant) {
         let (mut reply, start) = expected();
         reply.received(text, start);
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newline_completes_a_reply_at_once() {
+    fn a_newline_completes_a_reply() {
         let (mut reply, start) = expected();
         assert_eq!(reply.received(b"66\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"66");
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn several_lines_in_one_go_are_one_reply() {
+    fn several_lines_received_together_are_one_reply() {
         let (mut reply, start) = expected();
         assert_eq!(reply.received(b"sum: 17\nproduct: 60\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"sum: 17\nproduct: 60");
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn end_of_input_completes_what_has_come() {
+    fn end_of_input_completes_a_reply() {
         let (mut reply, start) = expected();
         reply.received(b"66", start);
         assert_eq!(reply.ended(), ReplyState::Complete);
@@ -282,7 +286,7 @@ mod tests {
     fn a_newline_that_comes_after_the_gap_belongs_to_the_reply_before() {
         let (mut reply, start) = once_answered(b"66");
         assert_eq!(reply.received(b"\n", start), ReplyState::Incomplete);
-        assert_eq!(reply.due(), start + DEADLINE, "nothing of the next reply has come");
+        assert_eq!(reply.due(), start + DEADLINE, "no byte of the next reply has come");
         assert_eq!(reply.received(b"67\n", start), ReplyState::Complete);
         assert_eq!(reply.take(), b"67");
     }

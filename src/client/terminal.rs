@@ -1,4 +1,4 @@
-//! The conversation with a person: prompts, line editing, history.
+//! The dialogue with a person on a terminal: prompts, line editing, history.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,33 +6,33 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Behavior, Editor};
 
-use super::batch::{ask, questions_of};
+use super::batch::{ask, messages_of};
 use super::connection::Connection;
 use super::printer::Printer;
 use super::{DEFAULT_HOST, DEFAULT_PORT};
 use crate::error::{Exit, Failure};
 
-/// What the person is asked for.
+/// A prompt for the user's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// The host to connect to.
+    /// The server's host.
     Host,
-    /// The port to connect to.
+    /// The server's port.
     Port,
     /// The next message.
     Message,
-    /// Whether there will be a next message.
+    /// Whether to send another message.
     Continue,
-    /// Whether the quiz may begin.
+    /// Whether to begin the quiz.
     Ready,
     /// The player's name.
     Name,
-    /// The answer to the quiz's question.
+    /// The answer to a question of the quiz.
     Answer,
 }
 
 impl Prompt {
-    /// The question as it stands before the cursor.
+    /// The text before the cursor.
     pub fn text(self) -> String {
         match self {
             Self::Host => format!("Enter Host IP Address [{DEFAULT_HOST}]: "),
@@ -46,9 +46,10 @@ impl Prompt {
     }
 }
 
-/// Talks until the person leaves (by `exit`, `quit` or an end of input) or the server does.
+/// Sends what the user types and prints the replies, until `exit`, `quit`, an end of input, or
+/// until the server closes the connection.
 ///
-/// `typed` shows a prompt and returns the line typed, or `None` for an end of input.
+/// `typed` shows a prompt and returns the line typed, or `None` at the end of input.
 pub fn talk(
     server: &mut Connection,
     mut typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
@@ -67,8 +68,8 @@ pub fn talk(
             return server_closed(server, printer, answers);
         }
         let Some(line) = typed(Prompt::Message)? else { return Ok(()) };
-        // Several lines come by pasting. A line of blanks is a slip of the finger.
-        for message in questions_of(&line).filter(|message| !message.trim().is_empty()) {
+        // A pasted text may have several lines. A blank line is a slip of the finger.
+        for message in messages_of(&line).filter(|message| !message.trim().is_empty()) {
             if matches!(message.trim(), "exit" | "quit") {
                 return Ok(());
             }
@@ -84,7 +85,7 @@ pub fn talk(
     }
 }
 
-/// Asks where the server is; `None` when the person leaves instead.
+/// Prompts for the server's address; `None` at the end of input.
 pub(super) fn ask_address(
     mut typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
 ) -> Result<Option<(String, u16)>, Failure> {
@@ -96,15 +97,14 @@ pub(super) fn ask_address(
         if port.is_empty() {
             return Ok(Some((host.into(), DEFAULT_PORT)));
         }
-        // What is no port is asked for again: the prompt shows what one looks like.
+        // An invalid port is asked for again; the prompt shows a valid one.
         if let Ok(port @ 1..) = port.parse() {
             return Ok(Some((host.into(), port)));
         }
     }
 }
 
-/// The server closed the connection between two messages: the end of a conversation, but a
-/// failure when it never said anything.
+/// Ends the dialogue after the server has closed the connection: a failure if it never replied.
 fn server_closed(
     server: &Connection,
     printer: &mut Printer<impl Write>,
@@ -129,15 +129,15 @@ fn confirm_continue(
     }
 }
 
-/// The terminal's lines, edited; the messages among them are remembered.
+/// The line editor of the terminal, with a history of messages.
 #[derive(Default)]
 pub(super) struct LineEditor {
-    /// Made when the first line is read: what never asks never touches the terminal.
+    /// Created by the first prompt, so that the terminal is left alone where there is none.
     editor: Option<Editor<(), MemHistory>>,
 }
 
 impl LineEditor {
-    /// Shows a prompt and reads a line; `None` at Ctrl-D, and at Ctrl-C, which leaves as well.
+    /// Shows a prompt and reads a line; `None` after Ctrl-D or Ctrl-C.
     pub(super) fn line(&mut self, prompt: Prompt) -> Result<Option<String>, Failure> {
         let editor = match &mut self.editor {
             Some(editor) => editor,
@@ -151,7 +151,7 @@ impl LineEditor {
                 Ok(Some(line))
             }
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
-            // The prompt's reader left; nobody is there to be told.
+            // The reader of the prompt has left, so no failure could be shown.
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
             Err(error) => Err(cannot_read(error)),
         }
@@ -159,7 +159,7 @@ impl LineEditor {
 }
 
 fn new_editor() -> rustyline::Result<Editor<(), MemHistory>> {
-    // When the replies go to a file, the prompts go to the terminal all the same.
+    // The prompts go to the terminal even if the replies go to a file.
     let behavior = if io::stdout().is_terminal() { Behavior::Stdio } else { Behavior::PreferTerm };
     let config = rustyline::Config::builder().behavior(behavior).build();
     Editor::with_history(config, MemHistory::new())
@@ -176,7 +176,7 @@ fn cannot_read(error: ReadlineError) -> Failure {
 mod tests {
     use super::*;
 
-    /// A person who types these lines, then ends the input.
+    /// A user who types these lines and ends the input.
     fn typing(
         lines: &'static [&'static str],
     ) -> impl FnMut(Prompt) -> Result<Option<String>, Failure> {
@@ -185,25 +185,25 @@ mod tests {
     }
 
     #[test]
-    fn the_enter_key_alone_takes_the_defaults() {
+    fn an_empty_line_takes_the_default_address() {
         let address = ask_address(typing(&["", " "])).unwrap();
         assert_eq!(address, Some(("127.0.0.1".into(), 5000)));
     }
 
     #[test]
-    fn a_port_is_asked_for_until_it_is_one() {
+    fn the_port_is_asked_for_until_it_is_valid() {
         let address = ask_address(typing(&[" ::1 ", "http", "0", "70000", "80"])).unwrap();
         assert_eq!(address, Some(("::1".into(), 80)));
     }
 
     #[test]
-    fn who_leaves_at_the_first_prompts_is_not_connected() {
+    fn an_end_of_input_at_the_address_prompts_is_no_address() {
         assert_eq!(ask_address(typing(&[])).unwrap(), None);
         assert_eq!(ask_address(typing(&["localhost"])).unwrap(), None);
     }
 
     #[test]
-    fn only_a_clear_word_ends_or_continues() {
+    fn only_yes_or_no_answers_whether_to_continue() {
         assert!(confirm_continue(&mut typing(&["", "what?", "Y"])).unwrap());
         assert!(!confirm_continue(&mut typing(&["No"])).unwrap());
         assert!(!confirm_continue(&mut typing(&[])).unwrap());
