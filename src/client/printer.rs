@@ -66,7 +66,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// Writes a line at once, in one write and flushed, since the reader of a pipe waits for it.
+    /// Writes a line in one call and flushes it, since the reader of a pipe waits for it.
     fn write_line(&mut self, label: &str, text: &[u8]) -> io::Result<()> {
         self.to.write_all(&[label.as_bytes(), text, b"\n"].concat())?;
         self.to.flush()

@@ -78,7 +78,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         rate: config.rate,
         reconnect: config.reconnect,
     };
-    // They are written at the end, but a user who waits for that must learn now if they cannot be.
+    // They are written at the end, but a failure to write them must not come as late as that.
     for path in config.csv.iter().chain(&config.plot) {
         File::create(path).map_err(|error| cannot_write(path, &error))?;
     }

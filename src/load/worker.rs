@@ -33,7 +33,7 @@ const SPIN_BEFORE_DUE: Duration = Duration::from_millis(1);
 /// not part of the time that the load took.
 const LISTEN_AFTER_LAST: Duration = Duration::from_millis(50);
 
-/// A connection that is to be made.
+/// A connection to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Vacancy {
     at: Instant,
@@ -50,7 +50,7 @@ enum WorkerPhase {
     Running,
     /// The same, but connections could not be made since the last request was sent.
     Failing(Outage),
-    /// Nothing is to be sent, and nothing in flight. Replies without a request are counted.
+    /// No request is left to send or in flight. Replies without a request are counted.
     Listening {
         until: Instant,
     },
@@ -60,7 +60,7 @@ enum WorkerPhase {
 /// Connections that could not be made since the last request was sent.
 #[derive(Debug)]
 struct Outage {
-    /// When the first of them failed.
+    /// The time at which the first of them failed.
     since: Instant,
     /// The requests sent until then.
     asked: u64,
@@ -77,7 +77,7 @@ pub(super) struct Worker {
     address: SocketAddr,
     /// The indices of its connections among all connections of the load.
     indices: Range<usize>,
-    /// The connections that are to be made, the next one first.
+    /// The connections to make, the next one first.
     vacant: BTreeSet<Vacancy>,
     phase: WorkerPhase,
 }
