@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub struct ConnStats {
     /// The connection's index among all connections of the load. The connection that replaces
     /// this one has the same.
-    index: usize,
+    pub(super) index: usize,
     /// Requests sent on earlier connections of this index.
-    sent_before: u64,
+    pub(super) sent_before: u64,
     /// Requests sent on this connection.
     sent: AtomicU64,
     received: AtomicBool,
@@ -30,22 +30,10 @@ impl ConnStats {
         }
     }
 
-    /// The connection's index among all connections of the load.
-    #[inline]
-    pub(super) fn index(&self) -> usize {
-        self.index
-    }
-
     /// Requests sent on this connection.
     #[inline]
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
-    }
-
-    /// Requests sent on earlier connections of this index.
-    #[inline]
-    pub(super) fn sent_before(&self) -> u64 {
-        self.sent_before
     }
 
     /// Counts `n` requests sent.

@@ -43,7 +43,7 @@ impl LoadClient {
         recorder: Arc<Mutex<Recorder>>,
         stats: Arc<ConnStats>,
     ) -> Self {
-        let position = settings.workload.first(stats.index());
+        let position = settings.workload.first(stats.index);
         Self {
             settings,
             recorder,
@@ -60,7 +60,7 @@ impl LoadClient {
     /// The time at which the request `n` of this connection is due, in an open loop.
     fn due(&self, n: u64) -> Option<Instant> {
         let schedule = self.settings.schedule?;
-        Some(schedule.due(self.stats.index(), self.stats.sent_before() + n))
+        Some(schedule.due(self.stats.index, self.stats.sent_before + n))
     }
 
     /// Sends the requests that may be sent now, and returns what to wait for.
@@ -77,8 +77,8 @@ impl LoadClient {
         let wanted = match self.settings.schedule {
             None => room,
             Some(schedule) => {
-                let sent = self.stats.sent_before() + self.stats.sent();
-                let due = schedule.due_by(self.stats.index(), now) - sent;
+                let sent = self.stats.sent_before + self.stats.sent();
+                let due = schedule.due_by(self.stats.index, now) - sent;
                 usize::try_from(due).unwrap_or(room).min(room)
             }
         };
@@ -136,7 +136,7 @@ impl LoadClient {
     /// Closes a connection whose oldest request was not answered in time. All requests in flight
     /// are missing: their replies could no longer be told from those of later requests.
     fn give_up(&mut self, recorder: &mut Recorder) -> Next {
-        let (index, request) = (self.stats.index(), self.settled);
+        let (index, request) = (self.stats.index, self.settled);
         recorder
             .add_example(|| format!("connection {index}: no reply to request {request} in time"));
         let missing = self.in_flight.len();
@@ -280,7 +280,7 @@ impl LoadClient {
     }
 
     fn describe_fault(&self, line: &[u8]) -> String {
-        let (index, reply) = (self.stats.index(), self.settled);
+        let (index, reply) = (self.stats.index, self.settled);
         let got = escape::excerpt(line, MAX_SHOWN);
         if self.in_flight.len() == 0 {
             return format!("connection {index}: got \"{got}\" without a request");

@@ -197,16 +197,16 @@ impl Worker {
         let closed: Vec<_> = self.reactor.take_closed().collect();
         for (stats, reason, _) in closed {
             if self.record_close(&stats, reason) {
-                self.connect_failed(stats.index(), now);
+                self.connect_failed(stats.index, now);
             }
-            let sent = stats.sent_before() + stats.sent();
+            let sent = stats.sent_before + stats.sent();
             let served = reason == CloseReason::Served && stats.has_received() && !stats.is_busy();
             let at = if served && self.settings.reconnect {
-                self.due(stats.index(), sent, now)
+                self.due(stats.index, sent, now)
             } else {
                 now + RETRY_DELAY
             };
-            self.vacant.insert(Vacancy { at, index: stats.index(), sent });
+            self.vacant.insert(Vacancy { at, index: stats.index, sent });
         }
     }
 
@@ -226,7 +226,7 @@ impl Worker {
             }
             _ => {
                 counts.lost += 1;
-                recorder.add_example(|| format!("connection {}: {reason}", stats.index()));
+                recorder.add_example(|| format!("connection {}: {reason}", stats.index));
             }
         }
         false
