@@ -1,5 +1,5 @@
-//! The integration tests, one binary with a folder per subject. Most hold a session, a loop or the
-//! whole program to the bytes that a peer sends and receives.
+//! The integration tests: one binary, with a folder for each subject. Most tests compare the bytes
+//! that a peer sends with the bytes that it receives.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "the modules of a test are its own")]

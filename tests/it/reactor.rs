@@ -1,5 +1,5 @@
-//! The readiness loop with real sockets, in our own hands: one thread is both the server and all of
-//! its clients, so nothing depends on who runs when.
+//! The readiness loop on real sockets. One thread is the server and all of its clients, so no test
+//! depends on a scheduler.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::iter;
@@ -18,32 +18,32 @@ use socklab::session::{CloseReason, Context, Limits, Session};
 
 use crate::common::{assert_bytes, transcript};
 
-/// A loop, the clients of which connect here.
-struct House {
+/// A loop, and the listener at which its clients connect.
+struct TestLoop {
     reactor: Reactor<usize>,
     listener: TcpListener,
     context: Arc<Context>,
-    /// Of each connection, in bytes, if it is to be small; then the client's takes no more, either.
+    /// Size of the send buffer and of the client's receive buffer, in bytes, if they are small.
     send_buffer: Option<usize>,
-    /// Who has left, and why.
-    departed: Vec<(usize, CloseReason)>,
+    /// Closed connections, by their client's number.
+    closed: Vec<(usize, CloseReason)>,
 }
 
-impl House {
+impl TestLoop {
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let reactor = Reactor::new().unwrap();
         let context = Arc::default();
-        Self { reactor, listener, context, send_buffer: None, departed: Vec::new() }
+        Self { reactor, listener, context, send_buffer: None, closed: Vec::new() }
     }
 
-    fn enter(&mut self, guest: usize, spec: &ServiceSpec) -> TcpStream {
-        self.enter_to(guest, |peer| spec.build(peer))
+    fn connect(&mut self, number: usize, spec: &ServiceSpec) -> TcpStream {
+        self.connect_to(number, |peer| spec.build(peer))
     }
 
-    fn enter_to(
+    fn connect_to(
         &mut self,
-        guest: usize,
+        number: usize,
         start: impl FnOnce(Peer) -> Box<dyn Service>,
     ) -> TcpStream {
         let client = TcpStream::connect(self.listener.local_addr().unwrap()).unwrap();
@@ -56,44 +56,44 @@ impl House {
             SockRef::from(&socket).set_send_buffer_size(size).unwrap();
         }
         let context = Arc::clone(&self.context);
-        let number = guest as u64;
+
         let address = client.local_addr().unwrap();
-        let service = start(Peer { number, address });
-        let session = Session::new(service, context, number, self.reactor.now());
-        self.reactor.add(mio::net::TcpStream::from_std(socket), session, guest).unwrap();
+        let service = start(Peer { number: number as u64, address });
+        let session = Session::new(service, context, number as u64, self.reactor.now());
+        self.reactor.add(mio::net::TcpStream::from_std(socket), session, number).unwrap();
         client
     }
 
-    /// Notes who has left, and closes their connections.
-    fn see_off(&mut self) {
-        let departed = self.reactor.take_closed().map(|(guest, ending, _)| (guest, ending));
-        self.departed.extend(departed);
+    /// Takes the closed connections out of the loop, which closes their sockets.
+    fn reap(&mut self) {
+        let closed = self.reactor.take_closed().map(|(number, reason, _)| (number, reason));
+        self.closed.extend(closed);
     }
 
-    /// One turn that does not wait.
+    /// A turn that does not wait.
     fn turn(&mut self) {
         let now = self.reactor.now();
         self.reactor.turn(Some(now)).unwrap();
-        self.see_off();
+        self.reap();
     }
 
-    /// One turn that waits if nothing can be done.
+    /// A turn that waits for work.
     fn wait(&mut self) {
-        let patience = self.reactor.now() + Duration::from_secs(60);
-        self.reactor.turn(Some(patience)).unwrap();
-        self.see_off();
+        let deadline = self.reactor.now() + Duration::from_secs(60);
+        self.reactor.turn(Some(deadline)).unwrap();
+        self.reap();
     }
 
-    /// Turns until nobody is left.
-    fn empty(&mut self) {
+    /// Turns until no connection is left.
+    fn run_until_empty(&mut self) {
         while !self.reactor.is_empty() {
             self.wait();
         }
     }
 
-    /// Turns until `client` has received something, which is to be `reply`.
+    /// Turns until `client` receives something, which must be `reply`.
     #[track_caller]
-    fn answers(&mut self, client: &mut TcpStream, reply: &[u8]) {
+    fn expect_reply(&mut self, client: &mut TcpStream, reply: &[u8]) {
         let mut received = [0; 64];
         let n = loop {
             match client.read(&mut received) {
@@ -116,14 +116,14 @@ fn reset(client: TcpStream) {
 #[test]
 #[cfg_attr(miri, ignore = "minutes, and SO_LINGER")]
 fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
-    let mut house = House::new();
-    house.enter(0, &calc());
-    house.empty();
+    let mut test_loop = TestLoop::new();
+    test_loop.connect(0, &calc());
+    test_loop.run_until_empty();
     let mut clients = Vec::new();
     for n in 1..=10_000 {
-        let mut client = house.enter(n, &calc());
+        let mut client = test_loop.connect(n, &calc());
         // Each stage of a connection's life, ended by a FIN or by a reset, with or without a turn
-        // of the loop between, and with other clients in all the other stages.
+        // before it, and with other clients in the other stages.
         match n % 6 {
             0 => {}
             1 => client.write_all(b"1 + ").unwrap(),
@@ -131,12 +131,12 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
             3 => client.write_all(&b"1 + 2\n".repeat(100)).unwrap(),
             4 => {
                 client.write_all(b"1 + 2\n").unwrap();
-                house.turn();
+                test_loop.turn();
             }
             _ => client.shutdown(Shutdown::Write).unwrap(),
         }
         if n % 7 < 3 {
-            house.turn();
+            test_loop.turn();
         }
         clients.push(client);
         if clients.len() > n % 50 {
@@ -147,120 +147,120 @@ fn ten_thousand_clients_dropped_at_any_moment_leave_no_slot_and_no_timer() {
         }
     }
     clients.clear();
-    house.empty();
-    assert_eq!(house.departed.len(), 10_001, "everyone left once");
-    assert_eq!(house.reactor.timers(), 0);
+    test_loop.run_until_empty();
+    assert_eq!(test_loop.closed.len(), 10_001, "each closed once");
+    assert_eq!(test_loop.reactor.timers(), 0);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
-fn a_client_that_never_stops_sending_does_not_keep_its_turn() {
-    let mut house = House::new();
-    let mut greedy = house.enter(1, &ServiceKind::Echo.into());
-    let mut modest = house.enter(2, &ServiceKind::Echo.into());
+fn a_client_that_never_stops_sending_does_not_starve_another() {
+    let mut test_loop = TestLoop::new();
+    let mut flooding = test_loop.connect(1, &ServiceKind::Echo.into());
+    let mut other = test_loop.connect(2, &ServiceKind::Echo.into());
     let mut scratch = vec![0; 1 << 20];
     let block = vec![b'x'; 1 << 20];
     for _ in 0..100 {
-        // It sends and takes all it can, so it could always go on.
-        while greedy.write(&block).is_ok() {}
-        while greedy.read(&mut scratch).is_ok() {}
-        modest.write_all(b"my turn?").unwrap();
-        house.turn();
-        house.turn();
-        let n = modest.read(&mut scratch).unwrap();
-        assert_eq!(&scratch[..n], b"my turn?");
+        // It sends and receives all it can, so it is ready at any time.
+        while flooding.write(&block).is_ok() {}
+        while flooding.read(&mut scratch).is_ok() {}
+        other.write_all(b"hello").unwrap();
+        test_loop.turn();
+        test_loop.turn();
+        let n = other.read(&mut scratch).unwrap();
+        assert_eq!(&scratch[..n], b"hello");
     }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "it computes for long")]
-fn a_crowd_with_much_to_compute_lets_a_client_with_one_request_come_first() {
-    let mut house = House::new();
-    let mut crowd: Vec<_> = (1..=100).map(|n| house.enter(n, &calc())).collect();
-    for client in &mut crowd {
+fn a_new_request_is_served_before_a_hundred_long_batches_continue() {
+    let mut test_loop = TestLoop::new();
+    let mut clients: Vec<_> = (1..=100).map(|n| test_loop.connect(n, &calc())).collect();
+    for client in &mut clients {
         client.write_all(&b"2**3000\n".repeat(1000)).unwrap();
     }
-    house.turn();
-    let mut modest = house.enter(0, &calc());
+    test_loop.turn();
+    let mut other = test_loop.connect(0, &calc());
     let mut scratch = vec![0; 1 << 20];
     for _ in 0..50 {
-        for client in &mut crowd {
+        for client in &mut clients {
             while client.read(&mut scratch).is_ok() {}
         }
-        modest.write_all(b"1 + 2\n").unwrap();
-        house.turn();
-        let n = modest.read(&mut scratch).unwrap();
+        other.write_all(b"1 + 2\n").unwrap();
+        test_loop.turn();
+        let n = other.read(&mut scratch).unwrap();
         assert_eq!(scratch[..n], *b"3\n");
-        let served = crowd.iter_mut().filter_map(|client| client.read(&mut scratch).ok()).count();
-        assert!(0 < served && served <= SLICES_PER_TURN, "{served} before it or beside it");
+        let served = clients.iter_mut().filter_map(|client| client.read(&mut scratch).ok()).count();
+        assert!(0 < served && served <= SLICES_PER_TURN, "{served} others in the same turn");
     }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "it computes for long")]
-fn a_crowd_that_asks_all_at_once_lets_a_client_come_between() {
-    let mut house = House::new();
-    let mut crowd: Vec<_> = (1..=400).map(|n| house.enter(n, &calc())).collect();
-    house.turn();
-    for client in &mut crowd {
+fn a_single_request_is_served_in_each_turn_of_a_burst_of_400_batches() {
+    let mut test_loop = TestLoop::new();
+    let mut clients: Vec<_> = (1..=400).map(|n| test_loop.connect(n, &calc())).collect();
+    test_loop.turn();
+    for client in &mut clients {
         client.write_all(&b"2**3000\n".repeat(1000)).unwrap();
     }
-    let mut modest = house.enter(0, &calc());
+    let mut other = test_loop.connect(0, &calc());
     let mut scratch = vec![0; 1 << 20];
     let mut served = Vec::new();
-    while !crowd.is_empty() {
-        modest.write_all(b"1 + 2\n").unwrap();
-        house.turn();
-        let n = modest.read(&mut scratch).unwrap();
+    while !clients.is_empty() {
+        other.write_all(b"1 + 2\n").unwrap();
+        test_loop.turn();
+        let n = other.read(&mut scratch).unwrap();
         assert_eq!(scratch[..n], *b"3\n");
         let before = served.len();
-        served.extend(crowd.extract_if(.., |client| client.read(&mut scratch).is_ok()));
+        served.extend(clients.extract_if(.., |client| client.read(&mut scratch).is_ok()));
         let now = served.len() - before;
         let all = SLICES_PER_TURN..=2 * SLICES_PER_TURN;
-        assert!(all.contains(&now) || crowd.is_empty(), "{now} before it or beside it");
+        assert!(all.contains(&now) || clients.is_empty(), "{now} others in the same turn");
     }
 }
 
 #[test]
-fn a_crowd_whose_time_is_over_does_not_leave_in_one_turn() {
+fn expired_connections_are_closed_over_several_turns() {
     let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
-    let mut house = House { context: Arc::new(limits.into()), ..House::new() };
-    let crowd: Vec<_> = (0..200).map(|n| house.enter(n, &calc())).collect();
-    while house.departed.len() < crowd.len() {
-        let before = house.departed.len();
-        house.wait();
-        let now = house.departed.len() - before;
+    let mut test_loop = TestLoop { context: Arc::new(limits.into()), ..TestLoop::new() };
+    let crowd: Vec<_> = (0..200).map(|n| test_loop.connect(n, &calc())).collect();
+    while test_loop.closed.len() < crowd.len() {
+        let before = test_loop.closed.len();
+        test_loop.wait();
+        let now = test_loop.closed.len() - before;
         assert!(now <= TIMERS_PER_TURN, "{now} left in one turn");
     }
-    assert!(house.departed.iter().all(|&(_, ending)| ending == CloseReason::Idle));
+    assert!(test_loop.closed.iter().all(|&(_, reason)| reason == CloseReason::Idle));
 }
 
-/// More than a slice of work.
-const TOIL: &str = "2**12500 % 7";
+/// A request of more work than a slice.
+const LONG_REQUEST: &str = "2**12500 % 7";
 
 #[test]
 #[cfg_attr(miri, ignore = "it computes for long")]
-fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
-    type Ask = fn(&mut TcpStream);
-    let with_short_lines: Ask = |client| {
+fn the_work_of_a_turn_is_bounded_whatever_starts_it() {
+    type Send = fn(&mut TcpStream);
+    let with_short_lines: Send = |client| {
         client.write_all(&b"add 1 2\n".repeat(2000)).unwrap();
     };
-    let with_lines: Ask = |client| {
-        client.write_all(format!("{TOIL}\n").repeat(5).as_bytes()).unwrap();
+    let with_lines: Send = |client| {
+        client.write_all(format!("{LONG_REQUEST}\n").repeat(5).as_bytes()).unwrap();
     };
-    let with_an_end: Ask = |client| {
-        client.write_all(TOIL.as_bytes()).unwrap();
+    let with_an_end: Send = |client| {
+        client.write_all(LONG_REQUEST.as_bytes()).unwrap();
         client.shutdown(Shutdown::Write).unwrap();
     };
-    let with_a_gap: Ask = |client| client.write_all(TOIL.as_bytes()).unwrap();
-    // The reply to the first line is more than the socket takes at once.
-    let without_reading: Ask = |client| {
-        let toil = format!("{TOIL}\n").repeat(40);
-        client.write_all(format!("(1,)*9500\n{toil}").as_bytes()).unwrap();
+    let with_a_gap: Send = |client| client.write_all(LONG_REQUEST.as_bytes()).unwrap();
+    // The reply to the first line is more than the socket takes in one send.
+    let without_reading: Send = |client| {
+        let long = format!("{LONG_REQUEST}\n").repeat(40);
+        client.write_all(format!("(1,)*9500\n{long}").as_bytes()).unwrap();
     };
-    // A slice ends behind the message that makes it full.
+    // A slice ends after the message that uses up its budget.
     let slices = 2 * (SLICES_PER_TURN as u64 + 1);
-    for (ask, spec, in_a_slice, all, send_buffer) in [
+    for (send, spec, in_a_slice, all, send_buffer) in [
         (
             with_short_lines,
             ServiceKind::Fourops.into(),
@@ -273,20 +273,20 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
         (with_a_gap, calc(), 1, 100, None),
         (without_reading, calc(), 1, 200, Some(4096)),
     ] {
-        let mut house = House { send_buffer, ..House::new() };
-        let mut crowd: Vec<_> = (0..100).map(|n| house.enter(n, &spec)).collect();
-        house.turn();
-        crowd.iter_mut().for_each(ask);
+        let mut test_loop = TestLoop { send_buffer, ..TestLoop::new() };
+        let mut clients: Vec<_> = (0..100).map(|n| test_loop.connect(n, &spec)).collect();
+        test_loop.turn();
+        clients.iter_mut().for_each(send);
         let mut served = 0;
         let mut turns = 0;
         while served < all || turns < 300 {
             if served < all {
-                house.wait();
+                test_loop.wait();
             } else {
-                house.turn();
+                test_loop.turn();
             }
             turns += 1;
-            let now = house.context.traffic.messages() - served;
+            let now = test_loop.context.traffic.messages() - served;
             assert!(now <= slices * in_a_slice, "{now} in one turn");
             served += now;
         }
@@ -295,22 +295,22 @@ fn a_turn_has_its_measure_whatever_makes_the_crowd_be_served() {
 
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
-fn a_blocked_reply_goes_on_when_the_client_reads() {
-    let mut house = House::new();
-    let mut client = house.enter(1, &ServiceKind::Echo.into());
+fn a_blocked_reply_continues_when_the_client_reads() {
+    let mut test_loop = TestLoop::new();
+    let mut client = test_loop.connect(1, &ServiceKind::Echo.into());
     let block = vec![b'x'; 1 << 20];
     let mut sent = 0;
     // The loop stops receiving when it cannot send, and then the client cannot send either.
-    let mut stuck = 0;
-    while stuck < 3 {
+    let mut refused = 0;
+    while refused < 3 {
         match client.write(&block) {
-            Ok(n) => (sent, stuck) = (sent + n, 0),
+            Ok(n) => (sent, refused) = (sent + n, 0),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                stuck += 1;
+                refused += 1;
             }
         }
-        house.turn();
+        test_loop.turn();
     }
     client.shutdown(Shutdown::Write).unwrap();
     let mut received = 0;
@@ -321,27 +321,27 @@ fn a_blocked_reply_goes_on_when_the_client_reads() {
             Ok(n) => received += n,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                house.turn();
+                test_loop.turn();
             }
         }
     }
     assert_eq!(received, sent);
-    house.empty();
-    assert_eq!(house.departed, [(1, CloseReason::PeerClosed)]);
+    test_loop.run_until_empty();
+    assert_eq!(test_loop.closed, [(1, CloseReason::PeerClosed)]);
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "Miri knows no urgent data")]
-fn what_stands_behind_urgent_data_is_received_too() {
-    let mut house = House::new();
-    let mut client = house.enter(1, &calc());
-    house.turn();
+#[cfg_attr(miri, ignore = "Miri has no urgent data")]
+fn data_behind_urgent_data_is_received_in_the_same_turn() {
+    let mut test_loop = TestLoop::new();
+    let mut client = test_loop.connect(1, &calc());
+    test_loop.turn();
     for _ in 0..100 {
         client.write_all(b"1 + 2\n").unwrap();
-        // A receive stops at the urgent byte, short of what is already there behind it.
+        // A receive stops at the urgent byte, although more has arrived.
         SockRef::from(&client).send_out_of_band(b"!").unwrap();
         client.write_all(b"3 + 4\n").unwrap();
-        house.turn();
+        test_loop.turn();
         let mut replies = [0; 16];
         let n = client.read(&mut replies).unwrap();
         assert_bytes(&replies[..n], b"3\n7\n");
@@ -349,89 +349,89 @@ fn what_stands_behind_urgent_data_is_received_too() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "Miri knows no SO_LINGER")]
-fn a_reset_after_a_request_ends_the_connection_with_that_reason() {
-    let mut house = House::new();
-    let client = house.enter(7, &calc());
-    house.turn();
+#[cfg_attr(miri, ignore = "Miri has no SO_LINGER")]
+fn a_reset_closes_the_connection_with_that_reason() {
+    let mut test_loop = TestLoop::new();
+    let client = test_loop.connect(7, &calc());
+    test_loop.turn();
     reset(client);
-    house.empty();
-    assert_eq!(house.departed, [(7, CloseReason::PeerReset)]);
+    test_loop.run_until_empty();
+    assert_eq!(test_loop.closed, [(7, CloseReason::PeerReset)]);
 }
 
 #[test]
-fn whoever_comes_is_answered_and_leaves_no_trace() {
-    let mut house = House::new();
-    let mut ann = house.enter(1, &calc());
-    let mut bob = house.enter(2, &calc());
-    let mut eve = house.enter(3, &calc());
-    assert_eq!(house.reactor.len(), 3);
+fn clients_are_answered_and_leave_no_memory_and_no_timer() {
+    let mut test_loop = TestLoop::new();
+    let mut ann = test_loop.connect(1, &calc());
+    let mut bob = test_loop.connect(2, &calc());
+    let mut eve = test_loop.connect(3, &calc());
+    assert_eq!(test_loop.reactor.len(), 3);
     ann.write_all(b"1 + 2\n3 + 4\n").unwrap();
-    house.answers(&mut ann, b"3\n7\n");
-    // No end: the gap is waited for, by the loop's own clock.
+    test_loop.expect_reply(&mut ann, b"3\n7\n");
+    // Without a newline, the gap ends the message, by the loop's own clock.
     bob.write_all(b"6 * 7").unwrap();
-    house.answers(&mut bob, b"42");
+    test_loop.expect_reply(&mut bob, b"42");
     eve.write_all(b"8 * ").unwrap();
-    house.turn();
-    assert_eq!(house.reactor.bytes_held(), 4);
-    assert_eq!(house.reactor.timers(), 3);
-    // Of one turn's two buffers, for what comes in and for what goes out.
-    assert_eq!(house.reactor.bytes_pooled(), 2 * BUFFER_SIZE);
+    test_loop.turn();
+    assert_eq!(test_loop.reactor.bytes_held(), 4);
+    assert_eq!(test_loop.reactor.timers(), 3);
+    // The inbox and the outbox of one slice.
+    assert_eq!(test_loop.reactor.bytes_pooled(), 2 * BUFFER_SIZE);
 
     ann.write_all(b"5").unwrap();
     ann.shutdown(Shutdown::Write).unwrap();
-    house.answers(&mut ann, b"5");
+    test_loop.expect_reply(&mut ann, b"5");
     drop(bob);
-    house.reactor.cut();
-    house.see_off();
-    house.departed.sort_unstable_by_key(|&(guest, _)| guest);
+    test_loop.reactor.cut();
+    test_loop.reap();
+    test_loop.closed.sort_unstable_by_key(|&(number, _)| number);
     let forced = CloseReason::Forced;
-    assert_eq!(house.departed, [(1, CloseReason::PeerClosed), (2, forced), (3, forced)]);
-    assert_eq!((house.reactor.bytes_held(), house.reactor.timers()), (0, 0));
+    assert_eq!(test_loop.closed, [(1, CloseReason::PeerClosed), (2, forced), (3, forced)]);
+    assert_eq!((test_loop.reactor.bytes_held(), test_loop.reactor.timers()), (0, 0));
 }
 
 #[test]
-fn the_owner_hears_of_its_own_sources_and_of_nothing_else() {
+fn a_turn_reports_the_sources_of_its_owner_and_no_connection() {
     const ALL: [Source; 3] = [Source::Listener, Source::Signals, Source::Waker];
-    let mut house = House::new();
-    let waker = house.reactor.waker().unwrap();
-    let mut door = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let mut bell = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    house.reactor.register(&mut door, Source::Listener).unwrap();
-    house.reactor.register(&mut bell, Source::Signals).unwrap();
-    let mut client = house.enter(0, &calc());
-    let mut heard = |expected: &[Source]| {
+    let mut test_loop = TestLoop::new();
+    let waker = test_loop.reactor.waker().unwrap();
+    let mut listener = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let mut signals = mio::net::TcpListener::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    test_loop.reactor.register(&mut listener, Source::Listener).unwrap();
+    test_loop.reactor.register(&mut signals, Source::Signals).unwrap();
+    let mut client = test_loop.connect(0, &calc());
+    let mut expect = |expected: &[Source]| {
         client.write_all(b"1\n").unwrap();
-        let now = house.reactor.now();
-        let marks = house.reactor.turn(Some(now)).unwrap();
-        let heard: Vec<_> = ALL.into_iter().filter(|&source| marks.contains(source)).collect();
-        assert_eq!(heard, expected);
-        assert_eq!(house.reactor.len(), 1);
+        let now = test_loop.reactor.now();
+        let ready = test_loop.reactor.turn(Some(now)).unwrap();
+        let sources: Vec<_> = ALL.into_iter().filter(|&source| ready.contains(source)).collect();
+        assert_eq!(sources, expected);
+        assert_eq!(test_loop.reactor.len(), 1);
     };
-    let knock = |listener: &mio::net::TcpListener| {
+    let connect = |listener: &mio::net::TcpListener| {
         TcpStream::connect(listener.local_addr().unwrap()).unwrap()
     };
-    heard(&[]);
-    let _knocking = knock(&door);
-    heard(&[Source::Listener]);
-    heard(&[]);
-    let _ringing = knock(&bell);
-    heard(&[Source::Signals]);
+    expect(&[]);
+    let _first = connect(&listener);
+    expect(&[Source::Listener]);
+    expect(&[]);
+    let _second = connect(&signals);
+    expect(&[Source::Signals]);
     waker.wake().unwrap();
-    heard(&[Source::Waker]);
-    // Of a source that was not emptied nothing more need be said.
-    while door.accept().is_ok() {}
-    while bell.accept().is_ok() {}
-    let _both = (knock(&door), knock(&bell));
+    expect(&[Source::Waker]);
+    // Edge-triggered readiness is not reported again until the source was emptied.
+    while listener.accept().is_ok() {}
+    while signals.accept().is_ok() {}
+    let _both = (connect(&listener), connect(&signals));
     waker.wake().unwrap();
-    heard(&ALL);
-    heard(&[]);
+    expect(&ALL);
+    expect(&[]);
 }
 
-/// Lets the others go first, then says so.
-struct Polite;
+/// Sleeps for no time, then writes a message and closes.
+struct Yielding;
 
-impl Service for Polite {
+impl Service for Yielding {
     fn framing(&self) -> Framing {
         Framing::Messages
     }
@@ -439,7 +439,7 @@ impl Service for Polite {
     fn step(&mut self, event: service::Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
         match event {
             service::Event::Timeout => {
-                out.write(b"after you");
+                out.write(b"resumed");
                 Next::Close
             }
             _ => Next::SleepUntil(now),
@@ -448,18 +448,18 @@ impl Service for Polite {
 }
 
 #[test]
-fn who_lets_others_go_first_comes_in_the_next_turn() {
-    let mut house = House::new();
-    let mut client = house.enter_to(1, |_| Box::new(Polite));
-    house.turn();
+fn a_service_that_sleeps_for_no_time_runs_in_the_next_turn() {
+    let mut test_loop = TestLoop::new();
+    let mut client = test_loop.connect_to(1, |_| Box::new(Yielding));
+    test_loop.turn();
     assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
-    house.turn();
+    test_loop.turn();
     let mut received = [0; 16];
     let n = client.read(&mut received).unwrap();
-    assert_bytes(&received[..n], b"after you\n");
+    assert_bytes(&received[..n], b"resumed\n");
 }
 
-/// A kernel on which nothing works but the clock.
+/// A kernel of which only the clock works.
 struct Broken;
 
 impl Kernel for Broken {
@@ -484,7 +484,7 @@ impl Kernel for Broken {
 }
 
 #[test]
-fn a_kernel_that_fails_is_not_asked_again_and_again() {
+fn a_failing_kernel_is_reported_and_not_retried() {
     let mut reactor = Reactor::with(Broken);
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

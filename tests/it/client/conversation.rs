@@ -1,4 +1,4 @@
-//! The client against small servers of every habit, each a script on a port of its own.
+//! The client of line services against small scripted servers, one for each behaviour.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -25,21 +25,21 @@ impl Scripted {
     }
 
     fn greeting(text: &'static [u8], script: impl FnOnce(Peer) + Send + 'static) -> Self {
-        let (said, greeted) = mpsc::channel();
+        let (greeting_sent, greeted) = mpsc::channel();
         let server = ScriptedServer::start(move |listener| {
             let mut peer = Peer::new(accept(&listener));
-            peer.say(text);
-            said.send(()).unwrap();
+            peer.send(text);
+            greeting_sent.send(()).unwrap();
             script(peer);
         });
         Self { server, greeted }
     }
 
-    /// Answers each line by what `answer` makes of it, in one write.
+    /// Writes `answer` of each line, in one write.
     fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
         Self::new(move |mut peer| {
             while let Some(question) = peer.question() {
-                peer.say(&answer(&question));
+                peer.send(&answer(&question));
             }
         })
     }
@@ -50,7 +50,7 @@ impl Scripted {
         connection
     }
 
-    /// What a pipe with this input prints, and how it ends.
+    /// Runs the client with this input from a pipe. Returns its output and its result.
     fn piped(&self, input: &[u8], timeout: Duration) -> (String, Result<(), Failure>) {
         let mut printed = Vec::new();
         let mut output = Printer::new(&mut printed, PrintMode::Raw);
@@ -58,14 +58,14 @@ impl Scripted {
         (String::from_utf8(printed).unwrap(), result)
     }
 
-    /// What a pipe with this input prints when all goes well.
+    /// The same for a success. Returns the output.
     fn prints(&self, input: &[u8]) -> String {
         let (printed, result) = self.piped(input, DEFAULT_TIMEOUT);
         result.unwrap();
         printed
     }
 
-    /// What a person reads besides the prompts, and how it ends.
+    /// Runs the client with a terminal. Returns its output without the prompts, and its result.
     fn talked(
         &self,
         typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
@@ -96,18 +96,18 @@ impl Peer {
         (read > 0).then(|| line.strip_suffix('\n').expect("the client ends lines").into())
     }
 
-    /// The client may have left already, which is no concern of a script's.
-    fn say(&mut self, text: &[u8]) {
+    /// Sends `text`. The client may have closed already.
+    fn send(&mut self, text: &[u8]) {
         let _ = self.stream.write_all(text);
     }
 
-    /// Waits until the client has left.
-    fn until_end(&mut self) {
+    /// Waits for the end of input.
+    fn wait_for_end(&mut self) {
         let _ = io::copy(&mut self.lines, &mut io::sink());
     }
 }
 
-/// A person who types these lines, then ends the input.
+/// A user who types these lines, then ends the input.
 fn typing(lines: &'static [&'static str]) -> impl FnMut(Prompt) -> Result<Option<String>, Failure> {
     let mut lines = lines.iter();
     move |_| Ok(lines.next().map(|&line| line.into()))
@@ -126,13 +126,13 @@ fn replies_without_newlines_are_printed_in_order() {
 }
 
 #[test]
-fn a_c_strings_terminator_is_not_printed() {
+fn nuls_at_the_end_of_a_reply_are_not_printed() {
     let server = Scripted::answering(|question| format!("<{question}>\0\0").into());
     assert_eq!(server.prints(b"1\n2\n"), "<1>\n<2>\n");
 }
 
 #[test]
-fn several_lines_in_one_go_are_one_reply() {
+fn several_lines_in_one_write_are_one_reply() {
     let server = Scripted::answering(|_| b"sum: 17\nproduct: 60\n".into());
     assert_eq!(server.prints(b"10 7\n"), "sum: 17\nproduct: 60\n");
 }
@@ -142,38 +142,38 @@ fn a_reply_in_pieces_is_one_reply() {
     let server = Scripted::greeting(b"this server speaks in lines\n", |mut peer| {
         while let Some(question) = peer.question() {
             for byte in question.bytes() {
-                peer.say(&[byte]);
+                peer.send(&[byte]);
             }
-            peer.say(b"\n");
+            peer.send(b"\n");
         }
     });
     assert_eq!(server.prints(b"sixty-six\nseven\n"), "sixty-six\nseven\n");
 }
 
 #[test]
-fn a_newline_held_back_until_the_next_question_is_not_its_answer() {
+fn a_late_newline_is_not_the_answer_to_the_next_question() {
     let server = Scripted::new(|mut peer| {
         peer.question();
-        peer.say(b"66");
+        peer.send(b"66");
         peer.question();
-        peer.say(b"\n67\n");
+        peer.send(b"\n67\n");
     });
     assert_eq!(server.prints(b"1\n2\n"), "66\n67\n");
 }
 
 #[test]
-fn what_was_read_last_is_read_although_the_server_resets() {
+fn a_reply_is_read_although_the_server_resets_after_it() {
     let server = Scripted::new(|mut peer| {
         let mut byte = [0];
         peer.stream.read_exact(&mut byte).unwrap();
-        peer.say(b"66");
+        peer.send(b"66");
     });
     assert_eq!(server.prints(b"1 + 2\n"), "66\n");
 }
 
 #[test]
 fn an_empty_input_is_a_success() {
-    let server = Scripted::new(|mut peer| peer.until_end());
+    let server = Scripted::new(|mut peer| peer.wait_for_end());
     assert_eq!(server.prints(b""), "");
 }
 
@@ -191,15 +191,15 @@ fn expressions_are_asked_line_by_line() {
 fn a_greeting_is_not_taken_for_an_answer() {
     let server = Scripted::greeting(b"welcome\n", |mut peer| {
         while let Some(question) = peer.question() {
-            peer.say(format!("<{question}>\n").as_bytes());
+            peer.send(format!("<{question}>\n").as_bytes());
         }
     });
     assert_eq!(server.prints(b"1\n2\n"), "<1>\n<2>\n");
 }
 
 #[test]
-fn a_silent_server_is_left_after_the_timeout() {
-    let server = Scripted::new(|mut peer| peer.until_end());
+fn a_silent_server_is_no_answer_after_the_timeout() {
+    let server = Scripted::new(|mut peer| peer.wait_for_end());
     let (printed, result) = server.piped(b"1 + 2\n", SHORT);
     assert_eq!(printed, "");
     let text = "no answer within 200 ms (is the server busy with another client?)";
@@ -207,7 +207,7 @@ fn a_silent_server_is_left_after_the_timeout() {
 }
 
 #[test]
-fn a_server_whose_queue_is_full_is_left_after_the_timeout() {
+fn a_full_accept_queue_is_no_answer_after_the_timeout() {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     listener.listen(0).unwrap();
@@ -223,7 +223,7 @@ fn a_server_whose_queue_is_full_is_left_after_the_timeout() {
 }
 
 #[test]
-fn a_server_that_is_not_started_refuses() {
+fn a_refused_connection_is_reported_with_a_hint() {
     let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
     let failure = Connection::open(HOST, port, DEFAULT_TIMEOUT).unwrap_err();
     let text =
@@ -232,7 +232,7 @@ fn a_server_that_is_not_started_refuses() {
 }
 
 #[test]
-fn a_timeout_beyond_any_calendar_is_no_panic() {
+fn the_longest_timeout_does_not_overflow() {
     let server = Scripted::answering(|_| b"66\n".into());
     let (printed, result) = server.piped(b"1\n", Duration::MAX);
     result.unwrap();
@@ -240,10 +240,10 @@ fn a_timeout_beyond_any_calendar_is_no_panic() {
 }
 
 #[test]
-fn a_full_server_is_told_apart() {
+fn a_busy_reply_has_its_own_exit_code() {
     let server = Scripted::greeting(b"busy: the server is full, try again later\n", |mut peer| {
         peer.stream.shutdown(Shutdown::Write).unwrap();
-        peer.until_end();
+        peer.wait_for_end();
     });
     let (_, result) = server.piped(b"1 + 2\n", DEFAULT_TIMEOUT);
     let text = "the server replied: busy: the server is full, try again later";
@@ -251,7 +251,7 @@ fn a_full_server_is_told_apart() {
 }
 
 #[test]
-fn busy_is_an_ordinary_word_once_the_server_has_answered() {
+fn a_later_reply_may_begin_with_busy() {
     let server = Scripted::answering(|question| format!("{question}\n").into());
     assert_eq!(server.prints(b"hello\nbusy: bee\n"), "hello\nbusy: bee\n");
 }
@@ -268,10 +268,10 @@ fn a_server_that_closes_instead_of_answering_is_a_failure() {
 }
 
 #[test]
-fn a_server_of_one_answer_leaves_the_second_question_open() {
+fn a_server_that_closes_after_one_answer_fails_the_second_question() {
     let server = Scripted::new(|mut peer| {
         peer.question();
-        peer.say(b"Hello from the server!\n");
+        peer.send(b"Hello from the server!\n");
     });
     let (printed, result) = server.piped(b"hello\nhello?\n", DEFAULT_TIMEOUT);
     assert_eq!(printed, "Hello from the server!\n");
@@ -281,7 +281,7 @@ fn a_server_of_one_answer_leaves_the_second_question_open() {
 }
 
 #[test]
-fn an_endless_reply_is_a_failure_and_not_memory() {
+fn an_endless_reply_fails_at_the_limit() {
     let server = Scripted::new(|mut peer| {
         peer.question();
         while peer.stream.write_all(&[b'6'; 4096]).is_ok() {}
@@ -307,7 +307,7 @@ fn a_large_echo_comes_back_whole() {
 }
 
 #[test]
-fn a_person_reads_who_speaks_and_leaves_by_a_word() {
+fn an_interactive_user_sees_labelled_replies_and_leaves_by_exit() {
     let server = Scripted::answering(|question| format!("<{question}>\n").into());
     let (printed, result) = server.talked(typing(&["1 + 2", " ", "3\n4", "exit", "5"]), false);
     result.unwrap();
@@ -315,7 +315,7 @@ fn a_person_reads_who_speaks_and_leaves_by_a_word() {
 }
 
 #[test]
-fn a_person_is_asked_whether_to_continue() {
+fn an_interactive_user_may_be_asked_to_continue() {
     let server = Scripted::answering(|question| format!("<{question}>\n").into());
     let mut prompts = Vec::new();
     let mut lines = ["1", "y", "2", "n", "3"].into_iter();
@@ -330,25 +330,25 @@ fn a_person_is_asked_whether_to_continue() {
 }
 
 #[test]
-fn a_person_reads_the_greeting_and_what_comes_late() {
-    let (go, gone) = mpsc::channel();
-    let (said, heard) = mpsc::channel();
+fn an_interactive_user_sees_the_greeting_and_late_lines() {
+    let (prompted, wait_for_prompt) = mpsc::channel();
+    let (sent, wait_for_line) = mpsc::channel();
     let server = Scripted::greeting(b"welcome", move |mut peer| {
         peer.question();
-        peer.say(b"first line\n");
-        gone.recv().unwrap();
-        peer.say(b"second line\x1b\n");
-        said.send(()).unwrap();
+        peer.send(b"first line\n");
+        wait_for_prompt.recv().unwrap();
+        peer.send(b"second line\x1b\n");
+        sent.send(()).unwrap();
         peer.question();
-        peer.say(b"answer\n");
-        peer.until_end();
+        peer.send(b"answer\n");
+        peer.wait_for_end();
     });
     let mut lines = ["1", "2", "quit"].into_iter();
     let typed = |_| {
         let line = lines.next();
         if line == Some("2") {
-            go.send(()).unwrap();
-            heard.recv().unwrap();
+            prompted.send(()).unwrap();
+            wait_for_line.recv().unwrap();
         }
         Ok(line.map(String::from))
     };
@@ -361,21 +361,21 @@ fn a_person_reads_the_greeting_and_what_comes_late() {
 }
 
 #[test]
-fn a_server_that_has_closed_ends_the_conversation_before_the_next_prompt() {
+fn a_closed_connection_ends_the_conversation_before_the_next_prompt() {
     let server = Scripted::greeting(b"this server speaks in lines\n", |mut peer| {
         peer.question();
-        peer.say(b"Hello from the server!");
+        peer.send(b"Hello from the server!");
     });
     let (printed, result) = server.talked(typing(&["hello", "hello?"]), false);
     result.unwrap();
-    let said = "this server speaks in lines\nServer replied: Hello from the server!\n";
-    assert_eq!(printed, format!("{said}The server closed the connection.\n"));
+    let replies = "this server speaks in lines\nServer replied: Hello from the server!\n";
+    assert_eq!(printed, format!("{replies}The server closed the connection.\n"));
 }
 
 #[test]
-fn a_conversation_with_a_full_server_ends_before_the_first_prompt() {
+fn a_busy_reply_ends_the_conversation_before_the_first_prompt() {
     let server = Scripted::greeting(b"busy: the server is full, try again later\n", drop);
-    let typed = |_| unreachable!("nobody is prompted");
+    let typed = |_| unreachable!("there is no prompt");
     let (printed, result) = server.talked(typed, false);
     assert_eq!(printed, "");
     assert_failure(

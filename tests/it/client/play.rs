@@ -1,4 +1,4 @@
-//! The quiz's player against small servers of every habit, each a script on a port of its own.
+//! The client of the quiz against small scripted servers, one for each behaviour.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,12 +10,12 @@ use socklab::error::{Exit, Failure};
 
 use super::script::{HOST, SHORT, ScriptedServer, accept, assert_failure};
 
-/// A person whose countdown a test need not wait for.
+/// A user whose countdown takes no time.
 const PERSON: Player = Player::Person { second: Duration::ZERO };
 
 const REFUSAL: &str = "I hope you make a wise choice next time!";
 
-/// What a game of right, wrong, right looks like to the player, but for the time it took.
+/// Output of a game with a right, a wrong and a right answer, without its last line, the time.
 const GAME: &str = "\
 Question 1 -> 3+4
 ⭐ Correct answer ⭐
@@ -33,7 +33,7 @@ const ANSWERS: &[&str] = &["Yes", "Bob", "7", "2", "-8"];
 struct Scripted(ScriptedServer);
 
 impl Scripted {
-    /// Serves one connection.
+    /// Follows a script for one connection.
     fn new(script: impl FnOnce(Peer) + Send + 'static) -> Self {
         Self::listening(|listener| script(Peer::accept(&listener)))
     }
@@ -42,7 +42,7 @@ impl Scripted {
         Self(ScriptedServer::start(script))
     }
 
-    /// What a player with these lines reads, and how it ends.
+    /// Runs the player with these lines as input. Returns its output and its result.
     fn played(
         &self,
         player: Player,
@@ -58,7 +58,7 @@ impl Scripted {
         (String::from_utf8(printed).unwrap(), result)
     }
 
-    /// What a program with these lines reads when all goes well.
+    /// The same for a program and a success. Returns the output.
     fn prints(&self, lines: &[&str]) -> String {
         let (printed, result) = self.played(Player::Program, lines, DEFAULT_TIMEOUT);
         result.unwrap();
@@ -76,15 +76,15 @@ impl Peer {
         Self { stream: accept(listener) }
     }
 
-    /// What one call receives, as the first quiz servers read a message; empty at the end.
+    /// A message as the original servers read one: what one receive returns. Empty at the end.
     fn message(&mut self) -> String {
-        let mut room = [0; 1024];
-        let received = self.stream.read(&mut room).unwrap_or(0);
-        String::from_utf8(room[..received].into()).unwrap()
+        let mut buffer = [0; 1024];
+        let received = self.stream.read(&mut buffer).unwrap_or(0);
+        String::from_utf8(buffer[..received].into()).unwrap()
     }
 
-    /// Hears exactly this: a line, however it is cut, or else all that one call receives.
-    fn hear(&mut self, text: &str) {
+    /// Expects `text`: a line in any number of pieces, or else exactly one receive.
+    fn expect(&mut self, text: &str) {
         if text.ends_with('\n') {
             let mut line = vec![0; text.len()];
             self.stream.read_exact(&mut line).unwrap();
@@ -94,29 +94,29 @@ impl Peer {
         }
     }
 
-    fn say(&mut self, text: &str) {
+    fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until the player has left.
-    fn until_end(&mut self) {
+    /// Waits for the end of input.
+    fn wait_for_end(&mut self) {
         let _ = io::copy(&mut self.stream, &mut io::sink());
     }
 
-    /// One game of three questions: what is said after each of the five messages.
-    fn game(&mut self, delimiter: &str, after: [&[&str]; 4]) {
-        for (said, answer) in after.into_iter().zip(["7", "2", "-8", ""]) {
-            for text in said {
-                self.say(text);
+    /// Plays three questions. Sends the texts of `sends` before each answer and after the last.
+    fn game(&mut self, delimiter: &str, sends: [&[&str]; 4]) {
+        for (texts, answer) in sends.into_iter().zip(["7", "2", "-8", ""]) {
+            for text in texts {
+                self.send(text);
             }
             if !answer.is_empty() {
-                self.hear(&format!("{answer}{delimiter}"));
+                self.expect(&format!("{answer}{delimiter}"));
             }
         }
     }
 }
 
-/// The game's text, less its last line, which tells the time.
+/// The output without its last line, which is the time taken.
 fn without_time(printed: &str) -> &str {
     let (game, time) = printed.trim_end().rsplit_once('\n').unwrap();
     let seconds = time.strip_prefix("Time taken: ").unwrap().strip_suffix(" seconds").unwrap();
@@ -124,83 +124,83 @@ fn without_time(printed: &str) -> &str {
     &printed[..=game.len()]
 }
 
-/// Serves a line player up to the first question.
+/// A line server. `rest` is its script from the first question on.
 fn line_server(rest: impl FnOnce(&mut Peer) + Send + 'static) -> Scripted {
     Scripted::new(move |mut peer| {
-        peer.hear("Yes\n");
-        peer.hear("Bob\n");
+        peer.expect("Yes\n");
+        peer.expect("Bob\n");
         rest(&mut peer);
     })
 }
 
-/// One of the first quiz servers: it takes a word with a newline for a no, and the rest is for
-/// `rest` to say.
-fn first_server(rest: impl FnOnce(&mut Peer) + Send + 'static) -> Scripted {
+/// An original server, which takes a yes with a newline for a no. `rest` is its script from the
+/// first question on.
+fn original_server(rest: impl FnOnce(&mut Peer) + Send + 'static) -> Scripted {
     Scripted::listening(move |listener| {
         let mut peer = Peer::accept(&listener);
-        peer.hear("Yes\n");
-        peer.say(REFUSAL);
+        peer.expect("Yes\n");
+        peer.send(REFUSAL);
         drop(peer);
         let mut peer = Peer::accept(&listener);
-        peer.hear("Yes");
-        peer.hear("Bob");
+        peer.expect("Yes");
+        peer.expect("Bob");
         rest(&mut peer);
     })
 }
 
 #[test]
-fn a_server_of_lines_is_played() {
+fn a_game_with_a_line_server_is_played() {
     let server = line_server(|peer| {
-        let after: [&[&str]; 4] = [
+        let sends: [&[&str]; 4] = [
             &[" -> 3+4  \n"],
             &["⭐ Correct answer ⭐\n", " -> 5%2  \n"],
             &["Wrong answer👎\n -> 1-9  \n"],
             &["⭐ Correct answer ⭐\n", "1.75\n", "Better luck next time!\n"],
         ];
-        peer.game("\n", after);
+        peer.game("\n", sends);
     });
     assert_eq!(without_time(&server.prints(ANSWERS)), GAME);
 }
 
 #[test]
-fn one_of_the_first_servers_is_played_without_newlines() {
-    let server = first_server(|peer| {
-        let after: [&[&str]; 4] = [
+fn a_game_with_an_original_server_is_played_without_newlines() {
+    let server = original_server(|peer| {
+        let sends: [&[&str]; 4] = [
             &[" -> 3+4  "],
             &["⭐ Correct answer ⭐", " -> 5%2  "],
             &["Wrong answer👎", " -> 1-9  "],
             &["⭐ Correct answer ⭐", "1.75", "Better luck next time!"],
         ];
-        peer.game("", after);
+        peer.game("", sends);
     });
     assert_eq!(without_time(&server.prints(ANSWERS)), GAME);
 }
 
 #[test]
-fn messages_glued_together_are_played() {
-    let server = first_server(|peer| {
-        let after: [&[&str]; 4] = [
+fn merged_messages_are_taken_apart() {
+    let server = original_server(|peer| {
+        let sends: [&[&str]; 4] = [
             &[" -> 3+4  "],
             &["⭐ Correct answer ⭐ -> 5%2  "],
             &["Wrong answer👎 -> 1-9  "],
             &["⭐ Correct answer ⭐1.75Better luck next time!"],
         ];
-        peer.game("", after);
+        peer.game("", sends);
     });
     assert_eq!(without_time(&server.prints(ANSWERS)), GAME);
 }
 
 #[test]
-fn messages_far_apart_are_played() {
+fn a_paced_game_is_played() {
     let server = line_server(|peer| {
         let pause = || {
-            // A wait that nothing ends: what a paced server does between two messages.
+            // Nothing ends this wait: it is the pause of a paced server between two messages.
             std::sync::mpsc::channel::<()>().1.recv_timeout(SHORT).ok();
         };
-        peer.say(" -> 3+4  ");
-        peer.hear("7\n");
+        peer.send(" -> 3+4  ");
+        peer.expect("7\n");
         for text in ["⭐ Correct answer ⭐", "1", "Better luck next time!"] {
-            peer.say(text);
+            peer.send(text);
             pause();
         }
     });
@@ -210,45 +210,45 @@ fn messages_far_apart_are_played() {
 }
 
 #[test]
-fn a_no_is_answered_by_a_sentence_and_is_no_failure() {
-    for said in ["No", "maybe", ""] {
+fn a_refusal_is_printed_and_is_a_success() {
+    for word in ["No", "maybe", ""] {
         let server = Scripted::new(move |mut peer| {
-            peer.hear(&format!("{said}\n"));
-            peer.say(REFUSAL);
+            peer.expect(&format!("{word}\n"));
+            peer.send(REFUSAL);
         });
-        assert_eq!(server.prints(&[said]), format!("{REFUSAL}\n"));
+        assert_eq!(server.prints(&[word]), format!("{REFUSAL}\n"));
     }
 }
 
 #[test]
-fn a_server_that_refuses_every_yes_is_believed_the_second_time() {
+fn a_yes_is_repeated_once_without_a_newline_and_then_refused() {
     let server = Scripted::listening(|listener| {
-        for said in ["yes\n", "yes"] {
+        for text in ["yes\n", "yes"] {
             let mut peer = Peer::accept(&listener);
-            peer.hear(said);
-            peer.say(REFUSAL);
+            peer.expect(text);
+            peer.send(REFUSAL);
         }
     });
     assert_eq!(server.prints(&["yes", "Bob"]), format!("{REFUSAL}\n"));
 }
 
 #[test]
-fn a_blank_answer_of_a_program_is_sent_even_without_newlines() {
-    let server = first_server(|peer| {
-        peer.say(" -> 3+4  ");
-        peer.hear(" ");
-        peer.say("Wrong answer👎-0.25Better luck next time!");
+fn a_blank_answer_is_sent_as_a_space_where_there_are_no_newlines() {
+    let server = original_server(|peer| {
+        peer.send(" -> 3+4  ");
+        peer.expect(" ");
+        peer.send("Wrong answer👎-0.25Better luck next time!");
     });
     let printed = server.prints(&["Yes", "Bob", ""]);
     assert!(printed.contains("\nTotal: -0.25\n"), "{printed}");
 }
 
 #[test]
-fn a_full_server_is_told_apart_before_anything_is_asked() {
+fn a_busy_reply_ends_the_game_before_the_first_prompt() {
     let server = Scripted::new(|mut peer| {
-        peer.say("busy: the server is full, try again later\n");
+        peer.send("busy: the server is full, try again later\n");
         peer.stream.shutdown(Shutdown::Write).unwrap();
-        peer.until_end();
+        peer.wait_for_end();
     });
     let (printed, result) = server.played(PERSON, ANSWERS, DEFAULT_TIMEOUT);
     assert_eq!(printed, "");
@@ -257,11 +257,11 @@ fn a_full_server_is_told_apart_before_anything_is_asked() {
 }
 
 #[test]
-fn a_server_that_leaves_in_the_middle_is_a_failure() {
+fn a_server_that_closes_in_the_middle_of_the_game_is_a_failure() {
     let server = line_server(|peer| {
-        peer.say(" -> 3+4  \n");
-        peer.hear("7\n");
-        peer.say("⭐ Correct answer ⭐\n");
+        peer.send(" -> 3+4  \n");
+        peer.expect("7\n");
+        peer.send("⭐ Correct answer ⭐\n");
     });
     let (printed, result) = server.played(Player::Program, ANSWERS, DEFAULT_TIMEOUT);
     assert_eq!(printed, "Question 1 -> 3+4\n⭐ Correct answer ⭐\n");
@@ -271,7 +271,7 @@ fn a_server_that_leaves_in_the_middle_is_a_failure() {
 }
 
 #[test]
-fn a_server_that_leaves_before_the_first_question_is_a_failure() {
+fn a_server_that_closes_before_the_first_question_is_a_failure() {
     let server = line_server(|_| {});
     let (_, result) = server.played(Player::Program, ANSWERS, DEFAULT_TIMEOUT);
     let text = "the server closed the connection before it answered \
@@ -280,11 +280,11 @@ fn a_server_that_leaves_before_the_first_question_is_a_failure() {
 }
 
 #[test]
-fn a_silent_server_is_left_after_the_timeout() {
+fn a_silent_server_is_no_answer_after_the_timeout() {
     let server = line_server(|peer| {
-        peer.say(" -> 3+4  \n");
-        peer.hear("7\n");
-        peer.until_end();
+        peer.send(" -> 3+4  \n");
+        peer.expect("7\n");
+        peer.wait_for_end();
     });
     let (_, result) = server.played(Player::Program, ANSWERS, SHORT);
     let text = "no answer within 200 ms (is the server busy with another client?)";
@@ -292,7 +292,7 @@ fn a_silent_server_is_left_after_the_timeout() {
 }
 
 #[test]
-fn a_server_that_talks_on_without_playing_is_left_after_the_timeout() {
+fn a_server_that_sends_no_question_is_no_answer_after_the_timeout() {
     let server = line_server(|peer| while peer.stream.write_all(b"wait\n").is_ok() {});
     let (printed, result) = server.played(Player::Program, ANSWERS, SHORT);
     assert_eq!(printed, "");
@@ -304,30 +304,30 @@ fn an_input_that_ends_in_the_middle_is_a_failure() {
     let text = "the input ended in the middle of the game \
                 (one line each for yes, the name and every answer)";
     let server = line_server(|peer| {
-        peer.say(" -> 3+4  \n");
-        peer.until_end();
+        peer.send(" -> 3+4  \n");
+        peer.wait_for_end();
     });
     let (printed, result) = server.played(Player::Program, &["Yes", "Bob"], DEFAULT_TIMEOUT);
     assert_eq!(printed, "Question 1 -> 3+4\n");
     assert_failure(result, Exit::Failed, text);
 
-    let server = Scripted::new(|mut peer| peer.until_end());
+    let server = Scripted::new(|mut peer| peer.wait_for_end());
     let (_, result) = server.played(Player::Program, &["Yes"], DEFAULT_TIMEOUT);
     assert_failure(result, Exit::Failed, text);
 }
 
 #[test]
 fn an_empty_input_is_a_success() {
-    let server = Scripted::new(|mut peer| peer.until_end());
+    let server = Scripted::new(|mut peer| peer.wait_for_end());
     assert_eq!(server.prints(&[]), "");
 }
 
 #[test]
-fn a_person_reads_the_rules_and_is_counted_down() {
+fn an_interactive_player_sees_the_rules_and_a_countdown() {
     let server = line_server(|peer| {
-        peer.say(" -> 3+4  \n");
-        peer.hear("7\n");
-        peer.say("⭐ Correct answer ⭐\n1\nBetter luck next time!\n");
+        peer.send(" -> 3+4  \n");
+        peer.expect("7\n");
+        peer.send("⭐ Correct answer ⭐\n1\nBetter luck next time!\n");
     });
     let mut printed = Vec::new();
     let mut output = Printer::new(&mut printed, PrintMode::Escaped);
@@ -350,19 +350,19 @@ fn a_person_reads_the_rules_and_is_counted_down() {
 }
 
 #[test]
-fn a_person_may_leave_at_any_prompt() {
+fn an_interactive_player_may_quit_at_any_prompt() {
     let server = line_server(|peer| {
-        peer.say(" -> 3+4  \n");
-        peer.until_end();
+        peer.send(" -> 3+4  \n");
+        peer.wait_for_end();
     });
     server.played(PERSON, &["Yes", "Bob", "quit"], DEFAULT_TIMEOUT).1.unwrap();
-    let server = Scripted::new(|mut peer| peer.until_end());
+    let server = Scripted::new(|mut peer| peer.wait_for_end());
     server.played(PERSON, &["Yes"], DEFAULT_TIMEOUT).1.unwrap();
 }
 
 #[test]
-fn a_countdown_takes_its_time_and_ends_when_the_server_leaves() {
-    let server = line_server(|peer| peer.say("the building is on fire\n"));
+fn a_countdown_ends_when_the_server_closes() {
+    let server = line_server(|peer| peer.send("the building is on fire\n"));
     let player = Player::Person { second: Duration::from_secs(3600) };
     let refused = Scripted::listening(drop);
     let mut ports = [server.0.port, refused.0.port].into_iter();
@@ -376,14 +376,14 @@ fn a_countdown_takes_its_time_and_ends_when_the_server_leaves() {
 }
 
 #[test]
-fn what_a_server_says_is_escaped() {
+fn what_the_server_sends_is_escaped() {
     let server = Scripted::new(|mut peer| {
-        peer.say("\x1b[2Jwelcome\n");
-        peer.hear("Yes\n");
-        peer.hear("Bob\n");
-        peer.say(" -> \x1b[31m3+4  \n");
-        peer.hear("7\n");
-        peer.say("\x07Correct answer\n1\n\u{202e}Bravo!\n");
+        peer.send("\x1b[2Jwelcome\n");
+        peer.expect("Yes\n");
+        peer.expect("Bob\n");
+        peer.send(" -> \x1b[31m3+4  \n");
+        peer.expect("7\n");
+        peer.send("\x07Correct answer\n1\n\u{202e}Bravo!\n");
     });
     let printed = server.prints(&["Yes", "Bob\r", "7\nrm"]);
     let expected = "\\x1b[2Jwelcome\nQuestion 1 -> \\x1b[31m3+4\n\\x07Correct answer\n\

@@ -1,4 +1,4 @@
-//! A session by itself, with its driver, its peer and its clock in the hands of a test.
+//! A session without a socket: the test is its driver, its peer and its clock.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,20 +9,20 @@ use socklab::session::{ActiveSession, Context, Limits, Session, Want};
 
 use super::transcript::Service;
 
-/// A client that is not really there.
+/// The peer of a session without a socket.
 pub fn peer(number: u64) -> Peer {
     Peer { number, address: ([127, 0, 0, 1], 4242).into() }
 }
 
-/// A connection whose other end and whose clock are in our hands.
+/// A session, and all that a driver would do for it.
 #[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Connection {
     pub session: Session,
     pub pool: Pool,
     pub now: Instant,
-    /// What the peer has received.
+    /// Bytes that the peer has received.
     pub output: Vec<u8>,
-    /// Our FIN was seen.
+    /// The session has shut down its sending half.
     pub shut_down: bool,
     pub finished: bool,
     /// The last slice used up its budget.
@@ -105,7 +105,7 @@ impl Connection {
         }
     }
 
-    /// The peer sends `bytes`, in pieces of at most `piece`, as far as they are taken.
+    /// The peer sends `bytes` in pieces of at most `piece`, until the session stops receiving.
     pub fn receive(&mut self, bytes: &[u8], piece: usize) {
         for piece in bytes.chunks(piece.max(1)) {
             let mut rest = piece;
@@ -124,7 +124,7 @@ impl Connection {
         self.exchange(Some(b""));
     }
 
-    /// Time passes.
+    /// Advances the clock, and does what is due.
     pub fn wait(&mut self, time: Duration) {
         self.now += time;
         let now = self.now;

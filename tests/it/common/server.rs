@@ -1,4 +1,4 @@
-//! A server as its users start it: the program, in a process of its own, on a free port.
+//! The program as its users start it, and its clients over TCP.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,13 +12,13 @@ use socket2::{Domain, Socket, Type};
 
 use super::assert_bytes;
 
-/// A test that waits this long has failed. Nothing in these tests takes a tenth of it.
+/// Timeout of a blocking call: a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every model, by its name on the command line.
 pub const MODELS: [&str; 5] = ["loop", "single", "thread", "process", "sharded"];
 
-/// What a client of a full server reads.
+/// Output of a full server.
 pub const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
 /// The models that serve more than one client by default.
@@ -118,8 +118,8 @@ impl Server {
         }
     }
 
-    /// Connects from 127.0.0.`host`. The kernel finds a free port quickly as long as few of the
-    /// connections to one address come from the same one.
+    /// Connects from 127.0.0.`host`. The kernel is slow to find a free port for many connections
+    /// from one address to another.
     pub fn connect_from(&self, host: u8) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
@@ -140,8 +140,7 @@ impl Server {
         }
     }
 
-    /// Stops the server, and reads what is left of its log: less than a pipe holds, for nobody has
-    /// read it so far.
+    /// Stops the server, and returns the rest of its log, which must be less than a pipe holds.
     pub fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         let mut log = Vec::new();
@@ -158,7 +157,7 @@ impl Server {
         kill_process(self.process(), signal).unwrap();
     }
 
-    /// Lets the server have no more than `most` descriptors from now on.
+    /// Sets the limit on descriptors of the server.
     pub fn limit_descriptors(&self, most: u64) {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
         prlimit(Some(self.process()), Resource::Nofile, limit).unwrap();
@@ -203,11 +202,11 @@ impl Server {
         threads_of(self.process())
     }
 
-    /// The processes that it has started, and that have not been waited for.
+    /// Its child processes.
     pub fn children(&self) -> Vec<Pid> {
         let mut children = Vec::new();
         for entry in fs::read_dir("/proc").unwrap() {
-            // Whoever ends while we look was no child that we look for.
+            // A process that has ended meanwhile has no file.
             let stat = fs::read_to_string(entry.unwrap().path().join("stat")).unwrap_or_default();
             // `pid (name) state parent ...`, and a name may be anything.
             let Some((front, back)) = stat.rsplit_once(") ") else { continue };
@@ -225,20 +224,20 @@ impl Server {
     }
 }
 
-/// How many threads a process has.
+/// Number of threads of a process.
 pub fn threads_of(process: Pid) -> usize {
     fs::read_dir(format!("/proc/{process}/task")).unwrap().count()
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// The other end of a connection.
+/// A client of a server under test.
 pub struct Client {
     pub stream: TcpStream,
 }
@@ -248,7 +247,7 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Exactly as many bytes as are `expected`, which they must be.
+    /// Receives as many bytes as `expected` has, and compares them.
     #[track_caller]
     pub fn expect(&mut self, expected: &[u8]) {
         let mut bytes = vec![0; expected.len()];
@@ -275,7 +274,7 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// All that comes before the end of input, which must be an orderly one.
+    /// Receives up to the end of input, which must not be a reset.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

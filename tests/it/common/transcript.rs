@@ -1,10 +1,10 @@
-//! Conversations as bytes: what a client sends, and what it must get back, whatever the server's
-//! model and however the bytes are cut on their way.
+//! Transcripts: bytes of a client and the bytes of the replies. They hold under every model, and in
+//! whatever pieces the bytes arrive.
 
 use socklab::service::{ServiceKind, ServiceSpec};
 use socklab::session::CloseReason;
 
-/// A service on the command line, and in the library.
+/// A service with its name on the command line and its spec in the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     Calc,
@@ -35,16 +35,16 @@ impl Service {
 
 #[derive(Clone, Copy)]
 pub struct Transcript {
-    /// What it shows, as a sentence.
+    /// A sentence that the transcript shows.
     pub name: &'static str,
     pub service: Service,
     pub input: &'static [u8],
     pub output: &'static [u8],
-    /// Whether the client closes its sending half after the input.
+    /// The client closes its sending half after the input.
     pub half_close: bool,
-    /// Why the connection is over, if it is: before the client has closed unless `half_close`.
+    /// Close reason, if the connection is closed: by the server unless `half_close`.
     pub ending: Option<CloseReason>,
-    /// Bytes that may follow the input and change nothing about the output.
+    /// Bytes that may follow the input without a change of the output.
     pub trailing: &'static [u8],
 }
 
@@ -66,14 +66,14 @@ const fn closing(transcript: Transcript) -> Transcript {
     }
 }
 
-/// The input is too long by one byte.
+/// A line that is too long by one byte.
 const LONG_LINE: [u8; 4098] = {
     let mut line = [b'1'; 4098];
     line[4097] = b'\n';
     line
 };
 
-/// The input is just not too long: `1` and blanks.
+/// The longest line that is served: `1` and blanks.
 const LONGEST_LINE: [u8; 4097] = {
     let mut line = [b' '; 4097];
     line[0] = b'1';
@@ -81,7 +81,7 @@ const LONGEST_LINE: [u8; 4097] = {
     line
 };
 
-/// Without an end.
+/// A line without an end.
 static ENDLESS_LINE: [u8; 60_000] = [b'('; 60_000];
 
 pub const TRANSCRIPTS: &[Transcript] = &[
@@ -107,7 +107,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         b"ZeroDivisionError: division by zero\n1.0\n",
     ),
     row(
-        "an empty line gets an answer, too",
+        "an empty line is answered",
         Service::Calc,
         b"\n",
         b"SyntaxError: invalid syntax (<string>, line 0)\n",
@@ -121,7 +121,7 @@ pub const TRANSCRIPTS: &[Transcript] = &[
         b"1\n2",
         b"1\n2",
     )),
-    closing(row("a client that says nothing gets nothing", Service::Calc, b"", b"")),
+    closing(row("a client that sends nothing receives nothing", Service::Calc, b"", b"")),
     Transcript {
         name: "a line over the limit is answered once, and ends the connection",
         service: Service::Calc,

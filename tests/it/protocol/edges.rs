@@ -1,5 +1,4 @@
-//! The session at the exact edges of what is allowed, and what it counts: bytes in, bytes out, and
-//! time as an argument.
+//! The session exactly at its limits, and its counters: bytes in, bytes out, time as an argument.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +16,8 @@ use crate::common::assert_bytes;
 use crate::common::connection::{Connection, peer};
 use crate::common::transcript::Service;
 
-/// Answers `=N` with N bytes, and anything else with its length; but `hush` with nothing, `thumb`
-/// with one, and `nap` with a yawn of [`YAWN`] bytes, before it sleeps.
+/// Answers `=N` with N bytes, `hush` with nothing, `thumb` with a thumb, `nap` with [`YAWN`] bytes
+/// before it sleeps, and any other message with its length.
 struct Counting;
 
 const YAWN: usize = 1023;
@@ -55,22 +54,22 @@ fn counting(limits: Limits) -> Connection {
     Connection::with_limits(Box::new(Counting), limits)
 }
 
-/// How many bytes it wants to send.
-fn waiting(connection: &mut Connection) -> usize {
+/// Number of bytes that the session wants to send.
+fn unsent(connection: &mut Connection) -> usize {
     let mut turn = connection.activate();
     let Want::Send(bytes) = turn.want() else { panic!("there is something to send") };
     bytes.len()
 }
 
 #[test]
-fn a_line_ends_at_its_newline_whatever_stands_before_and_behind_it() {
+fn a_line_ends_at_its_newline_whatever_the_bytes_around_it() {
     for framing_mode in [FramingMode::Auto, FramingMode::Line] {
         let mut connection = counting(Limits { framing_mode, ..Limits::default() });
         let bytes = if cfg!(miri) { 126..130 } else { 1..255 };
         for byte in bytes.filter(|byte| !b"\r\n".contains(byte)) {
             for length in 1..20 {
                 let mut lines = vec![byte; length];
-                // Bytes that a search by words might take for the newline before them.
+                // Bytes that a search by machine words might take for the newline before them.
                 lines.extend([b'\n', b'.', 11, b'\n', byte, 9, 138, b'\n']);
                 connection.output.clear();
                 connection.receive(&lines, usize::MAX);
@@ -82,35 +81,35 @@ fn a_line_ends_at_its_newline_whatever_stands_before_and_behind_it() {
 }
 
 #[test]
-fn no_message_is_served_while_half_a_buffer_of_replies_waits() {
+fn no_message_is_served_while_half_a_buffer_of_replies_is_unsent() {
     let mut connection = counting(Limits::default());
     connection.reading = false;
     connection.exchange(Some(&b"=1023\n".repeat(100)));
-    assert_eq!(waiting(&mut connection), BUFFER_SIZE / 2);
+    assert_eq!(unsent(&mut connection), BUFFER_SIZE / 2);
 }
 
 #[test]
-fn a_service_is_not_woken_while_half_a_buffer_of_replies_waits() {
+fn a_service_is_not_woken_while_half_a_buffer_of_replies_is_unsent() {
     let mut connection = counting(Limits::default());
     connection.reading = false;
     connection.exchange(Some(&[&b"=1023\n".repeat(31)[..], b"nap\n"].concat()));
-    assert_eq!(waiting(&mut connection), BUFFER_SIZE / 2);
+    assert_eq!(unsent(&mut connection), BUFFER_SIZE / 2);
     assert_eq!(connection.session.deadline(), Some(connection.now + Limits::default().unread));
 }
 
 #[test]
-fn the_longest_reply_fits_behind_the_most_that_may_wait() {
+fn the_longest_reply_fits_behind_half_a_buffer_of_replies() {
     let mut connection = counting(Limits::default());
     connection.reading = false;
     let nearly = b"=1023\n".repeat(31);
     let longest = format!("={MAX_REPLY}\r\n1\n");
     connection.exchange(Some(&[&nearly, &b"=1022\n"[..], longest.as_bytes()].concat()));
-    // Nobody can get NUL behind CR and LF without having read all that came before.
-    assert_eq!(waiting(&mut connection), OUTBOX_LIMIT - 2);
+    // NUL behind CR and LF takes 2 more bytes, and only a client that has read all replies gets it.
+    assert_eq!(unsent(&mut connection), OUTBOX_LIMIT - 2);
 }
 
 #[test]
-fn a_message_may_be_as_long_as_the_limit_allows_and_the_limit_half_a_buffer() {
+fn the_largest_message_limit_is_half_a_buffer() {
     let limits = || Limits { max_message: MAX_MESSAGE_LIMIT, ..Limits::default() };
     for (length, ending) in
         [(BUFFER_SIZE / 2, None), (BUFFER_SIZE / 2 + 1, Some(CloseReason::TooLong))]
@@ -123,7 +122,7 @@ fn a_message_may_be_as_long_as_the_limit_allows_and_the_limit_half_a_buffer() {
 
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
-fn what_comes_behind_the_last_word_is_thrown_away_up_to_16_mebibytes() {
+fn a_lingering_session_discards_up_to_16_mebibytes() {
     let mut connection = Connection::with(Box::new(Busy));
     connection.exchange(None);
     let block = vec![b'x'; BUFFER_SIZE];
@@ -140,7 +139,7 @@ fn stale_bytes_behind_a_batch_are_not_kept() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"1\n22\n3\0 and what stood there before", usize::MAX);
     assert_eq!(connection.output, b"1\n22\n");
-    // The message and its NUL, and one byte that tells the NUL from a length.
+    // The message, its NUL, and the byte that tells this NUL from the first byte of a length.
     assert_eq!(connection.session.bytes_held(), 3);
     connection.wait(GAP);
     assert_eq!(connection.output, b"1\n22\n3\0");
@@ -156,7 +155,7 @@ fn a_gap_ends_no_message_while_the_service_sleeps() {
 }
 
 #[test]
-fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_none() {
+fn a_length_prefixed_reply_has_its_length_and_an_empty_one_is_not_sent() {
     let mut connection = counting(Limits::default());
     let input = b"\0\x04hush\0\x05thumb\0\x04hush\0\x05thumb\0\x01.\0\x02=9";
     connection.receive(input, usize::MAX);
@@ -166,7 +165,7 @@ fn javas_read_utf_gets_each_reply_with_its_length_and_nothing_where_there_is_non
 }
 
 #[test]
-fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
+fn traffic_counts_served_bytes_and_no_discarded_ones() {
     let context = Context::default();
     let traffic = Arc::clone(&context.traffic);
     let counted = |traffic: &Traffic| (traffic.messages(), traffic.received(), traffic.sent());
@@ -181,14 +180,14 @@ fn traffic_counts_what_went_through_and_nothing_that_was_thrown_away() {
     let mut connection = counting(Limits { max_message: 5, ..Limits::default() });
     connection.receive(b"too long\nmore", usize::MAX);
     assert_eq!(connection.session.close_reason(), Some(CloseReason::TooLong));
-    assert_eq!(counted(&traffic), (9, 27, 60_014), "the other has an account of its own");
+    assert_eq!(counted(&traffic), (9, 27, 60_014), "the other session has its own counters");
 }
 
 #[test]
-fn every_ending_has_a_name_and_words_of_its_own() {
+fn every_close_reason_has_a_distinct_name_and_text() {
     let names: BTreeSet<_> = CloseReason::ALL.iter().map(|reason| reason.name()).collect();
-    let words: BTreeSet<_> = CloseReason::ALL.iter().map(ToString::to_string).collect();
-    assert_eq!((names.len(), words.len()), (CloseReason::ALL.len(), CloseReason::ALL.len()));
+    let texts: BTreeSet<_> = CloseReason::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!((names.len(), texts.len()), (CloseReason::ALL.len(), CloseReason::ALL.len()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Framing `auto`: what each kind of client sends, and what it gets back, with time in our hands.
+//! Framing `auto`: the bytes of each kind of client, and the replies, with the test's own clock.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ fn calc() -> Connection {
     Connection::to(Service::Calc)
 }
 
-/// Whether a gap is waited for, and not only the end of the time for idling.
-fn is_timed(connection: &Connection) -> bool {
+/// True if the session waits for a gap, and not only for the idle timeout.
+fn awaits_gap(connection: &Connection) -> bool {
     connection.session.deadline() < Some(connection.now + Limits::default().idle / 2)
 }
 
-/// Sends `input` whole and then byte by byte, waits for `silence`, and expects `output`.
+/// Sends `input` in pieces of each size, waits for `silence`, and expects `output`.
 #[track_caller]
 fn answers(input: &[u8], silence: Duration, output: &[u8]) {
     for piece in [1, 3, usize::MAX] {
@@ -37,7 +37,7 @@ fn answers(input: &[u8], silence: Duration, output: &[u8]) {
 }
 
 #[test]
-fn a_bare_text_is_a_message_after_the_gap_and_its_reply_is_bare() {
+fn a_bare_message_ends_after_the_gap_and_its_reply_is_bare() {
     let mut connection = calc();
     connection.receive(b"1 + 2", usize::MAX);
     assert_eq!(connection.session.deadline(), Some(connection.now + GAP));
@@ -63,19 +63,19 @@ fn a_message_in_three_sends_5_ms_apart_is_one_message() {
 }
 
 #[test]
-fn a_string_with_its_nul_is_answered_with_one() {
+fn a_nul_terminated_message_gets_a_nul_terminated_reply() {
     answers(b"1 + 2\0", GAP, b"3\0");
 }
 
 #[test]
-fn a_whole_buffer_is_the_string_at_its_front() {
+fn a_buffer_sent_whole_is_the_string_at_its_front() {
     answers(&[&b"1 + 2"[..], &[0; 1019]].concat(), GAP, b"3\0");
     answers(b"1 + 2\0 stale 9 * 9\n\0\0 bytes \xff\xfe", GAP, b"3\0");
 }
 
 #[test]
 fn a_line_in_a_buffer_of_nuls_is_answered_with_a_line_and_a_nul() {
-    // In pieces, the line would be answered before its NUL is there: the next test.
+    // In pieces, the line is answered before its NUL arrives: see the next test.
     for (input, output) in
         [(&b"1 + 2\n\0"[..], &b"3\n\0"[..]), (b"1 + 2\r\n\0\0\0stale\n", b"3\r\n\0")]
     {
@@ -115,7 +115,7 @@ fn a_nul_that_comes_a_gap_after_a_line_begins_a_message() {
 }
 
 #[test]
-fn padding_that_goes_on_and_on_is_still_no_message() {
+fn continued_padding_is_never_a_message() {
     let mut connection = calc();
     connection.receive(b"1 + 2\n", usize::MAX);
     for _ in 0..20 {
@@ -124,11 +124,11 @@ fn padding_that_goes_on_and_on_is_still_no_message() {
     }
     connection.wait(LINE_GAP);
     assert_eq!(connection.output, b"3\n");
-    assert!(!is_timed(&connection));
+    assert!(!awaits_gap(&connection));
 }
 
 #[test]
-fn half_a_line_of_a_client_that_sends_lines_with_nuls_gets_a_second_too() {
+fn half_a_line_of_a_client_that_pads_its_lines_waits_a_second() {
     let mut connection = calc();
     connection.receive(b"1\n\0", usize::MAX);
     connection.wait(GAP);
@@ -163,7 +163,7 @@ fn javas_write_utf_is_answered_in_the_same_form_and_without_a_gap() {
 }
 
 #[test]
-fn an_empty_text_of_javas_write_utf_is_answered_in_the_same_form_to_who_has_used_it() {
+fn an_empty_write_utf_text_is_a_message_once_the_client_has_used_write_utf() {
     let error = "SyntaxError: invalid syntax (<string>, line 0)";
     for piece in [1, usize::MAX] {
         let mut connection = calc();
@@ -178,7 +178,7 @@ fn an_empty_text_of_javas_write_utf_is_answered_in_the_same_form_to_who_has_used
 
 const ZERO_DIVISION: &str = "ZeroDivisionError: integer division or modulo by zero";
 
-/// As Java writes texts.
+/// Texts as Java's `DataOutputStream.writeUTF` sends them.
 fn utf(texts: &[&str]) -> Vec<u8> {
     let with_length = |text: &&str| {
         let length = u16::try_from(text.len()).unwrap();
@@ -198,15 +198,15 @@ fn half_of_a_write_utf_waits_for_the_other_half() {
 }
 
 #[test]
-fn whole_lines_wait_for_nothing() {
+fn whole_lines_wait_for_no_gap() {
     let mut connection = calc();
     connection.receive(b"1\n2\r\n3\n", usize::MAX);
     assert_eq!(connection.output, b"1\n2\r\n3\n");
-    assert!(!is_timed(&connection));
+    assert!(!awaits_gap(&connection));
 }
 
 #[test]
-fn half_a_line_of_a_client_that_sends_lines_gets_a_second() {
+fn half_a_line_of_a_line_client_waits_a_second() {
     let mut connection = calc();
     connection.receive(b"1\n2 + ", usize::MAX);
     connection.wait(LINE_GAP.saturating_sub(MOMENT));
@@ -218,7 +218,7 @@ fn half_a_line_of_a_client_that_sends_lines_gets_a_second() {
 }
 
 #[test]
-fn the_end_of_input_ends_any_message_at_once() {
+fn the_end_of_input_ends_every_message() {
     for (input, output) in [
         (&b"1 + 2"[..], &b"3"[..]),
         (b"1 + 2\0stale", b"3\0"),
@@ -236,7 +236,7 @@ fn the_end_of_input_ends_any_message_at_once() {
 }
 
 #[test]
-fn telnets_options_are_skipped_and_not_answered() {
+fn telnet_options_are_skipped_and_not_answered() {
     answers(b"\xff\xfb\x01\xff\xfd\x031 + 2\r\n", Duration::ZERO, b"3\r\n");
     answers(b"\xff\xfa\x18\0xterm\xff\xf01 + 2\r\n", Duration::ZERO, b"3\r\n");
 }
@@ -246,7 +246,7 @@ fn a_terminal_in_character_mode_that_talks_telnet_is_served_by_lines() {
     for piece in [1, 3, usize::MAX] {
         let limits = Limits { framing_mode: FramingMode::Line, ..Limits::default() };
         let mut connection = Connection::with_limits(Service::Calc.spec().build(peer(1)), limits);
-        // What telnet sends when it is told to send each key as it is pressed.
+        // Telnet sends this when it is set to character mode.
         connection.receive(b"\xff\xfd\x03\xff\xfd\x01", piece);
         for key in "1 + 2\r\n".bytes() {
             connection.receive(&[key], piece);
@@ -257,20 +257,20 @@ fn a_terminal_in_character_mode_that_talks_telnet_is_served_by_lines() {
 }
 
 #[test]
-fn a_telnet_sequence_that_comes_in_pieces_is_skipped_without_a_word() {
+fn a_telnet_sequence_in_pieces_is_skipped_without_a_reply() {
     for piece in [1, 3, usize::MAX] {
         let mut connection = calc();
         connection.receive(b"\xff\xfb\x01", piece);
         connection.wait(GAP);
         assert_eq!(connection.output, b"");
-        assert!(!is_timed(&connection));
+        assert!(!awaits_gap(&connection));
         connection.receive(b"1 + 2\r\n", piece);
         assert_eq!(connection.output, b"3\r\n");
     }
 }
 
 #[test]
-fn what_only_looks_like_a_telnet_sequence_is_a_message_and_is_answered() {
+fn a_malformed_telnet_sequence_is_a_message() {
     for (input, end) in [
         (&b"\xff"[..], ""),
         (b"\xff\xfb", ""),
@@ -280,14 +280,14 @@ fn what_only_looks_like_a_telnet_sequence_is_a_message_and_is_answered() {
         (b"\xffabc\n", "\n"),
         (b"\xff\0", "\0"),
     ] {
-        for at_once in [true, false] {
+        for ends in [true, false] {
             let mut connection = calc();
             connection.receive(input, usize::MAX);
-            if at_once {
+            if ends {
                 connection.end_input();
             } else {
                 connection.wait(GAP);
-                assert!(!is_timed(&connection));
+                assert!(!awaits_gap(&connection));
             }
             assert!(!connection.output.is_empty(), "{}", input.escape_ascii());
             assert!(connection.output.ends_with(end.as_bytes()), "{}", input.escape_ascii());
@@ -296,14 +296,14 @@ fn what_only_looks_like_a_telnet_sequence_is_a_message_and_is_answered() {
 }
 
 #[test]
-fn a_message_with_its_end_in_the_last_byte_of_a_buffer_is_too_long_like_any_other() {
+fn a_message_that_fills_the_buffer_to_its_last_byte_is_too_long() {
     let limit = "ValueError: message too long (limit 4096 bytes)";
     for (first, end, reply_end) in
         [(b'1', &b"\0"[..], "\0"), (b'1', b"\n\0", "\n\0"), (0xff, b"", "\n")]
     {
         let mut input = vec![first; BUFFER_SIZE];
         if first == 0xff {
-            // A subnegotiation without an end.
+            // A subnegotiation (RFC 855) without an end.
             input[1..].fill(0xfa);
         }
         input.truncate(BUFFER_SIZE - end.len());
@@ -316,7 +316,7 @@ fn a_message_with_its_end_in_the_last_byte_of_a_buffer_is_too_long_like_any_othe
 }
 
 #[test]
-fn a_text_without_an_end_is_too_long_at_the_limit() {
+fn a_message_without_an_end_is_too_long_at_the_limit() {
     let mut connection = calc();
     connection.receive(&[b'1'; 5000], usize::MAX);
     assert_eq!(connection.output, b"ValueError: message too long (limit 4096 bytes)\n");
@@ -325,7 +325,7 @@ fn a_text_without_an_end_is_too_long_at_the_limit() {
 
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
-fn padding_without_end_costs_no_memory() {
+fn endless_padding_costs_no_memory() {
     let mut connection = calc();
     connection.receive(b"1 + 2", usize::MAX);
     let padding = vec![0; 60_000];
@@ -338,7 +338,7 @@ fn padding_without_end_costs_no_memory() {
 }
 
 #[test]
-fn a_reply_to_be_read_as_it_is_has_no_newline_and_a_greeting_keeps_to_it_too() {
+fn a_greeting_to_a_bare_message_has_no_newline() {
     let mut connection = Connection::to(Service::Hello);
     connection.receive(b"Hello from the client!", usize::MAX);
     connection.wait(GAP);

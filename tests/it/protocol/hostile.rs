@@ -1,5 +1,5 @@
-//! Any bytes at all, as messages, names and answers: nothing crashes, waits for ever or spins, and
-//! nothing reaches the log or a table of results as it was sent.
+//! Arbitrary bytes as messages, names and answers. Nothing crashes, waits without end or spins, and
+//! nothing reaches the log or the table of results unescaped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::common::connection::{Connection, peer};
 use crate::common::file::TempPath;
 use crate::common::server::{CONCURRENT, Server};
 
-/// What has a meaning to some part of the server or to a program that shows its output.
-const MEANT: [&[u8]; 32] = [
+/// Bytes with a meaning to some part of the server, or to a program that shows its output.
+const SPECIAL: [&[u8]; 32] = [
     b"\n",
     b"\n",
     b"\r\n",
@@ -50,12 +50,12 @@ const MEANT: [&[u8]; 32] = [
     b"\xed\xa0\xbd",
 ];
 
-/// Up to `most` pieces of what has a meaning, of single bytes of any kind, and rarely of very much.
-fn anything(random: &mut Random, most: u32) -> Vec<u8> {
+/// Up to `most` pieces, each a special sequence, any byte, or rarely a long run of one byte.
+fn arbitrary_bytes(random: &mut Random, most: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..random.below(most + 1) {
         match random.below(40) {
-            0..20 => bytes.extend(MEANT[random.below(32) as usize]),
+            0..20 => bytes.extend(SPECIAL[random.below(32) as usize]),
             20..39 => bytes.extend(random.draw().to_le_bytes().first()),
             _ => bytes.extend(vec![random.draw().to_le_bytes()[0]; random.below(5000) as usize]),
         }
@@ -78,8 +78,8 @@ fn any_service(random: &mut Random) -> ServiceSpec {
     spec
 }
 
-/// Lets time pass to whatever is due within `time`, which must not be due again at once for ever.
-fn pass(connection: &mut Connection, time: Duration) {
+/// Advances the clock by `time`, and stops at each deadline on the way. Fails if that never ends.
+fn advance(connection: &mut Connection, time: Duration) {
     let until = connection.now + time;
     let mut steps = 0;
     while let Some(due) = connection.session.deadline().filter(|&due| due <= until) {
@@ -91,7 +91,7 @@ fn pass(connection: &mut Connection, time: Duration) {
 }
 
 #[test]
-fn any_bytes_at_any_time_are_taken_by_every_service_and_come_to_an_end() {
+fn every_service_takes_arbitrary_bytes_and_every_session_ends() {
     let mut random = Random::new(55);
     for _ in 0..20_000 {
         let framing_mode = [FramingMode::Auto, FramingMode::Line][random.below(2) as usize];
@@ -103,18 +103,18 @@ fn any_bytes_at_any_time_are_taken_by_every_service_and_come_to_an_end() {
             let yes: &[u8] =
                 [&b"yes\nBob\n"[..], b"yesBob", b"\0\x06yesBob"][random.below(3) as usize];
             connection.receive(yes, usize::MAX);
-            pass(&mut connection, GAP);
+            advance(&mut connection, GAP);
         }
         for _ in 0..random.below(6) {
             let bytes = match random.below(500) {
-                // As much as one receive can bring, with something behind it.
-                0 => [vec![b'1'; BUFFER_SIZE - 1], anything(&mut random, 3)].concat(),
-                _ => anything(&mut random, 12),
+                // As much as one receive takes, with more behind it.
+                0 => [vec![b'1'; BUFFER_SIZE - 1], arbitrary_bytes(&mut random, 3)].concat(),
+                _ => arbitrary_bytes(&mut random, 12),
             };
             let piece = [1, 7, usize::MAX][random.below(3) as usize];
             connection.receive(&bytes, piece);
             let time = [Duration::ZERO, GAP / 5, GAP, LINE_GAP][random.below(4) as usize];
-            pass(&mut connection, time);
+            advance(&mut connection, time);
             assert!(connection.session.bytes_held() <= 2 * BUFFER_SIZE + OUTBOX_LIMIT);
         }
         for _ in 0..1000 {
@@ -122,19 +122,19 @@ fn any_bytes_at_any_time_are_taken_by_every_service_and_come_to_an_end() {
                 break;
             }
             connection.end_input();
-            pass(&mut connection, LINE_GAP);
+            advance(&mut connection, LINE_GAP);
         }
-        assert!(connection.finished, "it never ends");
+        assert!(connection.finished, "the session does not end");
     }
 }
 
-/// Whether a terminal shows the text as it is: printable ASCII in lines.
+/// True for lines of printable ASCII, which a terminal shows as they are.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte))
 }
 
 #[test]
-fn nothing_that_a_client_said_is_in_the_log_as_it_was_sent() {
+fn the_log_escapes_everything_that_clients_sent() {
     let mut random = Random::new(7);
     for model in CONCURRENT {
         for service in ["calc", "echo", "hello", "fourops"] {
@@ -150,7 +150,7 @@ fn nothing_that_a_client_said_is_in_the_log_as_it_was_sent() {
                 ]);
                 let mut clients = server.connect_many(8);
                 for client in &mut clients {
-                    let mut bytes = anything(&mut random, 30);
+                    let mut bytes = arbitrary_bytes(&mut random, 30);
                     bytes.truncate(300);
                     client.send(&bytes);
                     client.half_close();
@@ -168,7 +168,7 @@ fn nothing_that_a_client_said_is_in_the_log_as_it_was_sent() {
 }
 
 #[test]
-fn nothing_that_a_player_said_is_in_the_results_as_it_was_sent() {
+fn the_results_table_escapes_everything_that_players_sent() {
     let mut random = Random::new(8);
     for model in CONCURRENT {
         let file = TempPath::new(&format!("hostile-{model}.csv"));
@@ -178,10 +178,10 @@ fn nothing_that_a_player_said_is_in_the_results_as_it_was_sent() {
         let mut players = server.connect_many(50);
         for player in &mut players {
             let mut line = || {
-                let mut bytes = anything(&mut random, 8);
+                let mut bytes = arbitrary_bytes(&mut random, 8);
                 bytes.truncate(100);
                 bytes.retain(|&byte| byte != b'\n' && byte != 0);
-                // At the beginning, 255 may be telnet's, and no part of the line.
+                // A leading 255 may begin a telnet sequence, which is not part of the line.
                 let first = if bytes.first() == Some(&0xff) { &b"x"[..] } else { b"" };
                 [first, &bytes, b"\n"].concat()
             };
@@ -189,7 +189,7 @@ fn nothing_that_a_player_said_is_in_the_results_as_it_was_sent() {
             player.half_close();
         }
         for player in &mut players {
-            assert!(player.rest().trim_ascii_end().ends_with(b"!"), "a farewell");
+            assert!(player.rest().trim_ascii_end().ends_with(b"!"), "the closing line");
         }
         drop(players);
         let log = server.stop();

@@ -1,4 +1,4 @@
-//! The quiz: whole games, with time in our hands, and many at once over TCP.
+//! The quiz: whole games with the test's own clock, and many concurrent games over TCP.
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -40,12 +40,12 @@ impl Records {
     }
 }
 
-/// A player whose clock and whose kernel are in our hands.
+/// A player without a socket, with a clock and a receive queue of its own.
 struct Player {
     connection: Connection,
-    /// Sent, and not yet received by the server.
-    kernel: Vec<u8>,
-    /// What stands behind each message, both ways.
+    /// Bytes sent, and not yet received by the server.
+    queue: Vec<u8>,
+    /// End of each message, both ways.
     terminator: &'static str,
 }
 
@@ -55,42 +55,42 @@ impl Player {
         let spec = ServiceSpec { rules, ..ServiceKind::Quiz.into() };
         let context = Context { records, ..Context::default() };
         let connection = Connection::with_context(spec.build(peer(1)), context);
-        Self { connection, kernel: Vec::new(), terminator }
+        Self { connection, queue: Vec::new(), terminator }
     }
 
-    fn say(&mut self, text: &str) {
-        self.kernel.extend([text, self.terminator].concat().bytes());
+    fn send(&mut self, text: &str) {
+        self.queue.extend([text, self.terminator].concat().bytes());
     }
 
-    /// What the next receive brings, however long it takes; nothing at the end.
-    fn hear(&mut self) -> String {
+    /// Receives once, after any wait; empty at the end of output.
+    fn receive(&mut self) -> String {
         let connection = &mut self.connection;
         while connection.output.is_empty() && !connection.shut_down && !connection.finished {
-            let taken = match &self.kernel {
-                kernel if kernel.is_empty() => 0,
-                kernel => connection.exchange(Some(kernel)),
+            let taken = match &self.queue {
+                queue if queue.is_empty() => 0,
+                queue => connection.exchange(Some(queue)),
             };
-            self.kernel.drain(..taken);
+            self.queue.drain(..taken);
             if taken == 0 {
                 let deadline = connection.session.deadline().unwrap();
                 connection.wait(deadline.saturating_duration_since(connection.now));
             }
         }
-        let heard = std::mem::take(&mut connection.output);
-        // To Java, the thumb that points down is two surrogates; here the two forms are the same.
-        let heard = match heard.strip_suffix(b"\xed\xa0\xbd\xed\xb1\x8e") {
+        let received = std::mem::take(&mut connection.output);
+        // Java writes the thumb as two surrogates. Here both forms are the same.
+        let received = match received.strip_suffix(b"\xed\xa0\xbd\xed\xb1\x8e") {
             Some(before) => [before, "\u{1f44e}".as_bytes()].concat(),
-            None => heard,
+            None => received,
         };
-        let heard = String::from_utf8(heard).unwrap();
-        if heard.is_empty() {
-            return heard;
+        let received = String::from_utf8(received).unwrap();
+        if received.is_empty() {
+            return received;
         }
-        heard.strip_suffix(self.terminator).expect("every message has its terminator").to_owned()
+        received.strip_suffix(self.terminator).expect("every message has its terminator").to_owned()
     }
 }
 
-/// The right answer to what must be a question and nothing else.
+/// The right answer to `question`, which must be one question and nothing else.
 #[track_caller]
 fn solve(question: &str) -> i64 {
     let sum = question.strip_prefix(" -> ").and_then(|rest| rest.strip_suffix("  "));
@@ -107,13 +107,13 @@ fn solve(question: &str) -> i64 {
     }
 }
 
-/// As Python prints what ten additions of 1 and -0.25 come to.
+/// The sum of ten times 1 or -0.25, as Python prints it.
 fn total(right: u32) -> String {
     let total = f64::from(right) - f64::from(QUESTIONS - right) / 4.0;
     if right == QUESTIONS { "10".to_owned() } else { format!("{total:?}") }
 }
 
-fn farewell(right: u32) -> &'static str {
+fn closing_line(right: u32) -> &'static str {
     match right {
         10 => "Bravo!",
         7..=9 => "You did great!",
@@ -121,20 +121,20 @@ fn farewell(right: u32) -> &'static str {
     }
 }
 
-/// Plays a game that is paced, with answers that come after up to half a second, or before their
-/// question, and expects each message by itself.
+/// Plays a paced game. Answers come up to half a second after their question, or before it; each
+/// message of the server must come by itself.
 fn play_paced(seed: u64, terminator: &'static str, random: &mut Random) {
     let mut player = Player::new(seed, terminator, None);
-    player.say("yes");
+    player.send("yes");
     if random.below(2) == 0 || terminator == "\0" {
-        // Otherwise the name belongs to the same message.
-        player.hear_nothing_for(GAP);
+        // Without the gap, the name belongs to the same message.
+        player.expect_silence_for(GAP);
     }
-    player.say("Bob");
+    player.send("Bob");
     let (mut right, mut early) = (0, false);
     let mut last: Option<Instant> = None;
     for _ in 0..QUESTIONS {
-        let question = player.hear();
+        let question = player.receive();
         player.expect_pause_since(last);
         let answer = solve(&question);
         let wrong = early || random.below(4) == 0;
@@ -142,37 +142,37 @@ fn play_paced(seed: u64, terminator: &'static str, random: &mut Random) {
         if !early {
             let think = Duration::from_millis(u64::from(random.below(500)));
             player.connection.wait(think);
-            player.say(&(answer + i64::from(wrong)).to_string());
+            player.send(&(answer + i64::from(wrong)).to_string());
         }
-        assert_eq!(player.hear(), if wrong { WRONG } else { RIGHT });
+        assert_eq!(player.receive(), if wrong { WRONG } else { RIGHT });
         last = Some(player.connection.now);
-        // An answer to a question that was not asked yet waits for it, and is wrong.
+        // An answer that comes before its question waits for it, and is wrong.
         early = random.below(10) == 0;
         if early {
-            player.say("seven");
+            player.send("seven");
         }
     }
-    for expected in [&*total(right), farewell(right)] {
-        assert_eq!(player.hear(), expected);
+    for expected in [&*total(right), closing_line(right)] {
+        assert_eq!(player.receive(), expected);
         player.expect_pause_since(last);
         last = Some(player.connection.now);
     }
-    assert_eq!(player.hear(), "");
+    assert_eq!(player.receive(), "");
 }
 
 impl Player {
-    fn hear_nothing_for(&mut self, time: Duration) {
-        let taken = self.connection.exchange(Some(&self.kernel));
-        self.kernel.drain(..taken);
+    fn expect_silence_for(&mut self, time: Duration) {
+        let taken = self.connection.exchange(Some(&self.queue));
+        self.queue.drain(..taken);
         self.connection.wait(time);
         assert!(self.connection.output.is_empty());
     }
 
-    /// All that comes, each receive by itself.
-    fn hear_all(&mut self) -> String {
-        let heard: Vec<String> =
-            std::iter::repeat_with(|| self.hear()).take_while(|heard| !heard.is_empty()).collect();
-        heard.join(self.terminator)
+    /// Receives up to the end of output.
+    fn receive_all(&mut self) -> String {
+        let messages = std::iter::repeat_with(|| self.receive());
+        let messages: Vec<String> = messages.take_while(|message| !message.is_empty()).collect();
+        messages.join(self.terminator)
     }
 
     #[track_caller]
@@ -190,80 +190,80 @@ fn ten_thousand_paced_games_have_no_message_merged_with_another() {
 }
 
 #[test]
-fn a_line_client_plays_a_whole_game_that_it_sent_at_once_and_no_time_passes() {
+fn a_line_client_may_send_a_whole_game_at_once_and_is_not_paced() {
     for terminator in ["\n", "\r\n"] {
         let mut player = Player::new(1, terminator, None);
-        let begun = player.connection.now;
+        let start = player.connection.now;
         for text in ["YES", "Bob", "1", "2", "3", "4", "5", "6", "7", "8", "9", "x"] {
-            player.say(text);
+            player.send(text);
         }
-        let heard = player.hear_all();
-        let lines: Vec<&str> = heard.split(terminator).collect();
+        let received = player.receive_all();
+        let lines: Vec<&str> = received.split(terminator).collect();
         let mut right = 0;
         for (pair, n) in lines.chunks(2).zip(1..=QUESTIONS) {
             let correct = n < QUESTIONS && solve(pair[0]) == i64::from(n);
             right += u32::from(correct);
             assert_eq!(pair[1], if correct { RIGHT } else { WRONG });
         }
-        assert_eq!(lines[20..], [&*total(right), farewell(right)]);
-        assert_eq!(player.connection.now, begun);
+        assert_eq!(lines[20..], [&*total(right), closing_line(right)]);
+        assert_eq!(player.connection.now, start);
     }
 }
 
 #[test]
-fn a_game_of_javas_write_utf_is_not_paced_either() {
+fn a_length_prefixed_client_is_not_paced() {
     let mut player = Player::new(1, "", None);
-    let begun = player.connection.now;
-    player.kernel.extend(b"\0\x03Yes\0\x03Bob\0\x01x");
-    assert_eq!(player.hear(), format!("\0\x09 -> 5*8  \0\x12{WRONG}"));
-    assert_eq!(player.hear(), "\0\x09 -> 5+4  ");
-    assert_eq!(player.connection.now, begun);
+    let start = player.connection.now;
+    player.queue.extend(b"\0\x03Yes\0\x03Bob\0\x01x");
+    assert_eq!(player.receive(), format!("\0\x09 -> 5*8  \0\x12{WRONG}"));
+    assert_eq!(player.receive(), "\0\x09 -> 5+4  ");
+    assert_eq!(player.connection.now, start);
 }
 
 #[test]
-fn a_seed_asks_the_same_questions_and_another_one_others() {
+fn the_seed_determines_the_questions() {
     let questions = |seed| {
         let mut player = Player::new(seed, "\n", None);
-        player.say("y");
-        player.say("Bob");
+        player.send("y");
+        player.send("Bob");
         let mut questions = Vec::new();
         for _ in 0..QUESTIONS {
-            questions.push(player.hear());
-            player.say("0");
-            player.hear();
+            questions.push(player.receive());
+            player.send("0");
+            player.receive();
         }
         questions
     };
     assert_eq!(questions(7), questions(7));
     let games: HashSet<_> = (0..100).map(questions).collect();
     assert_eq!(games.len(), 100);
-    // A seed that was written down asks the same in every version.
+    // The questions of a seed are the same in every version.
     assert_eq!(questions(7)[..3], [" -> 7*7  ", " -> 3-8  ", " -> 8-4  "]);
 }
 
 #[test]
-fn whoever_does_not_say_yes_is_wished_a_wiser_choice() {
+fn anything_but_yes_is_refused_in_one_line() {
     for text in ["no", "", "maybe", "ye", "yellow", "\u{1f44d}"] {
         let mut player = Player::new(1, "\n", None);
-        player.say(text);
-        assert_eq!(player.hear(), "I hope you make a wise choice next time!");
-        assert_eq!(player.hear(), "");
+        player.send(text);
+        assert_eq!(player.receive(), "I hope you make a wise choice next time!");
+        assert_eq!(player.receive(), "");
     }
 }
 
 #[test]
-fn a_name_of_any_bytes_plays_and_is_recorded() {
+fn a_name_may_be_any_bytes_and_is_recorded() {
     let records = Arc::new(Records::default());
     let all: Vec<u8> = (1..=255).filter(|&byte| byte != b'\n').collect();
     for name in [&all[..], b"\x1b[2J", b"=1+1", b"", b"\xf0\x9f", &[b'x'; 4000]] {
         let mut player = Player::new(1, "\n", Some(records.clone()));
-        player.say("yes");
-        player.kernel.extend([b"Bob ", name, b"\n"].concat());
-        let answer = solve(&player.hear());
-        player.kernel.extend([name, b"\n"].concat());
-        assert_eq!(player.hear(), WRONG);
-        solve(&player.hear());
-        player.say(&answer.to_string());
+        player.send("yes");
+        player.queue.extend([b"Bob ", name, b"\n"].concat());
+        let answer = solve(&player.receive());
+        player.queue.extend([name, b"\n"].concat());
+        assert_eq!(player.receive(), WRONG);
+        solve(&player.receive());
+        player.send(&answer.to_string());
         player.connection.session.cut(CloseReason::PeerReset);
     }
     let names = records.names();
@@ -275,11 +275,11 @@ fn a_name_of_any_bytes_plays_and_is_recorded() {
 fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
     let records = Arc::new(Records::default());
     let mut player = Player::new(1, "", Some(records.clone()));
-    player.say("YesBob");
+    player.send("YesBob");
     for _ in 0..QUESTIONS {
-        let answer = solve(&player.hear());
-        player.say(&answer.to_string());
-        assert_eq!(player.hear(), RIGHT);
+        let answer = solve(&player.receive());
+        player.send(&answer.to_string());
+        assert_eq!(player.receive(), RIGHT);
     }
     assert!(records.names().is_empty());
     // The total is written, and nothing of it was sent yet.
@@ -297,7 +297,7 @@ fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
 }
 
 impl Client {
-    /// What one receive brings.
+    /// Receives once.
     fn receive(&mut self) -> String {
         let mut bytes = [0; 1024];
         let n = self.stream.read(&mut bytes).unwrap();
@@ -305,7 +305,7 @@ impl Client {
     }
 }
 
-/// As the original client does: one send, one receive, and no newline anywhere.
+/// Plays as the original client does: one send, one receive, and no newlines.
 fn play_over_tcp(mut client: Client, name: &str) {
     client.send(b"Yes");
     client.send(name.as_bytes());
@@ -319,7 +319,7 @@ fn play_over_tcp(mut client: Client, name: &str) {
 }
 
 #[test]
-fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
+fn fifty_concurrent_undelimited_games_all_end_and_are_recorded() {
     for model in CONCURRENT {
         let file = TempPath::new(&format!("quiz-{model}.csv"));
         let options = ["--service", "quiz", "--questions", "3", "--max-clients", "50", "-q"];
@@ -345,7 +345,7 @@ fn fifty_undelimited_clients_at_once_all_come_to_the_end_and_into_the_table() {
 }
 
 #[test]
-fn three_play_at_once_and_a_fourth_is_told_so() {
+fn three_play_concurrently_and_the_fourth_is_told_busy() {
     for model in CONCURRENT {
         let server = Server::start(&["--service", "quiz", "--model", model]);
         let mut players = server.connect_many(3);
@@ -358,28 +358,28 @@ fn three_play_at_once_and_a_fourth_is_told_so() {
 }
 
 #[test]
-fn a_game_is_in_the_table_when_its_player_reads_the_total_whatever_the_model() {
+fn every_model_records_a_game_before_its_player_reads_the_total() {
     for model in MODELS {
         let file = TempPath::new(&format!("total-{model}.csv"));
         let options = ["--service", "quiz", "--questions", "1", "--seed", "1", "--model", model];
         let server = Server::start(&[&options[..], &["--results", file.as_str()]].concat());
         let mut client = server.connect();
         client.send(b"yes\n=1+1\n40\n");
-        let mut heard = String::new();
-        while !heard.contains("\n1\n") {
-            heard += &client.receive();
+        let mut received = String::new();
+        while !received.contains("\n1\n") {
+            received += &client.receive();
         }
         let text = file.read();
         assert!(text.contains(",1,'=1+1,127.0.0.1:"), "{model}: {text}");
         assert!(text.contains(",40,1,1,"), "{model}: {text}");
-        assert!(heard.starts_with(" -> 5*8  \n"), "{model}: {heard}");
+        assert!(received.starts_with(" -> 5*8  \n"), "{model}: {received}");
     }
 }
 
 #[test]
-fn a_stop_loses_no_game_that_was_begun() {
+fn a_stop_records_every_game_that_was_begun() {
     for model in CONCURRENT {
-        // Not even one that is cut off in the middle of a pause.
+        // Also a game that is forced to end within a pause.
         for drain in ["5s", "1ms"] {
             let file = TempPath::new(&format!("stop-{model}.csv"));
             let options = ["--service", "quiz", "--max-clients", "50", "-q", "--model", model];
@@ -394,12 +394,12 @@ fn a_stop_loses_no_game_that_was_begun() {
                 player.send(b"x");
             }
             for player in &mut players {
-                // Fifty processes take longer to start than the pause before the next question.
+                // More may follow: fifty processes take longer to start than a pause.
                 assert!(player.receive().starts_with(WRONG));
             }
             server.signal(Signal::TERM);
             for mut player in players {
-                // An end of input, or a reset.
+                // End of input, or a reset.
                 player.stream.read_to_end(&mut Vec::new()).ok();
             }
             assert!(server.wait().success());
@@ -410,7 +410,7 @@ fn a_stop_loses_no_game_that_was_begun() {
 }
 
 #[test]
-fn the_log_tells_the_whole_game_and_at_debug_every_word_of_it() {
+fn the_log_has_the_whole_game_and_at_debug_every_message() {
     let options = ["--service", "quiz", "--questions", "1", "--seed", "1", "-v"];
     let server = Server::start(&[&options[..], &["--banner", "Welcome"]].concat());
     let mut client = server.connect();

@@ -1,4 +1,4 @@
-//! The small services and what they can be wrapped in: each by itself, with time in our hands.
+//! The small services and their wrappers, each without I/O and with the test's own clock.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::common::transcript::Service;
 
 const FOUR: &str = "Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\n";
 
-/// Sends `input`, waits for the gap, and expects `output`; and the end, if it `ends`.
+/// Sends `input`, waits for the gap, and expects `output`, then the end of output if it `ends`.
 #[track_caller]
 fn answers(spec: &ServiceSpec, input: &[u8], output: &[u8], ends: bool) {
     let mut connection = Connection::with(spec.build(peer(1)));
@@ -54,7 +54,7 @@ fn fourops_answers_an_operation_with_its_result_and_goes_on() {
 }
 
 #[test]
-fn fourops_says_what_it_expected() {
+fn fourops_replies_with_the_expected_syntax_to_a_malformed_request() {
     let error = b"ValueError: expected two numbers, such as 12,5 or add 12 5\n";
     for input in
         ["", "12", "12,", "a,b", "1,2,3", "1+1,2", "__import__('os'),1", "inf,nan", "\u{661},1"]
@@ -80,7 +80,7 @@ fn once_answers_the_first_request_and_closes() {
 }
 
 #[test]
-fn a_banner_is_a_line_whoever_comes() {
+fn a_banner_is_a_line_in_every_framing() {
     let banner = |spec| ServiceSpec { banner: Some(Arc::from("Welcome")), ..spec };
     answers(&banner(calc()), b"", b"Welcome\n", false);
     answers(&banner(calc()), b"1 + 2", b"Welcome\n3", false);
@@ -89,14 +89,14 @@ fn a_banner_is_a_line_whoever_comes() {
 }
 
 #[test]
-fn a_fixed_error_text_stands_for_every_mistake() {
+fn a_fixed_error_text_replaces_every_error() {
     let spec = ServiceSpec { error_text: Some(Arc::from("Invalid input")), ..calc() };
     answers(&spec, b"1/0\nx\n1 + 2\n", b"Invalid input\nInvalid input\n3\n", false);
 }
 
 #[test]
-fn every_model_knows_the_services_and_their_wrappings() {
-    let manners = ["--once", "--banner", "Welcome", "--greeting", "Good day"];
+fn every_model_serves_every_service_with_its_wrappers() {
+    let wrappers = ["--once", "--banner", "Welcome", "--greeting", "Good day"];
     for model in MODELS {
         for (service, question, answer) in [
             ("calc", "1 + 2\n", "3\n"),
@@ -105,17 +105,17 @@ fn every_model_knows_the_services_and_their_wrappings() {
             ("hello", "Hello!\n", "Good day\n"),
         ] {
             let options = ["--model", model, "--service", service];
-            let server = Server::start(&[&options[..], &manners].concat());
+            let server = Server::start(&[&options[..], &wrappers].concat());
             let mut client = server.connect();
             client.send(question.as_bytes());
-            let told = String::from_utf8(client.rest()).unwrap();
-            assert_eq!(told, format!("Welcome\n{answer}"), "{model}, {service}");
+            let received = String::from_utf8(client.rest()).unwrap();
+            assert_eq!(received, format!("Welcome\n{answer}"), "{model}, {service}");
         }
     }
 }
 
 #[test]
-fn results_that_cannot_be_written_are_a_failure_before_anything_is_served() {
+fn a_results_file_that_cannot_be_written_fails_the_start() {
     let output = socklab(&["serve", "127.0.0.1", "0", "--service", "quiz", "-q"])
         .args(["--results", "/nowhere/results.csv"])
         .stdin(Stdio::null())

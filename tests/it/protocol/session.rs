@@ -10,9 +10,9 @@ use socklab::session::{
 use crate::common::connection::Connection;
 use crate::common::transcript::{Service, TRANSCRIPTS, Transcript};
 
-/// Holds one conversation, cut into pieces, with `trailing` bytes behind its input.
-fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
-    // There a thousand turns take seconds.
+/// Plays a transcript in pieces of `piece` bytes, with `trailing` bytes behind its input.
+fn play(transcript: &Transcript, piece: usize, trailing: &[u8]) {
+    // A thousand turns take seconds under Miri.
     if cfg!(miri) && transcript.input.len() / 1000 > piece {
         return;
     }
@@ -32,14 +32,14 @@ fn hold(transcript: &Transcript, piece: usize, trailing: &[u8]) {
 #[test]
 fn every_transcript_holds_fed_whole() {
     for transcript in TRANSCRIPTS {
-        hold(transcript, usize::MAX, b"");
+        play(transcript, usize::MAX, b"");
     }
 }
 
 #[test]
 fn every_transcript_holds_fed_byte_by_byte() {
     for transcript in TRANSCRIPTS {
-        hold(transcript, 1, b"");
+        play(transcript, 1, b"");
     }
 }
 
@@ -47,7 +47,7 @@ fn every_transcript_holds_fed_byte_by_byte() {
 fn every_transcript_holds_with_bytes_behind_it() {
     for piece in [1, 7, usize::MAX] {
         for transcript in TRANSCRIPTS {
-            hold(transcript, piece, transcript.trailing);
+            play(transcript, piece, transcript.trailing);
         }
     }
 }
@@ -98,11 +98,11 @@ fn a_peer_that_does_not_read_is_not_received_from_and_memory_stays_bounded() {
 }
 
 #[test]
-fn silence_ends_no_message_while_nobody_listens() {
+fn silence_ends_no_message_while_replies_are_unsent() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.exchange(Some(b"1\n22\n2 +"));
-    // The rest of the line may be in the kernel: nothing is received before the replies are sent.
+    // The rest of the line may wait in the kernel: nothing is received while replies are unsent.
     let nearly = Limits::default().unread.min(Limits::default().arrival) * 2 / 3;
     for reply in [b'1', b'\n', b'2'] {
         connection.wait(nearly);
@@ -121,7 +121,7 @@ fn silence_ends_no_message_while_nobody_listens() {
 }
 
 #[test]
-fn replies_are_sent_as_far_as_the_peer_takes_them() {
+fn a_partial_send_continues_where_it_stopped() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"1\n22\n333\n", usize::MAX);
@@ -174,21 +174,21 @@ fn lingering_ends_when_the_peer_sends_without_end() {
 }
 
 #[test]
-fn a_silent_client_is_let_go_after_the_idle_time() {
+fn a_silent_client_is_closed_after_the_idle_timeout() {
     let mut connection = Connection::to(Service::Calc);
     let idle = Limits::default().idle;
     let nearly = idle.saturating_sub(Duration::from_secs(1));
     connection.wait(nearly);
     connection.receive(b"1\n", usize::MAX);
     connection.wait(nearly);
-    assert!(!connection.finished, "it spoke in the meantime");
+    assert!(!connection.finished, "it has sent a line");
     connection.wait(Duration::from_secs(1));
     assert!(connection.finished);
     assert_eq!(connection.session.close_reason(), Some(CloseReason::Idle));
 }
 
 #[test]
-fn a_client_that_never_reads_is_let_go() {
+fn a_client_that_never_reads_is_closed_after_the_unread_timeout() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"1\n", usize::MAX);
@@ -216,27 +216,27 @@ fn a_client_that_reads_slowly_is_kept() {
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of turns")]
-fn a_message_that_drips_in_has_its_time_and_no_more() {
+fn a_dripping_message_must_be_whole_within_the_arrival_timeout() {
     let mut connection = Connection::to(Service::Calc);
-    // The time of the first message ends with it.
+    // The arrival timeout of the first message ends with that message.
     connection.receive(b"1", usize::MAX);
     let (arrival, step) = (Limits::default().arrival, Duration::from_millis(20));
     connection.wait(step);
     connection.receive(b"\n2", usize::MAX);
-    let begun = connection.now;
-    while connection.now + step < begun + arrival {
+    let start = connection.now;
+    while connection.now + step < start + arrival {
         connection.wait(step);
         connection.receive(b" ", usize::MAX);
     }
     assert_eq!(connection.session.close_reason(), None);
     connection.wait(step);
     assert_eq!(connection.session.close_reason(), Some(CloseReason::TooSlow));
-    assert!(connection.shut_down && !connection.finished, "it may still read what came before");
+    assert!(connection.shut_down && !connection.finished, "it lingers");
     assert_eq!(connection.output, b"1\n");
 }
 
 #[test]
-fn a_stop_answers_what_has_come_and_lingers_for_what_is_on_its_way() {
+fn a_drain_answers_what_has_arrived_and_lingers_for_the_rest() {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"1\n2", usize::MAX);
@@ -251,7 +251,7 @@ fn a_stop_answers_what_has_come_and_lingers_for_what_is_on_its_way() {
     assert!(connection.finished);
 }
 
-/// Answers a message only after a pause, and counts the times it was woken.
+/// Echoes a message, sleeps, and says that it is awake.
 struct Sleeper {
     pause: Duration,
 }
@@ -277,7 +277,7 @@ impl service::Service for Sleeper {
 }
 
 #[test]
-fn messages_wait_until_the_service_has_slept() {
+fn messages_wait_while_the_service_sleeps() {
     let pause = Duration::from_millis(200);
     let mut connection = Connection::with(Box::new(Sleeper { pause }));
     connection.receive(b"a\r\nb\r\n", usize::MAX);
@@ -290,7 +290,7 @@ fn messages_wait_until_the_service_has_slept() {
 }
 
 #[test]
-fn a_loop_that_comes_late_still_owes_what_was_due_before_its_patience_ended() {
+fn a_late_tick_serves_what_was_due_before_the_idle_timeout() {
     let idle = Limits::default().idle;
     let pause = Duration::from_millis(200);
     let mut connection = Connection::with(Box::new(Sleeper { pause }));
@@ -307,7 +307,7 @@ fn a_loop_that_comes_late_still_owes_what_was_due_before_its_patience_ended() {
 }
 
 #[test]
-fn a_service_that_only_lets_others_go_first_is_not_run_on_in_the_same_call() {
+fn a_service_that_sleeps_for_no_time_is_not_resumed_in_the_same_call() {
     let mut connection = Connection::with(Box::new(Sleeper { pause: Duration::ZERO }));
     connection.receive(b"a\nb\n", usize::MAX);
     assert_eq!(connection.output, b"a\n");
@@ -317,7 +317,7 @@ fn a_service_that_only_lets_others_go_first_is_not_run_on_in_the_same_call() {
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of turns")]
-fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
+fn a_service_is_not_woken_while_the_outbox_has_no_space_for_a_reply() {
     let mut connection = Connection::with(Box::new(Sleeper { pause: Duration::ZERO }));
     connection.reading = false;
     connection.exchange(Some(b"a\n"));
@@ -332,7 +332,7 @@ fn a_service_is_not_woken_while_there_is_no_room_for_what_it_may_say() {
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of requests")]
-fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
+fn a_long_batch_of_requests_yields_between_slices() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(&b"1 + 2\n".repeat(3000), usize::MAX);
     let answered = connection.output.len() / 2;
@@ -346,7 +346,7 @@ fn a_long_batch_of_requests_lets_others_go_first_now_and_then() {
 
 #[test]
 #[cfg_attr(miri, ignore = "thousands of requests")]
-fn what_earlier_turns_have_cost_does_not_split_a_batch() {
+fn the_work_of_earlier_turns_does_not_split_a_batch() {
     let mut connection = Connection::to(Service::Calc);
     for turn in 1..100 {
         connection.now += Duration::from_nanos(1);
@@ -356,7 +356,7 @@ fn what_earlier_turns_have_cost_does_not_split_a_batch() {
 }
 
 #[test]
-fn the_time_in_which_it_gave_way_is_not_the_silence_of_the_client() {
+fn time_spent_yielding_does_not_count_as_silence() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"2**12500 % 7\n", usize::MAX);
     assert!(connection.yielded);
@@ -370,7 +370,7 @@ fn the_time_in_which_it_gave_way_is_not_the_silence_of_the_client() {
 }
 
 #[test]
-fn a_connection_that_was_silent_for_long_does_not_linger() {
+fn a_connection_that_was_silent_for_the_linger_time_does_not_linger() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"1\n", usize::MAX);
     connection.wait(LINGER);

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::common::server::{CONCURRENT, Server};
 
-/// The counters, by their names.
+/// The counters by name, from the line that SIGUSR1 writes to the log.
 fn counters(server: &mut Server) -> BTreeMap<String, u64> {
     server.signal(Signal::USR1);
     let line = server.log_line("accepted=");
@@ -14,13 +14,13 @@ fn counters(server: &mut Server) -> BTreeMap<String, u64> {
     pairs.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
 }
 
-/// Those that are not 0.
-fn counted(server: &mut Server) -> Vec<(String, u64)> {
+/// The counters that are not 0.
+fn nonzero_counters(server: &mut Server) -> Vec<(String, u64)> {
     counters(server).into_iter().filter(|&(_, count)| count > 0).collect()
 }
 
 #[test]
-fn each_way_to_end_has_its_reason_in_the_log_and_in_the_counters() {
+fn every_close_reason_is_logged_and_counted() {
     for model in CONCURRENT {
         println!("{model}");
         let options = ["--model", model, "--max-clients", "2", "--framing", "line"];
@@ -37,10 +37,10 @@ fn each_way_to_end_has_its_reason_in_the_log_and_in_the_counters() {
         resetting.reset();
         server.log_line("left: it reset the connection");
 
-        let mut wordy = server.connect();
-        wordy.send(&[b'1'; 5000]);
-        assert!(wordy.rest().starts_with(b"ValueError: message too long"));
-        drop(wordy);
+        let mut too_long = server.connect();
+        too_long.send(&[b'1'; 5000]);
+        assert!(too_long.rest().starts_with(b"ValueError: message too long"));
+        drop(too_long);
         server.log_line("left: its message was too long");
 
         let mut slow = server.connect();
@@ -49,9 +49,9 @@ fn each_way_to_end_has_its_reason_in_the_log_and_in_the_counters() {
         drop(slow);
         server.log_line("left: its message took too long to arrive");
 
-        // Far more than all the buffers between us hold.
-        let mut deaf = server.connect();
-        deaf.fill(&b"(1,) * 10000\n".repeat(1000));
+        // Far more than all the buffers on the way hold.
+        let mut unread = server.connect();
+        unread.fill(&b"(1,) * 10000\n".repeat(1000));
         server.log_line("left: it did not read its replies");
 
         let (mut ann, mut bob) = (server.connect(), server.connect());
@@ -76,7 +76,7 @@ fn each_way_to_end_has_its_reason_in_the_log_and_in_the_counters() {
 }
 
 #[test]
-fn an_idle_client_is_let_go_and_counted_as_such() {
+fn an_idle_client_is_closed_and_counted() {
     for model in CONCURRENT {
         let mut server = Server::start(&["--model", model, "--idle-timeout", "50ms", "-q"]);
         let mut idle = server.connect();
@@ -91,19 +91,19 @@ fn an_idle_client_is_let_go_and_counted_as_such() {
         let mut expected: Vec<_> =
             expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
         expected.extend([("received".to_owned(), 6), ("sent".to_owned(), 3)]);
-        // The end of the second may be counted just after we see it.
+        // The second close may be counted just after the client sees it.
         while counters(&mut server)["open"] > 0 {}
-        assert_eq!(counted(&mut server), expected, "{model}");
+        assert_eq!(nonzero_counters(&mut server), expected, "{model}");
     }
 }
 
 #[test]
-fn whoever_is_cut_off_is_counted_as_such_with_all_that_it_said() {
+fn a_forced_close_is_counted_with_the_traffic_of_its_client() {
     for model in CONCURRENT {
         let mut server = Server::start(&["--model", model, "--drain-timeout", "100ms"]);
-        let mut deaf = server.connect();
-        deaf.ask(b"1 + 2\n", b"3\n");
-        deaf.fill(&b"(1,) * 10000\n".repeat(1000));
+        let mut unread = server.connect();
+        unread.ask(b"1 + 2\n", b"3\n");
+        unread.fill(&b"(1,) * 10000\n".repeat(1000));
         server.signal(Signal::TERM);
         server.log_line("client 1 left: the server stops at once");
         let line = server.log_line("accepted=1 open=0");

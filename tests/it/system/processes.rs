@@ -1,4 +1,4 @@
-//! A process for each client: what the kernel shows of it, and what becomes of the processes.
+//! The model process: the processes in /proc, and how they end.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,13 +9,13 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::common::file::TempPath;
 use crate::common::server::{BUSY, Client, PROGRAM, Server, threads_of};
 
-/// Clients that are being served, each of them.
-fn crowd(server: &Server, size: usize) -> Vec<Client> {
-    let mut crowd = server.connect_many(size);
-    for client in &mut crowd {
+/// Clients that are being served.
+fn served(server: &Server, count: usize) -> Vec<Client> {
+    let mut clients = server.connect_many(count);
+    for client in &mut clients {
         client.ask(b"1 + 2\n", b"3\n");
     }
-    crowd
+    clients
 }
 
 fn are_gone(processes: &[Pid]) -> bool {
@@ -23,10 +23,10 @@ fn are_gone(processes: &[Pid]) -> bool {
 }
 
 #[test]
-fn the_kernel_shows_who_serves_five_clients() {
+fn five_clients_take_the_processes_and_threads_of_their_model() {
     for (model, processes, threads) in [("loop", 0, 1), ("thread", 0, 6), ("process", 5, 1)] {
         let server = Server::start(&["--model", model]);
-        let _crowd = crowd(&server, 5);
+        let _clients = served(&server, 5);
         let children = server.children();
         assert_eq!(children.len(), processes, "{model}");
         assert_eq!(server.threads(), threads, "{model}");
@@ -37,9 +37,9 @@ fn the_kernel_shows_who_serves_five_clients() {
 }
 
 #[test]
-fn a_process_knows_whom_it_serves_by_the_names_of_ucspi() {
+fn a_process_has_the_ucspi_variables_of_its_client() {
     let server = Server::start(&["--model", "process"]);
-    let client = crowd(&server, 1).remove(0);
+    let client = served(&server, 1).remove(0);
     let environment = fs::read(format!("/proc/{}/environ", server.children()[0])).unwrap();
     let has = |text: String| environment.split(|&byte| byte == 0).any(|it| it == text.as_bytes());
     let peer = client.stream.local_addr().unwrap();
@@ -51,16 +51,16 @@ fn a_process_knows_whom_it_serves_by_the_names_of_ucspi() {
 }
 
 #[test]
-fn no_process_has_a_copy_of_the_socket_of_another() {
+fn no_socket_is_open_in_two_processes() {
     let server = Server::start(&["--model", "process"]);
-    let _crowd = crowd(&server, 10);
+    let _clients = served(&server, 10);
     let mut seen = BTreeSet::new();
     for process in server.children().into_iter().chain([server.process()]) {
         let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
         let mut own: Vec<_> =
             descriptors.map(|entry| fs::read_link(entry.unwrap().path()).unwrap()).collect();
         own.retain(|link| link.to_str().is_some_and(|link| link.starts_with("socket:")));
-        // A socket is there twice, as stdin and as stdout.
+        // A socket is open twice in its process, as stdin and as stdout.
         own.sort();
         own.dedup();
         for socket in own {
@@ -71,14 +71,14 @@ fn no_process_has_a_copy_of_the_socket_of_another() {
 }
 
 #[test]
-fn a_process_that_is_killed_gives_its_place_back() {
+fn a_killed_process_releases_its_permit() {
     let mut server = Server::start(&["--model", "process", "--max-clients", "1"]);
-    let mut client = crowd(&server, 1).remove(0);
+    let mut client = served(&server, 1).remove(0);
     kill_process(server.children()[0], Signal::KILL).unwrap();
     assert_eq!(client.rest(), b"");
     server.log_line("the process of client 1 exited without a report: signal: 9");
     server.log_line("client 1 left: a fault in this server (0 now)");
-    crowd(&server, 1);
+    served(&server, 1);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_stop_leaves_no_process_behind() {
     for (second, drain) in [(false, "200ms"), (true, "1h")] {
         let options = ["--model", "process", "--service", "echo", "--drain-timeout", drain];
         let mut server = Server::start(&options);
-        let _deaf = [(); 2].map(|()| server.connect_without_reading());
+        let _unread = [(); 2].map(|()| server.connect_without_reading());
         let children = server.children();
         assert_eq!(children.len(), 2);
         server.signal(Signal::TERM);
@@ -101,28 +101,28 @@ fn a_stop_leaves_no_process_behind() {
 }
 
 #[test]
-fn a_crowd_that_pipelines_loses_nothing_when_the_server_stops() {
+fn a_stop_answers_every_pipelined_request() {
     for round in 0..10 {
         let server = Server::start(&["--model", "process", "-q"]);
-        // In some rounds none of the processes has been started, in others all are at work.
+        // In the first round maybe no process is started, in the last nearly all are serving.
         server.expect_stop_answers_all(20, 2 * round, Signal::INT);
     }
 }
 
 #[test]
-fn a_server_that_is_killed_takes_its_processes_with_it() {
+fn a_killed_server_ends_its_processes() {
     let server = Server::start(&["--model", "process"]);
-    let mut client = crowd(&server, 1).remove(0);
+    let mut client = served(&server, 1).remove(0);
     server.signal(Signal::KILL);
-    // Nobody says so to its process but the pipe between them.
+    // Only the pipe between them tells the process of the client.
     assert_eq!(client.rest(), b"");
 }
 
 #[test]
-fn a_client_for_whom_no_process_can_be_had_is_told_so() {
+fn a_client_without_a_process_is_told_busy() {
     let program = TempPath::new("program");
-    // Not by `fs::copy`: a child that another test forks meanwhile would inherit the descriptor
-    // that writes the file, and execve(2) fails with ETXTBSY while one is open.
+    // Not by `fs::copy`: a child that another test forks meanwhile would inherit the descriptor for
+    // writing, and execve(2) fails with ETXTBSY while one is open.
     let copied = Command::new("cp").arg(PROGRAM).arg(program.as_path()).status().unwrap();
     assert!(copied.success());
     let mut server = Server::start_program(program.as_path(), &["--model", "process"]);
@@ -132,17 +132,17 @@ fn a_client_for_whom_no_process_can_be_had_is_told_so() {
 }
 
 #[test]
-fn games_at_the_same_time_are_rows_of_one_table() {
+fn concurrent_games_are_rows_of_one_table() {
     let table = TempPath::new("rows.csv");
     let options = ["--model", "process", "--service", "quiz", "--seed", "7"];
     let more = ["--max-clients", "20", "--results", table.as_str()];
     let server = Server::start(&[&options[..], &more].concat());
-    let mut crowd = server.connect_many(20);
-    for client in &mut crowd {
+    let mut clients = server.connect_many(20);
+    for client in &mut clients {
         client.send(b"yes\nBob\n");
         client.send(&b"1\n".repeat(10));
     }
-    for mut client in crowd {
+    for mut client in clients {
         assert!(client.rest().ends_with(b"Better luck next time!\n"));
     }
     let text = table.read();

@@ -1,4 +1,4 @@
-//! The server as a process: what its clients see over TCP, under every model.
+//! The program as its clients see it over TCP, under every model.
 
 use std::io::Read;
 use std::thread;
@@ -9,14 +9,14 @@ use socklab::net::nofile;
 use crate::common::server::{CONCURRENT, Client, MODELS, Server, run, socklab};
 use crate::common::transcript::{Service, TRANSCRIPTS};
 
-/// Memory that a server may use while one client misbehaves, in bytes.
+/// Most resident memory of a server while one client does not read, in bytes.
 const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
 
 #[test]
 fn every_transcript_holds_over_tcp_under_every_model() {
     for model in MODELS {
         for service in [Service::Calc, Service::Echo, Service::Hello, Service::Fourops] {
-            // Where there is room for one, the next waits until the last is counted out.
+            // The model single serves one client, and the next one waits.
             let options = ["--model", model, "--service", service.name(), "--when-full", "queue"];
             let server = Server::start(&options);
             for transcript in TRANSCRIPTS.iter().filter(|row| row.service == service) {
@@ -51,12 +51,12 @@ fn a_half_closing_client_gets_every_answer_of_a_long_batch() {
 }
 
 #[test]
-fn a_client_that_never_reads_costs_bounded_memory_and_nobody_else_anything() {
+fn a_client_that_never_reads_costs_bounded_memory_and_delays_no_other() {
     const SIZE: usize = 100 * 1024 * 1024;
     for model in CONCURRENT {
         let server = Server::start(&["--model", model, "--service", "echo"]);
-        let mut greedy = server.connect();
-        let mut sender = Client { stream: greedy.stream.try_clone().unwrap() };
+        let mut unread = server.connect();
+        let mut sender = Client { stream: unread.stream.try_clone().unwrap() };
         let sending = thread::Builder::new()
             .spawn(move || {
                 let block = pattern(1 << 20);
@@ -64,47 +64,47 @@ fn a_client_that_never_reads_costs_bounded_memory_and_nobody_else_anything() {
                 sender.half_close();
             })
             .unwrap();
-        let mut polite = server.connect();
+        let mut other = server.connect();
         for _ in 0..1000 {
-            polite.ask(b"anyone there?", b"anyone there?");
+            other.ask(b"hello", b"hello");
         }
         let memory = server.memory();
         assert!(memory < MEMORY_LIMIT, "{model}: {memory} bytes of memory");
-        // What was held back all comes in the end.
+        // All that was held back arrives in the end.
         let block = pattern(1 << 20);
-        (0..SIZE >> 20).for_each(|_| greedy.expect_same(&block));
-        assert_eq!(greedy.rest(), b"");
+        (0..SIZE >> 20).for_each(|_| unread.expect_same(&block));
+        assert_eq!(unread.rest(), b"");
         sending.join().unwrap();
     }
 }
 
-/// Bytes that show when some are missing or out of order.
+/// Bytes in which a loss or a change of order shows.
 fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|n| (n % 251).to_le_bytes()[0]).collect()
 }
 
 impl Client {
-    /// Like `expect`, for more bytes than a message could show.
+    /// The same as `expect` for more bytes than a message can show.
     #[track_caller]
     fn expect_same(&mut self, expected: &[u8]) {
         let mut bytes = vec![0; expected.len()];
         self.stream.read_exact(&mut bytes).unwrap();
-        assert!(bytes == expected, "other bytes came back than were sent");
+        assert!(bytes == expected, "the bytes differ from those sent");
     }
 }
 
 #[test]
-fn the_loop_holds_19_000_clients_at_once_and_answers_each() {
-    // Both processes need a descriptor for each; where the machine gives fewer, there are fewer.
+fn the_loop_answers_19_000_concurrent_clients() {
+    // Both processes need a descriptor for each client, and the machine may allow fewer.
     let clients = nofile::raise_nofile_limit(1).clients.min(19_000);
     println!("{clients} clients");
     let server = Server::start(&["-q"]);
-    let mut crowd: Vec<_> =
+    let mut clients: Vec<_> =
         (0..clients).map(|n| server.connect_from(u8::try_from(2 + n / 1000).unwrap())).collect();
-    for client in &mut crowd {
+    for client in &mut clients {
         client.send(b"1 + 2\n");
     }
-    for client in &mut crowd {
+    for client in &mut clients {
         client.expect(b"3\n");
     }
 }
@@ -116,7 +116,7 @@ fn a_stop_answers_every_request_that_had_arrived() {
         let mut client = server.connect();
         client.ask(b"0\n", b"0\n");
         client.send(&b"1 + 2\n".repeat(5_000));
-        // The answer to the first says that the batch is there.
+        // The first reply shows that the batch has arrived.
         client.expect(b"3\n");
         server.signal(Signal::TERM);
         assert_eq!(client.rest(), b"3\n".repeat(4_999), "{model}");
@@ -142,7 +142,7 @@ fn a_stop_answers_a_client_that_was_not_yet_accepted() {
 }
 
 #[test]
-fn a_stop_lets_idle_clients_go_and_exits_with_0() {
+fn a_stop_closes_idle_clients_and_exits_with_0() {
     for model in MODELS {
         for signal in [Signal::TERM, Signal::INT] {
             let server = Server::start(&["--model", model]);
@@ -168,7 +168,7 @@ fn a_stop_waits_for_the_drain_time_and_no_longer() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_ends_the_server_immediately() {
     for model in MODELS {
         let options = ["--model", model, "--service", "echo", "--drain-timeout", "1h"];
         let mut server = Server::start(&options);
@@ -181,7 +181,7 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn an_idle_client_is_let_go() {
+fn an_idle_client_is_closed() {
     for model in MODELS {
         let server = Server::start(&["--model", model, "--idle-timeout", "50ms"]);
         let mut client = server.connect();
@@ -191,19 +191,19 @@ fn an_idle_client_is_let_go() {
 }
 
 #[test]
-fn no_more_clients_are_promised_than_there_are_descriptors_for() {
+fn max_clients_is_lowered_to_the_descriptor_limit() {
     let mut server = Server::start(&["--max-clients", "1000000"]);
     server.log_line("the descriptor limit allows only");
 }
 
 #[test]
-fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
+fn clients_dropped_at_any_moment_leave_no_descriptor_thread_or_process() {
     for model in MODELS {
         let server =
             Server::start(&["--model", model, "--max-clients", "50", "--backlog", "1024", "-q"]);
         let (descriptors, threads) = (server.descriptors(), server.threads());
         println!("{model}: {descriptors} descriptors, {threads} threads");
-        // To start a process takes a hundred times as long as to start a thread.
+        // Starting a process takes a hundred times as long as starting a thread.
         let clients = if model == "process" { 1_000 } else { 10_000 };
         for n in 0..clients {
             let mut client = server.connect();
@@ -212,7 +212,7 @@ fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
                 1 => client.send(b"1 + 2\n"),
                 2 => client.send(b"1 + "),
                 3 => client.send(&b"1 + 2\n".repeat(500)),
-                // A client that finds `single` still taken is told so, and that is an answer, too.
+                // The reply may be busy, as the model single serves one client.
                 _ => {
                     client.send(b"1 + 2\n");
                     client.stream.read_exact(&mut [0]).unwrap();
@@ -222,22 +222,22 @@ fn clients_that_vanish_at_any_moment_leave_nothing_behind() {
                 client.reset();
             }
         }
-        // Whoever is served now came after all the others; the last to leave may still be going.
-        for patience in 1.. {
+        // This client came after all the others, of which the last may not be closed yet.
+        for attempt in 1.. {
             server.serve_one();
-            let none_but_its_own = server.children().len() <= usize::from(model == "process");
+            let no_child_of_others = server.children().len() <= usize::from(model == "process");
             let (more, threads_more) =
                 (server.descriptors() > descriptors, server.threads() > threads);
-            if none_but_its_own && !more && !threads_more {
+            if no_child_of_others && !more && !threads_more {
                 break;
             }
-            assert!(patience < 10_000, "{model}: something is left behind");
+            assert!(attempt < 10_000, "{model}: something is left behind");
         }
     }
 }
 
 #[test]
-fn the_log_says_who_came_and_who_left_and_why() {
+fn the_log_has_every_connection_and_its_close_reason() {
     for model in MODELS {
         let mut server = Server::start(&["--model", model]);
         let mut client = server.connect();
@@ -250,7 +250,7 @@ fn the_log_says_who_came_and_who_left_and_why() {
 }
 
 #[test]
-fn what_a_client_sent_is_escaped_in_the_log() {
+fn the_log_escapes_a_message() {
     let mut server = Server::start(&["-v"]);
     let mut client = server.connect();
     client.ask(b"\x1b[2J\r\n", b"SyntaxError:");
@@ -258,21 +258,21 @@ fn what_a_client_sent_is_escaped_in_the_log() {
 }
 
 #[test]
-fn a_failure_that_nobody_can_read_is_still_an_exit_code() {
+fn a_failure_exits_with_its_code_although_stderr_is_full() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let status = socklab(&["client", "127.0.0.1", "1", "-e", "1"]).stderr(full).status();
     assert_eq!(status.unwrap().code(), Some(1));
 }
 
 #[test]
-fn an_address_in_brackets_is_the_address() {
+fn an_ipv6_address_may_stand_in_brackets() {
     let (code, text) = run(&["serve", "[::ffff:203.0.113.1]", "0"]);
     assert_eq!(code, Some(1));
     assert!(text.starts_with("socklab: cannot listen on [::ffff:203.0.113.1]:0: "), "{text}");
 }
 
 #[test]
-fn an_occupied_port_is_one_clear_line() {
+fn an_occupied_port_is_reported_in_one_line() {
     let server = Server::start(&[]);
     let port = server.address.port().to_string();
     let (code, text) = run(&["serve", "127.0.0.1", &port]);
@@ -287,7 +287,7 @@ fn an_occupied_port_is_one_clear_line() {
 }
 
 #[test]
-fn a_bad_option_says_what_is_accepted() {
+fn a_bad_option_is_reported_with_what_is_accepted() {
     for (args, accepted) in [
         (["serve", "--max-clients", "0"], "expected a number, at least 1"),
         (["serve", "--max-message", "32769"], "expected a number of bytes, 1 to 32768"),

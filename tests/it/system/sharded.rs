@@ -1,4 +1,4 @@
-//! A loop for each core: several listeners at one address, and still one server.
+//! The model sharded: several loops, each with a listener at the same address, are one server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,12 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::server::{BUSY, Client, PROGRAM, Server, run};
 
-/// A server of four loops, each with a listener at the same address.
+/// A server of four loops.
 fn start(options: &[&str]) -> Server {
     Server::start(&[&["--model", "sharded", "--shards", "4"], options].concat())
 }
 
-/// How many listeners there are at the server's address, as the kernel counts them.
+/// Number of listeners at the server's address in the kernel's table.
 fn listeners(server: &Server) -> usize {
     let address = format!("0100007F:{:04X}", server.address.port());
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
@@ -24,7 +24,7 @@ fn listeners(server: &Server) -> usize {
     rows.filter(|row| row[0] == address && row[2] == "0A").count()
 }
 
-/// Whether this client is served; otherwise it was told that the server is full.
+/// True if this client is served. If not, it must have been told busy.
 fn is_served(client: &mut Client) -> bool {
     client.send(b"1\n");
     let mut answer = [0; 2];
@@ -37,11 +37,11 @@ fn is_served(client: &mut Client) -> bool {
 }
 
 #[test]
-fn a_hundred_clients_are_shared_out_and_each_is_answered_and_counted_once() {
+fn each_of_a_hundred_clients_is_answered_and_counted_once() {
     let mut server = start(&[]);
     assert_eq!((listeners(&server), server.threads(), server.children().len()), (4, 4, 0));
-    let mut crowd = server.connect_many(100);
-    for client in &mut crowd {
+    let mut clients = server.connect_many(100);
+    for client in &mut clients {
         client.ask(b"6 * 7\n", b"42\n");
     }
     let mut numbers = BTreeSet::new();
@@ -51,7 +51,7 @@ fn a_hundred_clients_are_shared_out_and_each_is_answered_and_counted_once() {
         assert!(numbers.insert(number.parse::<u32>().unwrap()), "{line}");
     }
     assert_eq!((numbers.first(), numbers.last()), (Some(&1), Some(&100)));
-    drop(crowd);
+    drop(clients);
     server.signal(Signal::TERM);
     let counters = server.log_line("accepted=100 open=0 peer-closed=100");
     assert!(counters.contains("messages=100 received=600 sent=300"), "{counters}");
@@ -59,12 +59,12 @@ fn a_hundred_clients_are_shared_out_and_each_is_answered_and_counted_once() {
 }
 
 #[test]
-fn the_fourth_client_is_told_that_three_loops_are_not_three_times_the_room() {
+fn the_client_limit_holds_over_all_loops() {
     let server = start(&["--max-clients", "3"]);
     for _ in 0..20 {
-        let mut crowd = server.connect_many(3);
-        // Those who left may still be going; from then on the room is theirs.
-        for client in &mut crowd {
+        let mut clients = server.connect_many(3);
+        // The permits of the round before may not be released yet.
+        for client in &mut clients {
             while !is_served(client) {
                 *client = server.connect();
             }
@@ -72,21 +72,21 @@ fn the_fourth_client_is_told_that_three_loops_are_not_three_times_the_room() {
         for _ in 0..10 {
             assert!(!is_served(&mut server.connect()));
         }
-        for client in &mut crowd {
+        for client in &mut clients {
             client.ask(b"2\n", b"2\n");
         }
     }
 }
 
 #[test]
-fn of_a_crowd_that_comes_at_once_as_many_are_served_as_there_is_room_for() {
+fn of_forty_simultaneous_clients_exactly_the_limit_is_served() {
     for _ in 0..20 {
         let server = start(&["--max-clients", "3", "-q"]);
-        let mut crowd = server.connect_many(40);
-        for client in &mut crowd {
+        let mut clients = server.connect_many(40);
+        for client in &mut clients {
             client.send(b"1\n");
         }
-        let admitted = crowd.iter_mut().filter(|client| {
+        let admitted = clients.iter_mut().filter(|client| {
             let mut first = [0];
             client.stream.peek(&mut first).unwrap();
             first == *b"1"
@@ -96,14 +96,14 @@ fn of_a_crowd_that_comes_at_once_as_many_are_served_as_there_is_room_for() {
 }
 
 #[test]
-fn whoever_waits_at_one_listener_hears_that_a_client_of_another_has_left() {
+fn a_permit_that_one_loop_releases_is_acquired_by_another() {
     let server = start(&["--max-clients", "1", "--when-full", "queue"]);
     let mut first = server.connect();
     first.ask(b"1\n", b"1\n");
-    let crowd = server.connect_many(32);
+    let clients = server.connect_many(32);
     drop(first);
-    // Which of them is next is for the kernel and the loops to say.
-    let asking = crowd.into_iter().map(|mut client| {
+    // The kernel and the loops choose the order.
+    let asking = clients.into_iter().map(|mut client| {
         thread::Builder::new().spawn(move || client.ask(b"2\n", b"2\n")).unwrap()
     });
     for asking in asking.collect::<Vec<_>>() {
@@ -112,11 +112,11 @@ fn whoever_waits_at_one_listener_hears_that_a_client_of_another_has_left() {
 }
 
 #[test]
-fn a_full_server_that_refuses_listens_nowhere_and_then_everywhere_again() {
+fn a_full_server_that_refuses_closes_and_reopens_every_listener() {
     let server = start(&["--max-clients", "1", "--when-full", "refuse"]);
     for _ in 0..5 {
         let mut client = loop {
-            // Between the first listener and the last a client may come and be reset.
+            // A client that connects while the listeners are being opened may be reset.
             let Ok(stream) = TcpStream::connect(server.address) else { continue };
             let mut client = Client { stream };
             if matches!(client.stream.write_all(b"1\n"), Ok(()))
@@ -135,15 +135,15 @@ fn a_full_server_that_refuses_listens_nowhere_and_then_everywhere_again() {
 }
 
 #[test]
-fn a_stop_answers_all_who_had_asked_at_any_listener() {
+fn a_stop_answers_the_requests_at_every_listener() {
     for round in 0..20 {
-        // In the first round none need have been accepted, in the last all are being served.
+        // In the first round maybe none is accepted, in the last nearly all are being served.
         start(&["-q"]).expect_stop_answers_all(100, 5 * round, Signal::TERM);
     }
 }
 
 #[test]
-fn more_loops_than_the_limit_has_descriptors_for_find_it_raised() {
+fn the_descriptor_limit_is_raised_for_many_loops() {
     let serve = "ulimit -S -n 64; exec \"$0\" serve 127.0.0.1 0 --model sharded --shards 100 -q";
     let mut server =
         Command::new("sh").args(["-c", serve, PROGRAM]).stdout(Stdio::piped()).spawn().unwrap();
@@ -155,7 +155,7 @@ fn more_loops_than_the_limit_has_descriptors_for_find_it_raised() {
 }
 
 #[test]
-fn an_address_is_shared_with_no_other_server() {
+fn an_address_is_not_shared_with_another_server() {
     let server = start(&[]);
     let port = server.address.port().to_string();
     let (code, text) = run(&["serve", "127.0.0.1", &port, "--model", "sharded"]);
