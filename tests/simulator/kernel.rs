@@ -1,6 +1,5 @@
-//! The kernel that the server's loop is made to believe in: as unkind as a real one may be, and
-//! never lying. Nothing is said twice that was said, unless it is; but what is true is said, once,
-//! in time.
+//! The kernel under the server's loop. Its calls fail and its events come late, repeated or for no
+//! reason, as a real kernel's may. Every event that is due is reported once, in time.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,41 +14,42 @@ use socklab::drive::ready::{Readable, Readiness};
 use socklab::net::limited_listener::Listener;
 use socklab::reactor::{Event, Kernel, Source};
 
-use crate::world::{Deed, World};
+use crate::world::{Action, World};
 
-/// So often in a row may the loop ask for events without waiting while nothing at all happens.
-const IDLE_TURNS: u32 = 10;
+/// Most waits in a row without a timeout while nothing happens.
+const MAX_IDLE_TURNS: u32 = 10;
 
-pub struct Fake {
+/// The kernel, from the loop's side.
+pub struct FakeKernel {
     world: Rc<RefCell<World>>,
     events: Vec<Event>,
-    /// What was said in the wait before.
+    /// The events of the wait before.
     last: Vec<Event>,
     progress: u64,
     idle_turns: u32,
 }
 
-impl Fake {
+impl FakeKernel {
     pub fn new(world: &Rc<RefCell<World>>) -> Self {
         let world = Rc::clone(world);
         Self { world, events: Vec::new(), last: Vec::new(), progress: 0, idle_turns: 0 }
     }
 
-    /// Takes all events that there are by now.
-    fn gather(&mut self) {
+    /// Collects the events that are due.
+    fn collect(&mut self) {
         let mut world = self.world.borrow_mut();
         let now = world.now;
-        if world.knock_at.take_if(|at| *at <= now).is_some() {
+        if world.listener_event_at.take_if(|at| *at <= now).is_some() {
             let ready = Readiness { readable: Readable::UntilShort, writable: false };
             self.events.push(Event { token: Source::Listener.token(), ready });
         }
         for client in &mut world.clients {
-            let wire = &mut client.wire;
-            if wire.event_at.take_if(|at| *at <= now).is_none() {
+            let connection = &mut client.connection;
+            if connection.event_at.take_if(|at| *at <= now).is_none() {
                 continue;
             }
-            let ready = wire.readiness();
-            if let Some(token) = wire.token
+            let ready = connection.readiness();
+            if let Some(token) = connection.token
                 && (ready.writable || ready.readable != Readable::No)
             {
                 self.events.push(Event { token, ready });
@@ -57,58 +57,62 @@ impl Fake {
         }
     }
 
-    /// Says some things again, some that are not so, and all in another order.
+    /// Adds repeated and spurious events, and shuffles all of them.
     fn distort(&mut self) {
         let mut world = self.world.borrow_mut();
-        let weather = world.weather;
-        if !self.last.is_empty() && world.dice.chance(weather.repeat) {
-            let again = self.last[world.dice.below(self.last.len())];
+        let faults = world.faults;
+        if !self.last.is_empty() && world.rng.chance(faults.repeated_event) {
+            let again = self.last[world.rng.below(self.last.len())];
             self.events.push(again);
         }
-        if world.dice.chance(weather.invent) {
-            let token = if world.dice.chance(50) {
+        if world.rng.chance(faults.spurious_event) {
+            let token = if world.rng.chance(50) {
                 Source::Listener.token()
             } else {
                 let most = 2 + world.clients.len();
-                Token(world.dice.below(most))
+                Token(world.rng.below(most))
             };
             let kinds = [Readable::No, Readable::UntilShort, Readable::UntilBlock];
-            let readable = kinds[world.dice.below(3)];
-            let ready = Readiness { readable, writable: world.dice.chance(500) };
+            let readable = kinds[world.rng.below(3)];
+            let ready = Readiness { readable, writable: world.rng.chance(500) };
             self.events.push(Event { token, ready });
         }
         for n in (1..self.events.len()).rev() {
-            self.events.swap(n, world.dice.below(n + 1));
+            self.events.swap(n, world.rng.below(n + 1));
         }
         world.progress += self.events.len() as u64;
         self.last.clone_from(&self.events);
     }
 
-    /// Lets time pass up to the next event, or for `timeout`.
+    /// Advances the time to the next event, at most by `timeout`.
     fn sleep(&mut self, timeout: Option<Duration>) {
         let until = timeout.map(|timeout| self.world.borrow().now + timeout);
         loop {
-            self.gather();
+            self.collect();
             let mut world = self.world.borrow_mut();
             if !self.events.is_empty() || until.is_some_and(|until| until <= world.now) {
                 return;
             }
-            let told = world.clients.iter().filter_map(|client| client.wire.event_at).min();
-            let next = [until, told, world.next_deed(), world.knock_at].into_iter().flatten().min();
-            let next = next.expect("the loop sleeps for ever");
-            world.pass(next);
+            let event_at =
+                world.clients.iter().filter_map(|client| client.connection.event_at).min();
+            let next = [until, event_at, world.next_event_at(), world.listener_event_at]
+                .into_iter()
+                .flatten()
+                .min();
+            let next = next.expect("the loop sleeps without end");
+            world.advance(next);
         }
     }
 }
 
-impl Kernel for Fake {
+impl Kernel for FakeKernel {
     type Socket = FakeSocket;
 
     fn register(&mut self, socket: &mut FakeSocket, token: Token) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
-        let wire = &mut world.clients[socket.id].wire;
-        wire.token = Some(token);
-        world.notify(socket.id);
+        let connection = &mut world.clients[socket.id].connection;
+        connection.token = Some(token);
+        world.notify_server(socket.id);
         Ok(())
     }
 
@@ -117,32 +121,32 @@ impl Kernel for Fake {
         let mut world = self.world.borrow_mut();
         if timeout == Some(Duration::ZERO) && world.progress == self.progress {
             self.idle_turns += 1;
-            assert!(self.idle_turns < IDLE_TURNS, "the loop spins");
+            assert!(self.idle_turns < MAX_IDLE_TURNS, "the loop spins");
         } else {
             self.idle_turns = 0;
         }
-        let mut clients = world.clients.iter().filter(|client| !client.plan.naps);
-        let known = clients.position(|client| client.wire.is_known_readable());
+        let mut clients = world.clients.iter().filter(|client| !client.plan.service_sleeps);
+        let known = clients.position(|client| client.connection.is_known_readable());
         assert!(
             known.is_none() || timeout == Some(Duration::ZERO),
             "the loop sleeps, and could serve a client"
         );
         self.progress = world.progress;
-        let weather = world.weather;
-        if world.dice.chance(weather.interrupt) {
+        let faults = world.faults;
+        if world.rng.chance(faults.interrupt) {
             world.progress += 1;
             return Err(ErrorKind::Interrupted.into());
         }
-        if world.dice.chance(weather.jump) {
-            let most = if world.dice.chance(200) { 100_000 } else { 1_000 };
-            let jump = world.dice.within(Duration::from_millis(most));
+        if world.rng.chance(faults.clock_jump) {
+            let most = if world.rng.chance(200) { 100_000 } else { 1_000 };
+            let jump = world.rng.within(Duration::from_millis(most));
             let until = world.now + jump;
-            world.pass(until);
+            world.advance(until);
             world.jumped += jump;
         }
-        let moment = world.dice.within(Duration::from_micros(5));
+        let moment = world.rng.within(Duration::from_micros(5));
         let until = world.now + moment;
-        world.pass(until);
+        world.advance(until);
         drop(world);
         self.sleep(timeout);
         self.distort();
@@ -158,7 +162,7 @@ impl Kernel for Fake {
     }
 }
 
-/// Where the clients come from.
+/// The server's listening socket.
 pub struct FakeListener {
     world: Rc<RefCell<World>>,
 }
@@ -174,20 +178,20 @@ impl Listener for FakeListener {
 
     fn accept(&self) -> io::Result<(FakeSocket, SocketAddr)> {
         let mut world = self.world.borrow_mut();
-        let (now, weather) = (world.now, world.weather);
-        if world.dice.chance(weather.interrupt) {
+        let (now, faults) = (world.now, world.faults);
+        if world.rng.chance(faults.interrupt) {
             let errors = [Errno::INTR, Errno::CONNABORTED, Errno::PROTO];
-            return Err(errors[world.dice.below(errors.len())].into());
+            return Err(errors[world.rng.below(errors.len())].into());
         }
-        // Linux says so also when nobody is waiting. Now and then another process gives one back.
-        if world.shortage.contains(&now) && world.dice.chance(900) {
+        // Linux reports these for an empty queue as well. Another process may close a descriptor.
+        if world.accept_shortage.contains(&now) && world.rng.chance(900) {
             let errors = [Errno::MFILE, Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-            return Err(errors[world.dice.below(errors.len())].into());
+            return Err(errors[world.rng.below(errors.len())].into());
         }
         let Some(id) = world.backlog.pop_front() else { return Err(Errno::WOULDBLOCK.into()) };
         world.progress += 1;
-        world.clients[id].wire.active_at = now;
-        world.tell(id, || "the server accepts".to_owned());
+        world.clients[id].connection.active_at = now;
+        world.log(id, || "the server accepts".to_owned());
         Ok((FakeSocket { id, world: Rc::clone(&self.world) }, ([127, 0, 0, 1], 4242).into()))
     }
 }
@@ -199,20 +203,20 @@ pub struct FakeSocket {
 }
 
 impl FakeSocket {
-    /// Whose connection it is.
+    /// Number of the client.
     pub fn id(&self) -> usize {
         self.id
     }
 
-    /// Every call takes its time, in which other things happen, and may be interrupted.
+    /// Begins a call: it takes time, in which other things happen, and may be interrupted.
     fn call(&self) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
-        let moment = world.dice.within(Duration::from_micros(10));
+        let moment = world.rng.within(Duration::from_micros(10));
         let until = world.now + moment;
-        world.pass(until);
-        world.clients[self.id].wire.calls += 1;
-        let weather = world.weather;
-        if world.dice.chance(weather.interrupt) {
+        world.advance(until);
+        world.clients[self.id].connection.calls += 1;
+        let faults = world.faults;
+        if world.rng.chance(faults.interrupt) {
             world.progress += 1;
             return Err(ErrorKind::Interrupted.into());
         }
@@ -221,21 +225,21 @@ impl FakeSocket {
 }
 
 impl Read for FakeSocket {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.call()?;
         let mut world = self.world.borrow_mut();
         let (now, id) = (world.now, self.id);
-        let wire = &mut world.clients[id].wire;
-        let received = wire.receive(room);
-        if matches!(received, Ok(Some(1..))) && wire.shut_at.is_none() {
-            wire.active_at = now;
+        let connection = &mut world.clients[id].connection;
+        let received = connection.receive(buffer);
+        if matches!(received, Ok(Some(1..))) && connection.fin_sent_at.is_none() {
+            connection.active_at = now;
         }
-        world.tell(id, || format!("the server receives {received:?}"));
+        world.log(id, || format!("the server receives {received:?}"));
         let received = received?;
         if let Some(n) = received {
             world.progress += 1;
             if n > 0 {
-                world.window_opens(id);
+                world.open_window(id);
             }
         }
         received.ok_or_else(|| ErrorKind::WouldBlock.into())
@@ -247,31 +251,33 @@ impl Write for FakeSocket {
         assert!(!bytes.is_empty(), "a send of nothing");
         self.call()?;
         let mut world = self.world.borrow_mut();
-        let (now, id, weather) = (world.now, self.id, world.weather);
-        if world.dice.chance(weather.short_of_memory) && world.clients[id].wire.broken.is_none() {
-            world.clients[id].wire.full = true;
-            let at = now + world.dice.within(Duration::from_millis(2));
-            world.put(at, id, Deed::Room);
+        let (now, id, faults) = (world.now, self.id, world.faults);
+        if world.rng.chance(faults.no_buffers) && world.clients[id].connection.broken.is_none() {
+            world.clients[id].connection.send_blocked = true;
+            let at = now + world.rng.within(Duration::from_millis(2));
+            world.schedule(at, id, Action::UnblockSend);
             return Err(ErrorKind::WouldBlock.into());
         }
         let client = &mut world.clients[id];
-        let before = client.wire.written;
-        let sent = client.wire.send(bytes);
+        let before = client.connection.written;
+        let sent = client.connection.send(bytes);
         let n = sent.unwrap_or(None).unwrap_or(0);
         if n > 0 {
-            client.wire.active_at = now;
+            client.connection.active_at = now;
         }
-        let sure = client.drained_at.unwrap_or(client.plan.answer.len());
-        let known = n.min(sure.saturating_sub(before));
-        let wanted = &client.plan.answer[before.min(sure)..][..known];
-        let right = wanted == &bytes[..known] && (known == n || client.drained_at.is_some());
-        world.tell(id, || {
+        // After a drain has begun, only the replies that were owed then are known.
+        let known = client.owed_at_drain.unwrap_or(client.plan.replies.len());
+        let checked = n.min(known.saturating_sub(before));
+        let expected = &client.plan.replies[before.min(known)..][..checked];
+        let right =
+            expected == &bytes[..checked] && (checked == n || client.owed_at_drain.is_some());
+        world.log(id, || {
             format!("the server sends {sent:?}: \"{}\"", bytes[..n.min(60)].escape_ascii())
         });
         assert!(right, "client {id} is sent \"{}\"", bytes[..n.min(100)].escape_ascii());
         if n > 0 {
             world.progress += 1;
-            world.deliver(id);
+            world.notify_client(id);
         }
         sent?.ok_or_else(|| ErrorKind::WouldBlock.into())
     }
@@ -286,14 +292,14 @@ impl Socket for FakeSocket {
         let mut world = self.world.borrow_mut();
         world.progress += 1;
         let now = world.now;
-        let wire = &mut world.clients[self.id].wire;
-        if wire.broken.is_some() {
+        let connection = &mut world.clients[self.id].connection;
+        if connection.broken.is_some() {
             return Err(ErrorKind::NotConnected.into());
         }
-        wire.calls += 1;
-        wire.shut_at = Some(now);
-        world.tell(self.id, || "the server sends its end".to_owned());
-        world.deliver(self.id);
+        connection.calls += 1;
+        connection.fin_sent_at = Some(now);
+        world.log(self.id, || "the server sends its end".to_owned());
+        world.notify_client(self.id);
         Ok(())
     }
 }
@@ -302,7 +308,7 @@ impl Drop for FakeSocket {
     fn drop(&mut self) {
         let mut world = self.world.borrow_mut();
         world.progress += 1;
-        world.tell(self.id, || "the server closes".to_owned());
-        world.close(self.id);
+        world.log(self.id, || "the server closes".to_owned());
+        world.close_by_server(self.id);
     }
 }

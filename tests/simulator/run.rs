@@ -1,7 +1,8 @@
-//! One run: a house of clients drawn from a seed, the real loop on the fake kernel, and what must
+//! One run: a server and clients drawn from a seed, the real loop on the fake kernel, and what must
 //! hold after every turn.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,155 +16,163 @@ use socklab::reactor::{Reactor, SLICES_PER_TURN, Source};
 use socklab::service::{Busy, Peer};
 use socklab::session::{CloseReason, Context, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
-use crate::dice::Dice;
-use crate::kernel::{Fake, FakeListener};
-use crate::plan::{self, House, Pace};
-use crate::world::{Client, Weather, World};
+use crate::client::Client;
+use crate::conversation::{self, Setup};
+use crate::kernel::{FakeKernel, FakeListener};
+use crate::plan::{self, ReadPace};
+use crate::rng::Rng;
+use crate::world::{FaultRates, World};
 
-/// The most clients of a house.
-const CROWD: usize = 12;
+/// Most clients of a run.
+const MAX_CLIENTS: usize = 12;
 
-/// A connection that can be served is, within so many turns: at once or almost, unless everybody
-/// has work for a turn. Then it waits until it has come to the front of the queue.
-const PATIENCE: usize = 4;
-const PATIENCE_OF_TOILERS: usize = PATIENCE + CROWD.div_ceil(SLICES_PER_TURN);
+/// Most turns in which a connection could be served and is not. Under heavy load it waits until it
+/// has come to the front of the queue.
+const MAX_TURNS_UNSERVED: usize = 4;
+const MAX_TURNS_UNSERVED_HEAVY: usize = MAX_TURNS_UNSERVED + MAX_CLIENTS.div_ceil(SLICES_PER_TURN);
 
-/// The most system calls for one connection in a turn: each receive with a send, once for what has
-/// come and once for a timer, and as many that are interrupted or find the socket full.
-const MOST_CALLS: u32 = RECEIVES_PER_SLICE * 8;
+/// Most system calls for one connection in a turn: each receive with a send, for an event and for a
+/// timer, and as many that are interrupted or would block.
+const MAX_CALLS: u32 = RECEIVES_PER_SLICE * 8;
 
-/// The longest time that the server may owe something that it could send: a gap, the quiz's pause,
-/// late events, and the turns themselves.
-const PROMPT: Duration = Duration::from_millis(25 + 200 + 75);
+/// Longest time that the server may owe something that it could send: a gap, the quiz's pause, late
+/// events, and the turns themselves.
+const MAX_DELAY: Duration = Duration::from_millis(25 + 200 + 75);
 
-/// The most turns of a run. More than 200,000 were seen: a reader of single bytes (seed 320804).
-const MOST_TURNS: u32 = 1_000_000;
+/// Most turns of a run. More than 200,000 were seen: a reader of single bytes (seed 320804).
+const MAX_TURNS: u32 = 1_000_000;
 
+/// A server under test in its world.
 pub struct Run {
     world: Rc<RefCell<World>>,
-    reactor: Reactor<(usize, Permit), Fake>,
-    door: LimitedListener<FakeListener>,
+    reactor: Reactor<(usize, Permit), FakeKernel>,
+    listener: LimitedListener<FakeListener>,
     limiter: Arc<Limiter>,
     capacity: Capacity,
     context: Arc<Context>,
     accepts_per_turn: usize,
-    /// Everybody has much to compute.
-    toils: bool,
-    /// Since when somebody waits for whom there is room.
+    /// See [`Setup::heavy`].
+    heavy: bool,
+    /// The time since when a client waits in the accept queue although there is a permit.
     waited_since: Option<Instant>,
-    /// When the server is told to stop, and when it does not wait any longer; until it has.
+    /// Begin of the drain, and its end by force.
     drain_at: Option<Instant>,
-    cut_at: Option<Instant>,
+    force_at: Option<Instant>,
     draining: bool,
-    cut: bool,
-    departed: Vec<Option<CloseReason>>,
+    forced: bool,
+    /// By client.
+    close_reasons: Vec<Option<CloseReason>>,
 }
 
-/// Plays the run of this seed, and panics where something does not hold.
-pub fn play(seed: u64, begun: Instant, telling: bool) {
-    let mut run = Run::new(seed, begun, telling);
+/// Plays the run of this seed, and panics if a check fails.
+pub fn play(seed: u64, start: Instant, verbose: bool) {
+    let mut run = Run::new(seed, start, verbose);
     let mut turns = 0;
     while !run.is_over() {
         turns += 1;
-        assert!(turns < MOST_TURNS, "it does not come to an end");
+        assert!(turns < MAX_TURNS, "the run does not end");
         run.turn();
         run.check();
     }
-    run.check_the_end();
+    run.check_end();
 }
 
 impl Run {
-    fn new(seed: u64, begun: Instant, telling: bool) -> Self {
-        let mut dice = Dice::new(seed);
-        let weather = weather(&mut dice);
-        let house = House {
-            lines_only: dice.chance(250),
-            max_message: if dice.chance(500) { 4096 } else { 64 + dice.below(2000) },
+    fn new(seed: u64, start: Instant, verbose: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let faults = fault_rates(&mut rng);
+        let setup = Setup {
+            lines_only: rng.chance(250),
+            max_message: if rng.chance(500) { 4096 } else { 64 + rng.below(2000) },
             quiz_seed: seed,
-            toils: dice.chance(30),
+            heavy: rng.chance(30),
         };
         let limits = Limits {
-            framing_mode: if house.lines_only { FramingMode::Line } else { FramingMode::Auto },
-            max_message: house.max_message,
+            framing_mode: if setup.lines_only { FramingMode::Line } else { FramingMode::Auto },
+            max_message: setup.max_message,
             idle: Duration::from_secs(20),
             arrival: Duration::from_secs(8),
             unread: Duration::from_secs(5),
         };
-        let count = 1 + dice.below(CROWD);
-        let crowd = Duration::from_millis(if dice.chance(500) { 1 } else { 5000 });
-        let drain_at = dice.chance(250).then(|| begun + dice.within(Duration::from_secs(3)));
-        let cut_at = drain_at.map(|at| at + dice.within(Duration::from_secs(30)));
-        let accepts_per_turn = 1 + dice.below(4);
-        let mut world = World::new(dice, begun, weather, telling);
+        let count = 1 + rng.below(MAX_CLIENTS);
+        let connects_within = Duration::from_millis(if rng.chance(500) { 1 } else { 5000 });
+        let drain_at = rng.chance(250).then(|| start + rng.within(Duration::from_secs(3)));
+        let force_at = drain_at.map(|at| at + rng.within(Duration::from_secs(30)));
+        let accepts_per_turn = 1 + rng.below(4);
+        let mut world = World::new(rng, start, faults, verbose);
         for id in 0..count {
-            let (plan, service) = plan::draw(&mut world.dice, house, peer(id));
-            world.tell(id, || {
-                format!("{}, {:?}, {:?}: {:?}", plan.name, plan.ending, plan.pace, plan.steps)
+            let conversation = conversation::draw(&mut world.rng, setup, peer(id));
+            let service = conversation.service(peer(id));
+            let plan = plan::draw(&mut world.rng, conversation);
+            world.log(id, || {
+                let (reason, pace) = (plan.close_reason, plan.read_pace);
+                format!("{}, {reason:?}, {pace:?}: {:?}", plan.name, plan.steps)
             });
-            let at = begun + world.dice.within(crowd);
+            let at = start + world.rng.within(connects_within);
             world.add(plan, service, at);
         }
-        if world.dice.chance(300) {
-            let from = begun + world.dice.within(Duration::from_secs(1));
-            world.shortage = from..from + world.dice.within(Duration::from_secs(1));
+        if world.rng.chance(300) {
+            let from = start + world.rng.within(Duration::from_secs(1));
+            world.accept_shortage = from..from + world.rng.within(Duration::from_secs(1));
         }
-        let capacity = capacity(&mut world.dice);
+        let capacity = capacity(&mut world.rng);
         let world = Rc::new(RefCell::new(world));
-        let reactor = Reactor::with(Fake::new(&world));
+        let reactor = Reactor::with(FakeKernel::new(&world));
         let listener = FakeListener::new(&world);
-        let place = BindSpec { address: peer(0).address, backlog: 1024, reuse_port: false };
+        let spec = BindSpec { address: peer(0).address, backlog: 1024, reuse_port: false };
         let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
-        let door =
-            LimitedListener::new(listener, place, Arc::clone(&limiter), Arc::default()).unwrap();
+        let listener =
+            LimitedListener::new(listener, spec, Arc::clone(&limiter), Arc::default()).unwrap();
         Self {
             world,
             reactor,
-            door,
+            listener,
             limiter,
             capacity,
             context: Arc::new(limits.into()),
             accepts_per_turn,
-            toils: house.toils,
+            heavy: setup.heavy,
             waited_since: None,
             drain_at,
-            cut_at,
+            force_at,
             draining: false,
-            cut: false,
-            departed: vec![None; count],
+            forced: false,
+            close_reasons: vec![None; count],
         }
     }
 
     fn is_over(&self) -> bool {
-        let nobody = self.reactor.is_empty() && self.world.borrow().backlog.is_empty();
-        let all_gone = self.departed.iter().all(Option::is_some);
-        nobody && (all_gone || self.draining)
+        let empty = self.reactor.is_empty() && self.world.borrow().backlog.is_empty();
+        let all_closed = self.close_reasons.iter().all(Option::is_some);
+        empty && (all_closed || self.draining)
     }
 
-    /// What the acceptor does.
+    /// A turn as the server's event loop makes it.
     fn turn(&mut self) {
-        let stop_at = if self.draining { self.cut_at } else { self.drain_at };
-        let wake_at = self.door.wake_at(self.reactor.now());
-        let wake_at = wake_at.into_iter().chain(stop_at.filter(|_| !self.cut)).min();
-        let marks = self.reactor.turn(wake_at).unwrap();
-        if marks.contains(Source::Listener) {
-            self.door.mark_readable();
+        let stop_at = if self.draining { self.force_at } else { self.drain_at };
+        let wake_at = self.listener.wake_at(self.reactor.now());
+        let wake_at = wake_at.into_iter().chain(stop_at.filter(|_| !self.forced)).min();
+        let ready = self.reactor.turn(wake_at).unwrap();
+        if ready.contains(Source::Listener) {
+            self.listener.mark_readable();
         }
-        self.see_off();
-        self.admit(self.accepts_per_turn);
+        self.reap();
+        self.accept(self.accepts_per_turn);
         let now = self.reactor.now();
         if !self.draining && self.drain_at.is_some_and(|at| at <= now) {
             self.drain();
-        } else if !self.cut && self.cut_at.is_some_and(|at| at <= now) {
-            self.cut = true;
+        } else if !self.forced && self.force_at.is_some_and(|at| at <= now) {
+            self.forced = true;
             self.reactor.cut();
-            self.see_off();
+            self.reap();
         }
     }
 
-    fn admit(&mut self, most: usize) {
+    /// Accepts at most `most` clients.
+    fn accept(&mut self, most: usize) {
         for _ in 0..most {
             let now = self.reactor.now();
-            let Some(accepted) = self.door.accept(now, || {}).unwrap() else { return };
+            let Some(accepted) = self.listener.accept(now, || {}).unwrap() else { return };
             self.waited_since = None;
             let socket = accepted.socket;
             let id = socket.id();
@@ -174,13 +183,13 @@ impl Run {
                     (session(service), permit)
                 }
                 Admission::ReplyBusy(permit) => {
-                    self.world.borrow_mut().clients[id].turn_away();
+                    self.world.borrow_mut().clients[id].expect_busy();
                     (session(Box::new(Busy)), permit)
                 }
                 Admission::Shed | Admission::Reset => {
                     let waits = self.capacity.when_full == WhenFull::Queue;
-                    assert!(!waits, "client {id} should have waited outside");
-                    self.departed[id] = Some(CloseReason::Refused);
+                    assert!(!waits, "client {id} should have waited in the accept queue");
+                    self.close_reasons[id] = Some(CloseReason::Refused);
                     continue;
                 }
             };
@@ -188,210 +197,223 @@ impl Run {
         }
     }
 
-    /// Nobody comes any more, and an empty socket is the end of input.
+    /// Accepts all that wait, closes the listener, and drains the loop.
     fn drain(&mut self) {
-        self.door.mark_readable();
-        self.admit(usize::MAX);
-        self.door.close();
+        self.listener.mark_readable();
+        self.accept(usize::MAX);
+        self.listener.close();
         self.draining = true;
         let mut world = self.world.borrow_mut();
         world.closed = true;
         world.backlog.clear();
-        world.tell(0, || "the server stops".to_owned());
+        world.log(0, || "the server stops".to_owned());
         for client in &mut world.clients {
-            if client.wire.token.is_some() {
-                client.drained_at = Some(client.plan.owed(client.wire.arrived()));
+            if client.connection.token.is_some() {
+                client.owed_at_drain = Some(client.plan.owed(client.connection.arrived()));
             }
         }
         drop(world);
         self.reactor.drain();
     }
 
-    fn see_off(&mut self) {
-        for ((id, permit), ending, _) in self.reactor.take_closed() {
+    /// Takes the closed connections out of the loop, and checks each.
+    fn reap(&mut self) {
+        for ((id, permit), reason, _) in self.reactor.take_closed() {
             drop(permit);
-            self.door.end_backoff();
-            let before = self.departed[id].replace(ending);
-            assert_eq!(before, None, "client {id} departs twice");
+            self.listener.end_backoff();
+            let before = self.close_reasons[id].replace(reason);
+            assert_eq!(before, None, "client {id} is closed twice");
             let mut world = self.world.borrow_mut();
-            world.tell(id, || format!("departed: {ending:?}"));
-            world.clients[id].wire.token = None;
+            world.log(id, || format!("closed: {reason:?}"));
+            world.clients[id].connection.token = None;
             let (now, jumped) = (world.now, world.jumped);
             let client = &mut world.clients[id];
-            client.sure = judge(client, id, ending, (now, jumped), &self.context.limits, self.cut);
+            client.must_receive_all =
+                check_close(client, id, reason, (now, jumped), &self.context.limits, self.forced);
         }
     }
 
-    /// Whoever waits is let in if there is room, within a pause of accepting.
-    fn check_the_door(&mut self) {
+    /// No more clients are served and rejected than may be, and no client waits in the accept queue
+    /// while there is a permit, but for the pause of accepting after a shortage.
+    fn check_admission(&mut self) {
         let Capacity { clients, rejected, when_full } = self.capacity;
-        assert!(self.limiter.serving() <= clients, "more are served than may be");
-        assert!(self.reactor.len() <= clients + rejected, "more are turned away than may be");
+        assert!(self.limiter.serving() <= clients, "more clients are served than may be");
+        assert!(self.reactor.len() <= clients + rejected, "more clients are rejected than may be");
         let world = self.world.borrow();
-        let waiting = !world.backlog.is_empty() && world.knock_at.is_none();
-        let room = self.limiter.serving() < clients || when_full == WhenFull::Reset;
-        let steady = world.steady();
-        if waiting && room && !world.shortage.contains(&world.now) {
-            let since = *self.waited_since.get_or_insert(steady);
-            assert!(steady - since <= PROMPT, "somebody waits, and there is room");
+        let waiting = !world.backlog.is_empty() && world.listener_event_at.is_none();
+        let permit = self.limiter.serving() < clients || when_full == WhenFull::Reset;
+        let running_time = world.running_time();
+        if waiting && permit && !world.accept_shortage.contains(&world.now) {
+            let since = *self.waited_since.get_or_insert(running_time);
+            assert!(running_time - since <= MAX_DELAY, "a client waits, and there is a permit");
         } else {
             self.waited_since = None;
         }
     }
 
-    /// A connection holds no more than its limits, and nothing while there is nothing to do for it.
-    fn check_the_memory(&self) {
+    /// A connection holds no more than its limits, and nothing while it is idle.
+    fn check_memory(&self) {
         let count = self.reactor.len();
         assert!(self.reactor.timers() <= count, "more timers than connections");
         let world = self.world.borrow();
-        let known = world.clients.iter().filter(|client| client.wire.token.is_some());
-        let busy = known.clone().filter(|client| {
-            let wire = &client.wire;
-            !client.plan.is_quiet(wire.taken, wire.written) && wire.shut_at.is_none()
+        let open = world.clients.iter().filter(|client| client.connection.token.is_some());
+        let busy = open.clone().filter(|client| {
+            let connection = &client.connection;
+            !client.plan.is_settled(connection.taken, connection.written)
+                && connection.fin_sent_at.is_none()
         });
         let each = BUFFER_SIZE + OUTBOX_LIMIT.next_power_of_two();
         let most = busy.count() * each;
-        assert_eq!(known.count(), count, "the loop holds as many connections as it was given");
+        assert_eq!(open.count(), count, "the loop holds the connections that it was given");
         assert!(self.reactor.bytes_held() <= most, "a connection holds too much");
         assert!(self.reactor.bytes_pooled() <= POOL_SIZE * BUFFER_SIZE, "the pool holds too much");
     }
 
-    /// What must hold after every turn.
+    /// The checks after every turn.
     fn check(&mut self) {
-        self.check_the_door();
-        self.check_the_memory();
+        self.check_admission();
+        self.check_memory();
         let mut world = self.world.borrow_mut();
-        let steady = world.steady();
+        let running_time = world.running_time();
         let (now, jumped) = (world.now, world.jumped);
-        let patience = if self.toils { PATIENCE_OF_TOILERS } else { PATIENCE };
+        let max_turns = if self.heavy { MAX_TURNS_UNSERVED_HEAVY } else { MAX_TURNS_UNSERVED };
         for (id, client) in world.clients.iter_mut().enumerate() {
-            if client.wire.token.is_none() {
+            if client.connection.token.is_none() {
                 continue;
             }
-            let drained_at = client.drained_at;
-            let wire = &mut client.wire;
-            let calls = std::mem::take(&mut wire.calls);
-            assert!(calls <= MOST_CALLS, "client {id} keeps its turn, and the loop");
-            let touched = calls > 0;
-            let can = wire.is_known_readable() && !client.plan.naps;
-            wire.hungry = if can && !touched { wire.hungry + 1 } else { 0 };
-            assert!(wire.hungry <= patience, "client {id} could be served, and is not");
+            let owed_at_drain = client.owed_at_drain;
+            let connection = &mut client.connection;
+            let calls = std::mem::take(&mut connection.calls);
+            assert!(calls <= MAX_CALLS, "client {id} takes too much of a turn");
+            let served = calls > 0;
+            let readable = connection.is_known_readable() && !client.plan.service_sleeps;
+            let unserved = if readable && !served { connection.turns_unserved + 1 } else { 0 };
+            connection.turns_unserved = unserved;
+            assert!(unserved <= max_turns, "client {id} could be served, and is not");
 
-            let owed = drained_at.unwrap_or_else(|| client.plan.owed(wire.arrived()));
-            let can = !wire.full && wire.shut_at.is_none() && wire.broken.is_none();
-            let owing = can && wire.written < owed;
-            if !owing || touched {
-                wire.owing_since = None;
+            let owed = owed_at_drain.unwrap_or_else(|| client.plan.owed(connection.arrived()));
+            let can_send = !connection.send_blocked
+                && connection.fin_sent_at.is_none()
+                && connection.broken.is_none();
+            let behind = can_send && connection.written < owed;
+            if !behind || served {
+                connection.reply_due_since = None;
             }
-            if owing {
-                let since = *wire.owing_since.get_or_insert(steady);
-                assert!(steady - since <= PROMPT, "client {id} is owed a reply, and waits");
+            if behind {
+                let since = *connection.reply_due_since.get_or_insert(running_time);
+                assert!(running_time - since <= MAX_DELAY, "client {id} waits for a reply");
             }
 
-            if drained_at.is_some() && can && !client.plan.naps {
-                let since = *client.ending_since.get_or_insert(steady);
-                assert!(steady - since <= PROMPT, "client {id} does not hear of the stop");
+            if owed_at_drain.is_some() && can_send && !client.plan.service_sleeps {
+                let since = *client.fin_due_since.get_or_insert(running_time);
+                assert!(running_time - since <= MAX_DELAY, "client {id} waits for the end");
             } else {
-                client.ending_since = None;
+                client.fin_due_since = None;
             }
 
-            let due = match wire.shut_at {
-                // Silence from before may have been enough.
-                Some(at) => at.max(wire.active_at + LINGER),
-                None if wire.full && wire.written < owed => {
-                    wire.active_at + self.context.limits.unread
+            let active_at = connection.active_at;
+            let due = match connection.fin_sent_at {
+                // Silence before the FIN counts.
+                Some(at) => at.max(active_at + LINGER),
+                None if connection.send_blocked && connection.written < owed => {
+                    active_at + self.context.limits.unread
                 }
-                None => wire.active_at + self.context.limits.idle,
+                None => active_at + self.context.limits.idle,
             };
             let late = now.saturating_duration_since(due);
-            assert!(late <= PROMPT + jumped, "client {id} should have been sent away");
+            assert!(late <= MAX_DELAY + jumped, "client {id} should have been closed");
         }
     }
 
-    fn check_the_end(&self) {
+    /// The checks after the last turn.
+    fn check_end(&self) {
         assert_eq!(self.reactor.len(), 0);
         assert!(self.limiter.serving() == 0, "a permit is not released");
         assert_eq!(self.reactor.timers(), 0, "a timer is left");
         let mut world = self.world.borrow_mut();
         let until = world.now + Duration::from_secs(3600);
-        world.pass(until);
+        world.advance(until);
         for (id, client) in world.clients.iter().enumerate() {
-            // A client that reads slowly may be at it longer than the server lingers.
-            if client.sure && !client.left && client.plan.pace.is_some_and(Pace::is_eager) {
-                assert_eq!(client.got, client.wire.written, "client {id} lost replies");
+            // A client that reads slowly may take longer than the server lingers.
+            let eager = client.plan.read_pace.is_some_and(ReadPace::is_eager);
+            if client.must_receive_all && !client.closed_before_busy && eager {
+                assert_eq!(client.received, client.connection.written, "client {id} lost replies");
             }
         }
     }
 }
 
-/// Panics unless a client's connection ended as it had to. Returns whether the client must have all
-/// that was sent to it.
-fn judge(
+/// Panics unless a connection was closed for a right reason. Returns true if the client must
+/// receive all that was sent to it.
+fn check_close(
     client: &Client,
     id: usize,
-    ending: CloseReason,
+    reason: CloseReason,
     (now, jumped): (Instant, Duration),
     limits: &Limits,
-    cut: bool,
+    forced: bool,
 ) -> bool {
-    let (plan, wire) = (&client.plan, &client.wire);
-    let owed = client.drained_at.unwrap_or_else(|| plan.owed(wire.arrived()));
+    let (plan, connection) = (&client.plan, &client.connection);
+    let owed = client.owed_at_drain.unwrap_or_else(|| plan.owed(connection.arrived()));
     // The server counts from the beginning of the turn in which the last byte moved.
-    let silent = now - wire.active_at + PROMPT;
-    // A reason why it was not sent all that it was owed.
-    // A server that was not running for so long cannot know when the rest of a message came.
-    let stopped = |patience: Duration| jumped >= patience.saturating_sub(PROMPT);
-    let slow = ending == CloseReason::TooSlow && stopped(limits.arrival);
-    // Nor does it try twice when the machine is short of memory just then.
-    let unread = silent >= limits.unread && (wire.full || stopped(limits.unread));
-    let excused = slow || wire.broken.is_some() || cut || unread;
-    assert!(wire.written >= owed || excused, "client {id} is left without a reply");
-    let fits = match ending {
-        CloseReason::PeerClosed => wire.fin,
+    let silence = now - connection.active_at + MAX_DELAY;
+    // A server that does not run for a whole timeout cannot know when the rest of a message
+    // arrived, and does not try a send twice if the kernel has no memory at that time.
+    let stopped_for = |timeout: Duration| jumped >= timeout.saturating_sub(MAX_DELAY);
+    let slow = reason == CloseReason::TooSlow && stopped_for(limits.arrival);
+    let unread =
+        silence >= limits.unread && (connection.send_blocked || stopped_for(limits.unread));
+    // Each of these is a reason why it was not sent all that it was owed.
+    let excused = slow || connection.broken.is_some() || forced || unread;
+    assert!(connection.written >= owed || excused, "client {id} is left without a reply");
+    let right = match reason {
+        CloseReason::PeerClosed => connection.fin,
         CloseReason::PeerReset | CloseReason::Lost => {
-            wire.broken.is_some_and(|error| plan_broke(error) == ending)
+            connection.broken.is_some_and(|error| reason_of(error) == reason)
         }
         CloseReason::Served | CloseReason::TooLong => {
-            let whole = wire.written == plan.answer.len() || client.drained_at.is_some();
-            plan.last_word == Some(ending) && (whole || excused)
+            let whole = connection.written == plan.replies.len() || client.owed_at_drain.is_some();
+            plan.service_reason == Some(reason) && (whole || excused)
         }
-        CloseReason::Idle => plan.ending == ending && silent >= limits.idle,
+        CloseReason::Idle => plan.close_reason == reason && silence >= limits.idle,
         CloseReason::Unread => unread,
-        CloseReason::Drained => client.drained_at.is_some(),
-        CloseReason::Forced => cut,
+        CloseReason::Drained => client.owed_at_drain.is_some(),
+        CloseReason::Forced => forced,
         CloseReason::TooSlow => slow,
         CloseReason::Refused | CloseReason::Broken => false,
     };
-    assert!(fits, "client {id} ({}) ended: {ending:?} instead of {:?}", plan.name, plan.ending);
-    !excused && !matches!(plan.ending, CloseReason::PeerReset | CloseReason::Lost)
+    let expected = plan.close_reason;
+    assert!(right, "client {id} ({}) was closed: {reason:?} instead of {expected:?}", plan.name);
+    !excused && !matches!(expected, CloseReason::PeerReset | CloseReason::Lost)
 }
 
-fn plan_broke(error: std::io::ErrorKind) -> CloseReason {
-    if error == std::io::ErrorKind::TimedOut { CloseReason::Lost } else { CloseReason::PeerReset }
+/// Close reason of a connection that is broken by this error.
+fn reason_of(error: ErrorKind) -> CloseReason {
+    if error == ErrorKind::TimedOut { CloseReason::Lost } else { CloseReason::PeerReset }
 }
 
 fn peer(id: usize) -> Peer {
     Peer { number: id as u64 + 1, address: ([127, 0, 0, 1], 4242).into() }
 }
 
-fn capacity(dice: &mut Dice) -> Capacity {
-    let when_full = [WhenFull::Reply, WhenFull::Reset, WhenFull::Queue][dice.below(3)];
-    let clients = if dice.chance(500) { 1 + dice.below(4) } else { 1000 };
-    Capacity { clients, rejected: 1 + dice.below(3), when_full }
+fn capacity(rng: &mut Rng) -> Capacity {
+    let when_full = [WhenFull::Reply, WhenFull::Reset, WhenFull::Queue][rng.below(3)];
+    let clients = if rng.chance(500) { 1 + rng.below(4) } else { 1000 };
+    Capacity { clients, rejected: 1 + rng.below(3), when_full }
 }
 
-/// A calm day or a rough one.
-fn weather(dice: &mut Dice) -> Weather {
-    let mut often = |most: usize| {
-        let most = if dice.chance(300) { 0 } else { most };
-        u32::try_from(dice.below(most + 1)).unwrap()
+/// Each rate is 0 in three runs of ten.
+fn fault_rates(rng: &mut Rng) -> FaultRates {
+    let mut rate = |most: usize| {
+        let most = if rng.chance(300) { 0 } else { most };
+        u32::try_from(rng.below(most + 1)).unwrap()
     };
-    Weather {
-        interrupt: often(100),
-        delay: often(300),
-        invent: often(100),
-        repeat: often(100),
-        jump: often(5),
-        short_of_memory: often(100),
+    FaultRates {
+        interrupt: rate(100),
+        delay: rate(300),
+        spurious_event: rate(100),
+        repeated_event: rate(100),
+        clock_jump: rate(5),
+        no_buffers: rate(100),
     }
 }

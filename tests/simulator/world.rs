@@ -1,437 +1,262 @@
-//! The world around the server: time, the network, and its clients. Everything that happens is on
-//! one agenda, in the order of its time; the dice decide the rest.
+//! The world around the server: time, the network and the clients. One event queue holds all that
+//! will happen, in the order of its time.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use socklab::service::{BUSY_TEXT, Service};
-use socklab::session::CloseReason;
+use socklab::service::Service;
 
-use crate::dice::Dice;
-use crate::plan::{Cut, HUGE, Plan, Step};
-use crate::wire::{Packet, Wire};
+use crate::client::Client;
+use crate::connection::{Connection, Packet};
+use crate::plan::{HUGE, Plan};
+use crate::rng::Rng;
 
-/// What happens to a connection.
+/// An action on one connection.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
+pub enum Action {
     /// The client connects.
     Connect,
     /// The next packet arrives at the server.
-    Arrive,
-    /// The client goes on with its plan.
-    Act,
-    /// The client takes what has come.
-    Take,
-    /// The kernel has memory again for what the server wants to send.
-    Room,
+    ArriveAtServer,
+    /// The client continues its plan.
+    RunClient,
+    /// The client reads from its socket.
+    ReadByClient,
+    /// The kernel has memory again for a refused send.
+    UnblockSend,
 }
 
-/// How often things happen, of a thousand times.
+/// Rates of the faults, in thousandths of the opportunities.
 #[derive(Clone, Copy, Debug)]
-pub struct Weather {
+pub struct FaultRates {
+    /// A system call fails with EINTR, or accept with an error of one connection.
     pub interrupt: u32,
+    /// An event comes up to 3 ms late.
     pub delay: u32,
-    pub invent: u32,
-    pub repeat: u32,
-    pub jump: u32,
-    pub short_of_memory: u32,
+    /// A wait reports an event that did not happen.
+    pub spurious_event: u32,
+    /// A wait reports an event of the wait before again.
+    pub repeated_event: u32,
+    /// The process does not run for a while.
+    pub clock_jump: u32,
+    /// A send is refused for lack of memory.
+    pub no_buffers: u32,
 }
 
-/// A client, and its connection once it is there.
-#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
-pub struct Client {
-    pub plan: Plan,
-    pub steps: VecDeque<Step>,
-    pub wire: Wire,
-    /// What it meets; taken when it is accepted.
-    pub service: Option<Box<dyn Service>>,
-    /// So much of the answer it has taken.
-    pub got: usize,
-    /// It does nothing until it has got so much.
-    waiting: Option<usize>,
-    /// It will take what has come.
-    taking: bool,
-    /// It has sent its FIN.
-    finished: bool,
-    /// It has closed its socket, or the connection broke.
-    pub gone: bool,
-    /// Nothing excuses the loss of a reply.
-    pub sure: bool,
-    /// It was not there any more when the server came to speak.
-    pub left: bool,
-    /// The server was told to stop: so much of the answer is still owed, and what comes after that
-    /// may be a part of a message.
-    pub drained_at: Option<usize>,
-    /// Since when it could have been told the end.
-    pub ending_since: Option<Instant>,
-}
-
+/// Time, the network, and the clients.
 pub struct World {
-    pub dice: Dice,
-    begun: Instant,
+    pub rng: Rng,
+    start: Instant,
     pub now: Instant,
-    /// How much of the time has passed in jumps, when the server was not running.
+    /// The sum of the clock jumps: time in which the server did not run.
     pub jumped: Duration,
-    pub weather: Weather,
-    agenda: BTreeMap<(Instant, u64), (usize, Deed)>,
-    /// How many deeds there have been.
+    pub faults: FaultRates,
+    events: BTreeMap<(Instant, u64), (usize, Action)>,
+    /// Number of actions so far: keeps those of the same time in their order.
     count: u64,
     pub clients: Vec<Client>,
-    /// Connected and not accepted yet.
+    /// The accept queue.
     pub backlog: VecDeque<usize>,
-    /// For so long the machine has no descriptor, or no memory, for a client.
-    pub shortage: Range<Instant>,
-    /// Nobody can connect any more.
+    /// The time in which accept fails for lack of a descriptor or of memory.
+    pub accept_shortage: Range<Instant>,
+    /// The listener is closed.
     pub closed: bool,
-    /// From when on there is an event of the listener to tell.
-    pub knock_at: Option<Instant>,
-    /// Goes up whenever anything happens.
+    /// The time from which on the listener has an event to report.
+    pub listener_event_at: Option<Instant>,
+    /// Increases with everything that happens.
     pub progress: u64,
-    /// Tells what happens, for whoever looks for a fault.
-    pub telling: bool,
-}
-
-impl Client {
-    /// The server is full: whatever the client wanted, this is all that it is told. It stays to
-    /// hear it, unless it has left already.
-    pub fn turn_away(&mut self) {
-        self.plan.answer = BUSY_TEXT.into();
-        self.plan.owed = vec![(0, BUSY_TEXT.len())];
-        self.plan.last_word = Some(CloseReason::Served);
-        self.plan.naps = false;
-        self.left = self.gone;
-        self.steps.retain(|step| !matches!(step, Step::Leave));
-    }
+    /// Prints a line for everything that happens.
+    pub verbose: bool,
 }
 
 impl World {
-    pub fn new(dice: Dice, now: Instant, weather: Weather, telling: bool) -> Self {
+    pub fn new(rng: Rng, now: Instant, faults: FaultRates, verbose: bool) -> Self {
         Self {
-            dice,
-            begun: now,
+            rng,
+            start: now,
             now,
             jumped: Duration::ZERO,
-            weather,
-            agenda: BTreeMap::new(),
+            faults,
+            events: BTreeMap::new(),
             count: 0,
             clients: Vec::new(),
             backlog: VecDeque::new(),
-            shortage: now..now,
+            accept_shortage: now..now,
             closed: false,
-            knock_at: None,
+            listener_event_at: None,
             progress: 0,
-            telling,
+            verbose,
         }
     }
 
-    pub fn tell(&self, id: usize, what: impl FnOnce() -> String) {
-        if self.telling {
-            eprintln!("{:>12?} client {id}: {}", self.now - self.begun, what());
+    pub fn log(&self, id: usize, what: impl FnOnce() -> String) {
+        if self.verbose {
+            eprintln!("{:>12?} client {id}: {}", self.now - self.start, what());
         }
     }
 
-    /// The time without the jumps: so long the server was running.
-    pub fn steady(&self) -> Instant {
+    /// The time without the jumps, in which the server was running.
+    pub fn running_time(&self) -> Instant {
         self.now.checked_sub(self.jumped).unwrap()
     }
 
-    /// One more client, that will connect at this time.
+    /// Adds a client that connects at this time.
     pub fn add(&mut self, plan: Plan, service: Box<dyn Service>, at: Instant) {
-        let (window, capacity) = if self.dice.chance(500) {
+        let (window, capacity) = if self.rng.chance(500) {
             (HUGE, 1 << 17)
         } else {
-            (4096 + self.dice.below(20_000), 1 + self.dice.below(5_000))
+            (4096 + self.rng.below(20_000), 1 + self.rng.below(5_000))
         };
         let id = self.clients.len();
-        self.clients.push(Client {
-            steps: plan.steps.iter().cloned().collect(),
-            plan,
-            wire: Wire::new(self.now, window, capacity),
-            service: Some(service),
-            got: 0,
-            waiting: None,
-            taking: false,
-            finished: false,
-            gone: false,
-            sure: false,
-            left: false,
-            drained_at: None,
-            ending_since: None,
-        });
-        self.put(at, id, Deed::Connect);
+        let connection = Connection::new(self.now, window, capacity);
+        self.clients.push(Client::new(plan, service, connection));
+        self.schedule(at, id, Action::Connect);
     }
 
-    pub fn put(&mut self, at: Instant, id: usize, deed: Deed) {
+    pub fn schedule(&mut self, at: Instant, id: usize, action: Action) {
         self.count += 1;
-        self.agenda.insert((at, self.count), (id, deed));
+        self.events.insert((at, self.count), (id, action));
     }
 
-    fn soon(&mut self) -> Instant {
-        let most = if self.dice.chance(700) { 50 } else { 2000 };
-        self.now + self.dice.within(Duration::from_micros(most))
+    /// A time in the near future.
+    pub fn soon(&mut self) -> Instant {
+        let most = if self.rng.chance(700) { 50 } else { 2000 };
+        self.now + self.rng.within(Duration::from_micros(most))
     }
 
-    /// When something happens next.
-    pub fn next_deed(&self) -> Option<Instant> {
-        self.agenda.first_key_value().map(|(&(at, _), _)| at)
+    /// The time of the next action.
+    pub fn next_event_at(&self) -> Option<Instant> {
+        self.events.first_key_value().map(|(&(at, _), _)| at)
     }
 
-    /// Lets time pass up to `until`, and happen what does.
-    pub fn pass(&mut self, until: Instant) {
-        while let Some(entry) = self.agenda.first_entry() {
+    /// Advances the time to `until`, and performs the actions up to then.
+    pub fn advance(&mut self, until: Instant) {
+        while let Some(entry) = self.events.first_entry() {
             let (at, _) = *entry.key();
             if at > until {
                 break;
             }
-            let (id, deed) = entry.remove();
+            let (id, action) = entry.remove();
             self.now = self.now.max(at);
             self.progress += 1;
-            self.happen(id, deed);
+            self.perform(id, action);
         }
         self.now = self.now.max(until);
     }
 
-    fn happen(&mut self, id: usize, deed: Deed) {
-        match deed {
-            Deed::Connect if self.closed => {}
-            Deed::Connect => {
+    fn perform(&mut self, id: usize, action: Action) {
+        match action {
+            Action::Connect if self.closed => {}
+            Action::Connect => {
                 self.backlog.push_back(id);
-                self.clients[id].wire.active_at = self.now;
-                self.knock_at.get_or_insert(self.now);
-                self.act(id);
+                self.clients[id].connection.active_at = self.now;
+                self.listener_event_at.get_or_insert(self.now);
+                self.run_client(id);
             }
-            Deed::Arrive => self.arrive(id),
-            Deed::Act => self.act(id),
-            Deed::Take => self.take(id),
-            Deed::Room => self.room(id),
+            Action::ArriveAtServer => self.arrive_at_server(id),
+            Action::RunClient => self.run_client(id),
+            Action::ReadByClient => self.read_by_client(id),
+            Action::UnblockSend => self.unblock_send(id),
         }
     }
 
-    /// There is something to tell of this connection.
-    pub fn notify(&mut self, id: usize) {
-        let late = self.dice.chance(self.weather.delay);
+    /// The server's socket has an event to report.
+    pub fn notify_server(&mut self, id: usize) {
+        let late = self.rng.chance(self.faults.delay);
         let delay = if late { Duration::from_millis(3) } else { Duration::ZERO };
-        let at = self.now + self.dice.within(delay);
-        let wire = &mut self.clients[id].wire;
-        if wire.token.is_some() {
-            wire.event_at.get_or_insert(at);
+        let at = self.now + self.rng.within(delay);
+        let connection = &mut self.clients[id].connection;
+        if connection.token.is_some() {
+            connection.event_at.get_or_insert(at);
         }
     }
 
-    /// The first packet in flight has come to the server's side.
-    fn arrive(&mut self, id: usize) {
-        let Client { wire, gone, .. } = &mut self.clients[id];
-        let Some((_, packet)) = wire.flight.pop_front() else { return };
+    /// The first packet in flight arrives at the server.
+    fn arrive_at_server(&mut self, id: usize) {
+        let Client { connection, closed, .. } = &mut self.clients[id];
+        let Some((_, packet)) = connection.in_flight.pop_front() else { return };
         match packet {
-            // Whatever comes to a closed socket is answered by a reset.
-            Packet::Bytes(_) if wire.closed => {
-                wire.send_buffer.clear();
-                *gone = true;
+            // A closed socket answers with a reset.
+            Packet::Bytes(_) if connection.closed => {
+                connection.send_buffer.clear();
+                *closed = true;
             }
             Packet::Bytes(bytes) => {
-                let n = bytes.len().min(wire.window.saturating_sub(wire.received.len()));
-                wire.received.extend(&bytes[..n]);
+                let n =
+                    bytes.len().min(connection.window.saturating_sub(connection.received.len()));
+                connection.received.extend(&bytes[..n]);
                 if n < bytes.len() {
-                    wire.flight.push_front((self.now, Packet::Bytes(bytes[n..].to_vec())));
-                    wire.stalled = true;
+                    connection.in_flight.push_front((self.now, Packet::Bytes(bytes[n..].to_vec())));
+                    connection.window_full = true;
                 }
             }
-            Packet::Urgent => wire.mark = Some(wire.arrived()),
-            Packet::Fin => wire.fin = true,
+            Packet::Urgent => connection.urgent_mark = Some(connection.arrived()),
+            Packet::Fin => connection.fin = true,
             // A connection breaks once.
-            Packet::Broken(_) if wire.broken.is_some() => {}
+            Packet::Broken(_) if connection.broken.is_some() => {}
             Packet::Broken(error) => {
-                wire.broken = Some(error);
-                wire.error = Some(error);
-                wire.send_buffer.clear();
+                connection.broken = Some(error);
+                connection.pending_error = Some(error);
+                connection.send_buffer.clear();
             }
         }
-        // A reset does not wait for the window to open, and nothing is sent before it any more.
+        // A reset does not wait for the window to open, and the bytes before it are lost.
         let reset = |(_, packet): &(Instant, Packet)| matches!(packet, Packet::Broken(_));
-        if wire.stalled && wire.flight.iter().any(reset) {
-            wire.flight.retain(reset);
-            wire.stalled = false;
+        if connection.window_full && connection.in_flight.iter().any(reset) {
+            connection.in_flight.retain(reset);
+            connection.window_full = false;
         }
-        if !wire.stalled
-            && let Some(&(at, _)) = wire.flight.front()
+        if !connection.window_full
+            && let Some(&(at, _)) = connection.in_flight.front()
         {
-            self.put(at, id, Deed::Arrive);
+            self.schedule(at, id, Action::ArriveAtServer);
         }
-        self.notify(id);
+        self.notify_server(id);
     }
 
-    /// The server has made room in the receive queue.
-    pub fn window_opens(&mut self, id: usize) {
-        let wire = &mut self.clients[id].wire;
-        if wire.stalled && wire.received.len() < wire.window {
-            wire.stalled = false;
+    /// The server has read from the receive queue.
+    pub fn open_window(&mut self, id: usize) {
+        let connection = &mut self.clients[id].connection;
+        if connection.window_full && connection.received.len() < connection.window {
+            connection.window_full = false;
             let at = self.soon();
-            self.put(at, id, Deed::Arrive);
+            self.schedule(at, id, Action::ArriveAtServer);
         }
     }
 
-    /// Sends a packet to the server, behind all others, `later` than the last.
+    /// Sends a packet to the server, behind all others and `later` than the last.
     pub fn send(&mut self, id: usize, packet: Packet, later: Duration) {
         let at = self.soon() + later;
-        let wire = &mut self.clients[id].wire;
-        let at = wire.flight.back().map_or(at, |&(last, _)| at.max(last + later));
-        wire.flight.push_back((at, packet));
-        if wire.flight.len() == 1 {
-            self.put(at, id, Deed::Arrive);
-        }
-    }
-
-    fn send_bytes(&mut self, id: usize, bytes: Vec<u8>, cut: Cut) {
-        match cut {
-            Cut::Whole => self.send(id, Packet::Bytes(bytes), Duration::ZERO),
-            Cut::Few => {
-                let size = 1 + bytes.len() / (1 + self.dice.below(5));
-                for piece in bytes.chunks(size) {
-                    let later = self.dice.within(Duration::from_millis(1));
-                    self.send(id, Packet::Bytes(piece.to_vec()), later);
-                }
-            }
-            Cut::Flood => {
-                // After an event that says more than usual, no receive is known to be the last.
-                let pieces = if self.dice.chance(700) { 20 + self.dice.below(80) } else { 1000 };
-                let urgent = 1 + self.dice.below(16);
-                for (n, piece) in bytes.chunks(1 + bytes.len() / pieces).enumerate() {
-                    if n == urgent {
-                        self.send_urgent(id);
-                    }
-                    let later = self.dice.within(Duration::from_micros(6));
-                    self.send(id, Packet::Bytes(piece.to_vec()), later);
-                }
-            }
-            Cut::Bytes => {
-                for byte in bytes {
-                    let later = self.dice.within(Duration::from_millis(80));
-                    self.send(id, Packet::Bytes(vec![byte]), later);
-                }
-            }
-        }
-    }
-
-    /// The client goes on, until it must wait.
-    fn act(&mut self, id: usize) {
-        loop {
-            let client = &mut self.clients[id];
-            if client.gone || client.waiting.is_some_and(|most| client.got < most) {
-                return;
-            }
-            client.waiting = None;
-            let Some(step) = client.steps.pop_front() else { return };
-            match step {
-                Step::Send(bytes, cut) => self.send_bytes(id, bytes, cut),
-                Step::Urgent => self.send_urgent(id),
-                Step::Await(most) => client.waiting = Some(most),
-                Step::Pause(pause) => {
-                    let at = self.now + pause;
-                    return self.put(at, id, Deed::Act);
-                }
-                Step::Finish => self.finish(id),
-                Step::Leave => self.leave(id),
-                Step::Break(error) => self.depart(id, Packet::Broken(error)),
-            }
-        }
-    }
-
-    fn send_urgent(&mut self, id: usize) {
-        let wire = &self.clients[id].wire;
-        let in_flight = wire.flight.iter().any(|(_, packet)| matches!(packet, Packet::Urgent));
-        // A second one would make a byte of the stream of the first.
-        if !in_flight && wire.mark.is_none() {
-            self.send(id, Packet::Urgent, Duration::ZERO);
-        }
-    }
-
-    fn finish(&mut self, id: usize) {
-        if !std::mem::replace(&mut self.clients[id].finished, true) {
-            self.send(id, Packet::Fin, Duration::ZERO);
-        }
-    }
-
-    /// The client closes its socket: by a FIN, or, with something unread, by a reset.
-    fn leave(&mut self, id: usize) {
-        if self.clients[id].wire.send_buffer.is_empty() {
-            self.finish(id);
-            self.clients[id].gone = true;
-        } else {
-            self.depart(id, Packet::Broken(ErrorKind::ConnectionReset));
-        }
-    }
-
-    fn depart(&mut self, id: usize, packet: Packet) {
-        let Client { wire, gone, .. } = &mut self.clients[id];
-        *gone = true;
-        if std::mem::take(&mut wire.stalled) {
-            wire.flight.clear();
-        }
-        self.send(id, packet, Duration::ZERO);
-    }
-
-    /// Something has come for the client, or the end.
-    pub fn deliver(&mut self, id: usize) {
-        let client = &self.clients[id];
-        if client.gone {
-            // Nobody is there any more: the answer is a reset.
-            if !client.wire.closed && !client.wire.send_buffer.is_empty() {
-                self.send(id, Packet::Broken(ErrorKind::ConnectionReset), Duration::ZERO);
-            }
-        } else if client.plan.pace.is_some() && !client.taking {
-            self.clients[id].taking = true;
-            let at = self.soon();
-            self.put(at, id, Deed::Take);
-        }
-    }
-
-    fn take(&mut self, id: usize) {
-        let client = &mut self.clients[id];
-        client.taking = false;
-        let Some(pace) = client.plan.pace.filter(|_| !client.gone) else { return };
-        let n = client.wire.send_buffer.len().min(pace.bytes);
-        client.wire.send_buffer.drain(..n);
-        client.got += n;
-        let more = !client.wire.send_buffer.is_empty();
-        if client.wire.full && client.wire.is_writable() {
-            client.wire.full = false;
-            self.notify(id);
-        }
-        self.act(id);
-        if more {
-            self.clients[id].taking = true;
-            let stalled = pace.stalls && self.dice.chance(50);
-            let pause = if stalled { Duration::from_secs(2) } else { pace.pause };
-            let at = self.now + self.dice.within(pause) + Duration::from_micros(1);
-            self.put(at, id, Deed::Take);
-        } else if self.clients[id].wire.shut_at.is_some() && self.clients[id].plan.closes {
-            self.leave(id);
+        let connection = &mut self.clients[id].connection;
+        let at = connection.in_flight.back().map_or(at, |&(last, _)| at.max(last + later));
+        connection.in_flight.push_back((at, packet));
+        if connection.in_flight.len() == 1 {
+            self.schedule(at, id, Action::ArriveAtServer);
         }
     }
 
     /// A send that was refused for lack of memory may be tried again.
-    fn room(&mut self, id: usize) {
-        let wire = &mut self.clients[id].wire;
-        if wire.full && wire.is_writable() {
-            wire.full = false;
-            self.notify(id);
+    fn unblock_send(&mut self, id: usize) {
+        let connection = &mut self.clients[id].connection;
+        if connection.send_blocked && connection.is_writable() {
+            connection.send_blocked = false;
+            self.notify_server(id);
         }
     }
 
-    /// The server closes its socket. With something unread in it, that is a reset, and the client
-    /// loses what it has not read.
-    pub fn close(&mut self, id: usize) {
-        let Client { wire, gone, .. } = &mut self.clients[id];
-        wire.closed = true;
-        wire.event_at = None;
-        if wire.received.is_empty() {
-            wire.shut_at.get_or_insert(self.now);
-            self.deliver(id);
+    /// The server closes its socket. With unread bytes in it, that is a reset, and the client loses
+    /// what it has not read.
+    pub fn close_by_server(&mut self, id: usize) {
+        let Client { connection, closed, .. } = &mut self.clients[id];
+        connection.closed = true;
+        connection.event_at = None;
+        if connection.received.is_empty() {
+            connection.fin_sent_at.get_or_insert(self.now);
+            self.notify_client(id);
         } else {
-            *gone = true;
-            wire.send_buffer.clear();
+            *closed = true;
+            connection.send_buffer.clear();
         }
     }
 }
