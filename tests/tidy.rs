@@ -33,6 +33,53 @@ const FUNCTION: usize = 65;
 const TOP_LEVEL: &[&str] =
     &["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "scripts", "src", "target", "tests"];
 
+/// Words that are retired, and the words of the field that took their places.
+const RETIRED: &[(&str, &str)] = &[
+    ("agenda", "event queue"),
+    ("bells", "stop descriptors"),
+    ("besiege", "attack"),
+    ("book", "recorder"),
+    ("company", "loop group"),
+    ("complaint", "error"),
+    ("confess", "report"),
+    ("crew", "generator"),
+    ("crowd", "clients"),
+    ("deaf", "a client that does not read"),
+    ("deed", "action"),
+    ("depart", "close"),
+    ("departed", "closed"),
+    ("departure", "close"),
+    ("dice", "random numbers"),
+    ("door", "listener"),
+    ("farewell", "closing line"),
+    ("guest", "client"),
+    ("house", "server"),
+    ("knock", "connect"),
+    ("knocked", "readable"),
+    ("leaf", "listening state"),
+    ("ledger", "stats"),
+    ("let go", "close"),
+    ("lexis", "lexer"),
+    ("manners", "wrappers"),
+    ("muster", "start"),
+    ("obey", "handle"),
+    ("polite", "a probe"),
+    ("restock", "refill"),
+    ("see off", "reap"),
+    ("seen off", "reaped"),
+    ("squeeze", "use the spare descriptor"),
+    ("squeezed", "used the spare descriptor"),
+    ("suspect", "diagnosis"),
+    ("tally", "counts"),
+    ("toil", "work"),
+    ("treatment", "service options"),
+    ("turn away", "reject"),
+    ("turned away", "rejected"),
+    ("unruly", "invisible"),
+    ("visitor", "peer"),
+    ("weather", "fault rates"),
+];
+
 struct Source {
     path: PathBuf,
     text: String,
@@ -297,6 +344,49 @@ fn every_file_says_what_it_is_about() {
     for source in sources("src").into_iter().chain(sources("tests")) {
         assert!(source.text.starts_with("//! "), "{}: no module text", source.path.display());
     }
+}
+
+#[test]
+fn retired_words_do_not_come_back() {
+    let folders = ["src", "tests", "scripts"].into_iter().flat_map(files);
+    let mut violations = Vec::new();
+    for path in folders.chain([root().join("README.md")]) {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        // This file lists them all.
+        if name == "tests/tidy.rs" {
+            continue;
+        }
+        // Binary files are skipped.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for (n, line) in [name.as_str()].into_iter().chain(text.lines()).enumerate() {
+            let line = format!(" {} ", words(line).join(" "));
+            for (word, instead) in RETIRED {
+                let found = [format!(" {word} "), format!(" {word}s ")];
+                if found.iter().any(|found| line.contains(found)) {
+                    violations.push(format!("{name}:{n}: \"{word}\": say \"{instead}\""));
+                }
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+/// The words of a line in lower case. `LimitedListener` and `spare_fd` are two words each.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for letter in line.chars() {
+        let begins = letter.is_uppercase() && before.is_lowercase();
+        if begins || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric() {
+            words.last_mut().unwrap().extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 #[test]
