@@ -80,6 +80,9 @@ const RETIRED: &[(&str, &str)] = &[
     ("weather", "fault rates"),
 ];
 
+/// Words with which no doc comment begins: a definition begins with a noun phrase.
+const QUESTIONS: &[&str] = &["How", "What", "When", "Where", "Whether", "Who"];
+
 struct Source {
     path: PathBuf,
     text: String,
@@ -387,6 +390,25 @@ fn words(line: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     words
+}
+
+#[test]
+fn a_doc_comment_begins_with_no_question() {
+    let mut violations = Vec::new();
+    for source in sources("src").into_iter().chain(sources("tests")) {
+        let name = source.path.strip_prefix(root()).unwrap().display();
+        let mut documented = false;
+        for (n, line) in source.text.lines().enumerate() {
+            let line = line.trim_start();
+            let doc = line.strip_prefix("/// ").or(line.strip_prefix("//! "));
+            let word = doc.map(first_word).unwrap_or_default();
+            if !documented && QUESTIONS.contains(&word.as_str()) {
+                violations.push(format!("{name}:{}: {line}", n + 1));
+            }
+            documented = line.starts_with("///") || line.starts_with("//!");
+        }
+    }
+    assert_none(&violations);
 }
 
 #[test]
