@@ -13,7 +13,66 @@ use super::value::Function;
 pub(super) type OpIndex = u32;
 
 /// The ops of one text. Short ones need no heap.
-pub(super) type Bytecode = InlineVec<Op, 16>;
+pub(super) struct Bytecode {
+    ops: InlineVec<Op, 16>,
+}
+
+impl Bytecode {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self { ops: InlineVec::new() }
+    }
+
+    #[inline]
+    pub(super) fn ops(&self) -> &[Op] {
+        self.ops.as_slice()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
+    /// Adds an op that others refer to, and returns its index.
+    #[inline]
+    pub(super) fn emit(&mut self, op: Op) -> OpIndex {
+        let index = self.here();
+        self.push(op);
+        index
+    }
+
+    /// Takes the last op back.
+    pub(super) fn retract(&mut self) {
+        self.ops.pop();
+    }
+
+    /// The index of the next op.
+    #[inline]
+    pub(super) fn here(&self) -> OpIndex {
+        OpIndex::try_from(self.ops.len()).expect("a text has far fewer than 2^32 bytes")
+    }
+
+    /// Replaces an earlier op.
+    pub(super) fn patch(&mut self, index: OpIndex, op: Op) {
+        if let Some(earlier) = self.ops.as_mut_slice().get_mut(index as usize) {
+            *earlier = op;
+        }
+    }
+
+    /// Adds the last comparison of a chain. The others, each of which links to the previous one,
+    /// jump to its end.
+    pub(super) fn end_chain(&mut self, last: Comparison, mut chain: Option<OpIndex>) {
+        self.push(Op::Compare(last));
+        let end = self.here();
+        while let Some(index) = chain
+            && let Some(op) = self.ops.as_mut_slice().get_mut(index as usize)
+            && let Op::Chain(_, link) = op
+        {
+            chain = (*link != OpIndex::MAX).then_some(*link);
+            *link = end;
+        }
+    }
+}
 
 /// One op.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use super::complex::Complex;
 use super::error::{Class, Error};
 use super::float;
 use super::integer::{self, Int};
-use super::limits::{self, DECIMAL_DIGITS, Meter, check_bytes};
+use super::limits::{DECIMAL_DIGITS, Meter, check_bytes};
 use super::operators::Number;
 use super::value::Value;
 
@@ -74,7 +74,11 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
     };
     let count = digits.chars().take_while(|digit| digit.is_digit(radix)).count();
     if count > DECIMAL_DIGITS && !radix.is_power_of_two() {
-        return Err(Error::Formatted(Class::Value, limits::too_many_digits(count).into()));
+        let message = format!(
+            "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion: value has \
+             {count} digits; use sys.set_int_max_str_digits() to increase the limit"
+        );
+        return Err(Error::Formatted(Class::Value, message.into()));
     }
     let well_formed = !digits.is_empty() && count == digits.len();
     let value = well_formed
@@ -172,6 +176,7 @@ pub(super) fn to_digits(value: &Value, radix: u32, meter: &mut Meter) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::REPLY_BYTES;
     use super::super::{Dialect, evaluate};
     use super::*;
 
@@ -191,7 +196,7 @@ mod tests {
             let mut reply = String::new();
             error(&format!("float(hex(1) * {times})")).render(&mut reply).expect("it is a string");
             assert_eq!(reply.starts_with("ValueError: could not"), fits, "{}", reply.len());
-            assert!(reply.len() <= limits::REPLY_BYTES, "{} bytes", reply.len());
+            assert!(reply.len() <= REPLY_BYTES, "{} bytes", reply.len());
         }
     }
 }

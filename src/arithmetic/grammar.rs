@@ -1,25 +1,28 @@
-//! From tokens to ops, by operator precedence.
+//! From tokens to bytecode, by operator precedence.
 //!
-//! Operators that still wait for their right side, and brackets that still wait to be closed, stand
-//! on a stack of our own rather than on the thread's, so that no text can exhaust it. An arriving
-//! operator first completes those on top that bind at least as tightly as itself.
+//! This is the only reader of the language. It reads a text once, from left to right; the first
+//! token that does not fit decides which error the text has (`syntax_error`).
 //!
-//! A text that does not fit is given up at once: `diagnosis` finds out what is wrong with it.
+//! Operators that wait for their right side, and brackets that wait to be closed, stand on a stack
+//! of our own instead of the thread's, so that no text can exhaust it. An arriving operator first
+//! reduces those on top that bind at least as tightly as itself.
 
 use super::Dialect;
 use super::bytecode::{Binary, Bytecode, Comparison, Op, OpIndex, Unary};
+use super::error::{Class, Error};
 use super::identifier;
 use super::inline_vec::InlineVec;
 use super::lexer::Lexer;
 use super::limits::NESTING;
 use super::literal::Literal;
-use super::pending::Pending;
+use super::pending::{Enclosure, Pending};
 use super::precedence::{self, Precedence};
+use super::syntax_error;
 use super::token::{Bracket, Keyword, Symbol, Token};
 
-/// The text is not of this grammar.
+/// The last token read does not fit.
 #[derive(Debug)]
-pub(super) struct Malformed;
+struct Malformed;
 
 /// What is read next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,33 +32,61 @@ enum Expect {
     Nothing,
 }
 
-/// Adds the ops of a whole text to `code`; returns whether more than [`NESTING`] operators waited
-/// at one time in it.
-pub(super) fn parse(text: &[u8], dialect: Dialect, code: &mut Bytecode) -> Result<bool, Malformed> {
+/// Adds the ops of a whole text to `code`.
+pub(super) fn parse(text: &[u8], dialect: Dialect, code: &mut Bytecode) -> Result<(), Error> {
     let lexer = Lexer::new(text);
-    let mut parser = Parser { lexer, dialect, code, pending: InlineVec::new(), is_too_deep: false };
-    parser.push_from(|start| Pending::Group { start, commas: 0, bracket: None });
-    let mut next = Expect::Operand;
-    while next != Expect::Nothing {
-        let token = parser.lexer.next();
-        next = match next {
-            Expect::Operand => parser.operand(token)?,
-            _ => parser.operator(token)?,
-        };
+    let mut parser = Parser {
+        lexer,
+        token: Token::End,
+        dialect,
+        code,
+        pending: InlineVec::new(),
+        is_too_deep: false,
+    };
+    match parser.text() {
+        Err(Malformed) => {
+            Err(syntax_error::of(parser.token, &parser.lexer, parser.pending.as_slice()))
+        }
+        Ok(()) if parser.is_too_deep => {
+            let message = "maximum recursion depth exceeded during compilation";
+            Err(Error::Fixed(Class::Recursion, message))
+        }
+        Ok(()) => Ok(()),
     }
-    Ok(parser.is_too_deep)
 }
 
 struct Parser<'t> {
     lexer: Lexer<'t>,
+    /// The last token read.
+    token: Token,
     dialect: Dialect,
     code: &'t mut Bytecode,
     /// At the bottom the whole text, until it is complete.
     pending: InlineVec<Pending, 8>,
+    /// More than [`NESTING`] operators waited at one time.
     is_too_deep: bool,
 }
 
 impl Parser<'_> {
+    fn text(&mut self) -> Result<(), Malformed> {
+        self.open(Enclosure::Text);
+        let mut next = Expect::Operand;
+        while next != Expect::Nothing {
+            let token = self.next();
+            next = match next {
+                Expect::Operand => self.operand(token)?,
+                _ => self.operator(token)?,
+            };
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn next(&mut self) -> Token {
+        self.token = self.lexer.next();
+        self.token
+    }
+
     /// Where an operand should start.
     fn operand(&mut self, token: Token) -> Result<Expect, Malformed> {
         self.code.push(match token {
@@ -92,10 +123,8 @@ impl Parser<'_> {
             Symbol::Plus => self.push(Pending::Unary(Unary::Plus)),
             Symbol::Minus => self.push(Pending::Unary(Unary::Minus)),
             Symbol::Tilde => self.push(Pending::Unary(Unary::Invert)),
-            Symbol::Open(bracket @ (Bracket::Round | Bracket::Square)) => {
-                let bracket = Some(bracket);
-                self.push_from(|start| Pending::Group { start, commas: 0, bracket });
-            }
+            Symbol::Open(Bracket::Round) => self.open(Enclosure::Group),
+            Symbol::Open(Bracket::Square) => self.open(Enclosure::List),
             // Nothing in it, or nothing after its last comma.
             Symbol::Close(bracket) => return self.close(bracket, false),
             _ => return Err(Malformed),
@@ -131,15 +160,14 @@ impl Parser<'_> {
             Symbol::Comma => self.comma(),
             Symbol::Close(bracket) => self.close(bracket, true),
             Symbol::Open(Bracket::Round) => {
-                let (arguments, any_named, named) = (0, false, false);
-                self.push_from(|start| Pending::Call { start, arguments, any_named, named });
+                self.open(Enclosure::Call { any_named: false, named: false });
                 Ok(Expect::Operand)
             }
             Symbol::Open(Bracket::Square) => {
-                self.push_from(|start| Pending::Subscript { start });
+                self.open(Enclosure::Subscript);
                 Ok(Expect::Operand)
             }
-            Symbol::Dot if matches!(self.lexer.next(), Token::Name(_)) => {
+            Symbol::Dot if matches!(self.next(), Token::Name(_)) => {
                 self.code.push(Op::Unsupported);
                 Ok(Expect::Operator)
             }
@@ -152,24 +180,24 @@ impl Parser<'_> {
         match keyword {
             Keyword::Or => {
                 self.reduce(Precedence::Or);
-                let index = self.emit(Op::Or(0));
+                let index = self.code.emit(Op::Or(0));
                 self.push(Pending::Or(index));
             }
             Keyword::And => {
                 self.reduce(Precedence::And);
-                let index = self.emit(Op::And(0));
+                let index = self.code.emit(Op::And(0));
                 self.push(Pending::And(index));
             }
             Keyword::In => return Ok(self.compare(Comparison::In)),
             Keyword::Is => return Ok(self.compare(Comparison::Is)),
-            Keyword::Not if self.lexer.next() == Token::Keyword(Keyword::In) => {
+            Keyword::Not if self.next() == Token::Keyword(Keyword::In) => {
                 return Ok(self.compare(Comparison::NotIn));
             }
             Keyword::If => {
                 self.reduce(Precedence::Or);
                 let start = self.pending.last().and_then(|top| top.start()).ok_or(Malformed)?;
-                let exit = self.emit(Op::Jump(0));
-                self.patch(start, Op::Jump(exit + 1));
+                let exit = self.code.emit(Op::Jump(0));
+                self.code.patch(start, Op::Jump(exit + 1));
                 self.push(Pending::Condition { start, exit });
             }
             Keyword::Else => {
@@ -177,8 +205,9 @@ impl Parser<'_> {
                 let Some(Pending::Condition { start, exit }) = self.pending.pop() else {
                     return Err(Malformed);
                 };
-                self.emit(Op::Branch(start + 1));
-                self.push_from(|start| Pending::Else { start, exit });
+                self.code.push(Op::Branch(start + 1));
+                let start = self.code.emit(Op::Start);
+                self.push(Pending::Else { start, exit });
             }
             _ => return Err(Malformed),
         }
@@ -190,7 +219,7 @@ impl Parser<'_> {
         let mut last = None;
         if let Some(&Pending::Compare(before, chain)) = self.pending.last() {
             self.pending.pop();
-            last = Some(self.emit(Op::Chain(before, chain.unwrap_or(OpIndex::MAX))));
+            last = Some(self.code.emit(Op::Chain(before, chain.unwrap_or(OpIndex::MAX))));
         }
         self.push(Pending::Compare(comparison, last));
         Expect::Operand
@@ -198,37 +227,37 @@ impl Parser<'_> {
 
     fn comma(&mut self) -> Result<Expect, Malformed> {
         self.reduce(Precedence::Else);
-        let index = self.emit(Op::Start);
-        match self.pending.as_mut_slice() {
-            [.., Pending::Group { start, commas, .. }] => {
-                *start = index;
-                *commas += 1;
+        let index = self.code.emit(Op::Start);
+        let [.., Pending::Open { enclosure, start, commas, .. }] = self.pending.as_mut_slice()
+        else {
+            return Err(Malformed);
+        };
+        if let Enclosure::Call { any_named, named } = enclosure {
+            // After a named argument no other follows.
+            if *any_named && !*named {
+                return Err(Malformed);
             }
-            [.., Pending::Call { start, arguments, any_named, named }] if *named || !*any_named => {
-                *start = index;
-                *arguments += 1;
-                *named = false;
-            }
-            _ => return Err(Malformed),
+            *named = false;
         }
+        *start = index;
+        *commas += 1;
         Ok(Expect::Operand)
     }
 
     /// `name=`, where an argument starts.
     fn name_argument(&mut self) -> Result<Expect, Malformed> {
-        let [.., Op::Start, Op::Name(_) | Op::Function(_)] = self.code.as_slice() else {
+        let [.., Op::Start, Op::Name(_) | Op::Function(_)] = self.code.ops() else {
             return Err(Malformed);
         };
-        let [.., Pending::Call { start, any_named, named: named @ false, .. }] =
-            self.pending.as_mut_slice()
-        else {
+        let next = self.code.here();
+        let [.., Pending::Open { enclosure, start, .. }] = self.pending.as_mut_slice() else {
             return Err(Malformed);
         };
-        if *start as usize + 2 != self.code.len() {
+        if *start + 2 != next || !matches!(enclosure, Enclosure::Call { named: false, .. }) {
             return Err(Malformed);
         }
-        (*any_named, *named) = (true, true);
-        self.code.pop();
+        *enclosure = Enclosure::Call { any_named: true, named: true };
+        self.code.retract();
         Ok(Expect::Operand)
     }
 
@@ -237,31 +266,30 @@ impl Parser<'_> {
         if after_operand {
             self.reduce(Precedence::Else);
         }
-        let last = u32::from(after_operand);
-        match (self.pending.pop(), bracket) {
-            (
-                Some(Pending::Group { commas, bracket: Some(Bracket::Round), .. }),
-                Bracket::Round,
-            ) => {
-                if commas > 0 || !after_operand {
-                    self.emit(Op::Tuple(commas + last));
+        let Some(Pending::Open { enclosure, commas, .. }) = self.pending.pop() else {
+            return Err(Malformed);
+        };
+        if enclosure.bracket() != Some(bracket) {
+            return Err(Malformed);
+        }
+        let items = commas + u32::from(after_operand);
+        match enclosure {
+            Enclosure::Group if commas == 0 && after_operand => {}
+            Enclosure::Group => self.code.push(Op::Tuple(items)),
+            // After a name comes a value, and after a named argument no other.
+            Enclosure::Call { any_named, named } if named != (any_named && after_operand) => {
+                return Err(Malformed);
+            }
+            Enclosure::Call { any_named: false, .. } => self.code.push(Op::Call(items)),
+            Enclosure::Call { any_named: true, .. } => self.code.push(Op::CallNamed(items)),
+            Enclosure::Subscript if items == 0 => return Err(Malformed),
+            Enclosure::Subscript => {
+                if commas > 0 {
+                    self.code.push(Op::Tuple(items));
                 }
+                self.code.push(Op::Subscript);
             }
-            (Some(Pending::Group { bracket: Some(Bracket::Square), .. }), Bracket::Square) => {
-                self.emit(Op::Unsupported);
-            }
-            (Some(Pending::Call { arguments, any_named, named, .. }), Bracket::Round) => {
-                // After a name comes a value, and after a named argument no other.
-                if named != (any_named && after_operand) {
-                    return Err(Malformed);
-                }
-                let arguments = arguments + last;
-                self.emit(if any_named { Op::CallNamed(arguments) } else { Op::Call(arguments) });
-            }
-            (Some(Pending::Subscript { .. }), Bracket::Square) if after_operand => {
-                self.emit(Op::Subscript);
-            }
-            _ => return Err(Malformed),
+            Enclosure::List | Enclosure::Text => self.code.push(Op::Unsupported),
         }
         Ok(Expect::Operator)
     }
@@ -271,33 +299,18 @@ impl Parser<'_> {
         if after_operand {
             self.reduce(Precedence::Else);
         }
-        let Some(Pending::Group { commas, bracket: None, .. }) = self.pending.pop() else {
+        let [Pending::Open { enclosure: Enclosure::Text, commas, .. }] = *self.pending.as_slice()
+        else {
             return Err(Malformed);
         };
         if commas > 0 {
-            self.emit(Op::Tuple(commas + u32::from(after_operand)));
+            self.code.push(Op::Tuple(commas + u32::from(after_operand)));
         } else if !after_operand {
             return Err(Malformed);
         }
         match token {
-            Token::LineEnd if self.lexer.next() != Token::End => Err(Malformed),
+            Token::LineEnd if self.next() != Token::End => Err(Malformed),
             _ => Ok(Expect::Nothing),
-        }
-    }
-
-    fn emit(&mut self, op: Op) -> OpIndex {
-        let index = self.here();
-        self.code.push(op);
-        index
-    }
-
-    fn here(&self) -> OpIndex {
-        OpIndex::try_from(self.code.len()).expect("a text has far fewer than 2^32 bytes")
-    }
-
-    fn patch(&mut self, index: OpIndex, op: Op) {
-        if let Some(earlier) = self.code.as_mut_slice().get_mut(index as usize) {
-            *earlier = op;
         }
     }
 
@@ -306,10 +319,9 @@ impl Parser<'_> {
         self.is_too_deep |= self.pending.len() - self.lexer.depth() > NESTING;
     }
 
-    /// Waits for what has an expression of its own inside.
-    fn push_from(&mut self, pending: impl FnOnce(OpIndex) -> Pending) {
-        let start = self.emit(Op::Start);
-        self.push(pending(start));
+    fn open(&mut self, enclosure: Enclosure) {
+        let start = self.code.emit(Op::Start);
+        self.push(Pending::Open { enclosure, start, commas: 0, at: self.lexer.span().start });
     }
 
     /// Completes what binds at least as tightly as `precedence`.
@@ -322,29 +334,12 @@ impl Parser<'_> {
                 Pending::Unary(operator) => self.code.push(Op::Unary(operator)),
                 Pending::Binary(operator) => self.code.push(Op::Binary(operator)),
                 Pending::Not => self.code.push(Op::Not),
-                Pending::Or(index) => self.patch(index, Op::Or(self.here())),
-                Pending::And(index) => self.patch(index, Op::And(self.here())),
-                Pending::Else { exit, .. } => self.patch(exit, Op::Jump(self.here())),
-                Pending::Compare(last, chain) => self.end_chain(last, chain),
-                Pending::Group { .. }
-                | Pending::Call { .. }
-                | Pending::Subscript { .. }
-                | Pending::Condition { .. } => {}
+                Pending::Or(index) => self.code.patch(index, Op::Or(self.code.here())),
+                Pending::And(index) => self.code.patch(index, Op::And(self.code.here())),
+                Pending::Else { exit, .. } => self.code.patch(exit, Op::Jump(self.code.here())),
+                Pending::Compare(last, chain) => self.code.end_chain(last, chain),
+                Pending::Open { .. } | Pending::Condition { .. } => {}
             }
-        }
-    }
-
-    /// The last comparison of a chain: the others, each of which knows the one before it, jump to
-    /// its end.
-    fn end_chain(&mut self, last: Comparison, mut chain: Option<OpIndex>) {
-        self.emit(Op::Compare(last));
-        let end = self.here();
-        while let Some(index) = chain
-            && let Some(op) = self.code.as_mut_slice().get_mut(index as usize)
-            && let Op::Chain(_, link) = op
-        {
-            chain = (*link != OpIndex::MAX).then_some(*link);
-            *link = end;
         }
     }
 }

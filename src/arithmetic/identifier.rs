@@ -25,7 +25,7 @@ pub(super) fn word(lexer: &mut Lexer<'_>) -> Token {
         return string(lexer);
     }
     match invalid_char(word) {
-        Some(mistake) => Token::Error(mistake),
+        Some(error) => Token::Error(error),
         None => keyword(word).map_or_else(|| Token::Name(lexer.span()), Token::Keyword),
     }
 }
@@ -56,21 +56,19 @@ fn keyword(word: &[u8]) -> Option<Keyword> {
         b"None" => Keyword::None,
         b"True" => Keyword::True,
         b"and" => Keyword::And,
-        b"async" => Keyword::Async,
-        b"await" => Keyword::Await,
         b"else" => Keyword::Else,
         b"for" => Keyword::For,
-        b"from" => Keyword::From,
         b"if" => Keyword::If,
         b"in" => Keyword::In,
         b"is" => Keyword::Is,
         b"lambda" => Keyword::Lambda,
         b"not" => Keyword::Not,
         b"or" => Keyword::Or,
-        b"yield" => Keyword::Yield,
-        b"as" | b"assert" | b"break" | b"class" | b"continue" | b"def" | b"del" | b"elif"
-        | b"except" | b"finally" | b"global" | b"import" | b"nonlocal" | b"pass" | b"raise"
-        | b"return" | b"try" | b"while" | b"with" => Keyword::Statement,
+        b"as" | b"assert" | b"async" | b"await" | b"break" | b"class" | b"continue" | b"def"
+        | b"del" | b"elif" | b"except" | b"finally" | b"from" | b"global" | b"import"
+        | b"nonlocal" | b"pass" | b"raise" | b"return" | b"try" | b"while" | b"with" | b"yield" => {
+            Keyword::Other
+        }
         _ => return None,
     })
 }
@@ -80,7 +78,7 @@ fn invalid_char(word: &[u8]) -> Option<LexError> {
     if word.is_ascii() {
         return None;
     }
-    let Ok(word) = core::str::from_utf8(word) else { return Some(LexError::NoText) };
+    let Ok(word) = core::str::from_utf8(word) else { return Some(LexError::Other) };
     let fits = |(index, character)| match index {
         _ if character == '_' => true,
         0 => unicode_ident::is_xid_start(character),
@@ -99,7 +97,8 @@ pub(super) fn string(lexer: &mut Lexer<'_>) -> Token {
         let byte = lexer.peek(0);
         let ends = lexer.at >= lexer.text.len();
         if ends || (!triple && matches!(byte, b'\n' | b'\r')) {
-            return Token::Error(LexError::Unterminated { triple });
+            let error = if triple { LexError::Other } else { LexError::UnterminatedString };
+            return Token::Error(error);
         }
         lexer.at += 1;
         if byte == b'\\' {
@@ -107,7 +106,7 @@ pub(super) fn string(lexer: &mut Lexer<'_>) -> Token {
             lexer.at = (lexer.at + if pair { 2 } else { 1 }).min(lexer.text.len());
         } else if byte == quote && (!triple || lexer.peek(0) == quote && lexer.peek(1) == quote) {
             lexer.at += if triple { 2 } else { 0 };
-            return if lexer.is_text() { Token::String } else { Token::Error(LexError::NoText) };
+            return if lexer.is_text() { Token::String } else { Token::Error(LexError::Other) };
         }
     }
 }

@@ -46,6 +46,18 @@ impl<'t> Lexer<'t> {
         self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
+    /// The number of the line that a byte is on. The text's end belongs to the line that it ends.
+    pub(super) fn line_at(&self, at: usize) -> u32 {
+        let before = &self.text[..at.min(self.text.len().saturating_sub(1))];
+        let is_line_end = |&index: &usize| match before[index] {
+            b'\n' => true,
+            b'\r' => self.text.get(index + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        let ends = (0..before.len()).filter(is_line_end).count();
+        u32::try_from(ends + 1).unwrap_or(u32::MAX)
+    }
+
     /// The last token as a span.
     #[inline]
     pub(super) fn span(&self) -> Span {
@@ -80,7 +92,7 @@ impl<'t> Lexer<'t> {
             line = self.skip_blanks(line);
             self.start = self.at;
             match self.peek(0) {
-                b'#' if !self.skip_comment() => return Token::Error(LexError::NoText),
+                b'#' if !self.skip_comment() => return Token::Error(LexError::Other),
                 // A line with nothing else on it is not indented.
                 b'#' => (line, joined) = (false, false),
                 b'\n' | b'\r' => {
@@ -94,8 +106,8 @@ impl<'t> Lexer<'t> {
                 }
                 b'\\' => {
                     joined |= line;
-                    if let Some(mistake) = self.continuation() {
-                        return Token::Error(mistake);
+                    if let Err(error) = self.continuation() {
+                        return Token::Error(error);
                     }
                 }
                 byte => {
@@ -124,14 +136,14 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Moves past a comment; says whether it is text.
+    /// Moves past a comment, and returns whether it is text.
     fn skip_comment(&mut self) -> bool {
         let rest = self.text.get(self.at..).unwrap_or_default();
         self.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         self.is_text()
     }
 
-    /// Whether the bytes since `start`, which nobody looks at more closely, are text.
+    /// Whether the bytes since `start` are text. In a comment or a string nothing else reads them.
     pub(super) fn is_text(&self) -> bool {
         let skipped = self.text.get(self.start..self.at).unwrap_or_default();
         memchr::memchr(0, skipped).is_none() && core::str::from_utf8(skipped).is_ok()
@@ -143,13 +155,13 @@ impl<'t> Lexer<'t> {
     }
 
     /// Moves past a backslash, which joins its line to the next one.
-    fn continuation(&mut self) -> Option<LexError> {
+    fn continuation(&mut self) -> Result<(), LexError> {
         self.at += 1;
         if !matches!(self.peek(0), b'\n' | b'\r') {
-            return Some(LexError::Continuation);
+            return Err(LexError::Other);
         }
         self.skip_line_end();
-        (self.at == self.text.len()).then_some(LexError::EndAfterContinuation)
+        if self.at == self.text.len() { Err(LexError::Other) } else { Ok(()) }
     }
 
     /// The token that starts with `byte`.
@@ -186,7 +198,7 @@ impl<'t> Lexer<'t> {
     #[inline]
     fn open(&mut self, bracket: Bracket) -> Token {
         if self.depth >= OPEN_BRACKETS {
-            return Token::Error(LexError::Nesting);
+            return Token::Error(LexError::TooManyBrackets);
         }
         self.at += 1;
         self.depth += 1;
@@ -196,7 +208,10 @@ impl<'t> Lexer<'t> {
     #[inline]
     fn close(&mut self, bracket: Bracket) -> Token {
         self.at += 1;
-        self.depth = self.depth.saturating_sub(1);
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Token::Error(LexError::Unmatched(bracket));
+        };
+        self.depth = depth;
         Token::Symbol(Symbol::Close(bracket))
     }
 }

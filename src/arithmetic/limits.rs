@@ -3,8 +3,7 @@
 
 use super::error::{Class, Error};
 
-/// Bytes of one text. Messages are usually limited to far less; looking for a mistake in this many
-/// takes about as long as the work allowed.
+/// Bytes of one text. Messages are usually limited to far less.
 pub const TEXT_BYTES: usize = 1 << 16;
 
 /// Brackets open at one time, as in Python's tokenizer.
@@ -88,14 +87,6 @@ impl Meter {
         }
         Ok(())
     }
-}
-
-/// What is said of a text of more than [`DECIMAL_DIGITS`] digits that was to become an integer.
-pub(super) fn too_many_digits(count: usize) -> String {
-    format!(
-        "Exceeds the limit ({DECIMAL_DIGITS} digits) for integer string conversion: value has \
-         {count} digits; use sys.set_int_max_str_digits() to increase the limit"
-    )
 }
 
 /// Refuses a string of so many bytes.

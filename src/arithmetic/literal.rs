@@ -36,7 +36,7 @@ pub(super) fn number(lexer: &mut Lexer<'_>) -> Token {
     }
     match any_number(lexer) {
         Ok(literal) => Token::Number(literal),
-        Err(mistake) => Token::Error(mistake),
+        Err(error) => Token::Error(error),
     }
 }
 
@@ -184,7 +184,7 @@ fn integer(lexer: &Lexer<'_>, prefix: usize, notation: Notation) -> Result<Liter
 fn large(lexer: &Lexer<'_>, written: &[u8], notation: Notation) -> Result<Literal, LexError> {
     let count = written.iter().filter(|&&digit| digit != b'_').count();
     if notation == Notation::Decimal && count > DECIMAL_DIGITS {
-        return Err(LexError::Digits(u32::try_from(count).unwrap_or(u32::MAX)));
+        return Err(LexError::Other);
     }
     Ok(Literal::Large(lexer.span()))
 }

@@ -11,7 +11,7 @@
 //! | what an operator does to operands of some type | `operators`, then `integer`, `float` |
 //! | the same for plain small integers, all in one go | `fast_path` |
 //! | what a value looks like in print | `render` |
-//! | how a mistake is worded | `error`, or beside the rule; `diagnosis` for syntax |
+//! | how an error is worded | `error`, or beside the rule |
 //! | what is too large or takes too long | `limits` |
 
 mod bytecode;
@@ -19,7 +19,6 @@ mod calls;
 mod compare;
 mod complex;
 mod convert;
-mod diagnosis;
 mod error;
 mod fast_path;
 mod float;
@@ -37,6 +36,7 @@ mod precedence;
 mod render;
 mod rounding;
 mod sequence;
+mod syntax_error;
 mod token;
 mod value;
 mod vm;
@@ -96,14 +96,7 @@ fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Err
         return Err(Error::Formatted(Class::Syntax, message.into()));
     }
     let mut code = Bytecode::new();
-    let Ok(is_too_deep) = grammar::parse(text, dialect, &mut code) else {
-        meter.charge(text.len() as u64 * diagnosis::BYTE)?;
-        return Err(diagnosis::diagnose(text));
-    };
-    if is_too_deep {
-        let message = "maximum recursion depth exceeded during compilation";
-        return Err(Error::Fixed(Class::Recursion, message));
-    }
+    grammar::parse(text, dialect, &mut code)?;
     let value = vm::run(&code, text, dialect, meter)?;
     render::check(&value)?;
     Ok(value)

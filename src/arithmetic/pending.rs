@@ -1,29 +1,22 @@
-//! What the grammar has read the left side of.
+//! Operators and brackets whose left side the grammar has read.
 
 use super::bytecode::{Binary, Comparison, OpIndex, Unary};
 use super::inline_vec::Filler;
 use super::precedence::{self, Precedence};
 use super::token::Bracket;
 
-/// What waits on the stack.
+/// An entry of the grammar's stack.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pending {
-    /// The whole text, or a bracket that groups: so many commas were read in it.
-    Group {
+    /// The whole text, or an open bracket.
+    Open {
+        enclosure: Enclosure,
+        /// The start of the item that is being read.
         start: OpIndex,
+        /// Commas read so far, each after an item.
         commas: u32,
-        bracket: Option<Bracket>,
-    },
-    /// The arguments of a call: so many are complete, and whether one of them, and the one being
-    /// read, has a name.
-    Call {
-        start: OpIndex,
-        arguments: u32,
-        any_named: bool,
-        named: bool,
-    },
-    Subscript {
-        start: OpIndex,
+        /// The bracket's position in the text.
+        at: u32,
     },
     /// `b if`: the jump at `exit` leaves `b`, which starts after `start`.
     Condition {
@@ -39,23 +32,48 @@ pub(super) enum Pending {
     Or(OpIndex),
     And(OpIndex),
     Not,
-    /// A comparison, and the last one before it in its chain.
+    /// A comparison, and the previous one in its chain.
     Compare(Comparison, Option<OpIndex>),
     Unary(Unary),
     Binary(Binary),
+}
+
+/// A list of items, and its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enclosure {
+    Text,
+    /// `(1)` or `(1, 2)`
+    Group,
+    /// `[1, 2]`
+    List,
+    /// `f(1, x=2)`: whether any argument has a name, and whether the one being read has.
+    Call {
+        any_named: bool,
+        named: bool,
+    },
+    /// `a[1]`
+    Subscript,
 }
 
 impl Filler for Pending {
     const FILLER: Self = Self::Not;
 }
 
+impl Enclosure {
+    /// Its brackets.
+    pub(super) fn bracket(self) -> Option<Bracket> {
+        match self {
+            Self::Text => None,
+            Self::Group | Self::Call { .. } => Some(Bracket::Round),
+            Self::List | Self::Subscript => Some(Bracket::Square),
+        }
+    }
+}
+
 impl Pending {
     pub(super) fn precedence(self) -> Precedence {
         match self {
-            Self::Group { .. }
-            | Self::Call { .. }
-            | Self::Subscript { .. }
-            | Self::Condition { .. } => Precedence::Bracket,
+            Self::Open { .. } | Self::Condition { .. } => Precedence::Bracket,
             Self::Else { .. } => Precedence::Else,
             Self::Or(_) => Precedence::Or,
             Self::And(_) => Precedence::And,
@@ -66,14 +84,21 @@ impl Pending {
         }
     }
 
-    /// Where the expression starts that is being read directly inside.
+    /// The start of the expression that is being read directly inside.
     pub(super) fn start(self) -> Option<OpIndex> {
         match self {
-            Self::Group { start, .. }
-            | Self::Call { start, .. }
-            | Self::Subscript { start }
-            | Self::Else { start, .. } => Some(start),
+            Self::Open { start, .. } | Self::Else { start, .. } => Some(start),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_two_machine_words() {
+        assert_eq!(size_of::<Pending>(), 16);
     }
 }

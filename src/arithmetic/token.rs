@@ -23,41 +23,38 @@ pub(super) enum Token {
     Number(Literal),
     Name(Span),
     Keyword(Keyword),
-    /// A string literal of any kind: the language has none, but Python knows where it ends.
+    /// A string literal of any kind. The language has none, but Python knows where it ends.
     String,
     Symbol(Symbol),
     /// The end of a line that has something on it.
     LineEnd,
-    /// Against the rules of the lexer.
+    /// Against the lexical rules.
     Error(LexError),
     /// A line, not in brackets, that starts with a blank.
     Indent,
     End,
 }
 
-/// What can be wrong with a token.
+/// A mistake within one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LexError {
     /// A character that no token has, here at least.
     Character(char),
-    /// Bytes that are not UTF-8, or a zero byte.
-    NoText,
-    /// Something else than a line's end behind a backslash.
-    Continuation,
-    /// The text's end behind a backslash and a line's end.
-    EndAfterContinuation,
-    /// A number that breaks off, or is followed by what cannot follow it.
+    /// A number that breaks off, or that a character follows that cannot.
     Number(Notation),
     /// A decimal digit that its notation does not have.
     Digit(char, Notation),
     /// `007`
     LeadingZeros,
-    /// A decimal integer with so many digits, which are too many.
-    Digits(u32),
-    /// A string literal without an end: with three quotes or with one.
-    Unterminated { triple: bool },
-    /// Too many open brackets.
-    Nesting,
+    /// A string literal that does not end on its line.
+    UnterminatedString,
+    /// A closing bracket while none is open.
+    Unmatched(Bracket),
+    /// More open brackets than are allowed.
+    TooManyBrackets,
+    /// A mistake without a text of its own: bytes that are not UTF-8, a backslash that does not
+    /// join two lines, an unterminated string of several lines, an integer of too many digits.
+    Other,
 }
 
 /// How a number is written.
@@ -92,26 +89,23 @@ impl Notation {
     }
 }
 
-/// The words that cannot be names. Those without a meaning in expressions are one.
+/// The words that cannot be names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keyword {
     False,
     None,
     True,
     And,
-    Async,
-    Await,
     Else,
     For,
-    From,
     If,
     In,
     Is,
     Lambda,
     Not,
     Or,
-    Yield,
-    Statement,
+    /// Of statements, or of functions: part of no expression that `eval` takes.
+    Other,
 }
 
 /// Operators and marks.
@@ -155,4 +149,22 @@ pub(super) enum Bracket {
     Round,
     Square,
     Curly,
+}
+
+impl Bracket {
+    pub(super) fn opening(self) -> char {
+        match self {
+            Self::Round => '(',
+            Self::Square => '[',
+            Self::Curly => '{',
+        }
+    }
+
+    pub(super) fn closing(self) -> char {
+        match self {
+            Self::Round => ')',
+            Self::Square => ']',
+            Self::Curly => '}',
+        }
+    }
 }

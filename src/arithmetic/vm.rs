@@ -24,7 +24,7 @@ pub(super) fn run(
     dialect: Dialect,
     meter: &mut Meter,
 ) -> Result<Value, Error> {
-    let mut vm = Vm { code: code.as_slice(), text, dialect, meter, stack: InlineVec::new() };
+    let mut vm = Vm { code: code.ops(), text, dialect, meter, stack: InlineVec::new() };
     let mut index = 0;
     while let Some(&op) = vm.code.get(index) {
         index += 1;

@@ -84,10 +84,10 @@ mod tests {
     #[test]
     fn the_more_a_request_takes_the_sooner_others_come_first() {
         assert_eq!(requests_in_a_turn("1 + 2"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
-        assert!(requests_in_a_turn("1 +") < 100, "looking for a mistake takes longer");
+        assert_eq!(requests_in_a_turn("1 +"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
         assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 9);
         assert_eq!(requests_in_a_turn(&format!("1.{}", "+1".repeat(2_000))), 3);
-        assert_eq!(requests_in_a_turn(&" x".repeat(2_000)), 1);
+        assert_eq!(requests_in_a_turn(&" x".repeat(2_000)), 3);
         assert_eq!(requests_in_a_turn("2**262143 % 7"), 1);
     }
 }

@@ -23,7 +23,7 @@ fuzz_target!(|text: &[u8]| {
     }
 });
 
-/// What the process has used so far, in all its threads: a mistake may be looked for in another.
+/// The processor's time that the process has used so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).expect("time is not negative")
