@@ -314,11 +314,13 @@ impl Parser<'_> {
         }
     }
 
+    #[inline]
     fn push(&mut self, pending: Pending) {
         self.pending.push(pending);
         self.is_too_deep |= self.pending.len() - self.lexer.depth() > NESTING;
     }
 
+    #[inline]
     fn open(&mut self, enclosure: Enclosure) {
         let start = self.code.emit(Op::Start);
         self.push(Pending::Open { enclosure, start, commas: 0, at: self.lexer.span().start });

@@ -125,11 +125,6 @@ pub(super) fn binary(
     right: Int<'_>,
     meter: &mut Meter,
 ) -> Result<Value, Error> {
-    if let (Int::Small(left), Int::Small(right)) = (left, right)
-        && let Some(result) = small(operator, left, right)
-    {
-        return Ok(result);
-    }
     let (a, b) = (left.large(), right.large());
     // Going through the limbs costs as many products, and the first is free; what does more, says
     // so.

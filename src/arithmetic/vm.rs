@@ -8,7 +8,7 @@ use super::complex::Complex;
 use super::error::Error;
 use super::identifier;
 use super::inline_vec::InlineVec;
-use super::integer::{self, Int};
+use super::integer::Int;
 use super::limits::Meter;
 use super::literal;
 use super::operators;
@@ -25,16 +25,9 @@ pub(super) fn run(
     meter: &mut Meter,
 ) -> Result<Value, Error> {
     let mut vm = Vm { code: code.ops(), text, dialect, meter, stack: InlineVec::new() };
-    let mut index = 0;
-    while let Some(&op) = vm.code.get(index) {
-        index += 1;
-        // Most ops by far are small integers and what is done with them.
-        match op {
-            Op::Start => {}
-            Op::Int(value) => vm.stack.push(Value::Int(value)),
-            Op::Binary(operator) if vm.small(operator) => {}
-            _ => index = vm.execute(op, index)?,
-        }
+    let mut next = 0;
+    while let Some(&op) = vm.code.get(next) {
+        next = vm.execute(op, next + 1)?;
     }
     Ok(vm.pop())
 }
@@ -51,58 +44,57 @@ struct Vm<'c> {
 }
 
 impl Vm<'_> {
-    /// An operator on two small integers with a small result, put in the index of the left one.
-    #[inline]
-    fn small(&mut self, operator: Binary) -> bool {
-        if let [.., left, Value::Int(second)] = self.stack.as_mut_slice()
-            && let Value::Int(first) = *left
-            && let Some(result) = integer::small(operator, first, *second)
-            && (self.dialect == Dialect::Python || result.kind() == Kind::Int)
-        {
-            *left = result;
-            self.stack.drop_last(1);
-            return true;
-        }
-        false
-    }
-
-    /// Takes one op and returns the index of the next, which is `next` unless it jumps.
+    /// Executes one op and returns the index of the op to follow: `next`, unless it jumps.
+    #[expect(clippy::inline_always, reason = "most ops are less work than a call")]
+    #[inline(always)]
     fn execute(&mut self, op: Op, next: usize) -> Result<usize, Error> {
-        let (value, operands) = match op {
-            Op::Start => return Ok(next),
-            Op::Int(value) => (Value::Int(value), 0),
-            Op::Bool(value) => (Value::Bool(value), 0),
-            Op::Float(value) => (Value::Float(value), 0),
-            Op::Imaginary(value) => (Complex { re: 0.0, im: value }.into(), 0),
-            Op::Large(span) => (literal::large_value(span.of(self.text)).into(), 0),
-            Op::None => (Value::None, 0),
-            Op::Ellipsis => (Value::Ellipsis, 0),
-            Op::Function(function) => (Value::Function(function), 0),
-            Op::Unary(operator) => (operators::unary(operator, self.top())?, 1),
-            Op::Binary(operator) => {
-                let [.., left, right] = self.stack.as_slice() else { unreachable!("{BALANCED}") };
-                match operators::binary(operator, left, right, self.meter) {
-                    Err(Error::TooLarge) => return Err(self.too_large(next)),
-                    value => (value?, 2),
-                }
+        match op {
+            Op::Start => {}
+            Op::Int(value) => self.stack.push(Value::Int(value)),
+            Op::Binary(operator) => self.binary(operator, next)?,
+            Op::Float(value) => self.push_result(Value::Float(value))?,
+            Op::Imaginary(value) => self.push_result(Complex { re: 0.0, im: value }.into())?,
+            Op::Large(span) => {
+                self.push_result(literal::large_value(span.of(self.text)).into())?;
             }
-            Op::Not => (Value::Bool(!self.top().is_true()), 1),
-            Op::Compare(comparison) => (Value::Bool(self.compare(comparison)?), 2),
-            Op::Tuple(count) => {
-                self.tuple(count as usize);
-                return Ok(next);
+            Op::Bool(value) => self.stack.push(Value::Bool(value)),
+            Op::None => self.stack.push(Value::None),
+            Op::Ellipsis => self.stack.push(Value::Ellipsis),
+            Op::Function(function) => self.stack.push(Value::Function(function)),
+            Op::Unary(operator) => {
+                let value = operators::unary(operator, self.top())?;
+                self.replace(1, value)?;
             }
-            Op::Call(count) => return self.call(count as usize, next).map(|()| next),
+            Op::Not => {
+                let value = Value::Bool(!self.top().is_true());
+                self.replace(1, value)?;
+            }
+            Op::Compare(comparison) => {
+                let value = Value::Bool(self.compare(comparison)?);
+                self.replace(2, value)?;
+            }
+            Op::Tuple(count) => self.tuple(count as usize),
+            Op::Call(count) => self.call(count as usize, next)?,
             Op::Chain(..) | Op::And(_) | Op::Or(_) | Op::Jump(_) | Op::Branch(_) => {
                 return self.jump(op, next);
             }
             Op::Name(_) | Op::CallNamed(_) | Op::Subscript | Op::Unsupported => {
                 return Err(self.raise(op));
             }
-        };
-        self.stack.drop_last(operands);
-        self.push_result(value)?;
+        }
         Ok(next)
+    }
+
+    #[inline]
+    fn binary(&mut self, operator: Binary, next: usize) -> Result<(), Error> {
+        let [.., left, right] = self.stack.as_mut_slice() else { unreachable!("{BALANCED}") };
+        match operators::binary(operator, left, right, self.meter) {
+            Ok(value) => *left = value,
+            Err(Error::TooLarge) => return Err(self.too_large(next)),
+            Err(error) => return Err(error),
+        }
+        self.stack.drop_last(1);
+        self.check_result()
     }
 
     /// The ops that decide where to go on.
@@ -158,8 +150,7 @@ impl Vm<'_> {
             Err(Error::TooLarge) => Err(self.too_large(next)),
             value => {
                 let value = value?;
-                self.stack.drop_last(count + 1);
-                self.push_result(value)
+                self.replace(count + 1, value)
             }
         }
     }
@@ -202,17 +193,29 @@ impl Vm<'_> {
         Error::Unprintable
     }
 
-    /// Puts a result on the stack.
+    /// Puts a result in the place of its operands.
+    #[inline]
+    fn replace(&mut self, operands: usize, value: Value) -> Result<(), Error> {
+        self.stack.drop_last(operands);
+        self.push_result(value)
+    }
+
+    #[inline]
     fn push_result(&mut self, value: Value) -> Result<(), Error> {
-        match &value {
-            Value::Large(large) => self.meter.count_limbs(Int::Large(large).limbs())?,
-            Value::Float(_) | Value::Complex(_) if self.dialect == Dialect::Integer => {
-                return Err(Error::unsupported());
-            }
-            _ => {}
-        }
         self.stack.push(value);
-        Ok(())
+        self.check_result()
+    }
+
+    /// Refuses the value on top if it is beyond a limit, or not of the dialect.
+    #[inline]
+    fn check_result(&mut self) -> Result<(), Error> {
+        match self.stack.last() {
+            Some(Value::Large(large)) => self.meter.count_limbs(Int::Large(large).limbs()),
+            Some(Value::Float(_) | Value::Complex(_)) if self.dialect == Dialect::Integer => {
+                Err(Error::unsupported())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn top(&self) -> &Value {
