@@ -1,15 +1,16 @@
 //! The functions: how many arguments each takes, and what it does with them.
 
+use super::aggregates;
 use super::bytecode::{Binary, Comparison, Unary};
 use super::convert;
 use super::error::Error;
 use super::float;
 use super::integer;
-use super::limits::Meter;
-use super::operators::{self, Number};
+use super::meter::Meter;
+use super::number::Number;
+use super::operators;
 use super::power;
 use super::rounding;
-use super::sequence;
 use super::value::{Function, Value};
 
 /// Calls a function.
@@ -35,9 +36,11 @@ pub(super) fn call(
         (Function::Int, []) => Ok(Value::Int(0)),
         (Function::Int, [of]) => convert::to_int(of),
         (Function::Int, [text, base]) => convert::to_int_of_base(text, base),
-        (Function::Len, [of]) => sequence::length(of),
-        (Function::Max, [_, ..]) => sequence::extreme("max", Comparison::Greater, arguments, meter),
-        (Function::Min, [_, ..]) => sequence::extreme("min", Comparison::Less, arguments, meter),
+        (Function::Len, [of]) => aggregates::length(of),
+        (Function::Max, [_, ..]) => {
+            aggregates::extreme("max", Comparison::Greater, arguments, meter)
+        }
+        (Function::Min, [_, ..]) => aggregates::extreme("min", Comparison::Less, arguments, meter),
         (Function::Pow, [base, exponent] | [base, exponent, Value::None]) => {
             operators::binary(Binary::Power, base, exponent, meter)
         }
@@ -46,8 +49,8 @@ pub(super) fn call(
         }
         (Function::Round, [number]) => rounding::round(number, None, meter),
         (Function::Round, [number, places]) => rounding::round(number, Some(places), meter),
-        (Function::Sum, [of]) => sequence::sum(of, None, meter),
-        (Function::Sum, [of, start]) => sequence::sum(of, Some(start), meter),
+        (Function::Sum, [of]) => aggregates::sum(of, None, meter),
+        (Function::Sum, [of, start]) => aggregates::sum(of, Some(start), meter),
         (function, arguments) => Err(miscounted(function, arguments.len())),
     }
 }

@@ -4,9 +4,9 @@ use core::cmp::Ordering;
 
 use super::bytecode::Comparison;
 use super::error::Error;
-use super::float;
+use super::int_float;
 use super::integer::Int;
-use super::operators::Number;
+use super::number::Number;
 use super::value::Value;
 
 /// Whether `left comparison right` holds.
@@ -127,7 +127,7 @@ fn integer_and_float(integer: Int<'_>, float: f64) -> Option<Ordering> {
     if float.is_infinite() {
         return Some(if float > 0.0 { Ordering::Less } else { Ordering::Greater });
     }
-    let whole = float::truncated(float);
+    let whole = int_float::truncated(float);
     let fraction = 0.0.partial_cmp(&float.fract())?;
     Some(integer.large().as_ref().cmp(&whole).then(fraction))
 }

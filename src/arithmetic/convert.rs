@@ -2,13 +2,13 @@
 
 use dashu_int::IBig;
 
-use super::complex::Complex;
 use super::error::{Class, Error};
-use super::float;
+use super::int_float;
 use super::integer::{self, Int};
-use super::limits::{DECIMAL_DIGITS, Meter, check_bytes};
-use super::operators::Number;
-use super::value::Value;
+use super::limits::DECIMAL_DIGITS;
+use super::meter::{Meter, check_bytes};
+use super::number::Number;
+use super::value::{Complex, Value};
 
 /// What a digit of `hex`, `oct` or `bin` costs, in limb products.
 const DIGIT_COST: u64 = 4;
@@ -32,7 +32,7 @@ pub(super) fn whole(float: f64) -> Result<Value, Error> {
     if float.is_infinite() {
         return Err(Error::overflow("cannot convert float infinity to integer"));
     }
-    Ok(float::truncated(float).into())
+    Ok(int_float::truncated(float).into())
 }
 
 /// `int(value)`
@@ -98,7 +98,7 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
 pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
     let float = match Number::of(value) {
         Some(Number::Float(value)) => value,
-        Some(Number::Int(value)) => float::from_int(value)?,
+        Some(Number::Int(value)) => int_float::from_int(value)?,
         _ => {
             let Value::Str(text) = value else {
                 let kind = value.kind().name();

@@ -1,29 +1,13 @@
-//! Floats: IEEE 754 doubles with Python's division, remainder and power, and the two ways between
-//! integers and floats, rounded correctly: to the nearest float, ties to the even one.
-
-use dashu_int::IBig;
-use dashu_int::ops::{BitTest as _, DivRem as _};
+//! Floats: IEEE 754 doubles with Python's division and remainder.
 
 use super::bytecode::Binary;
-use super::complex::{self, Complex};
-use super::error::{Class, Error};
-use super::integer::{self, Int};
-use super::limits::Meter;
+use super::error::Error;
 use super::value::{Kind, Value};
-
-/// Integers up to 2^53 are floats exactly.
-const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
-
-/// Bits of a float's mantissa that are stored: all but the first.
-const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
-
-/// The exponent of the smallest float, 2^-1074.
-const SMALLEST: i64 = f64::MIN_EXP as i64 - f64::MANTISSA_DIGITS as i64;
 
 /// Whether floats have the operator.
 pub(super) fn has(operator: Binary) -> bool {
-    use Binary::{Add, Divide, FloorDivide, Multiply, Power, Remainder, Subtract};
-    matches!(operator, Add | Subtract | Multiply | Divide | FloorDivide | Remainder | Power)
+    use Binary::{Add, Divide, FloorDivide, Multiply, Remainder, Subtract};
+    matches!(operator, Add | Subtract | Multiply | Divide | FloorDivide | Remainder)
 }
 
 /// An operator on two floats.
@@ -35,7 +19,6 @@ pub(super) fn binary(operator: Binary, left: f64, right: f64) -> Result<Value, E
         Binary::Divide => left / nonzero(right, "float division by zero")?,
         Binary::FloorDivide => divided(left, nonzero(right, "float floor division by zero")?).0,
         Binary::Remainder => divided(left, nonzero(right, "float modulo")?).1,
-        Binary::Power => return power(left, right),
         _ => return Err(Error::Operands(operator.name(), Kind::Float, Kind::Float)),
     };
     Ok(Value::Float(result))
@@ -62,109 +45,4 @@ pub(super) fn divided(dividend: f64, divisor: f64) -> (f64, f64) {
     let floor = quotient.floor();
     // The quotient is within a rounding error of an integer, from either side.
     (if quotient - floor > 0.5 { floor + 1.0 } else { floor }, remainder)
-}
-
-/// `base ** exponent`: the C library's, but for what C leaves open or Python calls an error.
-pub(super) fn power(base: f64, exponent: f64) -> Result<Value, Error> {
-    if base == 0.0 && exponent < 0.0 && exponent.is_finite() {
-        return Err(Error::zero_division("0.0 cannot be raised to a negative power"));
-    }
-    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
-        let base = Complex { re: base, im: 0.0 };
-        return complex::binary(Binary::Power, base, Complex { re: exponent, im: 0.0 });
-    }
-    let result = base.powf(exponent);
-    if result.is_infinite() && base.is_finite() && exponent.is_finite() {
-        let message = "(34, 'Numerical result out of range')";
-        return Err(Error::Fixed(Class::Overflow, message));
-    }
-    Ok(Value::Float(result))
-}
-
-/// The float nearest to an integer.
-pub(super) fn from_int(integer: Int<'_>) -> Result<f64, Error> {
-    match integer {
-        #[expect(clippy::cast_precision_loss, reason = "it rounds to the nearest, ties to even")]
-        Int::Small(value) => Ok(value as f64),
-        Int::Large(value) => {
-            let excess = value.bit_len() - u64::BITS as usize;
-            let top = u64::try_from(integer.magnitude() >> excess).expect("the top 64 bits");
-            let inexact = value.trailing_zeros().is_some_and(|zeros| zeros < excess);
-            let magnitude = nearest(top, inexact, i64::try_from(excess).unwrap_or(i64::MAX))
-                .ok_or(Error::overflow("int too large to convert to float"))?;
-            Ok(if integer.is_negative() { -magnitude } else { magnitude })
-        }
-    }
-}
-
-/// The integer in a finite float, its fraction cut off.
-pub(super) fn truncated(float: f64) -> IBig {
-    IBig::try_from(float.trunc()).expect("a finite float without a fraction is an integer")
-}
-
-/// The quotient of two machine words, if both are floats exactly; the divisor may not be zero.
-#[inline]
-pub(super) fn small_quotient(dividend: i64, divisor: i64) -> Option<f64> {
-    let exact = dividend.unsigned_abs() <= EXACT && divisor.unsigned_abs() <= EXACT;
-    #[expect(clippy::cast_precision_loss, reason = "checked to be exact")]
-    (exact && divisor != 0).then(|| dividend as f64 / divisor as f64)
-}
-
-/// The float nearest to the quotient of two integers.
-///
-/// The dividend is shifted so that the integer quotient has 62 or 63 bits: more than any float
-/// keeps, so that what rounding needs of the remainder is only whether there is one.
-pub(super) fn quotient(
-    dividend: Int<'_>,
-    divisor: Int<'_>,
-    meter: &mut Meter,
-) -> Result<f64, Error> {
-    integer::charge_division(dividend, divisor, "division by zero", meter)?;
-    let negative = dividend.is_negative() != divisor.is_negative();
-    if dividend.is_zero() {
-        return Ok(if negative { -0.0 } else { 0.0 });
-    }
-    let (a, b) = (dividend.magnitude(), divisor.magnitude());
-    let excess = i64::try_from(dividend.bits()).unwrap_or(i64::MAX)
-        - i64::try_from(divisor.bits()).unwrap_or(i64::MAX)
-        - 62;
-    let shift = usize::try_from(excess.unsigned_abs()).unwrap_or(usize::MAX);
-    let (quotient, remainder) =
-        if excess > 0 { a.div_rem(b << shift) } else { (a << shift).div_rem(b) };
-    let top = u64::try_from(quotient).expect("a quotient of 62 or 63 bits");
-    let inexact = !remainder.is_zero();
-    let magnitude = nearest(top, inexact, excess)
-        .ok_or(Error::overflow("integer division result too large for a float"))?;
-    Ok(if negative { -magnitude } else { magnitude })
-}
-
-/// The float nearest to `top * 2^exponent`, or to a little more than that if `inexact`; nothing if
-/// it is beyond the largest float.
-///
-/// `top` has at least 55 bits unless it is exact, so that the little more is below the last place.
-fn nearest(top: u64, inexact: bool, exponent: i64) -> Option<f64> {
-    let bits = i64::from(u64::BITS - top.leading_zeros());
-    // The exponent of the result's last place.
-    let last = (bits + exponent - i64::from(f64::MANTISSA_DIGITS)).max(SMALLEST);
-    let surplus = last - exponent;
-    let mantissa = match u32::try_from(surplus) {
-        Ok(0) => top,
-        Ok(surplus @ 1..=63) => {
-            let kept = top >> surplus;
-            let rest = top & ((1 << surplus) - 1);
-            let half = 1 << (surplus - 1);
-            let up = rest > half || rest == half && (inexact || kept % 2 == 1);
-            kept + u64::from(up)
-        }
-        // All of it is rest, at least half of the last place only if the top bit is its first.
-        Ok(64) => u64::from(top > 1 << 63 || top == 1 << 63 && inexact),
-        _ => 0,
-    };
-    let biased = u64::try_from(last - SMALLEST).ok()?;
-    if biased > f64::MAX.to_bits() >> FRACTION_BITS {
-        return None;
-    }
-    // A mantissa below 2^52 is a subnormal's; one of 2^53 carries into the exponent by itself.
-    let encoded = (biased << FRACTION_BITS) + mantissa;
-    (encoded <= f64::MAX.to_bits()).then(|| f64::from_bits(encoded))
 }

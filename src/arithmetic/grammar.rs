@@ -7,18 +7,18 @@
 //! of our own instead of the thread's, so that no text can exhaust it. An arriving operator first
 //! reduces those on top that bind at least as tightly as itself.
 
-use super::Dialect;
 use super::bytecode::{Binary, Bytecode, Comparison, Op, OpIndex, Unary};
+use super::dialect::Dialect;
 use super::error::{Class, Error};
 use super::identifier;
 use super::inline_vec::InlineVec;
 use super::lexer::Lexer;
 use super::limits::NESTING;
-use super::literal::Literal;
 use super::pending::{Enclosure, Pending};
 use super::precedence::{self, Precedence};
 use super::syntax_error;
-use super::token::{Bracket, Keyword, Symbol, Token};
+use super::token::{Bracket, Keyword, Literal, Span, Symbol, Token};
+use super::value::Function;
 
 /// The last token read does not fit.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Parser<'_> {
             Token::Number(Literal::Large(span)) => Op::Large(span),
             Token::Number(Literal::Float(value)) => Op::Float(value),
             Token::Number(Literal::Imaginary(value)) => Op::Imaginary(value),
-            Token::Name(span) => identifier::resolve(span, self.lexer.text),
+            Token::Name(span) => self.name(span),
             Token::String => Op::Unsupported,
             Token::Keyword(Keyword::True) => Op::Bool(true),
             Token::Keyword(Keyword::False) => Op::Bool(false),
@@ -106,6 +106,12 @@ impl Parser<'_> {
             Token::Keyword(_) | Token::Indent | Token::Error(_) => return Err(Malformed),
         });
         Ok(Expect::Operator)
+    }
+
+    /// A name, and what it means.
+    fn name(&self, name: Span) -> Op {
+        let spelling = identifier::spelling(name.of(self.lexer.cursor().text));
+        Function::named(&spelling).map_or(Op::Name(name), Op::Function)
     }
 
     /// `not x`, where nothing binds tighter; or the second word of `is not`.
@@ -323,7 +329,12 @@ impl Parser<'_> {
     #[inline]
     fn open(&mut self, enclosure: Enclosure) {
         let start = self.code.emit(Op::Start);
-        self.push(Pending::Open { enclosure, start, commas: 0, at: self.lexer.span().start });
+        self.push(Pending::Open {
+            enclosure,
+            start,
+            commas: 0,
+            at: self.lexer.cursor().span().start,
+        });
     }
 
     /// Completes what binds at least as tightly as `precedence`.

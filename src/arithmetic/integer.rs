@@ -10,9 +10,8 @@ use dashu_int::{IBig, Sign, UBig};
 
 use super::bytecode::{Binary, Unary};
 use super::error::Error;
-use super::float;
-use super::limits::{LIMB_BITS, Meter, check_bits};
-use super::power;
+use super::limits::LIMB_BITS;
+use super::meter::{Meter, check_bits};
 use super::value::{Kind, Value};
 
 /// An integer, looked at.
@@ -87,35 +86,7 @@ impl<'v> Int<'v> {
 
 /// Whether integers have the operator.
 pub(super) fn has(operator: Binary) -> bool {
-    operator != Binary::MatrixMultiply
-}
-
-/// The result if operands and result fit machine words, otherwise nothing: also where the answer
-/// is not an integer or no answer at all.
-#[inline]
-pub(super) fn small(operator: Binary, left: i64, right: i64) -> Option<Value> {
-    let result = match operator {
-        Binary::Add => left.checked_add(right)?,
-        Binary::Subtract => left.checked_sub(right)?,
-        Binary::Multiply => left.checked_mul(right)?,
-        Binary::FloorDivide => left.checked_div(right)? - i64::from(rounds_up(left, right)),
-        Binary::Remainder if rounds_up(left, right) => left.checked_rem(right)? + right,
-        Binary::Remainder | Binary::TruncRem => left.checked_rem(right)?,
-        Binary::TruncDiv => left.checked_div(right)?,
-        Binary::Divide => return float::small_quotient(left, right).map(Value::Float),
-        Binary::Power => left.checked_pow(u32::try_from(right).ok()?)?,
-        Binary::And => left & right,
-        Binary::Or => left | right,
-        Binary::Xor => left ^ right,
-        Binary::ShiftRight if right >= 0 => left >> right.min(63),
-        Binary::ShiftRight | Binary::ShiftLeft | Binary::MatrixMultiply => return None,
-    };
-    Some(Value::Int(result))
-}
-
-/// Whether the machine's division, which rounds towards zero, rounds this quotient up.
-fn rounds_up(left: i64, right: i64) -> bool {
-    (left < 0) != (right < 0) && left.checked_rem(right).is_some_and(|remainder| remainder != 0)
+    !matches!(operator, Binary::Divide | Binary::Power | Binary::MatrixMultiply)
 }
 
 /// An operator on two integers of any size.
@@ -126,9 +97,7 @@ pub(super) fn binary(
     meter: &mut Meter,
 ) -> Result<Value, Error> {
     let (a, b) = (left.large(), right.large());
-    // Going through the limbs costs as many products, and the first is free; what does more, says
-    // so.
-    meter.charge(left.limbs().max(right.limbs()).saturating_sub(1))?;
+    charge_operands(left, right, meter)?;
     let result = match operator {
         Binary::Add => checked(&*a + &*b)?,
         Binary::Subtract => checked(&*a - &*b)?,
@@ -137,7 +106,6 @@ pub(super) fn binary(
             meter.charge(left.limbs() * right.limbs())?;
             checked(&*a * &*b)?
         }
-        Binary::Divide => return float::quotient(left, right, meter).map(Value::Float),
         Binary::FloorDivide => {
             charge_division(left, right, "integer division or modulo by zero", meter)?;
             floored(&a, &b).0
@@ -154,13 +122,12 @@ pub(super) fn binary(
             charge_division(left, right, "integer modulo by zero", meter)?;
             floored(&a, &b).1
         }
-        Binary::Power => return power::exact(left, right, meter),
         Binary::And => &*a & &*b,
         Binary::Or => &*a | &*b,
         Binary::Xor => &*a ^ &*b,
         Binary::ShiftLeft => return shift_left(left, right),
         Binary::ShiftRight => return shift_right(left, right),
-        Binary::MatrixMultiply => {
+        Binary::Divide | Binary::Power | Binary::MatrixMultiply => {
             return Err(Error::Operands(operator.name(), Kind::Int, Kind::Int));
         }
     };
@@ -184,6 +151,16 @@ pub(super) fn unary(operator: Unary, operand: Int<'_>) -> Value {
 /// Looks at the size of what cost next to nothing, afterwards: sums, differences, digits read.
 pub(super) fn checked(result: IBig) -> Result<IBig, Error> {
     check_bits(result.bit_len() as u64).map(|()| result)
+}
+
+/// Pays for going through the limbs of both, which costs as many products as they have; the first
+/// is free. What costs more is charged apart.
+pub(super) fn charge_operands(
+    left: Int<'_>,
+    right: Int<'_>,
+    meter: &mut Meter,
+) -> Result<(), Error> {
+    meter.charge(left.limbs().max(right.limbs()).saturating_sub(1))
 }
 
 /// Pays for a division; `message` is for a zero divisor.

@@ -3,18 +3,15 @@
 //! Blanks are space, tab and form feed. Inside brackets a line's end is a blank too; outside it
 //! ends the expression. Whether brackets match is the grammar's business; here they are counted.
 
+use super::cursor::Cursor;
 use super::identifier;
 use super::limits::OPEN_BRACKETS;
 use super::literal;
-use super::token::{Bracket, LexError, Span, Symbol, Token};
+use super::token::{Bracket, LexError, Symbol, Token};
 
 /// Reads tokens off a text, one at a time.
 pub(super) struct Lexer<'t> {
-    pub(super) text: &'t [u8],
-    /// Where the last token started.
-    pub(super) start: usize,
-    /// Where the last token ended and the next is looked for; at most the text's length.
-    pub(super) at: usize,
+    cursor: Cursor<'t>,
     /// Brackets that are open.
     depth: usize,
     /// Nothing but blanks was read on this line.
@@ -25,13 +22,18 @@ impl<'t> Lexer<'t> {
     /// `eval` drops the spaces and tabs that a text starts with.
     #[inline]
     pub(super) fn new(text: &'t [u8]) -> Self {
-        let mut lexer = Self { text, start: 0, at: 0, depth: 0, line_is_blank: true };
-        while matches!(lexer.peek(0), b' ' | b'\t') {
-            lexer.at += 1;
+        let mut cursor = Cursor { text, start: 0, at: 0 };
+        while matches!(cursor.peek(0), b' ' | b'\t') {
+            cursor.at += 1;
         }
         // Only what follows other blanks can be indented.
-        lexer.line_is_blank = !starts_token(lexer.peek(0));
-        lexer
+        let line_is_blank = !starts_token(cursor.peek(0));
+        Self { cursor, depth: 0, line_is_blank }
+    }
+
+    /// The position behind the last token.
+    pub(super) fn cursor(&self) -> &Cursor<'t> {
+        &self.cursor
     }
 
     /// How many brackets are open.
@@ -40,42 +42,16 @@ impl<'t> Lexer<'t> {
         self.depth
     }
 
-    /// The byte at `at + ahead`, or 0 after the end.
-    #[inline]
-    pub(super) fn peek(&self, ahead: usize) -> u8 {
-        self.text.get(self.at + ahead).copied().unwrap_or(0)
-    }
-
-    /// The number of the line that a byte is on. The text's end belongs to the line that it ends.
-    pub(super) fn line_at(&self, at: usize) -> u32 {
-        let before = &self.text[..at.min(self.text.len().saturating_sub(1))];
-        let is_line_end = |&index: &usize| match before[index] {
-            b'\n' => true,
-            b'\r' => self.text.get(index + 1) != Some(&b'\n'),
-            _ => false,
-        };
-        let ends = (0..before.len()).filter(is_line_end).count();
-        u32::try_from(ends + 1).unwrap_or(u32::MAX)
-    }
-
-    /// The last token as a span.
-    #[inline]
-    pub(super) fn span(&self) -> Span {
-        // TEXT_BYTES is far below 2^32.
-        #[expect(clippy::cast_possible_truncation, reason = "a text is shorter than TEXT_BYTES")]
-        Span { start: self.start as u32, end: self.at as u32 }
-    }
-
     /// The next token; at the end of the text again and again [`Token::End`].
     #[inline]
     pub(super) fn next(&mut self) -> Token {
         // The usual case: no more than a space before a token in the middle of a line.
-        let spaced = self.peek(0) == b' ';
-        self.at += usize::from(spaced);
-        let byte = self.peek(0);
+        let spaced = self.cursor.peek(0) == b' ';
+        self.cursor.at += usize::from(spaced);
+        let byte = self.cursor.peek(0);
         if self.line_is_blank || !starts_token(byte) {
-            if byte == 0 && self.at >= self.text.len() && !self.line_is_blank {
-                self.start = self.at;
+            if byte == 0 && self.cursor.at >= self.cursor.text.len() && !self.line_is_blank {
+                self.cursor.start = self.cursor.at;
                 return Token::End;
             }
             return self.next_after_blanks(spaced);
@@ -90,8 +66,8 @@ impl<'t> Lexer<'t> {
         let (mut line, mut joined) = (spaced, false);
         loop {
             line = self.skip_blanks(line);
-            self.start = self.at;
-            match self.peek(0) {
+            self.cursor.start = self.cursor.at;
+            match self.cursor.peek(0) {
                 b'#' if !self.skip_comment() => return Token::Error(LexError::Other),
                 // A line with nothing else on it is not indented.
                 b'#' => (line, joined) = (false, false),
@@ -115,7 +91,7 @@ impl<'t> Lexer<'t> {
                     self.line_is_blank = false;
                     return match byte {
                         _ if indented => Token::Indent,
-                        0 if self.at >= self.text.len() => Token::End,
+                        0 if self.cursor.at >= self.cursor.text.len() => Token::End,
                         _ => self.token(byte),
                     };
                 }
@@ -127,52 +103,47 @@ impl<'t> Lexer<'t> {
     /// starts over.
     fn skip_blanks(&mut self, mut indented: bool) -> bool {
         loop {
-            match self.peek(0) {
+            match self.cursor.peek(0) {
                 b' ' | b'\t' => indented = true,
                 b'\x0c' => indented = false,
                 _ => return indented,
             }
-            self.at += 1;
+            self.cursor.at += 1;
         }
     }
 
     /// Moves past a comment, and returns whether it is text.
     fn skip_comment(&mut self) -> bool {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        self.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        self.is_text()
-    }
-
-    /// Whether the bytes since `start` are text. In a comment or a string nothing else reads them.
-    pub(super) fn is_text(&self) -> bool {
-        let skipped = self.text.get(self.start..self.at).unwrap_or_default();
-        memchr::memchr(0, skipped).is_none() && core::str::from_utf8(skipped).is_ok()
+        let rest = self.cursor.text.get(self.cursor.at..).unwrap_or_default();
+        self.cursor.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        self.cursor.is_text()
     }
 
     /// Moves past a line's end, which is one of three: `\n`, `\r\n`, `\r`.
     fn skip_line_end(&mut self) {
-        self.at += if self.peek(0) == b'\r' && self.peek(1) == b'\n' { 2 } else { 1 };
+        self.cursor.at +=
+            if self.cursor.peek(0) == b'\r' && self.cursor.peek(1) == b'\n' { 2 } else { 1 };
     }
 
     /// Moves past a backslash, which joins its line to the next one.
     fn continuation(&mut self) -> Result<(), LexError> {
-        self.at += 1;
-        if !matches!(self.peek(0), b'\n' | b'\r') {
+        self.cursor.at += 1;
+        if !matches!(self.cursor.peek(0), b'\n' | b'\r') {
             return Err(LexError::Other);
         }
         self.skip_line_end();
-        if self.at == self.text.len() { Err(LexError::Other) } else { Ok(()) }
+        if self.cursor.at == self.cursor.text.len() { Err(LexError::Other) } else { Ok(()) }
     }
 
     /// The token that starts with `byte`.
     #[inline]
     fn token(&mut self, byte: u8) -> Token {
-        self.start = self.at;
+        self.cursor.start = self.cursor.at;
         match byte {
-            b'0'..=b'9' => literal::number(self),
+            b'0'..=b'9' => literal::number(&mut self.cursor),
             b'(' => self.open(Bracket::Round),
             b')' => self.close(Bracket::Round),
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => identifier::word(self),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => identifier::word(&mut self.cursor),
             _ => self.symbol(byte),
         }
     }
@@ -180,16 +151,16 @@ impl<'t> Lexer<'t> {
     /// A token that starts with neither a letter nor a digit nor a round bracket.
     fn symbol(&mut self, byte: u8) -> Token {
         match byte {
-            b'.' if self.peek(1).is_ascii_digit() => literal::number(self),
-            b'"' | b'\'' => identifier::string(self),
+            b'.' if self.cursor.peek(1).is_ascii_digit() => literal::number(&mut self.cursor),
+            b'"' | b'\'' => literal::string(&mut self.cursor),
             b'[' => self.open(Bracket::Square),
             b'{' => self.open(Bracket::Curly),
             b']' => self.close(Bracket::Square),
             b'}' => self.close(Bracket::Curly),
             0..=b' ' | 0x7f => Token::Error(LexError::Character(char::from(byte))),
             _ => {
-                let (symbol, length) = symbol(byte, self.peek(1), self.peek(2));
-                self.at += length;
+                let (symbol, length) = symbol(byte, self.cursor.peek(1), self.cursor.peek(2));
+                self.cursor.at += length;
                 Token::Symbol(symbol)
             }
         }
@@ -200,14 +171,14 @@ impl<'t> Lexer<'t> {
         if self.depth >= OPEN_BRACKETS {
             return Token::Error(LexError::TooManyBrackets);
         }
-        self.at += 1;
+        self.cursor.at += 1;
         self.depth += 1;
         Token::Symbol(Symbol::Open(bracket))
     }
 
     #[inline]
     fn close(&mut self, bracket: Bracket) -> Token {
-        self.at += 1;
+        self.cursor.at += 1;
         let Some(depth) = self.depth.checked_sub(1) else {
             return Token::Error(LexError::Unmatched(bracket));
         };

@@ -1,73 +1,63 @@
-//! Numbers as they are written: `42`, `0xFF`, `1_000`, `1.5e-3`, `2j`.
+//! Literals: numbers such as `42`, `0xFF`, `1_000`, `1.5e-3`, `2j`, and strings.
 
 use dashu_int::IBig;
 
-use super::identifier;
-use super::lexer::Lexer;
+use super::cursor::{Cursor, is_word_byte};
 use super::limits::DECIMAL_DIGITS;
-use super::token::{LexError, Notation, Span, Token};
+use super::token::{LexError, Literal, Notation, Token};
 
 /// Decimal digits that are less than 2^63 whatever they are.
 const SURELY_SMALL: usize = 18;
 
-/// A number's value, or where its digits are if it is too large for a machine word.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Literal {
-    Int(i64),
-    Large(Span),
-    Float(f64),
-    Imaginary(f64),
-}
-
 /// Reads a number; the next byte is a digit, or a point before a digit.
 #[inline]
-pub(super) fn number(lexer: &mut Lexer<'_>) -> Token {
+pub(super) fn number(cursor: &mut Cursor<'_>) -> Token {
     // The usual case: an integer that surely fits a machine word, with nothing special about it.
     let (mut value, mut length) = (0, 0);
-    while length < SURELY_SMALL && lexer.peek(length).is_ascii_digit() {
-        value = 10 * value + i64::from(lexer.peek(length) - b'0');
+    while length < SURELY_SMALL && cursor.peek(length).is_ascii_digit() {
+        value = 10 * value + i64::from(cursor.peek(length) - b'0');
         length += 1;
     }
-    let next = lexer.peek(length);
+    let next = cursor.peek(length);
     let is_plain = !next.is_ascii_alphanumeric() && next != b'_' && next != b'.';
-    if is_plain && (lexer.peek(0) != b'0' || length == 1) {
-        lexer.at += length;
+    if is_plain && (cursor.peek(0) != b'0' || length == 1) {
+        cursor.at += length;
         return Token::Number(Literal::Int(value));
     }
-    match any_number(lexer) {
+    match any_number(cursor) {
         Ok(literal) => Token::Number(literal),
         Err(error) => Token::Error(error),
     }
 }
 
-fn any_number(lexer: &mut Lexer<'_>) -> Result<Literal, LexError> {
-    let notation = match (lexer.peek(0), lexer.peek(1)) {
+fn any_number(cursor: &mut Cursor<'_>) -> Result<Literal, LexError> {
+    let notation = match (cursor.peek(0), cursor.peek(1)) {
         (b'0', b'x' | b'X') => Notation::Hexadecimal,
         (b'0', b'o' | b'O') => Notation::Octal,
         (b'0', b'b' | b'B') => Notation::Binary,
-        _ => return decimal(lexer),
+        _ => return decimal(cursor),
     };
-    lexer.at += 2;
-    with_prefix(lexer, notation)?;
-    ends(lexer, notation)?;
-    integer(lexer, 2, notation)
+    cursor.at += 2;
+    with_prefix(cursor, notation)?;
+    ends(cursor, notation)?;
+    integer(cursor, 2, notation)
 }
 
 /// The digits after `0x`, `0o` or `0b`, each group of them after at most one `_`.
-fn with_prefix(lexer: &mut Lexer<'_>, notation: Notation) -> Result<(), LexError> {
+fn with_prefix(cursor: &mut Cursor<'_>, notation: Notation) -> Result<(), LexError> {
     loop {
-        if lexer.peek(0) == b'_' {
-            lexer.at += 1;
+        if cursor.peek(0) == b'_' {
+            cursor.at += 1;
         }
-        let group = lexer.at;
-        while char::from(lexer.peek(0)).is_digit(notation.radix()) {
-            lexer.at += 1;
+        let group = cursor.at;
+        while char::from(cursor.peek(0)).is_digit(notation.radix()) {
+            cursor.at += 1;
         }
-        let next = lexer.peek(0);
+        let next = cursor.peek(0);
         if next.is_ascii_digit() {
             return Err(LexError::Digit(char::from(next), notation));
         }
-        if lexer.at == group {
+        if cursor.at == group {
             return Err(LexError::Number(notation));
         }
         if next != b'_' {
@@ -76,98 +66,98 @@ fn with_prefix(lexer: &mut Lexer<'_>, notation: Notation) -> Result<(), LexError
     }
 }
 
-fn decimal(lexer: &mut Lexer<'_>) -> Result<Literal, LexError> {
-    let starts_with_zero = lexer.peek(0) == b'0';
+fn decimal(cursor: &mut Cursor<'_>) -> Result<Literal, LexError> {
+    let starts_with_zero = cursor.peek(0) == b'0';
     let mut is_float = false;
-    if lexer.peek(0) != b'.' {
-        digits(lexer)?;
+    if cursor.peek(0) != b'.' {
+        digits(cursor)?;
     }
-    if lexer.peek(0) == b'.' {
+    if cursor.peek(0) == b'.' {
         is_float = true;
-        lexer.at += 1;
-        if lexer.peek(0).is_ascii_digit() {
-            digits(lexer)?;
+        cursor.at += 1;
+        if cursor.peek(0).is_ascii_digit() {
+            digits(cursor)?;
         }
     }
-    if matches!(lexer.peek(0), b'e' | b'E') {
-        is_float |= exponent(lexer)?;
+    if matches!(cursor.peek(0), b'e' | b'E') {
+        is_float |= exponent(cursor)?;
     }
-    if matches!(lexer.peek(0), b'j' | b'J') {
-        let value = float(lexer);
-        lexer.at += 1;
-        ends(lexer, Notation::Imaginary)?;
+    if matches!(cursor.peek(0), b'j' | b'J') {
+        let value = float(cursor);
+        cursor.at += 1;
+        ends(cursor, Notation::Imaginary)?;
         return Ok(Literal::Imaginary(value));
     }
     if is_float {
-        ends(lexer, Notation::Decimal)?;
-        return Ok(Literal::Float(float(lexer)));
+        ends(cursor, Notation::Decimal)?;
+        return Ok(Literal::Float(float(cursor)));
     }
-    let written = &lexer.text[lexer.start..lexer.at];
+    let written = &cursor.text[cursor.start..cursor.at];
     if starts_with_zero && written.iter().any(|digit| matches!(digit, b'1'..=b'9')) {
         // In front of `else` Python has looked for an exponent in vain, and then looks no further.
-        if lexer.peek(0) == b'e' {
-            return Ok(Literal::Float(float(lexer)));
+        if cursor.peek(0) == b'e' {
+            return Ok(Literal::Float(float(cursor)));
         }
         return Err(LexError::LeadingZeros);
     }
-    ends(lexer, Notation::Decimal)?;
-    integer(lexer, 0, Notation::Decimal)
+    ends(cursor, Notation::Decimal)?;
+    integer(cursor, 0, Notation::Decimal)
 }
 
 /// Decimal digits with single `_` between them; the next byte is one.
-fn digits(lexer: &mut Lexer<'_>) -> Result<(), LexError> {
+fn digits(cursor: &mut Cursor<'_>) -> Result<(), LexError> {
     loop {
-        while lexer.peek(0).is_ascii_digit() {
-            lexer.at += 1;
+        while cursor.peek(0).is_ascii_digit() {
+            cursor.at += 1;
         }
-        if lexer.peek(0) != b'_' {
+        if cursor.peek(0) != b'_' {
             return Ok(());
         }
-        lexer.at += 1;
-        if !lexer.peek(0).is_ascii_digit() {
+        cursor.at += 1;
+        if !cursor.peek(0).is_ascii_digit() {
             return Err(LexError::Number(Notation::Decimal));
         }
     }
 }
 
 /// An exponent, or false if the `e` starts a keyword, as in `1else`.
-fn exponent(lexer: &mut Lexer<'_>) -> Result<bool, LexError> {
-    let sign = usize::from(matches!(lexer.peek(1), b'+' | b'-'));
-    if lexer.peek(1 + sign).is_ascii_digit() {
-        lexer.at += 1 + sign;
-        digits(lexer)?;
+fn exponent(cursor: &mut Cursor<'_>) -> Result<bool, LexError> {
+    let sign = usize::from(matches!(cursor.peek(1), b'+' | b'-'));
+    if cursor.peek(1 + sign).is_ascii_digit() {
+        cursor.at += 1 + sign;
+        digits(cursor)?;
         return Ok(true);
     }
     if sign == 1 {
         return Err(LexError::Number(Notation::Decimal));
     }
-    ends(lexer, Notation::Decimal).map(|()| false)
+    ends(cursor, Notation::Decimal).map(|()| false)
 }
 
 /// After a number no word may follow, except a keyword that may stand there: `1if 1else 2`.
-fn ends(lexer: &Lexer<'_>, notation: Notation) -> Result<(), LexError> {
-    let next = lexer.peek(0);
-    if !next.is_ascii_alphanumeric() && next != b'_' || keyword_follows(lexer) {
+fn ends(cursor: &Cursor<'_>, notation: Notation) -> Result<(), LexError> {
+    let next = cursor.peek(0);
+    if !next.is_ascii_alphanumeric() && next != b'_' || keyword_follows(cursor) {
         return Ok(());
     }
     Err(LexError::Number(notation))
 }
 
 /// Of `if`, `in` and `is` Python looks at no more than these letters.
-fn keyword_follows(lexer: &Lexer<'_>) -> bool {
+fn keyword_follows(cursor: &Cursor<'_>) -> bool {
     const WHOLE: [&[u8]; 5] = [b"and", b"else", b"for", b"not", b"or"];
     const BEGINNINGS: [&[u8]; 3] = [b"if", b"in", b"is"];
-    let rest = &lexer.text[lexer.at..];
+    let rest = &cursor.text[cursor.at..];
     BEGINNINGS.iter().any(|keyword| rest.starts_with(keyword))
         || WHOLE.iter().any(|keyword| {
             let after = rest.strip_prefix(*keyword).map(<[u8]>::first);
-            after.is_some_and(|byte| !byte.is_some_and(|&byte| identifier::is_word_byte(byte)))
+            after.is_some_and(|byte| !byte.is_some_and(|&byte| is_word_byte(byte)))
         })
 }
 
 /// The value of the last token's digits, which start `prefix` bytes after its start.
-fn integer(lexer: &Lexer<'_>, prefix: usize, notation: Notation) -> Result<Literal, LexError> {
-    let written = &lexer.text[lexer.start + prefix..lexer.at];
+fn integer(cursor: &Cursor<'_>, prefix: usize, notation: Notation) -> Result<Literal, LexError> {
+    let written = &cursor.text[cursor.start + prefix..cursor.at];
     let radix = notation.radix();
     let mut value = 0_i64;
     for &digit in written.iter().filter(|&&digit| digit != b'_') {
@@ -175,18 +165,18 @@ fn integer(lexer: &Lexer<'_>, prefix: usize, notation: Notation) -> Result<Liter
         let next = value.checked_mul(i64::from(radix)).and_then(|value| value.checked_add(digit));
         match next {
             Some(next) => value = next,
-            None => return large(lexer, written, notation),
+            None => return large(cursor, written, notation),
         }
     }
     Ok(Literal::Int(value))
 }
 
-fn large(lexer: &Lexer<'_>, written: &[u8], notation: Notation) -> Result<Literal, LexError> {
+fn large(cursor: &Cursor<'_>, written: &[u8], notation: Notation) -> Result<Literal, LexError> {
     let count = written.iter().filter(|&&digit| digit != b'_').count();
     if notation == Notation::Decimal && count > DECIMAL_DIGITS {
         return Err(LexError::Other);
     }
-    Ok(Literal::Large(lexer.span()))
+    Ok(Literal::Large(cursor.span()))
 }
 
 /// The value of an integer literal that did not fit a machine word.
@@ -201,11 +191,40 @@ pub(super) fn large_value(written: &str) -> IBig {
     IBig::from_str_radix(&digits, radix).expect("a literal's digits were read as such before")
 }
 
-fn float(lexer: &Lexer<'_>) -> f64 {
-    const WELL_FORMED: &str = "the lexer of floats is a part of Rust's";
-    let written = lexer.span().of(lexer.text);
+fn float(cursor: &Cursor<'_>) -> f64 {
+    const WELL_FORMED: &str = "the cursor of floats is a part of Rust's";
+    let written = cursor.span().of(cursor.text);
     if written.contains('_') {
         return written.replace('_', "").parse().expect(WELL_FORMED);
     }
     written.parse().expect(WELL_FORMED)
+}
+
+/// A string literal, from its quote on: only its end matters.
+pub(super) fn string(cursor: &mut Cursor<'_>) -> Token {
+    let quote = cursor.peek(0);
+    let triple = cursor.peek(1) == quote && cursor.peek(2) == quote;
+    cursor.at += if triple { 3 } else { 1 };
+    loop {
+        let byte = cursor.peek(0);
+        let ends = cursor.at >= cursor.text.len();
+        if ends || (!triple && matches!(byte, b'\n' | b'\r')) {
+            let error = if triple { LexError::Other } else { LexError::UnterminatedString };
+            return Token::Error(error);
+        }
+        cursor.at += 1;
+        if byte == b'\\' {
+            let pair = cursor.peek(0) == b'\r' && cursor.peek(1) == b'\n';
+            cursor.at = (cursor.at + if pair { 2 } else { 1 }).min(cursor.text.len());
+        } else if byte == quote && (!triple || cursor.peek(0) == quote && cursor.peek(1) == quote) {
+            cursor.at += if triple { 2 } else { 0 };
+            return if cursor.is_text() { Token::String } else { Token::Error(LexError::Other) };
+        }
+    }
+}
+
+/// Whether a word may stand before the quote of a string.
+pub(super) fn is_string_prefix(word: &[u8]) -> bool {
+    const PREFIXES: [&[u8]; 8] = [b"r", b"u", b"b", b"f", b"br", b"rb", b"fr", b"rf"];
+    PREFIXES.iter().any(|prefix| prefix.eq_ignore_ascii_case(word))
 }

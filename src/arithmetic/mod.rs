@@ -14,21 +14,27 @@
 //! | how an error is worded | `error`, or beside the rule |
 //! | what is too large or takes too long | `limits` |
 
+mod aggregates;
 mod bytecode;
 mod calls;
 mod compare;
 mod complex;
 mod convert;
+mod cursor;
+mod dialect;
 mod error;
 mod fast_path;
 mod float;
 mod grammar;
 mod identifier;
 mod inline_vec;
+mod int_float;
 mod integer;
 mod lexer;
 pub mod limits;
 mod literal;
+mod meter;
+mod number;
 mod operators;
 mod pending;
 mod power;
@@ -41,23 +47,13 @@ mod token;
 mod value;
 mod vm;
 
-pub use complex::Complex;
+pub use dialect::Dialect;
 pub use error::{Class, Error};
-pub use value::{Function, Kind, Value};
+pub use value::{Complex, Function, Kind, Value};
 
-use crate::choice::choices;
 use bytecode::Bytecode;
-use limits::{Meter, TEXT_BYTES};
-
-choices! {
-    /// The rules of arithmetic.
-    pub enum Dialect {
-        /// Python's: 7 / 2 is 3.5.
-        Python = "python",
-        /// C's, on integers only: 7 / 2 is 3, -7 / 2 is -3 and -7 % 2 is -1.
-        Integer = "integer",
-    }
-}
+use limits::TEXT_BYTES;
+use meter::Meter;
 
 /// What a text came to.
 #[derive(Clone, Debug)]

@@ -1,42 +1,16 @@
 //! Which rule an operator follows, by the types of its operands.
-//!
-//! Numbers meet at the wider of their two types: an integer beside a float becomes one.
 
 use super::bytecode::{Binary, Unary};
-use super::complex::{self, Complex};
+use super::complex;
 use super::error::Error;
 use super::float;
-use super::integer::{self, Int};
-use super::limits::Meter;
+use super::int_float;
+use super::integer;
+use super::meter::Meter;
+use super::number::Number;
+use super::power;
 use super::sequence;
-use super::value::Value;
-
-/// A number, looked at.
-#[derive(Clone, Copy)]
-pub(super) enum Number<'v> {
-    Int(Int<'v>),
-    Float(f64),
-    Complex(Complex),
-}
-
-impl<'v> Number<'v> {
-    pub(super) fn of(value: &'v Value) -> Option<Self> {
-        Some(match value {
-            Value::Float(value) => Self::Float(*value),
-            Value::Complex(value) => Self::Complex(**value),
-            _ => Self::Int(Int::of(value)?),
-        })
-    }
-
-    /// As a complex number.
-    pub(super) fn complex(self) -> Result<Complex, Error> {
-        match self {
-            Self::Int(value) => Ok(Complex { re: float::from_int(value)?, im: 0.0 }),
-            Self::Float(value) => Ok(Complex { re: value, im: 0.0 }),
-            Self::Complex(value) => Ok(value),
-        }
-    }
-}
+use super::value::{Complex, Value};
 
 /// `left operator right`
 #[inline]
@@ -47,7 +21,7 @@ pub(super) fn binary(
     meter: &mut Meter,
 ) -> Result<Value, Error> {
     if let (Value::Int(left), Value::Int(right)) = (left, right)
-        && let Some(result) = integer::small(operator, *left, *right)
+        && let Some(result) = small(operator, *left, *right)
     {
         return Ok(result);
     }
@@ -64,20 +38,54 @@ fn mixed(operator: Binary, left: &Value, right: &Value, meter: &mut Meter) -> Re
             _ => {}
         }
     }
-    match (Number::of(left), Number::of(right)) {
-        (Some(Int(left)), Some(Int(right))) if integer::has(operator) => {
+    match (operator, Number::of(left), Number::of(right)) {
+        (Binary::Power, Some(base), Some(exponent)) => power::power(base, exponent, meter),
+        (Binary::Divide, Some(Int(left)), Some(Int(right))) => {
+            int_float::quotient(left, right, meter).map(Value::Float)
+        }
+        (_, Some(Int(left)), Some(Int(right))) if integer::has(operator) => {
             integer::binary(operator, left, right, meter)
         }
-        (Some(a @ (Int(_) | Float(_))), Some(b @ (Int(_) | Float(_)))) if float::has(operator) => {
+        (_, Some(a @ (Int(_) | Float(_))), Some(b @ (Int(_) | Float(_))))
+            if float::has(operator) =>
+        {
             float::binary(operator, a.complex()?.re, b.complex()?.re)
         }
-        (Some(a), Some(b))
+        (_, Some(a), Some(b))
             if complex::has(operator) && (matches!(a, Complex(_)) || matches!(b, Complex(_))) =>
         {
             complex::binary(operator, a.complex()?, b.complex()?)
         }
         _ => sequence::binary(operator, left, right, meter),
     }
+}
+
+/// The result if operands and result fit machine words, otherwise nothing: also where the answer
+/// is not an integer or no answer at all.
+#[inline]
+fn small(operator: Binary, left: i64, right: i64) -> Option<Value> {
+    let result = match operator {
+        Binary::Add => left.checked_add(right)?,
+        Binary::Subtract => left.checked_sub(right)?,
+        Binary::Multiply => left.checked_mul(right)?,
+        Binary::FloorDivide => left.checked_div(right)? - i64::from(rounds_up(left, right)),
+        Binary::Remainder if rounds_up(left, right) => left.checked_rem(right)? + right,
+        Binary::Remainder | Binary::TruncRem => left.checked_rem(right)?,
+        Binary::TruncDiv => left.checked_div(right)?,
+        Binary::Divide => return int_float::small_quotient(left, right).map(Value::Float),
+        Binary::Power => left.checked_pow(u32::try_from(right).ok()?)?,
+        Binary::And => left & right,
+        Binary::Or => left | right,
+        Binary::Xor => left ^ right,
+        Binary::ShiftRight if right >= 0 => left >> right.min(63),
+        Binary::ShiftRight | Binary::ShiftLeft | Binary::MatrixMultiply => return None,
+    };
+    Some(Value::Int(result))
+}
+
+/// Whether the machine's division, which rounds towards zero, rounds this quotient up.
+fn rounds_up(left: i64, right: i64) -> bool {
+    (left < 0) != (right < 0) && left.checked_rem(right).is_some_and(|remainder| remainder != 0)
 }
 
 /// `operator operand`

@@ -1,24 +1,52 @@
-//! Powers of integers: exact ones, and those modulo a third integer.
+//! Powers of all numbers, and powers of integers modulo a third integer.
+//!
+//! Those of floats and complex numbers take the C library's elementary functions.
 
 use dashu_int::IBig;
 use dashu_int::fast_div::ConstDivisor;
 use dashu_int::ops::BitTest as _;
 
-use super::error::Error;
-use super::float;
-use super::integer::Int;
-use super::limits::{INTEGER_BITS, LIMB_BITS, Meter, check_bits};
-use super::operators::Number;
-use super::value::Value;
+use super::error::{Class, Error};
+use super::int_float;
+use super::integer::{self, Int};
+use super::limits::{INTEGER_BITS, LIMB_BITS};
+use super::meter::{Meter, check_bits};
+use super::number::Number;
+use super::value::{Complex, Value};
+
+const ONE: Complex = Complex { re: 1.0, im: 0.0 };
+
+/// Integral exponents up to here are powers by repeated squaring.
+const MOST_SQUARED: f64 = 100.0;
 
 /// What a bit of the exponent costs beside its products, in limb products: the larger part where
 /// the modulus is short.
 const BIT_OVERHEAD: u64 = 16;
 
-/// `base ** exponent`; with a negative exponent a float.
-pub(super) fn exact(base: Int<'_>, exponent: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
+/// `base ** exponent`
+pub(super) fn power(
+    base: Number<'_>,
+    exponent: Number<'_>,
+    meter: &mut Meter,
+) -> Result<Value, Error> {
+    match (base, exponent) {
+        (Number::Int(base), Number::Int(exponent)) => of_integers(base, exponent, meter),
+        (Number::Complex(_), _) | (_, Number::Complex(_)) => {
+            of_complex(base.complex()?, exponent.complex()?).map(Value::from)
+        }
+        _ => of_floats(base.complex()?.re, exponent.complex()?.re),
+    }
+}
+
+/// Exact; with a negative exponent a float.
+pub(super) fn of_integers(
+    base: Int<'_>,
+    exponent: Int<'_>,
+    meter: &mut Meter,
+) -> Result<Value, Error> {
+    integer::charge_operands(base, exponent, meter)?;
     if exponent.is_negative() {
-        return float::power(float::from_int(base)?, float::from_int(exponent)?);
+        return of_floats(int_float::from_int(base)?, int_float::from_int(exponent)?);
     }
     // These are free at any exponent, which is why its size does not matter here.
     match base {
@@ -37,6 +65,79 @@ pub(super) fn exact(base: Int<'_>, exponent: Int<'_>, meter: &mut Meter) -> Resu
     let power = base.large().pow(times);
     check_bits(power.bit_len() as u64)?;
     Ok(power.into())
+}
+
+/// The C library's, but for what C leaves open or Python calls an error.
+fn of_floats(base: f64, exponent: f64) -> Result<Value, Error> {
+    if base == 0.0 && exponent < 0.0 && exponent.is_finite() {
+        return Err(Error::zero_division("0.0 cannot be raised to a negative power"));
+    }
+    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.fract() != 0.0 {
+        let base = Complex { re: base, im: 0.0 };
+        return of_complex(base, Complex { re: exponent, im: 0.0 }).map(Value::from);
+    }
+    let result = base.powf(exponent);
+    if result.is_infinite() && base.is_finite() && exponent.is_finite() {
+        let message = "(34, 'Numerical result out of range')";
+        return Err(Error::Fixed(Class::Overflow, message));
+    }
+    Ok(Value::Float(result))
+}
+
+fn of_complex(base: Complex, exponent: Complex) -> Result<Complex, Error> {
+    const OF_ZERO: Error = Error::Fixed(Class::ZeroDivision, "0.0 to a negative or complex power");
+    let is_integral = exponent.im == 0.0 && exponent.re.fract() == 0.0;
+    let result = if is_integral && exponent.re.abs() <= MOST_SQUARED {
+        integral_power(base, exponent.re).ok_or(OF_ZERO)?
+    } else if base.re == 0.0 && base.im == 0.0 {
+        if exponent.im != 0.0 || exponent.re < 0.0 {
+            return Err(OF_ZERO);
+        }
+        Complex { re: 0.0, im: 0.0 }
+    } else {
+        // The C library has no angle for an infinite phase, and Python takes that for a zero base.
+        polar_power(base, exponent).ok_or(OF_ZERO)?
+    };
+    if result.re.is_infinite() || result.im.is_infinite() {
+        return Err(Error::overflow("complex exponentiation"));
+    }
+    Ok(result)
+}
+
+fn integral_power(base: Complex, exponent: f64) -> Option<Complex> {
+    if exponent <= 0.0 {
+        return ONE.over(integral_power_up(base, -exponent));
+    }
+    Some(integral_power_up(base, exponent))
+}
+
+fn integral_power_up(base: Complex, exponent: f64) -> Complex {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+    let mut left = exponent as u32;
+    let (mut result, mut square) = (ONE, base);
+    while left > 0 {
+        if left % 2 == 1 {
+            result = result.times(square);
+        }
+        square = square.times(square);
+        left /= 2;
+    }
+    result
+}
+
+fn polar_power(base: Complex, exponent: Complex) -> Option<Complex> {
+    let distance = base.re.hypot(base.im);
+    let angle = base.im.atan2(base.re);
+    let mut length = distance.powf(exponent.re);
+    let mut phase = angle * exponent.re;
+    if exponent.im != 0.0 {
+        length /= (angle * exponent.im).exp();
+        phase += exponent.im * distance.ln();
+    }
+    if phase.is_infinite() {
+        return None;
+    }
+    Some(Complex { re: length * phase.cos(), im: length * phase.sin() })
 }
 
 /// `pow(base, exponent, modulus)`, which asks the types of its arguments, from the first to the

@@ -1,7 +1,7 @@
 //! How tightly operators bind.
 
-use super::Dialect;
 use super::bytecode::{Binary, Comparison};
+use super::dialect::Dialect;
 use super::token::Symbol;
 
 /// From the loosest to the tightest.

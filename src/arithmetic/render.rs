@@ -5,10 +5,10 @@ use core::fmt::{self, Write};
 use dashu_int::IBig;
 use dashu_int::ops::{Abs as _, BitTest as _};
 
-use super::complex::Complex;
 use super::error::Error;
-use super::limits::{DECIMAL_DIGITS, check_bytes};
-use super::value::Value;
+use super::limits::DECIMAL_DIGITS;
+use super::meter::check_bytes;
+use super::value::{Complex, Value};
 
 impl Value {
     /// Writes what Python would print.

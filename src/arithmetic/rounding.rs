@@ -3,12 +3,13 @@
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
 
-use super::bytecode::{Binary, Unary};
+use super::bytecode::Unary;
 use super::convert;
 use super::error::Error;
-use super::float;
+use super::int_float;
 use super::integer::{self, Int};
-use super::limits::Meter;
+use super::meter::Meter;
+use super::power;
 use super::value::Value;
 
 /// From this many decimal places on every float is what it is.
@@ -61,10 +62,10 @@ fn to_places(value: f64, places: i64) -> Result<f64, Error> {
         format!("{:.places$}", value.abs()).parse().unwrap_or(value.abs())
     } else {
         let tens = IBig::from(10).pow(usize::try_from(places.unsigned_abs()).unwrap_or(usize::MAX));
-        let whole = float::truncated(value.abs());
+        let whole = int_float::truncated(value.abs());
         let rounded = Value::from(half_even(&whole, &tens, value.fract() != 0.0));
         let too_large = Error::overflow("rounded value too large to represent");
-        Int::of(&rounded).map_or(Ok(0.0), float::from_int).map_err(|_| too_large)?
+        Int::of(&rounded).map_or(Ok(0.0), int_float::from_int).map_err(|_| too_large)?
     };
     Ok(f64::copysign(rounded, value))
 }
@@ -78,7 +79,7 @@ fn to_tens(value: Int<'_>, places: Int<'_>, meter: &mut Meter) -> Result<Value, 
         _ => return Ok(Value::Int(0)),
     };
     let exponent = Int::Small(i64::try_from(tens).unwrap_or(i64::MAX));
-    let unit = integer::binary(Binary::Power, Int::Small(10), exponent, meter)?;
+    let unit = power::of_integers(Int::Small(10), exponent, meter)?;
     let Some(unit) = Int::of(&unit) else { return Ok(unit) };
     integer::charge_division(value, unit, "", meter)?;
     Ok(half_even(&value.large(), &unit.large(), false).into())

@@ -10,6 +10,7 @@
 //!
 //! The class is Python's: `SyntaxError`, or `IndentationError` for a line that starts with a blank.
 
+use super::cursor::Cursor;
 use super::error::{Class, Error};
 use super::lexer::Lexer;
 use super::pending::Pending;
@@ -18,21 +19,22 @@ use super::token::{Bracket, Keyword, LexError, Symbol, Token};
 /// The error of a text whose token `misfit`, the last that was read, has no place in it.
 #[cold]
 pub(super) fn of(misfit: Token, lexer: &Lexer<'_>, pending: &[Pending]) -> Error {
+    let cursor = lexer.cursor();
     // Python decodes a text before it reads any of it.
-    if memchr::memchr(0, lexer.text).is_some() {
+    if memchr::memchr(0, cursor.text).is_some() {
         return Error::Fixed(Class::Syntax, "source code string cannot contain null bytes");
     }
-    if core::str::from_utf8(lexer.text).is_err() {
+    if core::str::from_utf8(cursor.text).is_err() {
         return Error::Syntax(INVALID.into(), 1);
     }
-    let line = lexer.line_at(lexer.start);
+    let line = cursor.line_at(cursor.start);
     match misfit {
-        Token::Error(error) => Error::Syntax(lexical(error, lexer.line_at(lexer.at)), line),
+        Token::Error(error) => Error::Syntax(lexical(error, cursor.line_at(cursor.at)), line),
         Token::Indent => {
             let message = format!("unexpected indent (<string>, line {line})");
             Error::Formatted(Class::Indentation, message.into())
         }
-        Token::End => end(lexer, pending),
+        Token::End => end(cursor, pending),
         _ if is_foreign(misfit, lexer.depth() > 0) => Error::unsupported(),
         _ => Error::Syntax(INVALID.into(), line),
     }
@@ -56,17 +58,17 @@ fn is_foreign(misfit: Token, in_brackets: bool) -> bool {
 }
 
 /// The error of a text that ends too early.
-fn end(lexer: &Lexer<'_>, pending: &[Pending]) -> Error {
+fn end(cursor: &Cursor<'_>, pending: &[Pending]) -> Error {
     let innermost = pending.iter().rev().find_map(|pending| match pending {
         Pending::Open { enclosure, at, .. } => Some((enclosure.bracket()?, *at as usize)),
         _ => None,
     });
     if let Some((bracket, at)) = innermost {
         let message = format!("'{}' was never closed", bracket.opening());
-        return Error::Syntax(message.into(), lexer.line_at(at));
+        return Error::Syntax(message.into(), cursor.line_at(at));
     }
-    let is_empty = lexer.text.iter().all(|byte| matches!(byte, b' ' | b'\t'));
-    Error::Syntax(INVALID.into(), if is_empty { 0 } else { lexer.line_at(lexer.start) })
+    let is_empty = cursor.text.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+    Error::Syntax(INVALID.into(), if is_empty { 0 } else { cursor.line_at(cursor.start) })
 }
 
 /// The text for a mistake within a token, which ends on line `last`.

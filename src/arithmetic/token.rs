@@ -1,7 +1,5 @@
 //! The words of the language: what the lexer makes of bytes and the grammar reads.
 
-use super::literal::Literal;
-
 /// A piece of the text: from its first byte to before its last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -33,6 +31,15 @@ pub(super) enum Token {
     /// A line, not in brackets, that starts with a blank.
     Indent,
     End,
+}
+
+/// A number's value, or where its digits are if it is too large for a machine word.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Literal {
+    Int(i64),
+    Large(Span),
+    Float(f64),
+    Imaginary(f64),
 }
 
 /// A mistake within one token.

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use dashu_int::IBig;
 
-use super::complex::Complex;
 use super::inline_vec::Filler;
 
 /// A value. What needs a heap is shared, because a repeated tuple repeats it.
@@ -99,6 +98,15 @@ impl Value {
             _ => 0,
         }
     }
+}
+
+/// A complex number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Complex {
+    /// The real part.
+    pub re: f64,
+    /// The imaginary part.
+    pub im: f64,
 }
 
 /// The type of a value.

@@ -1,18 +1,17 @@
 //! Runs the ops: left to right, nothing twice, and nothing of a side that is skipped.
 
-use super::Dialect;
 use super::bytecode::{Binary, Bytecode, Comparison, Op, Unary};
 use super::calls;
 use super::compare;
-use super::complex::Complex;
+use super::dialect::Dialect;
 use super::error::Error;
 use super::identifier;
 use super::inline_vec::InlineVec;
 use super::integer::Int;
-use super::limits::Meter;
 use super::literal;
+use super::meter::Meter;
 use super::operators;
-use super::value::{Kind, Value};
+use super::value::{Complex, Kind, Value};
 
 /// Every op finds its operands on the stack, because the grammar put them there first.
 const BALANCED: &str = "a op's operands come before it";

@@ -1,0 +1,35 @@
+//! Numbers of any type.
+//!
+//! Two numbers meet at the wider of their types: an integer beside a float becomes one.
+
+use super::error::Error;
+use super::int_float;
+use super::integer::Int;
+use super::value::{Complex, Value};
+
+/// A number, looked at.
+#[derive(Clone, Copy)]
+pub(super) enum Number<'v> {
+    Int(Int<'v>),
+    Float(f64),
+    Complex(Complex),
+}
+
+impl<'v> Number<'v> {
+    pub(super) fn of(value: &'v Value) -> Option<Self> {
+        Some(match value {
+            Value::Float(value) => Self::Float(*value),
+            Value::Complex(value) => Self::Complex(**value),
+            _ => Self::Int(Int::of(value)?),
+        })
+    }
+
+    /// As a complex number.
+    pub(super) fn complex(self) -> Result<Complex, Error> {
+        match self {
+            Self::Int(value) => Ok(Complex { re: int_float::from_int(value)?, im: 0.0 }),
+            Self::Float(value) => Ok(Complex { re: value, im: 0.0 }),
+            Self::Complex(value) => Ok(value),
+        }
+    }
+}
