@@ -6,7 +6,8 @@
 //! `b`, is followed by a jump past itself, so no op runs twice.
 
 use super::inline_vec::{Filler, InlineVec};
-use super::token::Span;
+use super::named::named;
+use super::token::{Literal, Span};
 use super::value::Function;
 
 /// The place of a op in the code.
@@ -79,11 +80,7 @@ impl Bytecode {
 pub(super) enum Op {
     /// Nothing: an expression starts here, and becomes a jump if it has a condition.
     Start,
-    Int(i64),
-    /// An integer literal, to be read from the text.
-    Large(Span),
-    Float(f64),
-    Imaginary(f64),
+    Number(Literal),
     Bool(bool),
     None,
     Ellipsis,
@@ -120,98 +117,52 @@ impl Filler for Op {
     const FILLER: Self = Self::Start;
 }
 
-/// Operators with one operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unary {
-    Plus,
-    Minus,
-    Invert,
-}
-
-impl Unary {
-    /// How complaints about operands name it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Plus => "unary +",
-            Self::Minus => "unary -",
-            Self::Invert => "unary ~",
-        }
+named! {
+    /// Operators with one operand, by their names in errors.
+    pub(super) enum Unary {
+        Plus = "unary +",
+        Minus = "unary -",
+        Invert = "unary ~",
     }
 }
 
-/// Operators with two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Binary {
-    Or,
-    Xor,
-    And,
-    ShiftLeft,
-    ShiftRight,
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    FloorDivide,
-    /// With the divisor's sign.
-    Remainder,
-    /// C's `/`, rounded towards zero.
-    TruncDiv,
-    /// C's `%`, with the dividend's sign.
-    TruncRem,
-    MatrixMultiply,
-    Power,
-}
-
-impl Binary {
-    /// How complaints about operands name it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Or => "|",
-            Self::Xor => "^",
-            Self::And => "&",
-            Self::ShiftLeft => "<<",
-            Self::ShiftRight => ">>",
-            Self::Add => "+",
-            Self::Subtract => "-",
-            Self::Multiply => "*",
-            Self::Divide | Self::TruncDiv => "/",
-            Self::FloorDivide => "//",
-            Self::Remainder | Self::TruncRem => "%",
-            Self::MatrixMultiply => "@",
-            Self::Power => "** or pow()",
-        }
+named! {
+    /// Operators with two operands, by their names in errors.
+    pub(super) enum Binary {
+        Or = "|",
+        Xor = "^",
+        And = "&",
+        ShiftLeft = "<<",
+        ShiftRight = ">>",
+        Add = "+",
+        Subtract = "-",
+        Multiply = "*",
+        Divide = "/",
+        FloorDivide = "//",
+        /// With the divisor's sign.
+        Remainder = "%",
+        /// C's: rounded towards zero.
+        TruncDiv = "/",
+        /// C's: with the dividend's sign.
+        TruncRem = "%",
+        MatrixMultiply = "@",
+        Power = "** or pow()",
     }
 }
 
-/// Operators that compare, and that chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Less,
-    LessEqual,
-    Greater,
-    GreaterEqual,
-    Equal,
-    NotEqual,
-    In,
-    NotIn,
-    Is,
-    IsNot,
-}
-
-impl Comparison {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Less => "<",
-            Self::LessEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterEqual => ">=",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::In => "in",
-            Self::NotIn => "not in",
-            Self::Is => "is",
-            Self::IsNot => "is not",
-        }
+named! {
+    /// Operators that compare, and that chain.
+    pub(super) enum Comparison {
+        Less = "<",
+        LessEqual = "<=",
+        Greater = ">",
+        GreaterEqual = ">=",
+        Equal = "==",
+        NotEqual = "!=",
+        In = "in",
+        NotIn = "not in",
+        Is = "is",
+        IsNot = "is not",
     }
 }
 

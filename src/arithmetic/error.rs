@@ -6,44 +6,24 @@
 use core::fmt::{self, Write};
 
 use super::limits::{DECIMAL_DIGITS, INTEGER_BITS};
+use super::named::named;
 use super::value::Kind;
 
 /// Bytes of a name that are shown; half a character shows as U+FFFD, as in Python.
 const NAME_BYTES: usize = 200;
 
-/// The Python exception that an error would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// `IndentationError`, a kind of `SyntaxError`.
-    Indentation,
-    /// `NameError`
-    Name,
-    /// `OverflowError`
-    Overflow,
-    /// `RecursionError`
-    Recursion,
-    /// `SyntaxError`
-    Syntax,
-    /// `TypeError`
-    Type,
-    /// `ValueError`
-    Value,
-    /// `ZeroDivisionError`
-    ZeroDivision,
-}
-
-impl Class {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Indentation => "IndentationError",
-            Self::Name => "NameError",
-            Self::Overflow => "OverflowError",
-            Self::Recursion => "RecursionError",
-            Self::Syntax => "SyntaxError",
-            Self::Type => "TypeError",
-            Self::Value => "ValueError",
-            Self::ZeroDivision => "ZeroDivisionError",
-        }
+named! {
+    /// The Python exception that an error would be.
+    pub enum Class {
+        /// A kind of `SyntaxError`.
+        Indentation = "IndentationError",
+        Name = "NameError",
+        Overflow = "OverflowError",
+        Recursion = "RecursionError",
+        Syntax = "SyntaxError",
+        Type = "TypeError",
+        Value = "ValueError",
+        ZeroDivision = "ZeroDivisionError",
     }
 }
 

@@ -17,7 +17,7 @@ use super::limits::NESTING;
 use super::pending::{Enclosure, Pending};
 use super::precedence::{self, Precedence};
 use super::syntax_error;
-use super::token::{Bracket, Keyword, Literal, Span, Symbol, Token};
+use super::token::{Bracket, Keyword, Span, Symbol, Token};
 use super::value::Function;
 
 /// The last token read does not fit.
@@ -90,10 +90,7 @@ impl Parser<'_> {
     /// Where an operand should start.
     fn operand(&mut self, token: Token) -> Result<Expect, Malformed> {
         self.code.push(match token {
-            Token::Number(Literal::Int(value)) => Op::Int(value),
-            Token::Number(Literal::Large(span)) => Op::Large(span),
-            Token::Number(Literal::Float(value)) => Op::Float(value),
-            Token::Number(Literal::Imaginary(value)) => Op::Imaginary(value),
+            Token::Number(literal) => Op::Number(literal),
             Token::Name(span) => self.name(span),
             Token::String => Op::Unsupported,
             Token::Keyword(Keyword::True) => Op::Bool(true),

@@ -34,6 +34,7 @@ mod lexer;
 pub mod limits;
 mod literal;
 mod meter;
+mod named;
 mod number;
 mod operators;
 mod pending;

@@ -1,5 +1,7 @@
 //! The words of the language: what the lexer makes of bytes and the grammar reads.
 
+use super::named::named;
+
 /// A piece of the text: from its first byte to before its last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -64,28 +66,18 @@ pub(super) enum LexError {
     Other,
 }
 
-/// How a number is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notation {
-    Binary,
-    Octal,
-    Decimal,
-    Hexadecimal,
-    Imaginary,
+named! {
+    /// How a number is written.
+    pub(super) enum Notation {
+        Binary = "binary",
+        Octal = "octal",
+        Decimal = "decimal",
+        Hexadecimal = "hexadecimal",
+        Imaginary = "imaginary",
+    }
 }
 
 impl Notation {
-    /// As Python names it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Binary => "binary",
-            Self::Octal => "octal",
-            Self::Decimal => "decimal",
-            Self::Hexadecimal => "hexadecimal",
-            Self::Imaginary => "imaginary",
-        }
-    }
-
     pub(super) fn radix(self) -> u32 {
         match self {
             Self::Binary => 2,

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use dashu_int::IBig;
 
 use super::inline_vec::Filler;
+use super::named::named;
 
 /// A value. What needs a heap is shared, because a repeated tuple repeats it.
 #[derive(Clone, Debug)]
@@ -109,127 +110,47 @@ pub struct Complex {
     pub im: f64,
 }
 
-/// The type of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `int`
-    Int,
-    /// `float`
-    Float,
-    /// `complex`
-    Complex,
-    /// `bool`
-    Bool,
-    /// `tuple`
-    Tuple,
-    /// `str`
-    Str,
-    /// `NoneType`
-    None,
-    /// `ellipsis`
-    Ellipsis,
-    /// `builtin_function_or_method`
-    Function,
-    /// `type`
-    Type,
-}
-
-impl Kind {
-    /// As Python names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Int => "int",
-            Self::Float => "float",
-            Self::Complex => "complex",
-            Self::Bool => "bool",
-            Self::Tuple => "tuple",
-            Self::Str => "str",
-            Self::None => "NoneType",
-            Self::Ellipsis => "ellipsis",
-            Self::Function => "builtin_function_or_method",
-            Self::Type => "type",
-        }
+named! {
+    /// The type of a value.
+    pub enum Kind {
+        Int = "int",
+        Float = "float",
+        Complex = "complex",
+        Bool = "bool",
+        Tuple = "tuple",
+        Str = "str",
+        None = "NoneType",
+        Ellipsis = "ellipsis",
+        Function = "builtin_function_or_method",
+        Type = "type",
     }
 }
 
-/// What may be called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    /// `abs`
-    Abs,
-    /// `bin`
-    Bin,
-    /// `bool`
-    Bool,
-    /// `complex`
-    Complex,
-    /// `divmod`
-    Divmod,
-    /// `float`
-    Float,
-    /// `hex`
-    Hex,
-    /// `int`
-    Int,
-    /// `len`
-    Len,
-    /// `max`
-    Max,
-    /// `min`
-    Min,
-    /// `oct`
-    Oct,
-    /// `pow`
-    Pow,
-    /// `round`
-    Round,
-    /// `sum`
-    Sum,
+named! {
+    /// What may be called.
+    pub enum Function {
+        Abs = "abs",
+        Bin = "bin",
+        Bool = "bool",
+        Complex = "complex",
+        Divmod = "divmod",
+        Float = "float",
+        Hex = "hex",
+        Int = "int",
+        Len = "len",
+        Max = "max",
+        Min = "min",
+        Oct = "oct",
+        Pow = "pow",
+        Round = "round",
+        Sum = "sum",
+    }
 }
 
 impl Function {
-    const ALL: [Self; 15] = [
-        Self::Abs,
-        Self::Bin,
-        Self::Bool,
-        Self::Complex,
-        Self::Divmod,
-        Self::Float,
-        Self::Hex,
-        Self::Int,
-        Self::Len,
-        Self::Max,
-        Self::Min,
-        Self::Oct,
-        Self::Pow,
-        Self::Round,
-        Self::Sum,
-    ];
-
     /// The function of this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|function| function.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Abs => "abs",
-            Self::Bin => "bin",
-            Self::Bool => "bool",
-            Self::Complex => "complex",
-            Self::Divmod => "divmod",
-            Self::Float => "float",
-            Self::Hex => "hex",
-            Self::Int => "int",
-            Self::Len => "len",
-            Self::Max => "max",
-            Self::Min => "min",
-            Self::Oct => "oct",
-            Self::Pow => "pow",
-            Self::Round => "round",
-            Self::Sum => "sum",
-        }
+        Self::ALL.iter().copied().find(|function| function.name() == name)
     }
 
     /// Whether it is the name of a type, which makes values of it.

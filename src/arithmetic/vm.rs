@@ -11,6 +11,7 @@ use super::integer::Int;
 use super::literal;
 use super::meter::Meter;
 use super::operators;
+use super::token::Literal;
 use super::value::{Complex, Kind, Value};
 
 /// Every op finds its operands on the stack, because the grammar put them there first.
@@ -49,12 +50,11 @@ impl Vm<'_> {
     fn execute(&mut self, op: Op, next: usize) -> Result<usize, Error> {
         match op {
             Op::Start => {}
-            Op::Int(value) => self.stack.push(Value::Int(value)),
+            Op::Number(Literal::Int(value)) => self.stack.push(Value::Int(value)),
             Op::Binary(operator) => self.binary(operator, next)?,
-            Op::Float(value) => self.push_result(Value::Float(value))?,
-            Op::Imaginary(value) => self.push_result(Complex { re: 0.0, im: value }.into())?,
-            Op::Large(span) => {
-                self.push_result(literal::large_value(span.of(self.text)).into())?;
+            Op::Number(literal) => {
+                let value = self.number(literal);
+                self.push_result(value)?;
             }
             Op::Bool(value) => self.stack.push(Value::Bool(value)),
             Op::None => self.stack.push(Value::None),
@@ -82,6 +82,15 @@ impl Vm<'_> {
             }
         }
         Ok(next)
+    }
+
+    fn number(&self, literal: Literal) -> Value {
+        match literal {
+            Literal::Int(value) => Value::Int(value),
+            Literal::Large(span) => literal::large_value(span.of(self.text)).into(),
+            Literal::Float(value) => Value::Float(value),
+            Literal::Imaginary(value) => Complex { re: 0.0, im: value }.into(),
+        }
     }
 
     #[inline]
