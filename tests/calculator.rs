@@ -11,7 +11,7 @@ const CORPUS: &str = include_str!("calculator/corpus.jsonl");
 
 #[derive(Deserialize)]
 struct Row {
-    /// What it is for.
+    /// The rule that it shows.
     shows: String,
     expression: String,
     answer: String,
@@ -29,7 +29,7 @@ fn reply(text: &[u8], dialect: Dialect) -> (String, Evaluation) {
 }
 
 #[test]
-fn every_answer_is_pythons() {
+fn every_reply_is_as_recorded() {
     let mut differences = Vec::new();
     let mut count = 0;
     for line in CORPUS.lines() {
@@ -51,7 +51,7 @@ fn every_answer_is_pythons() {
 }
 
 #[test]
-fn the_dialect_integer_counts_as_c_does() {
+fn the_dialect_integer_divides_as_c_does() {
     for (text, answer) in [
         ("30 / 10", "3"),
         ("7 / 2", "3"),
@@ -69,7 +69,7 @@ fn the_dialect_integer_counts_as_c_does() {
     ] {
         assert_eq!(reply(text.as_bytes(), Dialect::Integer).0, answer, "{text}");
     }
-    // There are no other numbers, however they come about.
+    // It has no other numbers, not as intermediate results either.
     for text in ["1.5", "2j", "2 ** -1", "float(1)", "complex(1)", "1 + 0.5", "(1, 2.0)"] {
         let refusal = "SyntaxError: unsupported expression (<string>, line 1)";
         assert_eq!(reply(text.as_bytes(), Dialect::Integer).0, refusal, "{text}");
@@ -93,7 +93,7 @@ impl Numbers {
     }
 }
 
-/// Whatever it is: there is a reply, within the limits.
+/// Checks that a text has a reply, within the limits.
 fn is_answered(text: &[u8]) {
     for dialect in [Dialect::Python, Dialect::Integer] {
         let (reply, answer) = reply(text, dialect);
@@ -128,21 +128,21 @@ fn any_bytes_are_answered() {
 }
 
 #[test]
-fn any_words_of_the_language_are_answered() {
-    const WORDS: &str = "0~1~2~9~10~0x1f~1e308~1.5~.5~2j~True~False~(~)~(~)~,~+~-~*~/~//~%~**~<<~\
+fn any_tokens_of_the_language_are_answered() {
+    const TOKENS: &str = "0~1~2~9~10~0x1f~1e308~1.5~.5~2j~True~False~(~)~(~)~,~+~-~*~/~//~%~**~<<~\
         >>~&~|~^~~~<~==~!=~ and ~ or ~ not ~ if ~ else ~abs(~round(~min(~max(~pow(~divmod(~int(~\
         float(~bool(~complex(~sum(~len(~hex(~x~9999999999999999999~ ~#~'~\u{d7}~_~.~[~]~lambda~:~=";
-    let words: Vec<_> = WORDS.split('~').collect();
+    let tokens: Vec<_> = TOKENS.split('~').collect();
     let mut numbers = Numbers(2);
     for _ in 0..50_000 {
         let length = numbers.below(14);
-        let text: String = (0..length).map(|_| words[numbers.below(words.len())]).collect();
+        let text: String = (0..length).map(|_| tokens[numbers.below(tokens.len())]).collect();
         is_answered(text.as_bytes());
     }
 }
 
 #[test]
-fn what_could_stall_is_answered() {
+fn texts_that_could_stall_are_answered() {
     let digits = "9".repeat(4096);
     for text in [
         "9**9**9".to_owned(),
@@ -177,7 +177,7 @@ fn what_could_stall_is_answered() {
 }
 
 #[test]
-fn small_integers_are_counted_without_an_allocation() {
+fn small_integers_are_evaluated_without_an_allocation() {
     for text in ["1 + 2", "(3*4-5)/7", "-(7 // 2) % 5", "2 ** 10", "1 < 2", "255 & 15"] {
         let info = allocation_counter::measure(|| {
             let answer = arithmetic::evaluate(text.as_bytes(), Dialect::Python);

@@ -9,7 +9,7 @@ import unicodedata
 
 from comparison.questions import FUNCTIONS
 
-# From 3.11.4 on NUL and integers of too many digits are refused in the words that we use.
+# From 3.11.4 on, the texts of errors are those that we have, also for NUL and long integers.
 TEXTS = (3, 11, 4) <= sys.version_info[:3] < (3, 12)
 
 # Python computes whatever it is asked, so that what is asked must be bounded: bits of an integer,
@@ -63,7 +63,7 @@ def answer(text):
     try:
         text.encode()
     except UnicodeEncodeError:
-        # No text, for which Python's words are many and odd.
+        # No text. Only the class of the error is compared.
         return Answer("not UTF-8", name="SyntaxError")
     try:
         # As eval does it.
@@ -96,7 +96,7 @@ def evaluated(code, may_refuse):
     # It clears C's errno, which abs(complex) with a NaN would take for an overflow of its own.
     abs(1j)
     try:
-        # An empty text would be an empty reply, for which a client waits for ever: ours is in quotes.
+        # A client would wait forever for an empty reply, so ours is in quotes.
         value = str(eval(code, dict(NAMES, __builtins__={}))) or "''"
     except (MemoryError, RecursionError):
         return Answer("unknown")

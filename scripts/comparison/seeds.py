@@ -1,5 +1,5 @@
 """python3 -m comparison.seeds CORPUS DICTIONARY COUNT: what a fuzzer of the calculator starts with:
-a directory of so many questions, a file each, and the words that they are made of."""
+a directory of COUNT questions, a file each, and a dictionary of the tokens in them."""
 
 import os
 import sys

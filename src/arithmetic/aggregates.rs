@@ -1,4 +1,4 @@
-//! The functions of all items of a sequence: `min`, `max`, `sum`, `len`.
+//! Functions of all items of a sequence: `min`, `max`, `sum`, `len`.
 
 use super::bytecode::{Binary, Comparison};
 use super::compare;
@@ -8,7 +8,7 @@ use super::operators;
 use super::sequence::items;
 use super::value::{Kind, Value};
 
-/// `min` and `max`: the first of the least or the greatest.
+/// `min` or `max`: the first of equal extremes.
 pub(super) fn extreme(
     name: &'static str,
     comparison: Comparison,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_characters_of_a_string_are_paid_for() {
+    fn the_characters_of_a_string_are_charged_for() {
         let text = [Value::from("1".repeat(REPLY_BYTES))];
         let mut meter = Meter::default();
         let most =
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equal_extremes_is_the_one() {
+    fn the_first_of_equal_extremes_is_taken() {
         let ones = [Value::Int(1), Value::Float(1.0), Value::Bool(true)];
         for (name, comparison) in [("min", Comparison::Less), ("max", Comparison::Greater)] {
             let first = extreme(name, comparison, &ones, &mut Meter::default());

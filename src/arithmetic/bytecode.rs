@@ -1,16 +1,16 @@
-//! What a text becomes: a list of ops for a machine with a stack of values.
+//! Bytecode: a list of ops for a machine with a stack of values.
 //!
-//! Operands come before their operator, so the list is in the order in which Python evaluates. The
-//! one exception, `b if c else d`, whose condition comes second in the text and first in time, and
-//! the operators that skip a side are jumps. Every jump but one goes forward, and that one, back to
-//! `b`, is followed by a jump past itself, so no op runs twice.
+//! Operands come before their operator, so the ops are in the order of evaluation. Jumps make the
+//! two exceptions: operators that skip a side, and `b if c else d`, whose condition comes second in
+//! the text and first in time. Only the jump back to `b` goes backward, and `b` ends with a jump
+//! forward past it, so no op runs twice.
 
 use super::inline_vec::{Filler, InlineVec};
 use super::named::named;
 use super::token::{Literal, Span};
 use super::value::Function;
 
-/// The place of a op in the code.
+/// The index of an op in its code.
 pub(super) type OpIndex = u32;
 
 /// The ops of one text. Short ones need no heap.
@@ -34,7 +34,7 @@ impl Bytecode {
         self.ops.push(op);
     }
 
-    /// Adds an op that others refer to, and returns its index.
+    /// Adds an op that others refer to; returns its index.
     #[inline]
     pub(super) fn emit(&mut self, op: Op) -> OpIndex {
         let index = self.here();
@@ -42,7 +42,7 @@ impl Bytecode {
         index
     }
 
-    /// Takes the last op back.
+    /// Removes the last op.
     pub(super) fn retract(&mut self) {
         self.ops.pop();
     }
@@ -75,41 +75,41 @@ impl Bytecode {
     }
 }
 
-/// One op.
+/// One instruction. It takes its operands off the stack, and leaves its result there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Op {
-    /// Nothing: an expression starts here, and becomes a jump if it has a condition.
+    /// Nothing: the start of an expression, which is patched to a jump if a condition follows.
     Start,
     Number(Literal),
     Bool(bool),
     None,
     Ellipsis,
     Function(Function),
-    /// A name without a meaning.
+    /// A name that is not defined.
     Name(Span),
     Unary(Unary),
     Binary(Binary),
     Not,
     Compare(Comparison),
-    /// A comparison that another one follows: the right operand stays. If it does not hold, the
-    /// chain is false and goes on at the place.
+    /// A comparison within a chain. If it holds, its right operand stays, for the next one. If not,
+    /// the chain is false and the code continues at the index.
     Chain(Comparison, OpIndex),
-    /// Keeps a false value and skips the right side of `and`, or drops a true one.
+    /// Keeps a false value and jumps past the right side of `and`, or drops a true value.
     And(OpIndex),
-    /// The same for a true value and `or`.
+    /// Keeps a true value and jumps past the right side of `or`, or drops a false value.
     Or(OpIndex),
     Jump(OpIndex),
-    /// Jumps if the condition, which it drops, is true.
+    /// Drops the condition, and jumps if it is true.
     Branch(OpIndex),
-    /// Makes a tuple of the last so many values.
+    /// Makes a tuple of this many values.
     Tuple(u32),
-    /// Calls what is below the last so many values with them.
+    /// Calls the value below this many arguments.
     Call(u32),
-    /// A call that names an argument: as many as are said, the last of them named.
+    /// A call with this many arguments, the last of which has a name.
     CallNamed(u32),
     /// `a[b]`
     Subscript,
-    /// Python, but not in this language.
+    /// An expression of Python's that this language does not have.
     Unsupported,
 }
 
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_two_machine_words() {
+    fn an_op_is_two_machine_words() {
         assert_eq!(size_of::<Op>(), 16);
     }
 }

@@ -1,4 +1,4 @@
-//! The functions: how many arguments each takes, and what it does with them.
+//! Calls of functions, dispatched by the number of arguments.
 
 use super::aggregates;
 use super::bytecode::{Binary, Comparison, Unary};
@@ -30,7 +30,7 @@ pub(super) fn call(
         (Function::Complex, [of @ Value::Complex(_)]) => Ok(of.clone()),
         (Function::Complex, [real]) => convert::to_complex(real, None),
         (Function::Complex, [real, imaginary]) => convert::to_complex(real, Some(imaginary)),
-        (Function::Divmod, [left, right]) => quotient_and_remainder(left, right, meter),
+        (Function::Divmod, [left, right]) => divmod(left, right, meter),
         (Function::Float, []) => Ok(Value::Float(0.0)),
         (Function::Float, [of]) => convert::to_float(of),
         (Function::Int, []) => Ok(Value::Int(0)),
@@ -51,12 +51,12 @@ pub(super) fn call(
         (Function::Round, [number, places]) => rounding::round(number, Some(places), meter),
         (Function::Sum, [of]) => aggregates::sum(of, None, meter),
         (Function::Sum, [of, start]) => aggregates::sum(of, Some(start), meter),
-        (function, arguments) => Err(miscounted(function, arguments.len())),
+        (function, arguments) => Err(wrong_count(function, arguments.len())),
     }
 }
 
-/// What a function says to a number of arguments that it does not take.
-fn miscounted(function: Function, count: usize) -> Error {
+/// The error of a function for a number of arguments that it does not take.
+fn wrong_count(function: Function, count: usize) -> Error {
     let name = function.name();
     Error::arguments(match (function, count) {
         (Function::Abs | Function::Bin | Function::Hex | Function::Len | Function::Oct, _) => {
@@ -84,7 +84,8 @@ fn missing(name: &str, argument: &str, place: u32) -> String {
     format!("{name}() missing required argument '{argument}' (pos {place})")
 }
 
-/// What a function says to an argument with a name. Some would take it; this language does not.
+/// The error for an argument with a name. Some functions of Python take one; this language does
+/// not.
 pub(super) fn named_argument(function: Function) -> Error {
     match function {
         Function::Abs
@@ -111,12 +112,9 @@ fn absolute(of: &Value) -> Result<Value, Error> {
     }
 }
 
-/// `divmod`
-fn quotient_and_remainder(left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error> {
+fn divmod(left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error> {
     let (quotient, remainder) = match (Number::of(left), Number::of(right)) {
-        (Some(Number::Int(left)), Some(Number::Int(right))) => {
-            integer::quotient_and_remainder(left, right, meter)?
-        }
+        (Some(Number::Int(left)), Some(Number::Int(right))) => integer::divmod(left, right, meter)?,
         (Some(a), Some(b))
             if !matches!((a, b), (Number::Complex(_), _) | (_, Number::Complex(_))) =>
         {

@@ -1,4 +1,4 @@
-//! Comparisons: by exact values between numbers of any types, item by item between tuples.
+//! Comparisons: of numbers by their exact values, of tuples item by item.
 
 use core::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use super::integer::Int;
 use super::number::Number;
 use super::value::Value;
 
-/// Whether `left comparison right` holds.
+/// Returns true if `left comparison right` holds.
 #[inline]
 pub(super) fn holds(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, Error> {
     match comparison {
@@ -26,7 +26,7 @@ pub(super) fn holds(comparison: Comparison, left: &Value, right: &Value) -> Resu
     }
 }
 
-/// Values of types that have nothing to do with each other are not equal, and that is no error.
+/// `left == right`, which is false for values of unrelated types.
 pub(super) fn equal(left: &Value, right: &Value) -> bool {
     if let (Some(left), Some(right)) = (Number::of(left), Number::of(right)) {
         return match (left, right) {
@@ -49,7 +49,7 @@ pub(super) fn equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Whether Python would have one object for both: it has for equal constants of one type.
+/// `left is right`: Python has one object for equal constants of the same type.
 fn identical(left: &Value, right: &Value) -> bool {
     left.kind() == right.kind() && equal(left, right)
 }
@@ -75,7 +75,7 @@ fn ordered(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, 
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
         (Value::Str(left), Value::Str(right)) => Some(left.cmp(right)),
         (Value::Tuple(left), Value::Tuple(right)) => {
-            // The first items that are not equal decide, and have to have an order.
+            // The first two items that differ decide.
             let different = left.iter().zip(right.iter()).find(|(a, b)| !equal(a, b));
             match different {
                 Some((left, right)) => return ordered(comparison, left, right),
@@ -90,7 +90,7 @@ fn ordered(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, 
             _ => return Err(Error::Order(comparison.name(), left.kind(), right.kind())),
         },
     };
-    // Nothing is less or greater than what is not a number, nor equal to it.
+    // NaN has no order.
     Ok(order.is_some_and(|order| match comparison {
         Comparison::Less => order.is_lt(),
         Comparison::LessEqual => order.is_le(),
@@ -119,7 +119,7 @@ fn integers(left: Int<'_>, right: Int<'_>) -> Ordering {
     }
 }
 
-/// By the float's integral part, which is exact, and then by its fraction.
+/// Compares with the float's integral part, which is exact, and then with its fraction.
 fn integer_and_float(integer: Int<'_>, float: f64) -> Option<Ordering> {
     if float.is_nan() {
         return None;

@@ -1,11 +1,11 @@
-//! Complex numbers, calculated as Python does it: without regard to infinities and signs of zero in
-//! products.
+//! Complex numbers, as in Python's `Objects/complexobject.c`: products do not treat infinities and
+//! signs of zero specially, unlike those of C's Annex G.
 
 use super::bytecode::Binary;
 use super::error::Error;
 use super::value::{Complex, Kind, Value};
 
-/// Whether complex numbers have the operator.
+/// Returns true for an operator that complex numbers have, but for `**`, which is in `power`.
 pub(super) fn has(operator: Binary) -> bool {
     use Binary::{Add, Divide, Multiply, Subtract};
     matches!(operator, Add | Subtract | Multiply | Divide)
@@ -26,7 +26,7 @@ pub(super) fn binary(operator: Binary, left: Complex, right: Complex) -> Result<
 }
 
 impl Complex {
-    /// The distance from zero.
+    /// The absolute value.
     pub(super) fn absolute(self) -> Result<f64, Error> {
         let absolute = self.re.hypot(self.im);
         if absolute.is_infinite() && self.re.is_finite() && self.im.is_finite() {
@@ -43,7 +43,7 @@ impl Complex {
     }
 
     /// The quotient by Smith's method, which scales by the larger part of the divisor so that its
-    /// square cannot overflow; nothing if the divisor is zero.
+    /// square cannot overflow; `None` if the divisor is zero.
     pub(super) fn over(self, other: Self) -> Option<Self> {
         if other.re.abs() >= other.im.abs() {
             if other.re == 0.0 {
@@ -63,7 +63,7 @@ impl Complex {
                 im: (self.im * ratio - self.re) / scale,
             })
         } else {
-            // Not a number in the divisor: neither part is the larger one.
+            // A part of the divisor is NaN.
             Some(Self { re: f64::NAN, im: f64::NAN })
         }
     }

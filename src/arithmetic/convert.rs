@@ -1,4 +1,4 @@
-//! From one type to another: `int`, `float`, `complex`, `hex`, `oct`, `bin`.
+//! Conversions: `int`, `float`, `complex`, `hex`, `oct`, `bin`.
 
 use dashu_int::IBig;
 
@@ -10,13 +10,13 @@ use super::meter::{Meter, check_bytes};
 use super::number::Number;
 use super::value::{Complex, Value};
 
-/// What a digit of `hex`, `oct` or `bin` costs, in limb products.
+/// The cost of a digit of `hex`, `oct` or `bin`, in limb products.
 const DIGIT_COST: u64 = 4;
 
-/// Characters of a string that `int` cannot read that are shown, its opening quote included.
+/// The characters shown of a string that `int` cannot read, including its opening quote.
 const LITERAL_SHOWN: usize = 200;
 
-/// A value where only an integer will do.
+/// The integer of a value that must be one.
 pub(super) fn index(value: &Value) -> Result<Int<'_>, Error> {
     Int::of(value).ok_or_else(|| {
         let kind = value.kind().name();
@@ -24,7 +24,7 @@ pub(super) fn index(value: &Value) -> Result<Int<'_>, Error> {
     })
 }
 
-/// A float without a fraction, as an integer.
+/// Converts a float without a fraction to an integer.
 pub(super) fn whole(float: f64) -> Result<Value, Error> {
     if float.is_nan() {
         return Err(Error::value("cannot convert float NaN to integer"));
@@ -60,7 +60,7 @@ pub(super) fn to_int_of_base(text: &Value, base: &Value) -> Result<Value, Error>
     }
 }
 
-/// The integer that a string spells. Strings come from `hex`, `oct` and `bin` only, so they hold
+/// Reads an integer from a string. Strings are made by `hex`, `oct` and `bin` only, so they have
 /// neither blanks nor `_`.
 fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
@@ -90,7 +90,7 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
             let message = format!("invalid literal for int() with base {base}: {shown}");
             Error::Formatted(Class::Value, message.into())
         })?;
-    // Its digits may be worth more bits than they had as a string.
+    // In a larger base its digits are worth more bits than in the string's own.
     integer::checked(value).map(Value::from)
 }
 
@@ -106,7 +106,7 @@ pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
                     format!("float() argument must be a string or a real number, not '{kind}'");
                 return Err(Error::arguments(message));
             };
-            // Python shows all of it.
+            // Python shows the whole string.
             let message = format!("could not convert string to float: '{text}'");
             check_bytes(Class::Value.name().len() + ": ".len() + message.len())?;
             digit(text).ok_or(Error::Formatted(Class::Value, message.into()))?
@@ -115,7 +115,8 @@ pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
     Ok(Value::Float(float))
 }
 
-/// The only decimal numbers among our strings: parts of others that are a single digit.
+/// Reads a number from a single digit. No longer string of `hex`, `oct` or `bin` is decimal; a
+/// digit comes from taking one apart, as `max(hex(1))` does.
 fn digit(text: &str) -> Option<f64> {
     if text.len() > 1 { None } else { text.parse().ok() }
 }
@@ -146,7 +147,7 @@ pub(super) fn to_complex(real: &Value, imaginary: Option<&Value>) -> Result<Valu
     let mut result = real_number.complex()?;
     if let Some(number) = imaginary {
         let part = number.complex()?;
-        // Not `result + part * 1j`, whose zeros would have other signs.
+        // In `result + part * 1j` zeros would have other signs.
         if matches!(number, Number::Complex(_)) {
             result.re -= part.im;
         }
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_no_float_is_shown_if_it_fits_a_reply() {
+    fn a_string_that_is_no_float_is_shown_if_it_fits_in_a_reply() {
         for (times, fits) in [(21_828, true), (21_845, false)] {
             let mut reply = String::new();
             error(&format!("float(hex(1) * {times})")).render(&mut reply).expect("it is a string");

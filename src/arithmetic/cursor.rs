@@ -1,7 +1,8 @@
-//! A position in a text, and the token that is being read there.
+//! The position of the lexer in its text.
 
 use super::token::Span;
 
+/// A text, and the token in it that is being read.
 pub(super) struct Cursor<'t> {
     pub(super) text: &'t [u8],
     /// The start of the last token.
@@ -25,7 +26,8 @@ impl Cursor<'_> {
         Span { start: self.start as u32, end: self.at as u32 }
     }
 
-    /// Whether the bytes since `start` are text. In a comment or a string nothing else reads them.
+    /// Returns true if the bytes since `start` are text. A comment and a string are checked here,
+    /// because nothing else looks at their bytes.
     pub(super) fn is_text(&self) -> bool {
         let skipped = self.text.get(self.start..self.at).unwrap_or_default();
         memchr::memchr(0, skipped).is_none() && core::str::from_utf8(skipped).is_ok()
@@ -44,7 +46,8 @@ impl Cursor<'_> {
     }
 }
 
-/// Bytes that a word may go on with: all of non-ASCII text, for a closer look later.
+/// Returns true for a byte that may continue a word. A byte that is not ASCII may; the word is
+/// checked when all of it is known.
 pub(super) fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }

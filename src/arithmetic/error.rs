@@ -1,7 +1,6 @@
-//! What went wrong, in the words of Python 3.11: `Class: text`.
+//! Errors, worded as in Python 3.11: `Class: text`.
 //!
-//! Words that never vary stand where the rule is that they belong to; words that name types, names
-//! or numbers are put together here.
+//! A text that never varies stands beside its rule. Texts that name types are put together here.
 
 use core::fmt::{self, Write};
 
@@ -9,11 +8,11 @@ use super::limits::{DECIMAL_DIGITS, INTEGER_BITS};
 use super::named::named;
 use super::value::Kind;
 
-/// Bytes of a name that are shown; half a character shows as U+FFFD, as in Python.
+/// The bytes of a name that are shown. As in Python, a character cut in two is shown as U+FFFD.
 const NAME_BYTES: usize = 200;
 
 named! {
-    /// The Python exception that an error would be.
+    /// The class of an error: a Python exception.
     pub enum Class {
         /// A kind of `SyntaxError`.
         Indentation = "IndentationError",
@@ -27,26 +26,26 @@ named! {
     }
 }
 
-/// Why a text has no value.
+/// The error of a text that has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Words that never vary.
+    /// A message that never varies.
     Fixed(Class, &'static str),
-    /// Words put together where the rule is.
+    /// A message put together beside its rule.
     Formatted(Class, Box<str>),
-    /// The text breaks the language's grammar, on this line.
+    /// A `SyntaxError` on this line.
     Syntax(Box<str>, u32),
-    /// A name that means nothing here.
+    /// A name that is not defined.
     Name(Box<str>),
-    /// No such operation between these two: `+`, and so on.
+    /// An operator that these two types do not have: `+`, `divmod()`.
     Operands(&'static str, Kind, Kind),
-    /// No such operation on this one: `unary -`, `abs()`.
+    /// An operator that this type does not have: `unary -`, `abs()`.
     Operand(&'static str, Kind),
-    /// These two have no order.
+    /// A comparison of two types that have no order.
     Order(&'static str, Kind, Kind),
     /// An integer beyond [`INTEGER_BITS`], refused before it was computed.
     TooLarge,
-    /// An integer of more than [`DECIMAL_DIGITS`] digits, where it had to be printed.
+    /// An integer that cannot be printed, because it has more than [`DECIMAL_DIGITS`] digits.
     Unprintable,
 }
 
@@ -67,17 +66,17 @@ impl Error {
         Self::Fixed(Class::ZeroDivision, message)
     }
 
-    /// What a function or an operator says of arguments whose types or number are wrong.
+    /// Arguments or operands of a wrong type or number.
     pub(super) fn arguments(message: String) -> Self {
         Self::Formatted(Class::Type, message.into())
     }
 
-    /// Python, but not in this language.
+    /// An expression of Python's that this language does not have.
     pub(super) fn unsupported() -> Self {
         Self::Syntax("unsupported expression".into(), 1)
     }
 
-    /// The exception it would be in Python.
+    /// Its class in Python.
     pub fn class(&self) -> Class {
         match self {
             Self::Fixed(class, _) | Self::Formatted(class, _) => *class,
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_its_class_and_its_words() {
+    fn an_error_is_its_class_and_its_text() {
         assert_eq!(
             rendered(&Error::Operands("+", Kind::Int, Kind::Float)),
             "TypeError: unsupported operand type(s) for +: 'int' and 'float'"
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_small_enough_to_travel_in_registers_and_one_word() {
+    fn an_error_is_three_machine_words() {
         assert!(size_of::<Error>() <= 24);
     }
 }

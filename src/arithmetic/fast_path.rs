@@ -1,17 +1,15 @@
-//! The short way, for what nearly every request is: a few small integers, `+ - * // %` and
-//! brackets.
+//! The fast path, for nearly all requests: a few small integers, `+ - * // %` and brackets.
 //!
-//! It computes while it reads, in machine words, and gives up on the first thing that is not plain
-//! (a name, a float, `/`, `**`, an overflow, a division by zero, a mistake). Giving up costs
-//! nothing but the time so far: the whole of the language then starts over, and words the answer.
-//! So whatever is answered here must be just what the long way would have answered.
+//! It computes in machine words while it reads, without bytecode. It gives up at the first thing it
+//! does not have: a name, a float, `/`, `**`, an overflow, a division by zero, a mistake. The full
+//! evaluation then starts over, so a value from here must be the one that it would return.
 
-#![expect(clippy::inline_always, reason = "a call for each digit would be half of the work")]
+#![expect(clippy::inline_always, reason = "a call for each digit would double the time")]
 
-/// Brackets within brackets, and signs before signs, that are still plain.
+/// The deepest nesting of brackets and signs that is still read here.
 const DEPTH: u32 = 16;
 
-/// The value of a plain text.
+/// The value of a text, if this path has all that is in it.
 #[inline]
 pub(super) fn evaluate(text: &[u8]) -> Option<i64> {
     let mut reader = Reader { rest: text };
@@ -19,19 +17,19 @@ pub(super) fn evaluate(text: &[u8]) -> Option<i64> {
     reader.rest.is_empty().then_some(value)
 }
 
-/// What is still to be read.
+/// The rest of a text.
 struct Reader<'t> {
     rest: &'t [u8],
 }
 
 impl Reader<'_> {
-    /// The next byte, which stays; 0, which is nothing plain, at the end.
+    /// The next byte, without reading it; 0 at the end.
     #[inline(always)]
     fn byte(&self) -> u8 {
         self.rest.first().copied().unwrap_or(0)
     }
 
-    /// Reads the next byte.
+    /// Moves past the next byte.
     #[inline(always)]
     fn advance(&mut self) {
         if let [_, rest @ ..] = self.rest {
@@ -39,10 +37,10 @@ impl Reader<'_> {
         }
     }
 
-    /// The next byte that is not blank; those before it are read.
+    /// Moves past blanks; returns the next byte, without reading it.
     #[inline(always)]
     fn peek(&mut self) -> u8 {
-        // A form feed is one too, but in front of others it makes them an indentation.
+        // Not past a form feed: other blanks behind it may be an indentation.
         while let [b' ' | b'\t', rest @ ..] = self.rest {
             self.rest = rest;
         }
@@ -52,7 +50,7 @@ impl Reader<'_> {
     /// `term {(+|-) term}`
     #[inline(always)]
     fn sum(&mut self, depth: u32) -> Option<i64> {
-        // The first term is added to nothing, so that terms are read in one place of the code.
+        // The first term is added to 0, so that `term` is inlined in one place only.
         let (mut value, mut operator) = (0_i64, b'+');
         loop {
             let (term, follower) = self.term(depth)?;
@@ -68,7 +66,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `factor {(*|//|%) factor}`, and the byte behind it, which is not blank and stays.
+    /// `factor {(*|//|%) factor}`; also returns the next byte that is not blank, without reading
+    /// it.
     #[inline(always)]
     fn term(&mut self, depth: u32) -> Option<(i64, u8)> {
         let mut value = self.factor(depth)?;
@@ -84,7 +83,7 @@ impl Reader<'_> {
                 }
                 self.advance();
             }
-            // A second `*` is no factor, so `**` ends here.
+            // `**` ends here, because the second `*` starts no factor.
             let right = self.factor(depth)?;
             value = match operator {
                 b'*' => value.checked_mul(right)?,
@@ -109,8 +108,9 @@ impl Reader<'_> {
         }
     }
 
-    /// A decimal integer, the first digit of which is next. Whether it is one, what follows shows:
-    /// a letter, a dot, an underscore, or a digit behind a leading zero is no operator.
+    /// A decimal integer, whose first digit is next. If it is only the start of another literal,
+    /// then the next byte is one that the caller refuses: a letter, a point, an underscore, or a
+    /// digit behind a leading zero.
     #[inline(always)]
     fn digits(&mut self) -> Option<i64> {
         let first = self.byte();
@@ -126,7 +126,7 @@ impl Reader<'_> {
     }
 }
 
-/// What follows an opening bracket or a sign.
+/// The factor behind an opening bracket or a sign. Not inlined, because it recurses.
 #[inline(never)]
 fn nested(rest: &[u8], opening: u8, depth: u32) -> Option<(i64, &[u8])> {
     let mut reader = Reader { rest };
@@ -145,7 +145,7 @@ fn nested(rest: &[u8], opening: u8, depth: u32) -> Option<(i64, &[u8])> {
     Some((value, reader.rest))
 }
 
-/// The quotient rounded down, as Python has it.
+/// The quotient rounded down, as in Python.
 #[inline]
 fn floor_quotient(value: i64, divisor: i64) -> Option<i64> {
     let quotient = value.checked_div(divisor)?;
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_texts_are_answered() {
+    fn small_integers_are_computed() {
         let deep = format!("{}1{}", "(".repeat(16), ")".repeat(16));
         assert_eq!(evaluate(deep.as_bytes()), Some(1));
         for (text, value) in [
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_left_to_the_long_way() {
+    fn anything_else_is_left_to_the_full_evaluation() {
         let deep = format!("{}1{}", "(".repeat(17), ")".repeat(17));
         for text in [
             deep.as_str(),

@@ -1,10 +1,10 @@
-//! Floats: IEEE 754 doubles with Python's division and remainder.
+//! Floats: IEEE 754 doubles with Python's division and remainder (`Objects/floatobject.c`).
 
 use super::bytecode::Binary;
 use super::error::Error;
 use super::value::{Kind, Value};
 
-/// Whether floats have the operator.
+/// Returns true for an operator that floats have, but for `**`, which is in `power`.
 pub(super) fn has(operator: Binary) -> bool {
     use Binary::{Add, Divide, FloorDivide, Multiply, Remainder, Subtract};
     matches!(operator, Add | Subtract | Multiply | Divide | FloorDivide | Remainder)
@@ -29,7 +29,7 @@ fn nonzero(divisor: f64, message: &'static str) -> Result<f64, Error> {
     if divisor == 0.0 { Err(Error::zero_division(message)) } else { Ok(divisor) }
 }
 
-/// Quotient rounded down and remainder with the divisor's sign.
+/// The quotient rounded down, and the remainder with the divisor's sign.
 pub(super) fn divided(dividend: f64, divisor: f64) -> (f64, f64) {
     let mut remainder = dividend % divisor;
     let mut quotient = (dividend - remainder) / divisor;
@@ -43,6 +43,6 @@ pub(super) fn divided(dividend: f64, divisor: f64) -> (f64, f64) {
         return (0.0_f64.copysign(dividend / divisor), remainder);
     }
     let floor = quotient.floor();
-    // The quotient is within a rounding error of an integer, from either side.
+    // The quotient is an integer but for a rounding error, up or down.
     (if quotient - floor > 0.5 { floor + 1.0 } else { floor }, remainder)
 }

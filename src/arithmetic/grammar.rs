@@ -1,11 +1,10 @@
 //! From tokens to bytecode, by operator precedence.
 //!
-//! This is the only reader of the language. It reads a text once, from left to right; the first
-//! token that does not fit decides which error the text has (`syntax_error`).
+//! A text is read once, from left to right. The first token that does not fit ends the reading, and
+//! `syntax_error` makes the text's error of it.
 //!
-//! Operators that wait for their right side, and brackets that wait to be closed, stand on a stack
-//! of our own instead of the thread's, so that no text can exhaust it. An arriving operator first
-//! reduces those on top that bind at least as tightly as itself.
+//! Pending operators and open brackets are kept on a stack of our own, because no text may exhaust
+//! the thread's. An operator that arrives first reduces those on top that bind at least as tightly.
 
 use super::bytecode::{Binary, Bytecode, Comparison, Op, OpIndex, Unary};
 use super::dialect::Dialect;
@@ -20,11 +19,11 @@ use super::syntax_error;
 use super::token::{Bracket, Keyword, Span, Symbol, Token};
 use super::value::Function;
 
-/// The last token read does not fit.
+/// The last token does not fit.
 #[derive(Debug)]
 struct Malformed;
 
-/// What is read next.
+/// The next thing to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expect {
     Operand,
@@ -34,9 +33,8 @@ enum Expect {
 
 /// Adds the ops of a whole text to `code`.
 pub(super) fn parse(text: &[u8], dialect: Dialect, code: &mut Bytecode) -> Result<(), Error> {
-    let lexer = Lexer::new(text);
     let mut parser = Parser {
-        lexer,
+        lexer: Lexer::new(text),
         token: Token::End,
         dialect,
         code,
@@ -61,7 +59,7 @@ struct Parser<'t> {
     token: Token,
     dialect: Dialect,
     code: &'t mut Bytecode,
-    /// At the bottom the whole text, until it is complete.
+    /// The whole text is at the bottom.
     pending: InlineVec<Pending, 8>,
     /// More than [`NESTING`] operators waited at one time.
     is_too_deep: bool,
@@ -87,7 +85,7 @@ impl Parser<'_> {
         self.token
     }
 
-    /// Where an operand should start.
+    /// A token in the place of an operand.
     fn operand(&mut self, token: Token) -> Result<Expect, Malformed> {
         self.code.push(match token {
             Token::Number(literal) => Op::Number(literal),
@@ -111,7 +109,7 @@ impl Parser<'_> {
         Function::named(&spelling).map_or(Op::Name(name), Op::Function)
     }
 
-    /// `not x`, where nothing binds tighter; or the second word of `is not`.
+    /// `not x`, unless the operator before it binds tighter; or the second word of `is not`.
     fn not(&mut self) -> Result<Expect, Malformed> {
         match self.pending.as_mut_slice() {
             [.., Pending::Compare(is @ Comparison::Is, _)] => *is = Comparison::IsNot,
@@ -128,19 +126,19 @@ impl Parser<'_> {
             Symbol::Tilde => self.push(Pending::Unary(Unary::Invert)),
             Symbol::Open(Bracket::Round) => self.open(Enclosure::Group),
             Symbol::Open(Bracket::Square) => self.open(Enclosure::List),
-            // Nothing in it, or nothing after its last comma.
+            // Empty brackets, or a comma before the closing one.
             Symbol::Close(bracket) => return self.close(bracket, false),
             _ => return Err(Malformed),
         }
         Ok(Expect::Operand)
     }
 
-    /// Where an operand is complete.
+    /// A token behind an operand.
     fn operator(&mut self, token: Token) -> Result<Expect, Malformed> {
         match token {
             Token::Symbol(symbol) => {
                 if let Some(operator) = precedence::binary(symbol, self.dialect) {
-                    // The one operator that groups from the right.
+                    // The only operator that is right-associative.
                     if operator != Binary::Power {
                         self.reduce(precedence::of(operator));
                     }
@@ -160,23 +158,20 @@ impl Parser<'_> {
 
     fn after_operand(&mut self, symbol: Symbol) -> Result<Expect, Malformed> {
         match symbol {
-            Symbol::Comma => self.comma(),
-            Symbol::Close(bracket) => self.close(bracket, true),
-            Symbol::Open(Bracket::Round) => {
-                self.open(Enclosure::Call { any_named: false, named: false });
-                Ok(Expect::Operand)
-            }
-            Symbol::Open(Bracket::Square) => {
-                self.open(Enclosure::Subscript);
-                Ok(Expect::Operand)
-            }
+            Symbol::Comma => return self.comma(),
+            Symbol::Close(bracket) => return self.close(bracket, true),
+            Symbol::Equal => return self.name_argument(),
             Symbol::Dot if matches!(self.next(), Token::Name(_)) => {
                 self.code.push(Op::Unsupported);
-                Ok(Expect::Operator)
+                return Ok(Expect::Operator);
             }
-            Symbol::Equal => self.name_argument(),
-            _ => Err(Malformed),
+            Symbol::Open(Bracket::Round) => {
+                self.open(Enclosure::Call { any_named: false, named: false });
+            }
+            Symbol::Open(Bracket::Square) => self.open(Enclosure::Subscript),
+            _ => return Err(Malformed),
         }
+        Ok(Expect::Operand)
     }
 
     fn keyword(&mut self, keyword: Keyword) -> Result<Expect, Malformed> {
@@ -236,7 +231,7 @@ impl Parser<'_> {
             return Err(Malformed);
         };
         if let Enclosure::Call { any_named, named } = enclosure {
-            // After a named argument no other follows.
+            // A positional argument may not follow a named one.
             if *any_named && !*named {
                 return Err(Malformed);
             }
@@ -247,7 +242,7 @@ impl Parser<'_> {
         Ok(Expect::Operand)
     }
 
-    /// `name=`, where an argument starts.
+    /// The `=` of `name=value`: the name must be all of the argument so far.
     fn name_argument(&mut self) -> Result<Expect, Malformed> {
         let [.., Op::Start, Op::Name(_) | Op::Function(_)] = self.code.ops() else {
             return Err(Malformed);
@@ -264,7 +259,7 @@ impl Parser<'_> {
         Ok(Expect::Operand)
     }
 
-    /// A closing bracket, after an operand or where one could have been.
+    /// A closing bracket, behind an operand or in the place of one.
     fn close(&mut self, bracket: Bracket, after_operand: bool) -> Result<Expect, Malformed> {
         if after_operand {
             self.reduce(Precedence::Else);
@@ -279,7 +274,7 @@ impl Parser<'_> {
         match enclosure {
             Enclosure::Group if commas == 0 && after_operand => {}
             Enclosure::Group => self.code.push(Op::Tuple(items)),
-            // After a name comes a value, and after a named argument no other.
+            // A name needs a value, and a positional argument may not follow a named one.
             Enclosure::Call { any_named, named } if named != (any_named && after_operand) => {
                 return Err(Malformed);
             }
@@ -297,7 +292,7 @@ impl Parser<'_> {
         Ok(Expect::Operator)
     }
 
-    /// The end of the line, which must be the text's, after an operand or a comma.
+    /// The end of the line, which must be the end of the text, behind an operand or a comma.
     fn end(&mut self, token: Token, after_operand: bool) -> Result<Expect, Malformed> {
         if after_operand {
             self.reduce(Precedence::Else);
@@ -334,7 +329,7 @@ impl Parser<'_> {
         });
     }
 
-    /// Completes what binds at least as tightly as `precedence`.
+    /// Emits the operators on top that bind at least as tightly as `precedence`.
     fn reduce(&mut self, precedence: Precedence) {
         while let Some(&top) = self.pending.last()
             && top.precedence() >= precedence

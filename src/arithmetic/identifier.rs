@@ -1,7 +1,7 @@
 //! Names and keywords.
 //!
-//! Python spells names in Unicode's normal form KC, in which a letter is the same whatever its
-//! width or style.
+//! Python normalizes names to Unicode's form NFKC, in which a letter is the same in all widths and
+//! styles (PEP 3131).
 
 use std::borrow::Cow;
 
@@ -11,10 +11,10 @@ use super::cursor::{Cursor, is_word_byte};
 use super::literal;
 use super::token::{Keyword, LexError, Token};
 
-/// Characters that words go on with by a newer Unicode than Python 3.11's.
+/// Characters that may continue a name since Unicode 15.1. Python 3.11 follows Unicode 14.
 const SINCE_UNICODE_15_1: [char; 4] = ['\u{200c}', '\u{200d}', '\u{30fb}', '\u{ff65}'];
 
-/// A name or a keyword, or the prefix of a string with the string.
+/// Reads a name or a keyword, or a string with its prefix.
 pub(super) fn word(cursor: &mut Cursor<'_>) -> Token {
     let rest = &cursor.text[cursor.at..];
     let length = rest.iter().take_while(|&&byte| is_word_byte(byte)).count();
@@ -29,7 +29,7 @@ pub(super) fn word(cursor: &mut Cursor<'_>) -> Token {
     }
 }
 
-/// How Python spells a name.
+/// A name as Python spells it.
 pub(super) fn spelling(name: &str) -> Cow<'_, str> {
     if name.is_ascii() { Cow::Borrowed(name) } else { Cow::Owned(name.nfkc().collect()) }
 }
@@ -57,7 +57,7 @@ fn keyword(word: &[u8]) -> Option<Keyword> {
     })
 }
 
-/// What a word has that is neither a letter nor a mark nor a digit.
+/// The error of a word with a character that no name has.
 fn invalid_char(word: &[u8]) -> Option<LexError> {
     if word.is_ascii() {
         return None;

@@ -7,12 +7,12 @@ pub(super) trait Filler {
     const FILLER: Self;
 }
 
-/// Up to `N` items are kept inline; from then on all of them on the heap, so that they are always
-/// one slice.
+/// Keeps up to `N` items inline, and more than that all on the heap, so that they are one slice in
+/// any case.
 #[derive(Debug)]
 pub(super) struct InlineVec<T, const N: usize> {
     inline: [T; N],
-    /// Items in `inline`: 0 if there are any in `heap`.
+    /// The number of items in `inline`: 0 if there are any in `heap`.
     inline_len: usize,
     heap: Vec<T>,
 }
@@ -84,7 +84,7 @@ impl<T: Filler, const N: usize> InlineVec<T, N> {
         }
     }
 
-    /// Drops the last `count` items.
+    /// Drops the last `count` items, or all if there are fewer.
     #[inline]
     pub(super) fn drop_last(&mut self, count: usize) {
         for _ in 0..count {

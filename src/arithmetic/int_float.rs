@@ -1,5 +1,5 @@
-//! The ways between integers and floats, rounded correctly: to the nearest float, ties to the even
-//! one.
+//! Conversions between integers and floats, and the quotient of integers, which is a float. Results
+//! are rounded once, to the nearest float, ties to even.
 
 use dashu_int::IBig;
 use dashu_int::ops::{BitTest as _, DivRem as _};
@@ -8,10 +8,10 @@ use super::error::Error;
 use super::integer::{self, Int};
 use super::meter::Meter;
 
-/// Integers up to 2^53 are floats exactly.
+/// All integers up to 2^53 are exact as floats.
 const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
 
-/// Bits of a float's mantissa that are stored: all but the first.
+/// The bits of a float's mantissa that are stored: all but the first.
 const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
 
 /// The exponent of the smallest float, 2^-1074.
@@ -33,12 +33,12 @@ pub(super) fn from_int(integer: Int<'_>) -> Result<f64, Error> {
     }
 }
 
-/// The integer in a finite float, its fraction cut off.
+/// A finite float without its fraction, as an integer.
 pub(super) fn truncated(float: f64) -> IBig {
     IBig::try_from(float.trunc()).expect("a finite float without a fraction is an integer")
 }
 
-/// The quotient of two machine words, if both are floats exactly; the divisor may not be zero.
+/// The quotient of two machine words, if both are exact as floats and the divisor is not zero.
 #[inline]
 pub(super) fn small_quotient(dividend: i64, divisor: i64) -> Option<f64> {
     let exact = dividend.unsigned_abs() <= EXACT && divisor.unsigned_abs() <= EXACT;
@@ -48,8 +48,8 @@ pub(super) fn small_quotient(dividend: i64, divisor: i64) -> Option<f64> {
 
 /// The float nearest to the quotient of two integers.
 ///
-/// The dividend is shifted so that the integer quotient has 62 or 63 bits: more than any float
-/// keeps, so that what rounding needs of the remainder is only whether there is one.
+/// The dividend is shifted so that the integer quotient has 62 or 63 bits. That is more than a
+/// float keeps, so rounding needs to know of the remainder only that it is not zero.
 pub(super) fn quotient(
     dividend: Int<'_>,
     divisor: Int<'_>,
@@ -75,10 +75,10 @@ pub(super) fn quotient(
     Ok(if negative { -magnitude } else { magnitude })
 }
 
-/// The float nearest to `top * 2^exponent`, or to a little more than that if `inexact`; nothing if
+/// The float nearest to `top * 2^exponent`, or to slightly more than that if `inexact`; `None` if
 /// it is beyond the largest float.
 ///
-/// `top` has at least 55 bits unless it is exact, so that the little more is below the last place.
+/// If `inexact`, `top` has at least 55 bits, so that the excess is below the last place.
 fn nearest(top: u64, inexact: bool, exponent: i64) -> Option<f64> {
     let bits = i64::from(u64::BITS - top.leading_zeros());
     // The exponent of the result's last place.
@@ -93,7 +93,7 @@ fn nearest(top: u64, inexact: bool, exponent: i64) -> Option<f64> {
             let up = rest > half || rest == half && (inexact || kept % 2 == 1);
             kept + u64::from(up)
         }
-        // All of it is rest, at least half of the last place only if the top bit is its first.
+        // No bit is kept. The rest is at least half of the last place only if the top bit is set.
         Ok(64) => u64::from(top > 1 << 63 || top == 1 << 63 && inexact),
         _ => 0,
     };
@@ -101,7 +101,7 @@ fn nearest(top: u64, inexact: bool, exponent: i64) -> Option<f64> {
     if biased > f64::MAX.to_bits() >> FRACTION_BITS {
         return None;
     }
-    // A mantissa below 2^52 is a subnormal's; one of 2^53 carries into the exponent by itself.
+    // A mantissa below 2^52 makes a subnormal; one of 2^53 carries into the exponent by itself.
     let encoded = (biased << FRACTION_BITS) + mantissa;
     (encoded <= f64::MAX.to_bits()).then(|| f64::from_bits(encoded))
 }

@@ -1,7 +1,7 @@
-//! Integers: a machine word where it suffices, a list of limbs where it does not.
+//! Integers of any size, with exact results. `//` rounds down, and `%` takes the divisor's sign.
 //!
-//! The fast path comes first and gives up on overflow; the slow path weighs the operation before
-//! doing it. `//` rounds down and `%` takes the divisor's sign.
+//! An operation is charged before it is done. Operands that fit machine words, with a result that
+//! does, are computed in `operators` already.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::limits::LIMB_BITS;
 use super::meter::{Meter, check_bits};
 use super::value::{Kind, Value};
 
-/// An integer, looked at.
+/// A view of an integer.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Int<'v> {
     Small(i64),
@@ -22,7 +22,7 @@ pub(super) enum Int<'v> {
 }
 
 impl<'v> Int<'v> {
-    /// An integer or a bool as one.
+    /// The integer of an `int` or a `bool`.
     pub(super) fn of(value: &'v Value) -> Option<Self> {
         match value {
             Value::Int(value) => Some(Self::Small(*value)),
@@ -70,7 +70,7 @@ impl<'v> Int<'v> {
         }
     }
 
-    /// The absolute value, or the largest machine word if it is larger than that.
+    /// The absolute value, or `u64::MAX` if it does not fit a machine word.
     pub(super) fn word(self) -> u64 {
         match self {
             Self::Small(value) => value.unsigned_abs(),
@@ -84,7 +84,7 @@ impl<'v> Int<'v> {
     }
 }
 
-/// Whether integers have the operator.
+/// Returns true for an operator whose result on integers is an integer.
 pub(super) fn has(operator: Binary) -> bool {
     !matches!(operator, Binary::Divide | Binary::Power | Binary::MatrixMultiply)
 }
@@ -148,13 +148,13 @@ pub(super) fn unary(operator: Unary, operand: Int<'_>) -> Value {
     }
 }
 
-/// Looks at the size of what cost next to nothing, afterwards: sums, differences, digits read.
+/// Refuses a result beyond the limit after it is computed, where that costs next to nothing: sums,
+/// differences, digits read.
 pub(super) fn checked(result: IBig) -> Result<IBig, Error> {
     check_bits(result.bit_len() as u64).map(|()| result)
 }
 
-/// Pays for going through the limbs of both, which costs as many products as they have; the first
-/// is free. What costs more is charged apart.
+/// Charges for going through the limbs of both: one product each, and the first is free.
 pub(super) fn charge_operands(
     left: Int<'_>,
     right: Int<'_>,
@@ -163,7 +163,7 @@ pub(super) fn charge_operands(
     meter.charge(left.limbs().max(right.limbs()).saturating_sub(1))
 }
 
-/// Pays for a division; `message` is for a zero divisor.
+/// Charges for a division; a zero divisor raises `message`.
 pub(super) fn charge_division(
     left: Int<'_>,
     right: Int<'_>,
@@ -186,8 +186,8 @@ pub(super) fn floored(dividend: &IBig, divisor: &IBig) -> (IBig, IBig) {
     (quotient - 1, remainder + divisor)
 }
 
-/// `//` and `%` in one go.
-pub(super) fn quotient_and_remainder(
+/// `divmod(left, right)`
+pub(super) fn divmod(
     left: Int<'_>,
     right: Int<'_>,
     meter: &mut Meter,

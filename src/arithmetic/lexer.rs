@@ -1,7 +1,9 @@
 //! From bytes to tokens: Python's lexical rules.
 //!
-//! Blanks are space, tab and form feed. Inside brackets a line's end is a blank too; outside it
-//! ends the expression. Whether brackets match is the grammar's business; here they are counted.
+//! Blanks are space, tab and form feed. A line's end within brackets is a blank as well; elsewhere
+//! it ends the expression. Brackets are only counted here: the grammar pairs them.
+//!
+//! Source: the Python language reference, "Lexical analysis", and Python's `Parser/tokenizer.c`.
 
 use super::cursor::Cursor;
 use super::identifier;
@@ -9,12 +11,12 @@ use super::limits::OPEN_BRACKETS;
 use super::literal;
 use super::token::{Bracket, LexError, Symbol, Token};
 
-/// Reads tokens off a text, one at a time.
+/// Splits a text into tokens, one at a time.
 pub(super) struct Lexer<'t> {
     cursor: Cursor<'t>,
     /// Brackets that are open.
     depth: usize,
-    /// Nothing but blanks was read on this line.
+    /// Only blanks have been read on this line.
     line_is_blank: bool,
 }
 
@@ -26,7 +28,7 @@ impl<'t> Lexer<'t> {
         while matches!(cursor.peek(0), b' ' | b'\t') {
             cursor.at += 1;
         }
-        // Only what follows other blanks can be indented.
+        // The blanks dropped here are no indentation; those behind a form feed or a line's end are.
         let line_is_blank = !starts_token(cursor.peek(0));
         Self { cursor, depth: 0, line_is_blank }
     }
@@ -36,16 +38,16 @@ impl<'t> Lexer<'t> {
         &self.cursor
     }
 
-    /// How many brackets are open.
+    /// The number of open brackets.
     #[inline]
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The next token; at the end of the text again and again [`Token::End`].
+    /// The next token. At the end of the text it is [`Token::End`], however often it is asked for.
     #[inline]
     pub(super) fn next(&mut self) -> Token {
-        // The usual case: no more than a space before a token in the middle of a line.
+        // The usual case: at most one space before a token in the middle of a line.
         let spaced = self.cursor.peek(0) == b' ';
         self.cursor.at += usize::from(spaced);
         let byte = self.cursor.peek(0);
@@ -59,17 +61,17 @@ impl<'t> Lexer<'t> {
         self.token(byte)
     }
 
-    /// The next token, after a space or not, and then anything.
+    /// The next token, behind any blanks, comments and line ends; `spaced` if a space was read.
     #[cold]
     fn next_after_blanks(&mut self, spaced: bool) -> Token {
-        // Of lines that backslashes join, the first that is indented says so for all.
+        // Lines joined by backslashes are indented if one of them is.
         let (mut line, mut joined) = (spaced, false);
         loop {
             line = self.skip_blanks(line);
             self.cursor.start = self.cursor.at;
             match self.cursor.peek(0) {
                 b'#' if !self.skip_comment() => return Token::Error(LexError::Other),
-                // A line with nothing else on it is not indented.
+                // A line with only a comment on it is not indented.
                 b'#' => (line, joined) = (false, false),
                 b'\n' | b'\r' => {
                     self.skip_line_end();
@@ -99,8 +101,8 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Moves past blanks; says whether a line is indented then that was so before. A form feed
-    /// starts over.
+    /// Moves past blanks. Returns whether the line is then indented, given whether it was before: a
+    /// form feed resets the indentation.
     fn skip_blanks(&mut self, mut indented: bool) -> bool {
         loop {
             match self.cursor.peek(0) {
@@ -112,14 +114,14 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Moves past a comment, and returns whether it is text.
+    /// Moves past a comment; returns true if it is text.
     fn skip_comment(&mut self) -> bool {
         let rest = self.cursor.text.get(self.cursor.at..).unwrap_or_default();
         self.cursor.at += memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
         self.cursor.is_text()
     }
 
-    /// Moves past a line's end, which is one of three: `\n`, `\r\n`, `\r`.
+    /// Moves past a line's end: `\n`, `\r\n` or `\r`.
     fn skip_line_end(&mut self) {
         self.cursor.at +=
             if self.cursor.peek(0) == b'\r' && self.cursor.peek(1) == b'\n' { 2 } else { 1 };
@@ -148,7 +150,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// A token that starts with neither a letter nor a digit nor a round bracket.
+    /// The token that starts with `byte`, which is no letter, no digit and no round bracket.
     fn symbol(&mut self, byte: u8) -> Token {
         match byte {
             b'.' if self.cursor.peek(1).is_ascii_digit() => literal::number(&mut self.cursor),
@@ -187,14 +189,14 @@ impl<'t> Lexer<'t> {
     }
 }
 
-/// Whether a byte is the first of a token: not of blanks, a line's end, a comment, a continuation
+/// Returns true for the first byte of a token: not of a blank, a line's end, a comment, a backslash
 /// or the text's end.
 #[inline]
 fn starts_token(byte: u8) -> bool {
     byte > b' ' && byte != b'#' && byte != b'\\'
 }
 
-/// The longest symbol that three bytes start with, and its length.
+/// The longest symbol at the start of three bytes, and its length.
 fn symbol(first: u8, second: u8, third: u8) -> (Symbol, usize) {
     match (first, second) {
         (b'*' | b'/' | b'<' | b'>', _) if second == first => match (first, third) {

@@ -6,13 +6,13 @@ use super::cursor::{Cursor, is_word_byte};
 use super::limits::DECIMAL_DIGITS;
 use super::token::{LexError, Literal, Notation, Token};
 
-/// Decimal digits that are less than 2^63 whatever they are.
+/// Any integer of this many decimal digits is less than 2^63.
 const SURELY_SMALL: usize = 18;
 
-/// Reads a number; the next byte is a digit, or a point before a digit.
+/// Reads a number. The next byte is a digit, or a point before a digit.
 #[inline]
 pub(super) fn number(cursor: &mut Cursor<'_>) -> Token {
-    // The usual case: an integer that surely fits a machine word, with nothing special about it.
+    // The usual case: a decimal integer that surely fits a machine word.
     let (mut value, mut length) = (0, 0);
     while length < SURELY_SMALL && cursor.peek(length).is_ascii_digit() {
         value = 10 * value + i64::from(cursor.peek(length) - b'0');
@@ -43,7 +43,7 @@ fn any_number(cursor: &mut Cursor<'_>) -> Result<Literal, LexError> {
     integer(cursor, 2, notation)
 }
 
-/// The digits after `0x`, `0o` or `0b`, each group of them after at most one `_`.
+/// Reads the digits after `0x`, `0o` or `0b`, each group of them after at most one `_`.
 fn with_prefix(cursor: &mut Cursor<'_>, notation: Notation) -> Result<(), LexError> {
     loop {
         if cursor.peek(0) == b'_' {
@@ -94,7 +94,8 @@ fn decimal(cursor: &mut Cursor<'_>) -> Result<Literal, LexError> {
     }
     let written = &cursor.text[cursor.start..cursor.at];
     if starts_with_zero && written.iter().any(|digit| matches!(digit, b'1'..=b'9')) {
-        // In front of `else` Python has looked for an exponent in vain, and then looks no further.
+        // Before `else`, Python's tokenizer tries an exponent in vain, and then does not look for
+        // leading zeros any more.
         if cursor.peek(0) == b'e' {
             return Ok(Literal::Float(float(cursor)));
         }
@@ -104,7 +105,7 @@ fn decimal(cursor: &mut Cursor<'_>) -> Result<Literal, LexError> {
     integer(cursor, 0, Notation::Decimal)
 }
 
-/// Decimal digits with single `_` between them; the next byte is one.
+/// Reads decimal digits with single `_` between them. The next byte is a digit.
 fn digits(cursor: &mut Cursor<'_>) -> Result<(), LexError> {
     loop {
         while cursor.peek(0).is_ascii_digit() {
@@ -120,7 +121,7 @@ fn digits(cursor: &mut Cursor<'_>) -> Result<(), LexError> {
     }
 }
 
-/// An exponent, or false if the `e` starts a keyword, as in `1else`.
+/// Reads an exponent. Returns false if the `e` starts a keyword, as in `1else`.
 fn exponent(cursor: &mut Cursor<'_>) -> Result<bool, LexError> {
     let sign = usize::from(matches!(cursor.peek(1), b'+' | b'-'));
     if cursor.peek(1 + sign).is_ascii_digit() {
@@ -134,7 +135,7 @@ fn exponent(cursor: &mut Cursor<'_>) -> Result<bool, LexError> {
     ends(cursor, Notation::Decimal).map(|()| false)
 }
 
-/// After a number no word may follow, except a keyword that may stand there: `1if 1else 2`.
+/// Refuses a word directly behind a number, except a keyword that may stand there: `1if 1else 2`.
 fn ends(cursor: &Cursor<'_>, notation: Notation) -> Result<(), LexError> {
     let next = cursor.peek(0);
     if !next.is_ascii_alphanumeric() && next != b'_' || keyword_follows(cursor) {
@@ -143,7 +144,7 @@ fn ends(cursor: &Cursor<'_>, notation: Notation) -> Result<(), LexError> {
     Err(LexError::Number(notation))
 }
 
-/// Of `if`, `in` and `is` Python looks at no more than these letters.
+/// Returns true if a keyword follows. Of `if`, `in` and `is`, Python looks only at these letters.
 fn keyword_follows(cursor: &Cursor<'_>) -> bool {
     const WHOLE: [&[u8]; 5] = [b"and", b"else", b"for", b"not", b"or"];
     const BEGINNINGS: [&[u8]; 3] = [b"if", b"in", b"is"];
@@ -155,7 +156,7 @@ fn keyword_follows(cursor: &Cursor<'_>) -> bool {
         })
 }
 
-/// The value of the last token's digits, which start `prefix` bytes after its start.
+/// The value of the last token, whose digits start `prefix` bytes behind its start.
 fn integer(cursor: &Cursor<'_>, prefix: usize, notation: Notation) -> Result<Literal, LexError> {
     let written = &cursor.text[cursor.start + prefix..cursor.at];
     let radix = notation.radix();
@@ -179,7 +180,7 @@ fn large(cursor: &Cursor<'_>, written: &[u8], notation: Notation) -> Result<Lite
     Ok(Literal::Large(cursor.span()))
 }
 
-/// The value of an integer literal that did not fit a machine word.
+/// The value of an integer literal that does not fit a machine word.
 pub(super) fn large_value(written: &str) -> IBig {
     let (digits, radix) = match written.as_bytes() {
         [b'0', b'x' | b'X', ..] => (&written[2..], 16),
@@ -188,11 +189,11 @@ pub(super) fn large_value(written: &str) -> IBig {
         _ => (written, 10),
     };
     let digits = digits.replace('_', "");
-    IBig::from_str_radix(&digits, radix).expect("a literal's digits were read as such before")
+    IBig::from_str_radix(&digits, radix).expect("the lexer has checked the digits")
 }
 
 fn float(cursor: &Cursor<'_>) -> f64 {
-    const WELL_FORMED: &str = "the cursor of floats is a part of Rust's";
+    const WELL_FORMED: &str = "Rust reads every float that Python does, but for `_`";
     let written = cursor.span().of(cursor.text);
     if written.contains('_') {
         return written.replace('_', "").parse().expect(WELL_FORMED);
@@ -200,7 +201,7 @@ fn float(cursor: &Cursor<'_>) -> f64 {
     written.parse().expect(WELL_FORMED)
 }
 
-/// A string literal, from its quote on: only its end matters.
+/// Reads a string literal, from its quote on. Only its end matters: the language has no strings.
 pub(super) fn string(cursor: &mut Cursor<'_>) -> Token {
     let quote = cursor.peek(0);
     let triple = cursor.peek(1) == quote && cursor.peek(2) == quote;
@@ -223,7 +224,7 @@ pub(super) fn string(cursor: &mut Cursor<'_>) -> Token {
     }
 }
 
-/// Whether a word may stand before the quote of a string.
+/// Returns true for a word that may stand before the quote of a string.
 pub(super) fn is_string_prefix(word: &[u8]) -> bool {
     const PREFIXES: [&[u8]; 8] = [b"r", b"u", b"b", b"f", b"br", b"rb", b"fr", b"rf"];
     PREFIXES.iter().any(|prefix| prefix.eq_ignore_ascii_case(word))

@@ -1,9 +1,9 @@
-//! Counts what a request costs, and refuses what is beyond the limits before it is computed.
+//! The cost of a request, counted against the limits.
 
 use super::error::{Class, Error};
 use super::limits::{ELEMENTS, INTEGER_BITS, LIMBS, REPLY_BYTES, WORK};
 
-/// Counts what a request has cost so far.
+/// The cost of a request so far.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     /// In products of limbs; at most [`WORK`].
@@ -15,12 +15,12 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// What was charged until now.
+    /// The work charged so far.
     pub(super) fn spent(&self) -> u64 {
         self.spent
     }
 
-    /// Pays for an operation about to be done, or refuses it.
+    /// Charges for an operation before it is done, or refuses it.
     pub(super) fn charge(&mut self, work: u64) -> Result<(), Error> {
         let spent = self.spent.saturating_add(work);
         if spent > WORK {
@@ -30,7 +30,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts the elements of a tuple about to be made, or refuses it.
+    /// Counts the elements of a tuple before it is made, or refuses it.
     pub(super) fn count_elements(&mut self, elements: usize) -> Result<(), Error> {
         let total = self.elements.saturating_add(elements);
         if total > ELEMENTS {
@@ -40,7 +40,7 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts the limbs of a large integer that was made.
+    /// Counts the limbs of a large integer after it is made, or refuses it.
     pub(super) fn count_limbs(&mut self, limbs: u64) -> Result<(), Error> {
         self.limbs += limbs;
         if self.limbs > LIMBS {
@@ -50,7 +50,7 @@ impl Meter {
     }
 }
 
-/// Refuses a string of so many bytes.
+/// Refuses a string of more than [`REPLY_BYTES`].
 pub(super) fn check_bytes(bytes: usize) -> Result<(), Error> {
     if bytes > REPLY_BYTES {
         return Err(refusal("string too long", REPLY_BYTES as u64, "bytes"));
@@ -62,7 +62,7 @@ fn refusal(what: &str, limit: u64, unit: &str) -> Error {
     Error::Formatted(Class::Overflow, format!("{what} (limit {limit} {unit})").into())
 }
 
-/// Refuses an integer of so many bits.
+/// Refuses an integer of more than [`INTEGER_BITS`].
 pub(super) fn check_bits(bits: u64) -> Result<(), Error> {
     if bits > INTEGER_BITS { Err(Error::TooLarge) } else { Ok(()) }
 }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_refused_before_it_is_done_and_not_counted_then() {
+    fn refused_work_is_not_counted() {
         let mut meter = Meter::default();
         assert!(meter.charge(WORK - 1).is_ok());
         assert!(meter.charge(2).is_err());

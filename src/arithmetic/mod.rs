@@ -1,18 +1,27 @@
 //! The calculator's language: Python's arithmetic, to the byte, without running code.
 //!
-//! [`evaluate`] answers what `str(eval(text))` does in Python 3.11, for the part of Python that is
-//! arithmetic, in bounded time and memory. A rule of the language is found in one chapter:
+//! [`evaluate`] returns what `str(eval(text))` returns in Python 3.11, for the part of Python that
+//! is arithmetic, in bounded time and memory. A text takes one of two ways:
 //!
-//! | what | where |
+//! - Nearly all requests are a few small integers. `fast_path` computes them while it reads.
+//! - Any other text is read once, by `lexer` and `grammar`, which compile it to `bytecode`; `vm`
+//!   runs that. A text that is not of the language has the error of the first token that does not
+//!   fit.
+//!
+//! | rule | files |
 //! | --- | --- |
-//! | what a number, a name, an operator looks like | `token`, `lexer`, `literal`, `identifier` |
-//! | which operator binds tighter | `grammar`, which makes `bytecode` |
-//! | what is computed, in which order | `vm`, on the types in `value` |
-//! | what an operator does to operands of some type | `operators`, then `integer`, `float` |
-//! | the same for plain small integers, all in one go | `fast_path` |
-//! | what a value looks like in print | `render` |
-//! | how an error is worded | `error`, or beside the rule |
-//! | what is too large or takes too long | `limits` |
+//! | the form of numbers, names and operators | `token`, `cursor`, `lexer`, `literal`, `identifier` |
+//! | the precedence of operators, brackets | `grammar`, on the stack of `pending`, with `precedence` |
+//! | the error of a text that does not fit | `syntax_error` |
+//! | the order of evaluation | `bytecode`, `vm` |
+//! | values and their types | `value` |
+//! | operators by the types of their operands | `operators`, `compare`, `power`, `sequence` |
+//! | arithmetic of one type | `integer`, `float`, `complex` |
+//! | arithmetic of two types | `number`, `int_float` |
+//! | functions | `calls`, with `convert`, `rounding`, `aggregates` |
+//! | the printed form of a value | `render` |
+//! | texts of errors | `error`, or beside the rule |
+//! | sizes, and the work of one request | `limits`, counted by `meter` |
 
 mod aggregates;
 mod bytecode;
@@ -56,17 +65,17 @@ use bytecode::Bytecode;
 use limits::TEXT_BYTES;
 use meter::Meter;
 
-/// What a text came to.
+/// The outcome of a text.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// The value, or why there is none.
+    /// Its value, or the error that it raises.
     pub outcome: Result<Value, Error>,
-    /// What it cost, in products of 64-bit limbs: 0 for an ordinary small request, beside reading
-    /// it.
+    /// The cost of computing it, in products of 64-bit limbs: 0 for an ordinary small request. The
+    /// cost of reading is not in it; that is linear in the text's length.
     pub work: u64,
 }
 
-/// The value of a text.
+/// Evaluates a text.
 pub fn evaluate(text: &[u8], dialect: Dialect) -> Evaluation {
     match evaluate_fast(text, dialect) {
         Some(value) => Evaluation { outcome: Ok(Value::Int(value)), work: 0 },
@@ -74,13 +83,13 @@ pub fn evaluate(text: &[u8], dialect: Dialect) -> Evaluation {
     }
 }
 
-/// The value of a text that is as plain as nearly all are: one small integer, for no work.
+/// Evaluates a text of a few small integers, for no work. Any other text is for [`evaluate_full`].
 #[inline]
 pub fn evaluate_fast(text: &[u8], dialect: Dialect) -> Option<i64> {
     if dialect == Dialect::Python { fast_path::evaluate(text) } else { None }
 }
 
-/// The value of a text that has no short way.
+/// Evaluates any text, without trying [`evaluate_fast`].
 pub fn evaluate_full(text: &[u8], dialect: Dialect) -> Evaluation {
     let mut meter = Meter::default();
     let outcome = answer(text, dialect, &mut meter);
@@ -103,7 +112,7 @@ fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Err
 mod tests {
     use super::*;
 
-    /// What the calculator replies.
+    /// The calculator's reply.
     fn reply(text: &str) -> String {
         let mut out = String::new();
         match evaluate(text.as_bytes(), Dialect::Python).outcome {
@@ -123,58 +132,35 @@ mod tests {
     const UNPRINTABLE: &str = "ValueError: Exceeds the limit (4300 digits) for integer string \
                                conversion; use sys.set_int_max_str_digits() to increase the limit";
 
-    /// Plain texts, and texts that are nearly plain, from a fixed seed.
-    fn plain(seed: &mut u64) -> String {
-        const PIECES: [&str; 24] = [
-            "1",
-            "2",
-            "30",
-            "7",
-            "0",
-            "12",
-            "9223372036854775807",
-            "+",
-            "-",
-            "*",
-            "//",
-            "%",
-            "(",
-            ")",
-            " ",
-            "+",
-            "-",
-            "*",
-            "(",
-            ")",
-            "3",
-            "/",
-            "**",
-            "00",
-        ];
+    /// Texts for the fast path, and texts that nearly are, from a seed.
+    fn nearly_plain(seed: &mut u64) -> String {
+        const PIECES: &str =
+            "1,2,30,7,0,12,9223372036854775807,+,-,*,//,%,(,), ,+,-,*,(,),3,/,**,00";
+        let pieces: Vec<_> = PIECES.split(',').collect();
         let mut text = String::new();
         let mut next = || {
             *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             usize::try_from(*seed >> 40).unwrap()
         };
         for _ in 0..=next() % 9 {
-            text.push_str(PIECES[next() % PIECES.len()]);
+            text.push_str(pieces[next() % pieces.len()]);
         }
         text
     }
 
     #[test]
-    fn the_short_way_answers_as_the_long_way_does() {
+    fn the_fast_path_agrees_with_the_full_evaluation() {
         let mut seed = 1;
         let mut answered = 0;
         for _ in 0..200_000 {
-            let text = plain(&mut seed);
+            let text = nearly_plain(&mut seed);
             if let Some(value) = fast_path::evaluate(text.as_bytes()) {
                 answered += 1;
-                let long = evaluate_full(text.as_bytes(), Dialect::Python).outcome;
-                assert!(matches!(long, Ok(Value::Int(long)) if long == value), "{text}: {long:?}");
+                let full = evaluate_full(text.as_bytes(), Dialect::Python).outcome;
+                assert!(matches!(full, Ok(Value::Int(full)) if full == value), "{text}: {full:?}");
             }
         }
-        assert!(answered > 10_000, "{answered} texts were plain");
+        assert!(answered > 10_000, "{answered} texts took the fast path");
     }
 
     #[test]
@@ -195,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_divide_down_and_never_overflow() {
+    fn integers_floor_and_never_overflow() {
         replies(&[
             ("-7//2", "-4"),
             ("-7%2", "1"),
@@ -211,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn floats_look_as_in_python() {
+    fn floats_are_printed_as_in_python() {
         replies(&[
             ("0.1+0.2", "0.30000000000000004"),
             ("1e16", "1e+16"),
@@ -228,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_and_floats_meet_rounded_correctly() {
+    fn integers_become_floats_rounded_correctly() {
         replies(&[
             ("(2**53+1)*1.0", "9007199254740992.0"),
             ("(2**53+3)*1.0", "9007199254740996.0"),
@@ -245,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_worded_as_in_python() {
+    fn errors_are_worded_as_in_python() {
         replies(&[
             ("1/0", "ZeroDivisionError: division by zero"),
             ("1//0", "ZeroDivisionError: integer division or modulo by zero"),
@@ -265,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_refused_and_not_computed() {
+    fn an_integer_that_is_too_large_is_refused_before_it_is_computed() {
         replies(&[
             ("9**9**9", UNPRINTABLE),
             ("-9**9**9", UNPRINTABLE),

@@ -1,13 +1,11 @@
-//! Numbers of any type.
-//!
-//! Two numbers meet at the wider of their types: an integer beside a float becomes one.
+//! Numbers of any type. An operation on two types is done in the wider one.
 
 use super::error::Error;
 use super::int_float;
 use super::integer::Int;
 use super::value::{Complex, Value};
 
-/// A number, looked at.
+/// A view of a number; a bool is an integer.
 #[derive(Clone, Copy)]
 pub(super) enum Number<'v> {
     Int(Int<'v>),
@@ -24,7 +22,7 @@ impl<'v> Number<'v> {
         })
     }
 
-    /// As a complex number.
+    /// Converts it to a complex number; its real part is the conversion to a float.
     pub(super) fn complex(self) -> Result<Complex, Error> {
         match self {
             Self::Int(value) => Ok(Complex { re: int_float::from_int(value)?, im: 0.0 }),

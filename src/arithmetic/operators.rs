@@ -1,4 +1,4 @@
-//! Which rule an operator follows, by the types of its operands.
+//! Operators, dispatched by the types of their operands.
 
 use super::bytecode::{Binary, Unary};
 use super::complex;
@@ -60,8 +60,8 @@ fn mixed(operator: Binary, left: &Value, right: &Value, meter: &mut Meter) -> Re
     }
 }
 
-/// The result if operands and result fit machine words, otherwise nothing: also where the answer
-/// is not an integer or no answer at all.
+/// The result of an operator on machine words, unless it overflows, raises an error, or would need
+/// more than machine words to be exact.
 #[inline]
 fn small(operator: Binary, left: i64, right: i64) -> Option<Value> {
     let result = match operator {
@@ -83,7 +83,7 @@ fn small(operator: Binary, left: i64, right: i64) -> Option<Value> {
     Some(Value::Int(result))
 }
 
-/// Whether the machine's division, which rounds towards zero, rounds this quotient up.
+/// Returns true if the machine's division, which rounds towards zero, rounds this quotient up.
 fn rounds_up(left: i64, right: i64) -> bool {
     (left < 0) != (right < 0) && left.checked_rem(right).is_some_and(|remainder| remainder != 0)
 }

@@ -1,4 +1,4 @@
-//! Operators and brackets whose left side the grammar has read.
+//! Operators that wait for their right side, and brackets that wait to be closed.
 
 use super::bytecode::{Binary, Comparison, OpIndex, Unary};
 use super::inline_vec::Filler;
@@ -11,14 +11,14 @@ pub(super) enum Pending {
     /// The whole text, or an open bracket.
     Open {
         enclosure: Enclosure,
-        /// The start of the item that is being read.
+        /// The start of the current item.
         start: OpIndex,
-        /// Commas read so far, each after an item.
+        /// The number of commas so far, each behind an item.
         commas: u32,
         /// The bracket's position in the text.
         at: u32,
     },
-    /// `b if`: the jump at `exit` leaves `b`, which starts after `start`.
+    /// `b if`: `b` starts behind `start`, and ends with the jump at `exit`.
     Condition {
         start: OpIndex,
         exit: OpIndex,
@@ -28,17 +28,18 @@ pub(super) enum Pending {
         start: OpIndex,
         exit: OpIndex,
     },
-    /// The jump of an `or` or an `and`.
+    /// `or`, whose op jumps past its right side.
     Or(OpIndex),
+    /// `and`, the same.
     And(OpIndex),
     Not,
-    /// A comparison, and the previous one in its chain.
+    /// A comparison, and the index of the previous one in its chain.
     Compare(Comparison, Option<OpIndex>),
     Unary(Unary),
     Binary(Binary),
 }
 
-/// A list of items, and its meaning.
+/// The meaning of the items between two brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Enclosure {
     Text,
@@ -46,9 +47,11 @@ pub(super) enum Enclosure {
     Group,
     /// `[1, 2]`
     List,
-    /// `f(1, x=2)`: whether any argument has a name, and whether the one being read has.
+    /// `f(1, x=2)`
     Call {
+        /// An argument has a name.
         any_named: bool,
+        /// The current argument has a name.
         named: bool,
     },
     /// `a[1]`
@@ -60,7 +63,7 @@ impl Filler for Pending {
 }
 
 impl Enclosure {
-    /// Its brackets.
+    /// The kind of its brackets.
     pub(super) fn bracket(self) -> Option<Bracket> {
         match self {
             Self::Text => None,
@@ -84,7 +87,7 @@ impl Pending {
         }
     }
 
-    /// The start of the expression that is being read directly inside.
+    /// The start of the expression that is read directly inside of it.
     pub(super) fn start(self) -> Option<OpIndex> {
         match self {
             Self::Open { start, .. } | Self::Else { start, .. } => Some(start),

@@ -1,6 +1,5 @@
-//! Powers of all numbers, and powers of integers modulo a third integer.
-//!
-//! Those of floats and complex numbers take the C library's elementary functions.
+//! Powers of all types, and powers of integers modulo an integer. Those of floats and complex
+//! numbers use the C library's functions, as Python does.
 
 use dashu_int::IBig;
 use dashu_int::fast_div::ConstDivisor;
@@ -16,11 +15,11 @@ use super::value::{Complex, Value};
 
 const ONE: Complex = Complex { re: 1.0, im: 0.0 };
 
-/// Integral exponents up to here are powers by repeated squaring.
+/// The largest integral exponent of a complex number that is done by repeated squaring.
 const MOST_SQUARED: f64 = 100.0;
 
-/// What a bit of the exponent costs beside its products, in limb products: the larger part where
-/// the modulus is short.
+/// The cost of a bit of the exponent besides its products, in limb products. With a short modulus
+/// it is the larger part.
 const BIT_OVERHEAD: u64 = 16;
 
 /// `base ** exponent`
@@ -38,7 +37,7 @@ pub(super) fn power(
     }
 }
 
-/// Exact; with a negative exponent a float.
+/// An exact integer, or a float if the exponent is negative.
 pub(super) fn of_integers(
     base: Int<'_>,
     exponent: Int<'_>,
@@ -48,15 +47,15 @@ pub(super) fn of_integers(
     if exponent.is_negative() {
         return of_floats(int_float::from_int(base)?, int_float::from_int(exponent)?);
     }
-    // These are free at any exponent, which is why its size does not matter here.
+    // Free at any exponent.
     match base {
         _ if exponent.is_zero() => return Ok(Value::Int(1)),
         Int::Small(base @ (0 | 1)) => return Ok(Value::Int(base)),
         Int::Small(-1) => return Ok(Value::Int(if exponent.is_odd() { -1 } else { 1 })),
         _ => {}
     }
-    // A lower bound; the upper one may be twice that, but what is beyond the limit is not kept, and
-    // is not paid for.
+    // A lower bound of the result's size. The upper one is up to twice that; a result beyond the
+    // limit is not kept, and its excess is not charged.
     let times = exponent.word();
     check_bits((base.bits() - 1).saturating_mul(times))?;
     let limbs = base.bits().saturating_mul(times).min(INTEGER_BITS).div_ceil(LIMB_BITS);
@@ -67,7 +66,7 @@ pub(super) fn of_integers(
     Ok(power.into())
 }
 
-/// The C library's, but for what C leaves open or Python calls an error.
+/// The C library's `pow`, except where Python raises an error or continues with complex numbers.
 fn of_floats(base: f64, exponent: f64) -> Result<Value, Error> {
     if base == 0.0 && exponent < 0.0 && exponent.is_finite() {
         return Err(Error::zero_division("0.0 cannot be raised to a negative power"));
@@ -95,7 +94,8 @@ fn of_complex(base: Complex, exponent: Complex) -> Result<Complex, Error> {
         }
         Complex { re: 0.0, im: 0.0 }
     } else {
-        // The C library has no angle for an infinite phase, and Python takes that for a zero base.
+        // For an infinite phase the C library reports a domain error, which Python takes for that
+        // of a zero base.
         polar_power(base, exponent).ok_or(OF_ZERO)?
     };
     if result.re.is_infinite() || result.im.is_infinite() {
@@ -140,8 +140,8 @@ fn polar_power(base: Complex, exponent: Complex) -> Option<Complex> {
     Some(Complex { re: length * phase.cos(), im: length * phase.sin() })
 }
 
-/// `pow(base, exponent, modulus)`, which asks the types of its arguments, from the first to the
-/// last, whether one of them knows how.
+/// `pow(base, exponent, modulus)`. Python asks the types of the arguments, from the first to the
+/// last; the first that has an answer or an error decides.
 pub(super) fn modular(arguments: [&Value; 3], meter: &mut Meter) -> Result<Value, Error> {
     let [base, exponent, modulus] = arguments;
     for argument in arguments {
@@ -189,12 +189,12 @@ fn modular_integer(
     }
     let limbs = modulus.limbs();
     meter.charge(base.limbs().saturating_sub(limbs) * limbs)?;
-    // A square, perhaps a product, and their divisions.
+    // A square, perhaps a product, and their reductions.
     meter.charge(exponent.bits().saturating_mul(3 * limbs * limbs + BIT_OVERHEAD))?;
     let ring = ConstDivisor::new(modulus.magnitude());
     let mut base = ring.reduce(base.large().into_owned());
     if exponent.is_negative() {
-        // Euclid's algorithm takes away about a bit and a half in each of its divisions.
+        // Each division of Euclid's algorithm removes about a bit and a half.
         meter.charge(modulus.bits() * limbs)?;
         let message = "base is not invertible for the given modulus";
         base = base.inv().ok_or(Error::value(message))?;

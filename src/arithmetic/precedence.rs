@@ -1,13 +1,13 @@
-//! How tightly operators bind.
+//! The precedence of operators.
 
 use super::bytecode::{Binary, Comparison};
 use super::dialect::Dialect;
 use super::token::Symbol;
 
-/// From the loosest to the tightest.
+/// The precedence of an operator, from the loosest to the tightest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Precedence {
-    /// A bracket, which only its partner completes, or an `if`, which only an `else` does.
+    /// A bracket, which only its closing one reduces, or an `if`, which only an `else` does.
     #[default]
     Bracket,
     /// `b if c else`
@@ -27,7 +27,7 @@ pub(super) enum Precedence {
     Power,
 }
 
-/// The level of an operator.
+/// The precedence of a binary operator.
 pub(super) fn of(operator: Binary) -> Precedence {
     match operator {
         Binary::Or => Precedence::BitOr,
@@ -46,7 +46,7 @@ pub(super) fn of(operator: Binary) -> Precedence {
     }
 }
 
-/// The operator that a symbol stands for after an operand.
+/// The binary operator of a symbol behind an operand.
 pub(super) fn binary(symbol: Symbol, dialect: Dialect) -> Option<Binary> {
     Some(match (symbol, dialect) {
         (Symbol::Bar, _) => Binary::Or,
@@ -68,7 +68,7 @@ pub(super) fn binary(symbol: Symbol, dialect: Dialect) -> Option<Binary> {
     })
 }
 
-/// The comparison that a symbol stands for.
+/// The comparison of a symbol.
 pub(super) fn comparison(symbol: Symbol) -> Option<Comparison> {
     Some(match symbol {
         Symbol::Less => Comparison::Less,

@@ -1,4 +1,4 @@
-//! What Python's `str()` prints of a value.
+//! The printed form of a value, as `str()` has it.
 
 use core::fmt::{self, Write};
 
@@ -11,9 +11,8 @@ use super::meter::check_bytes;
 use super::value::{Complex, Value};
 
 impl Value {
-    /// Writes what Python would print.
-    ///
-    /// Every limit was checked when the value was made an answer, so it fails only if `out` does.
+    /// Writes what Python prints. It fails only if `out` does: [`evaluate`](super::evaluate) has
+    /// checked the limits.
     pub fn render(&self, out: &mut impl Write) -> fmt::Result {
         match self {
             Self::Str(text) => out.write_str(text),
@@ -21,7 +20,7 @@ impl Value {
         }
     }
 
-    /// As in a tuple: strings have quotes.
+    /// Writes it as in a tuple, where strings have quotes.
     fn represent(&self, out: &mut impl Write) -> fmt::Result {
         match self {
             Self::Int(value) => out.write_str(itoa::Buffer::new().format(*value)),
@@ -53,7 +52,7 @@ fn tuple(items: &[Value], out: &mut impl Write) -> fmt::Result {
     out.write_str(if items.len() == 1 { ",)" } else { ")" })
 }
 
-/// Refuses a value that may not be an answer.
+/// Refuses a value that is too large to be an answer.
 pub(super) fn check(value: &Value) -> Result<(), Error> {
     match value {
         Value::Tuple(items) => check_items(items, &mut Counter::default()),
@@ -62,8 +61,8 @@ pub(super) fn check(value: &Value) -> Result<(), Error> {
     }
 }
 
-/// Stops at the first item that is too much, so that it does not go through more than a reply's
-/// worth of them.
+/// Stops at the first item beyond the limit, because tuples may share items, and all of them
+/// together may be far more than a reply.
 fn check_items(items: &[Value], counter: &mut Counter) -> Result<(), Error> {
     counter.bytes += match items.len() {
         0 => "()".len(),
@@ -94,9 +93,9 @@ impl Write for Counter {
     }
 }
 
-/// Whether an integer has at most [`DECIMAL_DIGITS`] digits.
+/// Returns true if an integer has at most [`DECIMAL_DIGITS`] digits.
 fn is_printable(value: &IBig) -> bool {
-    // A digit is more than 3.3 and less than 3.4 bits: most integers need not be compared.
+    // A digit is between 3.3 and 3.4 bits, so most integers need no comparison.
     let bits = value.bit_len();
     let digits = DECIMAL_DIGITS;
     if bits <= digits * 33 / 10 || bits > digits * 34 / 10 {
@@ -105,14 +104,14 @@ fn is_printable(value: &IBig) -> bool {
     value.clone().abs() < IBig::from(10).pow(digits)
 }
 
-/// Whether a float without a fraction shows that it is one.
+/// The form of a float without a fraction: `1.0`, or `1` within a complex number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Point {
     Always,
     IfNeeded,
 }
 
-/// A real part that is zero, and not negative, is left out.
+/// Leaves out a real part of positive zero.
 fn complex(value: Complex, out: &mut impl Write) -> fmt::Result {
     let has_real = value.re != 0.0 || value.re.is_sign_negative();
     if has_real {
@@ -126,8 +125,8 @@ fn complex(value: Complex, out: &mut impl Write) -> fmt::Result {
     out.write_str(if has_real { "j)" } else { "j" })
 }
 
-/// The shortest digits that read back as the same float: positional while the first of them is
-/// worth 10^-4 to 10^15, otherwise with an exponent of at least two digits.
+/// The shortest digits that read back as the same float: positional if the first of them is worth
+/// 10^-4 to 10^15, otherwise with an exponent of at least two digits.
 fn float(value: f64, point: Point, out: &mut impl Write) -> fmt::Result {
     if value.is_nan() {
         return out.write_str("nan");
@@ -146,8 +145,8 @@ fn float(value: f64, point: Point, out: &mut impl Write) -> fmt::Result {
     }
 }
 
-/// Significant digits, the first not zero unless it is the only one, and the power of ten that the
-/// first is worth.
+/// Significant digits, and the power of ten of the first. That is not zero, unless it is the only
+/// one.
 struct Decimal {
     digits: [u8; Self::MOST],
     length: usize,
@@ -155,10 +154,10 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// A float needs no more digits to be told from its neighbours.
+    /// The most digits that a float needs to differ from its neighbours.
     const MOST: usize = 17;
 
-    /// Reads what is written as `123.45` or `1.2345e67`.
+    /// Reads `123.45` or `1.2345e67`.
     fn read(written: &str) -> Self {
         let (mantissa, exponent) = written.split_once('e').unwrap_or((written, "0"));
         let mut decimal = Self {
@@ -167,7 +166,7 @@ impl Decimal {
             exponent: exponent.parse().unwrap_or_default(),
         };
         let mut before_point = true;
-        // The place of the next digit, counted from the first one that is not zero.
+        // The exponent counts the digits before the point, from the first that is not zero.
         for byte in mantissa.bytes() {
             let leads = decimal.length == 0;
             match byte {

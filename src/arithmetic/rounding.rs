@@ -1,4 +1,4 @@
-//! `round`: halves go to the even neighbour, and a float's digits are those of its exact value.
+//! `round`: to nearest, ties to even, by the exact decimal value of a float.
 
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
@@ -12,10 +12,10 @@ use super::meter::Meter;
 use super::power;
 use super::value::Value;
 
-/// From this many decimal places on every float is what it is.
+/// Rounding a float to more decimal places than this changes nothing.
 const MOST_PLACES: i64 = 323;
 
-/// From this power of ten on every float rounds to zero.
+/// Rounding a float to a multiple of a higher power of ten than this is zero.
 const MOST_TENS: i64 = 308;
 
 /// `round(number)` or `round(number, places)`
@@ -49,7 +49,7 @@ pub(super) fn round(
     }
 }
 
-/// A float to so many places after the point, or before it if negative.
+/// Rounds a float to `places` behind the point, or before it if negative.
 fn to_places(value: f64, places: i64) -> Result<f64, Error> {
     if !value.is_finite() || value == 0.0 || places > MOST_PLACES {
         return Ok(value);
@@ -58,7 +58,7 @@ fn to_places(value: f64, places: i64) -> Result<f64, Error> {
         return Ok(0.0_f64.copysign(value));
     }
     let rounded = if let Ok(places) = usize::try_from(places) {
-        // Exact digits, rounded once, and read back: no shorter way is right in every case.
+        // Exact digits, rounded once and read back. No shorter way is correct in all cases.
         format!("{:.places$}", value.abs()).parse().unwrap_or(value.abs())
     } else {
         let tens = IBig::from(10).pow(usize::try_from(places.unsigned_abs()).unwrap_or(usize::MAX));
@@ -70,9 +70,9 @@ fn to_places(value: f64, places: i64) -> Result<f64, Error> {
     Ok(f64::copysign(rounded, value))
 }
 
-/// An integer to a multiple of a power of ten.
+/// Rounds an integer to a multiple of a power of ten.
 fn to_tens(value: Int<'_>, places: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
-    // A decimal digit has more than three bits: from one digit more on, all is rounded away.
+    // A decimal digit has more than three bits. With one digit more, the result is zero.
     let most = value.bits() / 3 + 1;
     let tens = match places {
         Int::Small(places) if places.unsigned_abs() <= most => places.unsigned_abs(),
@@ -85,7 +85,7 @@ fn to_tens(value: Int<'_>, places: Int<'_>, meter: &mut Meter) -> Result<Value, 
     Ok(half_even(&value.large(), &unit.large(), false).into())
 }
 
-/// The multiple of `unit` nearest to `value`, or to a little more than that if `more`.
+/// The multiple of `unit` nearest to `value`, or to slightly more than that if `more`.
 fn half_even(value: &IBig, unit: &IBig, more: bool) -> IBig {
     let (quotient, rest) = integer::floored(value, unit);
     let down = &quotient * unit;

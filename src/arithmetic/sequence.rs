@@ -1,4 +1,4 @@
-//! Tuples and strings: their operators, and their items.
+//! Operators of tuples and strings, and their items.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use super::integer::Int;
 use super::meter::{Meter, check_bytes};
 use super::value::{Kind, Value};
 
-/// An operator that no pair of numbers has.
+/// An operator on two operands of which one at least is no number, or that no number has.
 pub(super) fn binary(
     operator: Binary,
     left: &Value,
@@ -80,10 +80,10 @@ fn repeated(sequence: &Value, count: &Value, meter: &mut Meter) -> Result<Value,
     Ok(items.iter().cycle().take(items.len() * count).cloned().collect::<Vec<_>>().into())
 }
 
-/// What it costs to make a string of one character of a string, in limb products.
+/// The cost of making a character of a string into a string, in limb products.
 const CHARACTER_COST: u64 = 128;
 
-/// What a function goes through that takes one thing with items.
+/// The items of a tuple, or the characters of a string.
 pub(super) fn items(value: &Value, meter: &mut Meter) -> Result<Rc<Vec<Value>>, Error> {
     match value {
         Value::Tuple(items) => Ok(Rc::clone(items)),

@@ -16,7 +16,7 @@ use super::lexer::Lexer;
 use super::pending::Pending;
 use super::token::{Bracket, Keyword, LexError, Symbol, Token};
 
-/// The error of a text whose token `misfit`, the last that was read, has no place in it.
+/// The error of a text whose last token is the one that does not fit.
 #[cold]
 pub(super) fn of(misfit: Token, lexer: &Lexer<'_>, pending: &[Pending]) -> Error {
     let cursor = lexer.cursor();
@@ -42,7 +42,8 @@ pub(super) fn of(misfit: Token, lexer: &Lexer<'_>, pending: &[Pending]) -> Error
 
 const INVALID: &str = "invalid syntax";
 
-/// Whether a token begins or continues an expression of Python's that this language does not have.
+/// Returns true if Python has an expression that a token begins or continues here, and this
+/// language does not have it.
 fn is_foreign(misfit: Token, in_brackets: bool) -> bool {
     match misfit {
         Token::String
@@ -57,7 +58,7 @@ fn is_foreign(misfit: Token, in_brackets: bool) -> bool {
     }
 }
 
-/// The error of a text that ends too early.
+/// The error of a text that is incomplete.
 fn end(cursor: &Cursor<'_>, pending: &[Pending]) -> Error {
     let innermost = pending.iter().rev().find_map(|pending| match pending {
         Pending::Open { enclosure, at, .. } => Some((enclosure.bracket()?, *at as usize)),
@@ -71,7 +72,7 @@ fn end(cursor: &Cursor<'_>, pending: &[Pending]) -> Error {
     Error::Syntax(INVALID.into(), if is_empty { 0 } else { cursor.line_at(cursor.start) })
 }
 
-/// The text for a mistake within a token, which ends on line `last`.
+/// The text for a mistake within a token that ends on line `last`.
 fn lexical(error: LexError, last: u32) -> Box<str> {
     let message = match error {
         LexError::Character(character) if is_printable(character) => {
@@ -94,8 +95,8 @@ fn lexical(error: LexError, last: u32) -> Box<str> {
     message.into()
 }
 
-/// As `str.isprintable`, whose rule Rust's debug format shares, except for a combining mark at the
-/// start of a string.
+/// Python's `str.isprintable`. Rust's debug format has the same rule, except for a combining mark
+/// at the start of a string.
 fn is_printable(character: char) -> bool {
     let mut bytes = [b'a'; 1 + 4];
     let length = 1 + character.encode_utf8(&mut bytes[1..]).len();

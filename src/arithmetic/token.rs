@@ -1,8 +1,8 @@
-//! The words of the language: what the lexer makes of bytes and the grammar reads.
+//! Tokens: the lexer makes them of bytes, and the grammar reads them.
 
 use super::named::named;
 
-/// A piece of the text: from its first byte to before its last.
+/// A piece of the text: the bytes from `start` to before `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: u32,
@@ -10,14 +10,14 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The piece itself, nothing if it is not text.
+    /// The piece itself; empty if it is not text.
     pub(super) fn of(self, text: &[u8]) -> &str {
         let piece = text.get(self.start as usize..self.end as usize).unwrap_or_default();
         core::str::from_utf8(piece).unwrap_or_default()
     }
 }
 
-/// The smallest unit with a meaning.
+/// The smallest unit of the language.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Token {
     Number(Literal),
@@ -26,16 +26,16 @@ pub(super) enum Token {
     /// A string literal of any kind. The language has none, but Python knows where it ends.
     String,
     Symbol(Symbol),
-    /// The end of a line that has something on it.
+    /// The end of a line that has a token on it, outside of brackets.
     LineEnd,
     /// Against the lexical rules.
     Error(LexError),
-    /// A line, not in brackets, that starts with a blank.
+    /// The indentation of a line that starts with a blank, outside of brackets.
     Indent,
     End,
 }
 
-/// A number's value, or where its digits are if it is too large for a machine word.
+/// A number: its value, or the span of its digits if it does not fit a machine word.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Literal {
     Int(i64),
@@ -49,9 +49,9 @@ pub(super) enum Literal {
 pub(super) enum LexError {
     /// A character that no token has, here at least.
     Character(char),
-    /// A number that breaks off, or that a character follows that cannot.
+    /// A number that is incomplete, or that is followed by a character that cannot follow it.
     Number(Notation),
-    /// A decimal digit that its notation does not have.
+    /// A decimal digit that is no digit of the number's notation.
     Digit(char, Notation),
     /// `007`
     LeadingZeros,
@@ -59,7 +59,7 @@ pub(super) enum LexError {
     UnterminatedString,
     /// A closing bracket while none is open.
     Unmatched(Bracket),
-    /// More open brackets than are allowed.
+    /// More open brackets than [`OPEN_BRACKETS`](super::limits::OPEN_BRACKETS).
     TooManyBrackets,
     /// A mistake without a text of its own: bytes that are not UTF-8, a backslash that does not
     /// join two lines, an unterminated string of several lines, an integer of too many digits.
@@ -67,7 +67,7 @@ pub(super) enum LexError {
 }
 
 named! {
-    /// How a number is written.
+    /// The notation of a number.
     pub(super) enum Notation {
         Binary = "binary",
         Octal = "octal",
@@ -88,7 +88,7 @@ impl Notation {
     }
 }
 
-/// The words that cannot be names.
+/// Words that cannot be names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keyword {
     False,
@@ -103,7 +103,7 @@ pub(super) enum Keyword {
     Lambda,
     Not,
     Or,
-    /// Of statements, or of functions: part of no expression that `eval` takes.
+    /// A word of statements or of functions, part of no expression that `eval` accepts.
     Other,
 }
 
@@ -138,7 +138,7 @@ pub(super) enum Symbol {
     Dot,
     Ellipsis,
     Equal,
-    /// Part of no expression: `;`, `+=`, `->`, `<>`, `!`, `$`, `?`, a backquote.
+    /// A symbol that is part of no expression: `;`, `+=`, `->`, `<>`, `!`, `$`, `?`, a backquote.
     Other,
 }
 

@@ -7,28 +7,28 @@ use dashu_int::IBig;
 use super::inline_vec::Filler;
 use super::named::named;
 
-/// A value. What needs a heap is shared, because a repeated tuple repeats it.
+/// A value. Those on the heap are shared, because a repeated tuple repeats its items.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// An integer that fits a machine word, and only then.
+    /// An integer that fits a machine word.
     Int(i64),
-    /// An integer that does not.
+    /// An integer that does not fit a machine word.
     Large(Rc<IBig>),
     /// A float.
     Float(f64),
     /// A complex number.
     Complex(Rc<Complex>),
-    /// `True` or `False`, which calculate as 1 and 0.
+    /// `True` or `False`: 1 or 0 in arithmetic.
     Bool(bool),
     /// A tuple.
     Tuple(Rc<Vec<Value>>),
-    /// A string: there are no literals, but `hex`, `oct` and `bin` make them.
+    /// A string. There are no literals; `hex`, `oct` and `bin` make strings.
     Str(Rc<String>),
     /// `None`
     None,
     /// `...`
     Ellipsis,
-    /// A function by its name.
+    /// A function or a type.
     Function(Function),
 }
 
@@ -77,7 +77,7 @@ impl Value {
         }
     }
 
-    /// Whether it counts as true: all but zeros, what is empty, and `None`.
+    /// Its truth: false for zeros, empty tuples and strings, and `None`.
     #[inline]
     pub(super) fn is_true(&self) -> bool {
         match self {
@@ -92,7 +92,7 @@ impl Value {
         }
     }
 
-    /// How many values a tuple and the tuples in it hold; 0 for other values.
+    /// The number of values in a tuple and in the tuples within it; 0 for other values.
     pub(super) fn elements(&self) -> usize {
         match self {
             Self::Tuple(items) => items.len() + items.iter().map(Self::elements).sum::<usize>(),
@@ -127,7 +127,7 @@ named! {
 }
 
 named! {
-    /// What may be called.
+    /// The functions and types that may be called.
     pub enum Function {
         Abs = "abs",
         Bin = "bin",
@@ -153,7 +153,7 @@ impl Function {
         Self::ALL.iter().copied().find(|function| function.name() == name)
     }
 
-    /// Whether it is the name of a type, which makes values of it.
+    /// Returns true if it is a type, which makes values of that type.
     pub(super) fn is_type(self) -> bool {
         matches!(self, Self::Bool | Self::Complex | Self::Float | Self::Int)
     }

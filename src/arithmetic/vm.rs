@@ -1,4 +1,4 @@
-//! Runs the ops: left to right, nothing twice, and nothing of a side that is skipped.
+//! The virtual machine, which runs bytecode on a stack of values.
 
 use super::bytecode::{Binary, Bytecode, Comparison, Op, Unary};
 use super::calls;
@@ -14,10 +14,10 @@ use super::operators;
 use super::token::Literal;
 use super::value::{Complex, Kind, Value};
 
-/// Every op finds its operands on the stack, because the grammar put them there first.
-const BALANCED: &str = "a op's operands come before it";
+/// The grammar emits the operands of an op before the op.
+const BALANCED: &str = "the operands of an op are on the stack";
 
-/// The value of a text's code.
+/// Runs the code of a text; returns its value.
 pub(super) fn run(
     code: &Bytecode,
     text: &[u8],
@@ -44,7 +44,7 @@ struct Vm<'c> {
 }
 
 impl Vm<'_> {
-    /// Executes one op and returns the index of the op to follow: `next`, unless it jumps.
+    /// Executes one op. Returns the index of the op that follows: `next`, unless it jumps.
     #[expect(clippy::inline_always, reason = "most ops are less work than a call")]
     #[inline(always)]
     fn execute(&mut self, op: Op, next: usize) -> Result<usize, Error> {
@@ -105,7 +105,7 @@ impl Vm<'_> {
         self.check_result()
     }
 
-    /// The ops that decide where to go on.
+    /// Executes an op that may jump.
     fn jump(&mut self, op: Op, next: usize) -> Result<usize, Error> {
         match op {
             Op::Chain(comparison, end) => {
@@ -163,7 +163,7 @@ impl Vm<'_> {
         }
     }
 
-    /// What a op says that has no value in any case.
+    /// The error of an op that never has a value.
     fn raise(&self, op: Op) -> Error {
         match op {
             Op::Name(span) => Error::Name(identifier::spelling(span.of(self.text)).into()),
@@ -188,8 +188,8 @@ impl Vm<'_> {
         }
     }
 
-    /// Refused is an integer beyond the limit. If it was to be the answer, at most with another
-    /// sign, then all that matters is that it cannot be printed.
+    /// The error for an integer beyond the limit. If it would have been the answer, with or without
+    /// another sign, then Python's error is that it cannot be printed.
     fn too_large(&self, mut next: usize) -> Error {
         while let Some(op) = self.code.get(next) {
             next = match op {
@@ -201,7 +201,7 @@ impl Vm<'_> {
         Error::Unprintable
     }
 
-    /// Puts a result in the place of its operands.
+    /// Replaces operands by their result.
     #[inline]
     fn replace(&mut self, operands: usize, value: Value) -> Result<(), Error> {
         self.stack.drop_last(operands);
@@ -214,7 +214,7 @@ impl Vm<'_> {
         self.check_result()
     }
 
-    /// Refuses the value on top if it is beyond a limit, or not of the dialect.
+    /// Refuses the value on top if it is beyond a limit or not of the dialect.
     #[inline]
     fn check_result(&mut self) -> Result<(), Error> {
         match self.stack.last() {
@@ -235,7 +235,7 @@ impl Vm<'_> {
     }
 }
 
-/// The last so many values, and those below them.
+/// The values below the last `count`, and these.
 fn split(stack: &Stack, count: usize) -> (&[Value], &[Value]) {
     let values = stack.as_slice();
     values.split_at_checked(values.len().wrapping_sub(count)).expect(BALANCED)

@@ -7,8 +7,7 @@ use std::time::Instant;
 use super::{Event, Framing, Next, Output, Service};
 use crate::arithmetic::{self, Dialect};
 
-/// What each of its bytes counts, since reading them is work, too: on the short way, and on the
-/// long one.
+/// The work of reading a byte, on the fast path and by the full evaluation.
 const FAST_BYTE_WORK: u64 = 4;
 const BYTE_WORK: u64 = 16;
 
@@ -26,7 +25,7 @@ impl Calc {
         Self { dialect, error_text }
     }
 
-    /// Answers what has no short way, and returns the work it was.
+    /// Answers a text that is not for the fast path; returns the work.
     #[inline(never)]
     fn answer_full(&self, text: &[u8], out: &mut Output<'_>) -> u64 {
         let answer = arithmetic::evaluate_full(text, self.dialect);

@@ -1,6 +1,6 @@
-//! How long an expression takes, from its bytes to the bytes of the answer, here and in two other
-//! crates as far as they share the syntax: what rhai calls an integer has 64 bits, and to fasteval
-//! every number is a float.
+//! Times expressions, from their bytes to the bytes of the answer, here and in two other crates as
+//! far as they share the syntax. An integer of rhai has 64 bits; every number of fasteval is a
+//! float.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -9,7 +9,7 @@ use fasteval::EmptyNamespace;
 use rhai::{Dynamic, Engine};
 use socklab::arithmetic::{Dialect, evaluate};
 
-/// Bytes of the longest answer: what is timed does not ask the allocator for room to write it.
+/// Bytes of the longest answer. The buffer is allocated before the measurement.
 const ANSWER: usize = 1 << 16;
 
 fn main() {

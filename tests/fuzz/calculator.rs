@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use rustix::time::{ClockId, clock_gettime};
 use socklab::arithmetic::{Evaluation, Dialect, evaluate, limits};
 
-/// The processor's time for one text: ten times what the limits allow, because what is to be fuzzed
-/// is slower for that.
+/// The processor time allowed for one text: ten times the limit of work, because instrumented code
+/// is slower.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 fuzz_target!(|text: &[u8]| {
@@ -38,7 +38,7 @@ fn check(answer: &Evaluation) {
         Err(error) => (error.render(&mut reply), false),
     };
     assert!(written.is_ok(), "a string takes all that is written to it");
-    assert!(may_be_empty || !reply.is_empty(), "a client would wait for ever");
+    assert!(may_be_empty || !reply.is_empty(), "a client would wait forever");
     assert!(reply.len() <= limits::REPLY_BYTES, "{} bytes", reply.len());
     assert!(!reply.contains('\n'), "more than one line: {reply:?}");
 }
