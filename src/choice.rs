@@ -9,7 +9,7 @@ pub trait Choice: Copy + Eq + 'static {
     /// The name, as it is written on a command line.
     fn name(self) -> &'static str;
 
-    /// A sentence without a full stop: the first line of the value's documentation.
+    /// A sentence without a full stop: the value's documentation.
     fn description(self) -> &'static str;
 
     /// The value with this name.
@@ -18,25 +18,20 @@ pub trait Choice: Copy + Eq + 'static {
     }
 }
 
-/// Declares an enum whose variants have names: `Variant = "name"`. The first doc line of a variant
-/// is its description.
+/// Declares an enum whose variants have names: `Variant = "name"`.
 macro_rules! choices {
     (
         $(#[$meta:meta])*
         $vis:vis enum $Enum:ident {
-            $(
-                #[doc = $description:literal]
-                $(#[doc = $more:literal])*
-                $Variant:ident = $name:literal,
-            )+
+            $($(#[doc = $doc:literal])* $Variant:ident = $name:literal,)+
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         $vis enum $Enum {
             $(
-                #[doc = $description]
-                $(#[doc = $more])*
+                #[doc = concat!("`", $name, "`:")]
+                $(#[doc = $doc])*
                 $Variant,
             )+
         }
@@ -52,7 +47,7 @@ macro_rules! choices {
 
             fn description(self) -> &'static str {
                 match self {
-                    $(Self::$Variant => $description.trim_ascii().trim_end_matches('.'),)+
+                    $(Self::$Variant => concat!($($doc),*).trim_ascii().trim_end_matches('.'),)+
                 }
             }
         }

@@ -7,6 +7,7 @@ use super::meter::Meter;
 use super::operators;
 use super::sequence::items;
 use super::value::{Kind, Value};
+use crate::choice::Choice;
 
 /// `min` or `max`: the first of equal extremes.
 pub(super) fn extreme(

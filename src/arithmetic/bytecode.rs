@@ -6,9 +6,9 @@
 //! forward past it, so no op runs twice.
 
 use super::inline_vec::{Filler, InlineVec};
-use super::named::named;
 use super::token::{Literal, Span};
 use super::value::Function;
+use crate::choice::choices;
 
 /// The index of an op in its code.
 pub(super) type OpIndex = u32;
@@ -117,7 +117,7 @@ impl Filler for Op {
     const FILLER: Self = Self::Start;
 }
 
-named! {
+choices! {
     /// Operators with one operand, by their names in errors.
     pub(super) enum Unary {
         Plus = "unary +",
@@ -126,7 +126,7 @@ named! {
     }
 }
 
-named! {
+choices! {
     /// Operators with two operands, by their names in errors.
     pub(super) enum Binary {
         Or = "|",
@@ -150,7 +150,7 @@ named! {
     }
 }
 
-named! {
+choices! {
     /// Operators that compare, and that chain.
     pub(super) enum Comparison {
         Less = "<",

@@ -12,6 +12,7 @@ use super::operators;
 use super::power;
 use super::rounding;
 use super::value::{Function, Value};
+use crate::choice::Choice;
 
 /// Calls a function.
 pub(super) fn call(

@@ -1,5 +1,6 @@
 //! Comparisons: of numbers by their exact values, of tuples item by item.
 
+use crate::choice::Choice;
 use core::cmp::Ordering;
 
 use super::bytecode::Comparison;

@@ -4,6 +4,7 @@
 use super::bytecode::Binary;
 use super::error::Error;
 use super::value::{Complex, Kind, Value};
+use crate::choice::Choice;
 
 /// Returns true for an operator that complex numbers have, but for `**`, which is in `power`.
 pub(super) fn has(operator: Binary) -> bool {

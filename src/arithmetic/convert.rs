@@ -1,5 +1,6 @@
 //! Conversions: `int`, `float`, `complex`, `hex`, `oct`, `bin`.
 
+use crate::choice::Choice;
 use dashu_int::IBig;
 
 use super::error::{Class, Error};

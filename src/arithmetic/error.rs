@@ -5,13 +5,13 @@
 use core::fmt::{self, Write};
 
 use super::limits::{DECIMAL_DIGITS, INTEGER_BITS};
-use super::named::named;
 use super::value::Kind;
+use crate::choice::{Choice, choices};
 
 /// The bytes of a name that are shown. As in Python, a character cut in two is shown as U+FFFD.
 const NAME_BYTES: usize = 200;
 
-named! {
+choices! {
     /// The class of an error: a Python exception.
     pub enum Class {
         /// A kind of `SyntaxError`.

@@ -3,6 +3,7 @@
 use super::bytecode::Binary;
 use super::error::Error;
 use super::value::{Kind, Value};
+use crate::choice::Choice;
 
 /// Returns true for an operator that floats have, but for `**`, which is in `power`.
 pub(super) fn has(operator: Binary) -> bool {

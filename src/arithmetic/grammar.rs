@@ -18,6 +18,7 @@ use super::precedence::{self, Precedence};
 use super::syntax_error;
 use super::token::{Bracket, Keyword, Span, Symbol, Token};
 use super::value::Function;
+use crate::choice::Choice;
 
 /// The last token does not fit.
 #[derive(Debug)]

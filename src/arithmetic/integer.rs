@@ -3,6 +3,7 @@
 //! An operation is charged before it is done. Operands that fit machine words, with a result that
 //! does, are computed in `operators` already.
 
+use crate::choice::Choice;
 use std::borrow::Cow;
 
 use dashu_int::ops::{BitTest as _, DivRem as _, UnsignedAbs as _};

@@ -43,7 +43,6 @@ mod lexer;
 pub mod limits;
 mod literal;
 mod meter;
-mod named;
 mod number;
 mod operators;
 mod pending;

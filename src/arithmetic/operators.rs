@@ -11,6 +11,7 @@ use super::number::Number;
 use super::power;
 use super::sequence;
 use super::value::{Complex, Value};
+use crate::choice::Choice;
 
 /// `left operator right`
 #[inline]

@@ -1,6 +1,7 @@
 //! Powers of all types, and powers of integers modulo an integer. Those of floats and complex
 //! numbers use the C library's functions, as Python does.
 
+use crate::choice::Choice;
 use dashu_int::IBig;
 use dashu_int::fast_div::ConstDivisor;
 use dashu_int::ops::BitTest as _;

@@ -1,5 +1,6 @@
 //! The printed form of a value, as `str()` has it.
 
+use crate::choice::Choice;
 use core::fmt::{self, Write};
 
 use dashu_int::IBig;

@@ -1,5 +1,6 @@
 //! `round`: to nearest, ties to even, by the exact decimal value of a float.
 
+use crate::choice::Choice;
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
 

@@ -1,5 +1,6 @@
 //! Operators of tuples and strings, and their items.
 
+use crate::choice::Choice;
 use std::rc::Rc;
 
 use super::bytecode::Binary;

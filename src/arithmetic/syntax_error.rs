@@ -15,6 +15,7 @@ use super::error::{Class, Error};
 use super::lexer::Lexer;
 use super::pending::Pending;
 use super::token::{Bracket, Keyword, LexError, Symbol, Token};
+use crate::choice::Choice;
 
 /// The error of a text whose last token is the one that does not fit.
 #[cold]

@@ -1,8 +1,7 @@
 //! Tokens: the lexer makes them of bytes, and the grammar reads them.
 
-use super::named::named;
-
 /// A piece of the text: the bytes from `start` to before `end`.
+use crate::choice::choices;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: u32,
@@ -66,7 +65,7 @@ pub(super) enum LexError {
     Other,
 }
 
-named! {
+choices! {
     /// The notation of a number.
     pub(super) enum Notation {
         Binary = "binary",

@@ -1,11 +1,11 @@
 //! The values of the language.
 
+use crate::choice::choices;
 use std::rc::Rc;
 
 use dashu_int::IBig;
 
 use super::inline_vec::Filler;
-use super::named::named;
 
 /// A value. Those on the heap are shared, because a repeated tuple repeats its items.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ pub struct Complex {
     pub im: f64,
 }
 
-named! {
+choices! {
     /// The type of a value.
     pub enum Kind {
         Int = "int",
@@ -126,7 +126,7 @@ named! {
     }
 }
 
-named! {
+choices! {
     /// The functions and types that may be called.
     pub enum Function {
         Abs = "abs",
@@ -148,11 +148,6 @@ named! {
 }
 
 impl Function {
-    /// The function of this name.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|function| function.name() == name)
-    }
-
     /// Returns true if it is a type, which makes values of that type.
     pub(super) fn is_type(self) -> bool {
         matches!(self, Self::Bool | Self::Complex | Self::Float | Self::Int)

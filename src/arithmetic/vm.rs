@@ -13,6 +13,7 @@ use super::meter::Meter;
 use super::operators;
 use super::token::Literal;
 use super::value::{Complex, Kind, Value};
+use crate::choice::Choice;
 
 /// The grammar emits the operands of an op before the op.
 const BALANCED: &str = "the operands of an op are on the stack";

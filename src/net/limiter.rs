@@ -20,8 +20,6 @@ choices! {
         /// Its connection is accepted and reset.
         Reset = "reset",
         /// It waits in the accept queue until there is a permit.
-        ///
-        /// Every server with a small backlog does that, whether it means to or not.
         Queue = "queue",
     }
 }
