@@ -62,7 +62,6 @@ const RETIRED: &[(&str, &str)] = &[
     ("lexis", "lexer"),
     ("manners", "wrappers"),
     ("muster", "start"),
-    ("obey", "handle"),
     ("polite", "a probe"),
     ("restock", "refill"),
     ("see off", "reap"),

@@ -108,7 +108,7 @@ impl Connection {
         terminator: &[u8],
     ) -> Result<Instant, Failure> {
         if text.len() > MAX_MESSAGE {
-            return Err(failures::message_too_long());
+            return Err(failures::message_too_long(MAX_MESSAGE));
         }
         self.message.clear();
         self.message.extend_from_slice(text);

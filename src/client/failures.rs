@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use super::connection::MAX_MESSAGE;
 use super::reply;
 use crate::duration;
 use crate::error::{Exit, Failure};
@@ -31,8 +30,8 @@ pub(super) fn reply_too_long() -> Failure {
 }
 
 /// A message was over the limit.
-pub(super) fn message_too_long() -> Failure {
-    let text = format!("cannot send a message of more than {MAX_MESSAGE} bytes");
+pub(super) fn message_too_long(limit: usize) -> Failure {
+    let text = format!("cannot send a message of more than {limit} bytes");
     Failure::new(Exit::Failed, text)
 }
 

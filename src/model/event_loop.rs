@@ -10,10 +10,11 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
+use super::config::Config;
+use super::shared::Shared;
 use super::shutdown::Stage;
-use super::stats::Client;
+use super::stats::{COUNTERS, Client};
 use super::workers::{Arrival, Sessions, Workers};
-use super::{COUNTERS, Config, Shared};
 use crate::error::Failure;
 use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
 use crate::net::limiter::Permit;
@@ -276,7 +277,7 @@ impl<'a> EventLoop<'a> {
             0 => String::new(),
             n => format!(" (and {n} before it)"),
         };
-        log::info!("client {number} from {address} turned away: the server is full{more}");
+        log::info!("client {number} from {address} rejected: the server is full{more}");
     }
 
     /// Adds a connection to this loop's own.

@@ -4,8 +4,8 @@
 use std::io;
 use std::thread;
 
-use super::Shared;
 use super::event_loop::EventLoop;
+use super::shared::Shared;
 use super::shutdown::PanicGuard;
 use crate::error::{Exit, Failure};
 

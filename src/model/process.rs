@@ -27,10 +27,11 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::pipe;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
+use super::config::Config;
 use super::report::Report;
+use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, Sessions, Workers};
-use super::{Config, Shared};
 use crate::reactor::Reactor;
 use crate::service::MAX_SLEEP;
 use crate::session::{CloseReason, Traffic};

@@ -8,6 +8,9 @@ use crate::choice::Choice;
 use crate::net::limiter::{Limiter, Permit};
 use crate::session::{CloseReason, Traffic};
 
+/// The log target of the line of counters, which is logged at every log level.
+pub const COUNTERS: &str = "counters";
+
 /// A client with a connection, for as long as it has one. Dropping it releases the permit; a client
 /// that leaves is handed to [`Stats::left`].
 ///

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use signal_hook::consts::SIGHUP;
 
-use super::SessionConfig;
+use super::config::SessionConfig;
 use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::stdio::Stdio;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use mio::Waker;
 use slab::Slab;
 
-use super::Config;
+use super::config::Config;
+use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
@@ -31,11 +32,11 @@ const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The threads that serve clients.
 pub(super) struct Threads {
-    shared: Arc<Shared>,
+    shared: Arc<ThreadState>,
 }
 
 /// The state that the threads share with the loop that starts them.
-struct Shared {
+struct ThreadState {
     /// The connections that have a thread. Weak, so that a connection closes with its thread.
     open: Mutex<Slab<Weak<Connection>>>,
     /// Notified when a connection leaves `open`.
@@ -63,12 +64,12 @@ impl Threads {
     /// The threads of a loop: none yet.
     pub(super) fn of_loop(
         _: &Config,
-        shared: &super::Shared,
+        shared: &Shared,
         reactor: &Reactor<Client>,
         _: &Sessions,
     ) -> io::Result<Box<dyn Workers>> {
         Ok(Box::new(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(ThreadState {
                 open: Mutex::default(),
                 left: Condvar::new(),
                 stopping: AtomicUsize::default(),
@@ -102,7 +103,7 @@ impl Workers for Threads {
         let (own, shared) = (Arc::clone(&connection), Arc::clone(&self.shared));
         let body = move || {
             let mut guard = ExitGuard { key, reason: CloseReason::Broken, connection: own, shared };
-            let Shared { stopping, .. } = &*guard.shared;
+            let ThreadState { stopping, .. } = &*guard.shared;
             let stopped = || stopping.load(Ordering::Acquire) >= DRAINING;
             blocking::serve(&mut TimedSocket::new(&guard.connection.socket, stopped), &mut session);
             let reason = session.close_reason().unwrap_or(CloseReason::Broken);
@@ -146,7 +147,7 @@ impl Workers for Threads {
     }
 }
 
-impl Shared {
+impl ThreadState {
     fn open(&self) -> MutexGuard<'_, Slab<Weak<Connection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +159,7 @@ struct ExitGuard {
     key: usize,
     reason: CloseReason,
     connection: Arc<Connection>,
-    shared: Arc<Shared>,
+    shared: Arc<ThreadState>,
 }
 
 impl Drop for ExitGuard {

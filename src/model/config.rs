@@ -1,0 +1,76 @@
+//! The configuration of a server.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::results::Results;
+use crate::choice::choices;
+use crate::error::Failure;
+use crate::net::limiter::WhenFull;
+use crate::service::{ServiceKind, ServiceSpec};
+use crate::session::{Limits, RecordSink};
+
+choices! {
+    /// The design of a server.
+    pub enum Model {
+        /// One readiness loop for all clients.
+        Loop = "loop",
+        /// One client at a time, backlog 0.
+        Single = "single",
+        /// A thread for each client.
+        Thread = "thread",
+        /// A process for each client.
+        Process = "process",
+        /// Several readiness loops, each with a listener of its own.
+        Sharded = "sharded",
+    }
+}
+
+/// The configuration of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name or address to listen on.
+    pub host: String,
+    /// The port; 0 for any that is free.
+    pub port: u16,
+    /// The design of the server.
+    pub model: Model,
+    /// What is done for each client.
+    pub session: SessionConfig,
+    /// The command line that gives a process the same `session`.
+    pub session_args: Vec<OsString>,
+    /// The limit on clients; none for the model's default.
+    pub max_clients: Option<usize>,
+    /// The policy for a client beyond the limit.
+    pub when_full: WhenFull,
+    /// The length of the accept queue; none for the model's default.
+    pub backlog: Option<u32>,
+    /// The number of loops of [`Model::Sharded`]; none for one per core.
+    pub shards: Option<usize>,
+    /// The time for clients to finish when the server stops.
+    pub drain_timeout: Duration,
+}
+
+/// The configuration of a client's session, in whichever process it is served.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// The service.
+    pub service: ServiceSpec,
+    /// The limits of a connection.
+    pub limits: Limits,
+    /// The file for results of the quiz, if they are kept.
+    pub results: Option<PathBuf>,
+}
+
+impl SessionConfig {
+    /// Opens the file for results. Only the quiz has any.
+    pub(super) fn open_results(&self) -> Result<Option<Arc<dyn RecordSink>>, Failure> {
+        let open = |path: &Path| Results::open(path, self.service.rules.questions);
+        match (&self.results, self.service.kind) {
+            (Some(path), ServiceKind::Quiz) => Ok(Some(Arc::new(open(path)?))),
+            _ => Ok(None),
+        }
+    }
+}

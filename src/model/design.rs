@@ -1,0 +1,75 @@
+//! The designs of the models: the one table of their differences.
+
+use std::io;
+use std::num::NonZero;
+use std::thread;
+
+use super::config::{Config, Model};
+use super::process::Processes;
+use super::shared::Shared;
+use super::stats::Client;
+use super::threads::Threads;
+use super::workers::{Sessions, Workers};
+use crate::net::limiter::Capacity;
+use crate::net::{listener, nofile};
+use crate::reactor::Reactor;
+use crate::service::ServiceKind;
+
+/// The default limit on clients of the quiz.
+const QUIZ_CLIENTS: usize = 3;
+
+/// The properties in which models differ.
+pub(super) struct Design {
+    /// The default limit on clients; none for as many as descriptors allow.
+    pub(super) max_clients: Option<usize>,
+    /// The default length of the accept queue.
+    pub(super) backlog: u32,
+    /// True if the server has several loops.
+    pub(super) sharded: bool,
+    /// The maker of the workers of a loop; none if the loop serves its clients itself.
+    pub(super) workers: Option<NewWorkers>,
+}
+
+/// Makes the workers of a loop.
+pub(super) type NewWorkers =
+    fn(&Config, &Shared, &Reactor<Client>, &Sessions) -> io::Result<Box<dyn Workers>>;
+
+impl Model {
+    pub(super) fn design(self) -> Design {
+        let one_loop =
+            Design { max_clients: None, backlog: listener::BACKLOG, sharded: false, workers: None };
+        match self {
+            Self::Loop => one_loop,
+            Self::Single => Design { max_clients: Some(1), backlog: 0, ..one_loop },
+            Self::Thread => Design { workers: Some(Threads::of_loop), ..one_loop },
+            Self::Process => Design { workers: Some(Processes::of_loop), ..one_loop },
+            Self::Sharded => Design { sharded: true, ..one_loop },
+        }
+    }
+}
+
+impl Config {
+    /// The limit on clients, within the limit on descriptors.
+    pub(super) fn capacity(&self) -> Capacity {
+        let budget = nofile::raise_nofile_limit(self.loops());
+        let most = budget.clients;
+        let clients = match (self.max_clients, self.model.design().max_clients) {
+            (Some(clients), _) if clients > most => {
+                log::warn!("the descriptor limit allows only {most} clients");
+                most
+            }
+            (Some(clients), _) | (None, Some(clients)) => clients,
+            (None, None) if self.session.service.kind == ServiceKind::Quiz => {
+                QUIZ_CLIENTS.min(most)
+            }
+            (None, None) => most,
+        };
+        Capacity { clients, rejected: budget.rejected, when_full: self.when_full }
+    }
+
+    /// The number of loops.
+    pub(super) fn loops(&self) -> usize {
+        let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+        if self.model.design().sharded { self.shards.unwrap_or_else(cores) } else { 1 }
+    }
+}
