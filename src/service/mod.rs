@@ -90,9 +90,9 @@ pub trait Service: Send {
     /// event that comes next.
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next;
 
-    /// Takes the end of the connection, and returns a record of what was not finished, if there is
-    /// one.
-    fn closed(&mut self) -> Option<Box<Game>> {
+    /// Takes the record of the conversation for the server to keep, if there is one. Called after a
+    /// step that [asks for it](Output::keep_record), and when the connection ends.
+    fn take_record(&mut self) -> Option<Box<Game>> {
         None
     }
 }
@@ -121,9 +121,10 @@ pub struct Output<'a> {
     delimiter: Delimiter,
     /// True if the message itself is the reply.
     echoes_input: bool,
+    /// True if the service has a record to keep.
+    keeps_record: bool,
     /// The work of the step.
     work: u32,
-    record: Option<Box<Game>>,
 }
 
 impl<'a> Output<'a> {
@@ -131,7 +132,7 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before, delimiter, echoes_input: false, work: 0, record: None }
+        Self { buffer, before, delimiter, echoes_input: false, keeps_record: false, work: 0 }
     }
 
     /// True if the step has written nothing so far.
@@ -166,15 +167,15 @@ impl<'a> Output<'a> {
         self.work
     }
 
-    /// Returns a record for the server to keep. It is kept before the reply of this step is sent.
-    pub fn record(&mut self, game: Box<Game>) {
-        self.record = Some(game);
+    /// Has the service's [record](Service::take_record) kept before the reply of this step is sent.
+    pub fn keep_record(&mut self) {
+        self.keeps_record = true;
     }
 
-    /// Takes the [record](Self::record) of the step, if there is one.
+    /// True after [`keep_record`](Self::keep_record).
     #[inline]
-    pub fn take_record(&mut self) -> Option<Box<Game>> {
-        self.record.take()
+    pub fn keeps_record(&self) -> bool {
+        self.keeps_record
     }
 
     /// True if the reader can tell two replies apart that one receive brings.

@@ -37,8 +37,8 @@ enum State {
     AwaitingName,
     /// Questions and answers.
     Playing(Play),
-    /// The total was sent and the game recorded; this line is still to be sent.
-    Closing(&'static str),
+    /// The total was sent; this line comes next. The game is here until its record is taken.
+    Closing(&'static str, Option<Box<Game>>),
 }
 
 #[derive(Debug)]
@@ -99,9 +99,8 @@ impl Quiz {
         }
         let closing_line = play.game.closing_line();
         out.write(play.game.total().as_bytes());
-        if let Some(game) = self.end_game("has", closing_line) {
-            out.record(game);
-        }
+        self.end_game("has", closing_line);
+        out.keep_record();
         pause(now, out)
     }
 
@@ -119,16 +118,16 @@ impl Quiz {
         pause(now, out)
     }
 
-    /// Ends a game that is over or was given up, and returns its record.
-    fn end_game(&mut self, verb: &str, closing_line: &'static str) -> Option<Box<Game>> {
-        let state = mem::replace(&mut self.state, State::Closing(closing_line));
-        let State::Playing(Play { game, .. }) = state else { return None };
+    /// Ends a game that is over or was given up.
+    fn end_game(&mut self, verb: &str, closing_line: &'static str) {
+        let state = mem::replace(&mut self.state, State::Closing(closing_line, None));
+        let State::Playing(Play { game, .. }) = state else { return };
         let (number, name, total) = (self.peer.number, game.name.escape_ascii(), game.total());
         let (answered, questions) = (game.answers.len(), game.questions);
         log::info!(
             "client {number}: \"{name}\" {verb} {total} ({answered} of {questions} answered)"
         );
-        Some(Box::new(game))
+        self.state = State::Closing(closing_line, Some(Box::new(game)));
     }
 }
 
@@ -143,7 +142,7 @@ impl Service for Quiz {
             (State::AwaitingName, Event::Message(name)) => self.begin(name.trim_ascii(), now, out),
             (State::Playing(_), Event::Message(answer)) => self.mark(answer, now, out),
             (State::Playing(_), Event::Timeout) => self.proceed(now, out),
-            (State::Closing(closing_line), Event::Timeout) => {
+            (State::Closing(closing_line, _), Event::Timeout) => {
                 out.write(closing_line.as_bytes());
                 Next::Close
             }
@@ -151,9 +150,13 @@ impl Service for Quiz {
         }
     }
 
-    /// A game that was given up is recorded as well.
-    fn closed(&mut self) -> Option<Box<Game>> {
-        self.end_game("gave up with", "")
+    /// A game that was given up has a record as well.
+    fn take_record(&mut self) -> Option<Box<Game>> {
+        if let State::Playing(_) = self.state {
+            self.end_game("gave up with", "");
+        }
+        let State::Closing(_, game) = &mut self.state else { return None };
+        game.take()
     }
 }
 

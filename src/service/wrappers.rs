@@ -32,8 +32,8 @@ impl Service for Banner {
         self.service.step(event, now, out)
     }
 
-    fn closed(&mut self) -> Option<Box<Game>> {
-        self.service.closed()
+    fn take_record(&mut self) -> Option<Box<Game>> {
+        self.service.take_record()
     }
 }
 
@@ -60,7 +60,7 @@ impl Service for Once {
         }
     }
 
-    fn closed(&mut self) -> Option<Box<Game>> {
-        self.service.closed()
+    fn take_record(&mut self) -> Option<Box<Game>> {
+        self.service.take_record()
     }
 }

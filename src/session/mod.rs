@@ -205,8 +205,7 @@ impl Session {
     /// Ends the service: the outbox is still sent, the inbox is discarded.
     fn close(&mut self, reason: CloseReason) {
         if let Phase::Serving(_) = self.phase {
-            let record = self.service.closed();
-            self.keep(record);
+            self.keep_record();
         }
         self.close_reason.get_or_insert(reason);
         self.inbox.clear();
