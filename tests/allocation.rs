@@ -1,5 +1,5 @@
-//! A message costs no allocation, on either driver: serving a thousand takes as many as serving
-//! ten.
+//! A message costs no allocation with either driver: serving a thousand messages takes as many
+//! allocations as serving ten.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -16,7 +16,7 @@ use socklab::session::Session;
 const REQUEST: &[u8] = b"1 + 2 * (30 // 4)\n";
 const REPLY: &[u8] = b"15\n";
 
-fn offers() -> [(ServiceSpec, &'static [u8]); 2] {
+fn services() -> [(ServiceSpec, &'static [u8]); 2] {
     [(ServiceKind::Calc.into(), REPLY), (ServiceKind::Echo.into(), REQUEST)]
 }
 
@@ -35,7 +35,7 @@ fn session(spec: &ServiceSpec) -> Session {
     Session::new(spec.build(peer), Arc::default(), 1, Instant::now())
 }
 
-/// The allocations of serving `count` requests, all sent before, by the blocking driver.
+/// Number of allocations of the blocking driver for `count` requests, all sent before.
 fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     let (mut client, socket) = pair();
     client.write_all(&REQUEST.repeat(count)).unwrap();
@@ -52,7 +52,7 @@ fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
 
 #[test]
 fn the_blocking_driver_allocates_nothing_for_a_message() {
-    for (spec, reply) in offers() {
+    for (spec, reply) in services() {
         let few = allocations_blocking(&spec, reply, 10);
         let many = allocations_blocking(&spec, reply, 1000);
         assert_eq!(few, many, "{spec:?}");
@@ -61,7 +61,7 @@ fn the_blocking_driver_allocates_nothing_for_a_message() {
 
 #[test]
 fn the_loop_allocates_nothing_for_a_message() {
-    for (spec, reply) in offers() {
+    for (spec, reply) in services() {
         let mut reactor = Reactor::new().unwrap();
         let (mut client, socket) = pair();
         socket.set_nonblocking(true).unwrap();
@@ -73,8 +73,8 @@ fn the_loop_allocates_nothing_for_a_message() {
                 client.set_nonblocking(true).unwrap();
                 let mut filled = 0;
                 while filled < replies.len() {
-                    let patience = reactor.now() + Duration::from_secs(60);
-                    reactor.turn(Some(patience)).unwrap();
+                    let deadline = reactor.now() + Duration::from_secs(60);
+                    reactor.turn(Some(deadline)).unwrap();
                     filled += client.read(&mut replies[filled..]).unwrap_or(0);
                 }
                 client.set_nonblocking(false).unwrap();

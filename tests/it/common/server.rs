@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use socket2::{Domain, Socket, Type};
 
@@ -128,10 +129,17 @@ impl Server {
     }
 
     /// Reads the log up to the first line that contains `text`, and returns that line.
+    #[track_caller]
     pub fn log_line(&mut self, text: &str) -> String {
+        let patience = Timespec::try_from(PATIENCE).unwrap();
         let mut line = String::new();
         loop {
             line.clear();
+            if self.log.buffer().is_empty() {
+                let mut log = [PollFd::new(self.log.get_ref(), PollFlags::IN)];
+                let ready = poll(&mut log, Some(&patience)).unwrap();
+                assert!(ready > 0, "the log has no line with {text:?} for {PATIENCE:?}");
+            }
             let n = self.log.read_line(&mut line).unwrap();
             assert!(n > 0, "the log ended without {text:?}");
             if line.contains(text) {
