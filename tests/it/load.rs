@@ -1,5 +1,5 @@
-//! The load generator tells the truth: about latency when the server stalls, and about every reply
-//! that is not as it should be.
+//! The load generator: latencies as theory has them when the server stalls, and every reply that
+//! differs from the expected one.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -26,16 +26,16 @@ use crate::common::server::{Server, socklab};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A load on a server that there is not, in a time that passes only when nothing is to be done.
+/// A load on a simulated server in virtual time, which passes only when there is nothing to do.
 struct Simulation<S> {
     now: Instant,
     clients: Vec<LoadClient>,
-    /// What each client waits for.
+    /// The wait of each client.
     next: Vec<Next>,
     recorder: Arc<Mutex<Recorder>>,
-    /// When which bytes reach which client.
+    /// Replies on their way: the time of arrival, the client, and the bytes.
     replies: VecDeque<(Instant, usize, Vec<u8>)>,
-    /// Requests in, and when which replies come; the times must not go back.
+    /// Returns the replies to a request with their times of arrival, which must not decrease.
     server: S,
 }
 
@@ -67,7 +67,7 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
         }
     }
 
-    /// Until nobody waits for anything.
+    /// Runs until no client waits.
     fn run(mut self) -> Arc<Mutex<Recorder>> {
         for n in 0..self.clients.len() {
             self.step(n, Event::Open);
@@ -117,15 +117,15 @@ fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> 
     ClientSettings { workload, pipeline, schedule, reconnect: false, timeout: TIMEOUT }
 }
 
-#[expect(clippy::disallowed_methods, reason = "where virtual time begins is nobody's business")]
+#[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
 fn any_time() -> Instant {
     Instant::now()
 }
 
-/// Ten seconds, 1000 requests a second, and for one of these seconds no reply: so a tenth of the
-/// requests wait, the unlucky ones for a whole second, and all waits up to that are as frequent.
+/// Ten seconds with 1000 requests per second, and no reply during one of them. A tenth of the
+/// requests wait, and their waits are spread evenly from zero to one second.
 #[test]
-fn a_stall_of_a_second_is_told_as_theory_has_it() {
+fn a_stall_of_a_second_has_the_latencies_of_theory() {
     let start = any_time();
     let second = Duration::from_secs(1);
     let (stall, over) = (start + 4 * second, start + 5 * second);
@@ -145,26 +145,29 @@ fn a_stall_of_a_second_is_told_as_theory_has_it() {
     let [due, sending] = [&recorder.latencies().from_due, &recorder.latencies().from_sending];
     let millis = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1000.0;
     for (quantile, theory) in [(0.95, 500.0), (0.98, 800.0), (0.99, 900.0), (0.999, 990.0)] {
-        let told = millis(due.value_at_quantile(quantile));
-        assert!((told - theory).abs() < 0.02 * theory, "{quantile}: {told} ms, not {theory} ms");
+        let measured = millis(due.value_at_quantile(quantile));
+        assert!(
+            (measured - theory).abs() < 0.02 * theory,
+            "{quantile}: {measured} ms, not {theory} ms"
+        );
     }
     assert!((millis(due.max()) - 1000.0).abs() < 20.0);
     assert!((due.mean() / 1e6 - 50.0).abs() < 1.0, "a tenth of them waits half a second");
     assert!(millis(due.value_at_quantile(0.89)) < 1.0, "the others do not wait");
 
-    // One request a connection was on its way when the server stalled. Who only counts from the
-    // sending sees ten slow replies in ten thousand.
+    // One request of each connection was on its way when the server stalled. Counted from sending,
+    // ten replies in ten thousand are slow.
     assert!(millis(sending.value_at_quantile(0.998)) < 1.0);
     assert!(millis(sending.max()) > 980.0);
-    // All that were due in the stall but those ten, and some more until the others were caught up.
+    // All that were due in the stall but those ten, and some more until the load had caught up.
     assert!((980..1010).contains(&counts.late), "{} late", counts.late);
 }
 
 #[test]
-fn what_is_due_and_never_sent_is_not_in_the_latencies() {
+fn requests_that_were_never_sent_are_not_in_the_latencies() {
     let start = any_time();
     let end = start + Duration::from_secs(2);
-    // From the first second on the server says nothing any more.
+    // After one second, the server does not reply.
     let server = move |_: usize, request: &[u8], now: Instant| {
         let silent = now >= start + Duration::from_secs(1);
         if silent { Vec::new() } else { vec![(now, request.to_vec())] }
@@ -174,14 +177,14 @@ fn what_is_due_and_never_sent_is_not_in_the_latencies() {
     let length = Length::Time(end - start);
     let recorder = Simulation::new(start, settings, 1, length, server).run();
     let recorder = recorder.lock().unwrap();
-    // The one on its way in the stall was never answered, and held up the 99 behind it.
+    // The request on its way in the stall got no reply, and delayed the 99 behind it.
     assert_eq!((recorder.counts().asked, recorder.counts().missing), (101, 1));
     assert_eq!(recorder.latencies().from_due.len(), 100);
 }
 
-/// Serves `count` requests of a calculator, four in flight, and says what the load made of a server
-/// whose replies go through `spoil`, which sees them by their number.
-fn told_of(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Counts, Vec<String>) {
+/// Runs a load of `count` expressions, four in flight, on a server whose replies are changed by
+/// `spoil`, which is given the number of the first. Returns the counts and the examples of faults.
+fn counted(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Counts, Vec<String>) {
     let start = any_time();
     let sums: Vec<String> = (0..50).map(|n| format!("{n}")).collect();
     let mut count_so_far = 0;
@@ -205,16 +208,16 @@ fn reply_counts(counts: &Counts) -> [u64; 6] {
     [answered, wrong, duplicated, merged, reordered, missing]
 }
 
-/// Spoils the eight replies from 20 to 27, which come in two batches of four.
-fn once(first: usize, spoil: impl FnOnce()) {
+/// Calls `spoil` for the batch of four replies that begins with number 20.
+fn at_20(first: usize, spoil: impl FnOnce()) {
     if first == 20 {
         spoil();
     }
 }
 
 #[test]
-fn a_server_without_fault_is_told_to_have_none() {
-    let (counts, examples) = told_of(40, |_, _| {});
+fn a_correct_server_has_no_faults() {
+    let (counts, examples) = counted(40, |_, _| {});
     assert_eq!(reply_counts(&counts), [40, 0, 0, 0, 0, 0]);
     assert!(counts.is_clean() && examples.is_empty());
 }
@@ -222,7 +225,7 @@ fn a_server_without_fault_is_told_to_have_none() {
 #[test]
 fn a_wrong_reply_is_found_and_shown() {
     let (counts, examples) =
-        told_of(40, |first, replies| once(first, || replies[1] = b"\x1b[2J\n".to_vec()));
+        counted(40, |first, replies| at_20(first, || replies[1] = b"\x1b[2J\n".to_vec()));
     assert_eq!(reply_counts(&counts), [39, 1, 0, 0, 0, 0]);
     assert_eq!(examples, [r#"connection 0, reply 21: expected "21\n", got "\x1b[2J\n""#]);
 }
@@ -230,43 +233,43 @@ fn a_wrong_reply_is_found_and_shown() {
 #[test]
 fn a_duplicated_reply_is_found() {
     let spoil = |first, replies: &mut Vec<Vec<u8>>| {
-        once(first, || replies.insert(2, replies[1].clone()));
+        at_20(first, || replies.insert(2, replies[1].clone()));
     };
-    assert_eq!(reply_counts(&told_of(40, spoil).0), [40, 0, 1, 0, 0, 0]);
+    assert_eq!(reply_counts(&counted(40, spoil).0), [40, 0, 1, 0, 0, 0]);
 }
 
 #[test]
 fn swapped_replies_are_found() {
-    let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || replies.swap(1, 2));
-    assert_eq!(reply_counts(&told_of(40, spoil).0), [39, 0, 0, 0, 1, 0]);
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| at_20(first, || replies.swap(1, 2));
+    assert_eq!(reply_counts(&counted(40, spoil).0), [39, 0, 0, 0, 1, 0]);
 }
 
 #[test]
 fn replies_merged_into_one_line_are_found() {
     let spoil = |first, replies: &mut Vec<Vec<u8>>| {
-        once(first, || {
+        at_20(first, || {
             let end = replies[1].len() - 1;
             replies[1].truncate(end);
         });
     };
-    assert_eq!(reply_counts(&told_of(40, spoil).0), [38, 0, 0, 1, 0, 0]);
+    assert_eq!(reply_counts(&counted(40, spoil).0), [38, 0, 0, 1, 0, 0]);
 }
 
 #[test]
 fn a_missing_reply_is_found_by_the_next_one() {
-    let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || drop(replies.remove(1)));
-    assert_eq!(reply_counts(&told_of(40, spoil).0), [39, 0, 0, 0, 0, 1]);
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| at_20(first, || drop(replies.remove(1)));
+    assert_eq!(reply_counts(&counted(40, spoil).0), [39, 0, 0, 0, 0, 1]);
 }
 
 #[test]
-fn a_missing_last_reply_is_found_by_its_time() {
-    let spoil = |first, replies: &mut Vec<Vec<u8>>| once(first, || drop(replies.pop()));
-    let (counts, examples) = told_of(24, spoil);
+fn a_missing_last_reply_is_found_by_the_timeout() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| at_20(first, || drop(replies.pop()));
+    let (counts, examples) = counted(24, spoil);
     assert_eq!(reply_counts(&counts), [23, 0, 0, 0, 0, 1]);
     assert_eq!(examples, ["connection 0: no reply to request 23 in time"]);
 }
 
-// From here on the program itself, on a real socket.
+// From here on, the program itself on real sockets.
 
 fn bench(address: SocketAddr, options: &[&str]) -> Command {
     let mut command = socklab(&["bench", &address.ip().to_string(), &address.port().to_string()]);
@@ -275,7 +278,7 @@ fn bench(address: SocketAddr, options: &[&str]) -> Command {
     command
 }
 
-/// Its exit code, its JSON and its words on stderr.
+/// The exit code, the JSON and stderr.
 fn outcome(ended: &Ended) -> (i32, Value, String) {
     let json = serde_json::from_slice(&ended.stdout).unwrap_or(Value::Null);
     (ended.status.code().unwrap(), json, String::from_utf8(ended.stderr.clone()).unwrap())
@@ -285,8 +288,7 @@ fn run(address: SocketAddr, options: &[&str]) -> (i32, Value, String) {
     outcome(&bench(address, options).arg("--json").output().unwrap())
 }
 
-/// A server of one thread, which has `answer` make replies of a connection's lines, until its
-/// clients have gone.
+/// A server of one thread, which replies to each line by `answer`, until its clients have closed.
 fn serve_lines(
     connections: usize,
     mut answer: impl FnMut(Vec<u8>) -> Vec<u8> + Send + 'static,
@@ -294,7 +296,7 @@ fn serve_lines(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let serve = move || {
-        // The load looks first whether somebody is there.
+        // The first connection of a load is a probe.
         for _ in 0..=connections {
             let (stream, _) = listener.accept().unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap());
@@ -311,8 +313,8 @@ fn serve_lines(
     address
 }
 
-/// A server that echoes so many lines of one connection, says something more, and when that
-/// connection ends is no more.
+/// A server that echoes `lines` lines of one connection, sends `more`, and ends with that
+/// connection.
 fn serve_once(lines: usize, more: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -335,7 +337,7 @@ fn serve_once(lines: usize, more: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// A against A: the same load on the same server asks and gets the same, to the byte.
+/// The same load on the same server has the same counts, to the byte.
 #[test]
 fn two_loads_on_one_server_count_the_same() {
     for (service, more) in [
@@ -345,12 +347,12 @@ fn two_loads_on_one_server_count_the_same() {
         ("calc", &["--reconnect"]),
         ("echo", &["--service", "echo", "--size", "65536", "--pipeline", "2"]),
     ] {
-        // A log that nobody reads would stop the server.
+        // A log that is not read would block the server.
         let server = Server::start(&["--service", service, "-q"]);
         let options = [&["-c", "7", "-n", "2000"], more].concat();
         let [one, other] = [(); 2].map(|()| {
-            let (code, json, words) = run(server.address, &options);
-            assert_eq!((code, words.as_str()), (0, ""), "{options:?}: {json}");
+            let (code, json, stderr) = run(server.address, &options);
+            assert_eq!((code, stderr.as_str()), (0, ""), "{options:?}: {json}");
             let counts = &json["counts"];
             assert_eq!((&counts["asked"], &counts["answered"]), (&2000.into(), &2000.into()));
             assert_eq!(json["version"], 1);
@@ -358,20 +360,20 @@ fn two_loads_on_one_server_count_the_same() {
             assert!(faults.iter().all(|key| counts[key] == 0), "{counts}");
             counts["reply_bytes"].clone()
         });
-        // Which connection asks for the next sum is a matter of time, and so is its length.
+        // The next sum, and so its length, depends on the time at which a connection asks.
         if service == "echo" {
             assert_eq!(one, other, "{options:?}");
         }
     }
 }
 
-/// The load looks first whether somebody is there; where there is one place, it has left it.
+/// The first connection of a load is a probe, which must be closed before the load begins.
 #[test]
-fn a_server_with_one_place_has_it_free_for_the_load() {
+fn the_probe_leaves_the_only_permit_to_the_load() {
     let server = Server::start(&["--model", "single", "-q"]);
     for _ in 0..30 {
-        let (code, json, words) = run(server.address, &["-c", "1", "-n", "1"]);
-        assert_eq!((code, words.as_str()), (0, ""), "{json}");
+        let (code, json, stderr) = run(server.address, &["-c", "1", "-n", "1"]);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{json}");
     }
 }
 
@@ -382,16 +384,16 @@ fn one_wrong_reply_of_a_real_server_fails_the_load() {
         served += 1;
         if served == 50 { b"oops\n".to_vec() } else { line }
     });
-    let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "200"]);
-    assert_eq!((code, words.as_str()), (1, "socklab: faulty replies: 1 of 200\n"));
+    let (code, json, stderr) = run(address, &["--service", "echo", "-c", "1", "-n", "200"]);
+    assert_eq!((code, stderr.as_str()), (1, "socklab: faulty replies: 1 of 200\n"));
     assert_eq!((&json["counts"]["wrong"], &json["counts"]["answered"]), (&1.into(), &199.into()));
 }
 
 #[test]
-fn a_reply_that_nobody_asked_for_is_found_after_the_last_one() {
+fn an_extra_reply_after_the_last_one_is_found() {
     let address = serve_once(3, b"more\n");
-    let (code, json, words) = run(address, &["--service", "echo", "-c", "1", "-n", "3"]);
-    assert_eq!((code, words.as_str()), (1, "socklab: faulty replies: 1 of 3\n"));
+    let (code, json, stderr) = run(address, &["--service", "echo", "-c", "1", "-n", "3"]);
+    assert_eq!((code, stderr.as_str()), (1, "socklab: faulty replies: 1 of 3\n"));
     assert_eq!(
         (&json["counts"]["answered"], &json["counts"]["duplicated"]),
         (&3.into(), &1.into())
@@ -399,19 +401,19 @@ fn a_reply_that_nobody_asked_for_is_found_after_the_last_one() {
 }
 
 #[test]
-fn a_load_that_no_server_takes_any_more_comes_to_its_end() {
+fn a_load_ends_early_when_its_server_is_gone() {
     let address = serve_once(1, b"");
     let options = ["--service", "echo", "-c", "1", "-n", "100", "--timeout", "300ms"];
-    let (code, json, words) = run(address, &options);
+    let (code, json, stderr) = run(address, &options);
     assert_eq!((code, &json["counts"]["answered"]), (1, &1.into()), "{json}");
     let gave_up = "no connection could be made for 300 ms: the load ends early";
-    assert!(words.contains(gave_up), "{words}");
+    assert!(stderr.contains(gave_up), "{stderr}");
     assert!(json["counts"]["asked"].as_u64().unwrap() < 100);
 }
 
-/// The stall is certain, and so is what those who come in it wait at the least.
+/// The stall is certain, and so is the least latency of the requests that are due in it.
 #[test]
-fn a_real_stall_is_seen_from_the_due_times() {
+fn a_real_stall_shows_in_the_latencies_from_due_time() {
     let (_keep, never) = mpsc::channel::<()>();
     let mut served = 0;
     let address = serve_lines(1, move |line| {
@@ -425,7 +427,7 @@ fn a_real_stall_is_seen_from_the_due_times() {
     let (code, json, _) = run(address, &options);
     assert_eq!(code, 0);
     let latency = |from: &str, key: &str| json["latency_us"][from][key].as_f64().unwrap();
-    // Half of the two seconds that the load lasts: a tenth of the requests waits 0.8 s or more.
+    // The stall is half of the load: a tenth of the requests waits 0.8 s or more.
     assert!(latency("from_due", "p90") > 780_000.0, "{json}");
     assert!(latency("from_due", "max") > 990_000.0);
     assert!(latency("from_sending", "p90") < latency("from_due", "p90"));
@@ -433,7 +435,7 @@ fn a_real_stall_is_seen_from_the_due_times() {
 }
 
 #[test]
-fn an_interrupted_load_reports_what_there_was() {
+fn an_interrupted_load_reports_the_requests_so_far() {
     let (asked, enough) = mpsc::channel();
     let mut served = 0;
     let address = serve_lines(1, move |line| {
@@ -447,57 +449,57 @@ fn an_interrupted_load_reports_what_there_was() {
     let child = bench(address, &options).spawn().unwrap();
     enough.recv().unwrap();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let (code, json, words) = outcome(&child.wait_with_output().unwrap());
-    assert_eq!((code, words.as_str()), (0, ""));
+    let (code, json, stderr) = outcome(&child.wait_with_output().unwrap());
+    assert_eq!((code, stderr.as_str()), (0, ""));
     assert_eq!(json["interrupted"], true);
     assert_eq!(json["counts"]["asked"], json["counts"]["answered"]);
     assert!(json["counts"]["answered"].as_u64().unwrap() >= 100);
 }
 
 #[test]
-fn each_failure_has_its_words_and_its_exit_code() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (code, _, words) = run(nobody, &["-n", "1"]);
+fn each_failure_has_its_message_and_its_exit_code() {
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, stderr) = run(unused, &["-n", "1"]);
     assert_eq!(code, 1);
     let refused = "connection refused (is the server running?)";
-    assert_eq!(words, format!("socklab: cannot connect to {nobody}: {refused}\n"));
+    assert_eq!(stderr, format!("socklab: cannot connect to {unused}: {refused}\n"));
 
     let server = Server::start(&["--max-clients", "1"]);
     let mut only = server.connect();
     only.ask(b"1\n", b"1\n");
-    let (code, json, words) = run(server.address, &["-d", "300ms", "-c", "2"]);
+    let (code, json, stderr) = run(server.address, &["-d", "300ms", "-c", "2"]);
     assert_eq!(code, 3, "{json}");
-    assert_eq!(words, "socklab: the server is full, and served none of the connections\n");
+    assert_eq!(stderr, "socklab: the server is full, and served none of the connections\n");
 
-    // Nobody accepts, but the kernel connects: this is what a load must not take for service.
+    // The kernel connects although the server does not accept: the connections are not served.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = ["-c", "3", "-n", "3", "--timeout", "100ms"];
-    let (code, json, words) = run(silent.local_addr().unwrap(), &options);
-    assert_eq!((code, words.as_str()), (4, "socklab: the server answered no request in time\n"));
+    let (code, json, stderr) = run(silent.local_addr().unwrap(), &options);
+    assert_eq!((code, stderr.as_str()), (4, "socklab: the server answered no request in time\n"));
     assert_eq!((&json["counts"]["unserved"], &json["counts"]["missing"]), (&3.into(), &3.into()));
 
     for options in
         [&["--size", "5"][..], &["--service", "echo", "-e", "1"], &["-d", "1s", "-n", "1"]]
     {
-        assert_eq!(run(nobody, options).0, 2, "{options:?}");
+        assert_eq!(run(unused, options).0, 2, "{options:?}");
     }
     let options = ["--service", "echo", "--size", "65536", "--pipeline", "3"];
-    assert_eq!(run(nobody, &options).0, 2);
+    assert_eq!(run(unused, &options).0, 2);
 
-    // Whoever waits an hour for a file is told at once that it cannot be written.
+    // A file that cannot be written is reported before the load begins.
     for option in ["--csv", "--hdr", "--plot"] {
         let options = ["-d", "1h", option, "/nowhere/load"];
-        let (code, json, words) = run(silent.local_addr().unwrap(), &options);
+        let (code, json, stderr) = run(silent.local_addr().unwrap(), &options);
         assert_eq!((code, json), (1, Value::Null));
-        assert_eq!(words, "socklab: cannot write /nowhere/load: no such file or directory\n");
+        assert_eq!(stderr, "socklab: cannot write /nowhere/load: no such file or directory\n");
     }
-    // More threads than connections would have nothing to do, and need no descriptors.
+    // Threads without a connection are not started, so they need no descriptors.
     let options = ["-c", "1", "--threads", "1000000", "-n", "1", "--timeout", "100ms"];
     assert_eq!(run(silent.local_addr().unwrap(), &options).0, 4);
 }
 
 #[test]
-fn the_files_hold_the_course_of_the_load() {
+fn the_files_hold_every_interval_of_the_load() {
     let server = Server::start(&["--service", "echo"]);
     let folder = TempPath::new("load");
     std::fs::create_dir(folder.as_path()).unwrap();

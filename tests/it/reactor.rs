@@ -225,8 +225,8 @@ fn a_single_request_is_served_in_each_turn_of_a_burst_of_400_batches() {
 fn expired_connections_are_closed_over_several_turns() {
     let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
     let mut test_loop = TestLoop { context: Arc::new(limits.into()), ..TestLoop::new() };
-    let crowd: Vec<_> = (0..200).map(|n| test_loop.connect(n, &calc())).collect();
-    while test_loop.closed.len() < crowd.len() {
+    let clients: Vec<_> = (0..200).map(|n| test_loop.connect(n, &calc())).collect();
+    while test_loop.closed.len() < clients.len() {
         let before = test_loop.closed.len();
         test_loop.wait();
         let now = test_loop.closed.len() - before;
@@ -491,8 +491,8 @@ fn a_failing_kernel_is_reported_and_not_retried() {
     let address = client.local_addr().unwrap();
     let service = calc().build(Peer { number: 1, address });
     let session = Session::new(service, Arc::default(), 1, reactor.now());
-    let refused = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
-    assert_eq!(refused.unwrap_err().1.kind(), ErrorKind::OutOfMemory);
+    let added = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
+    assert_eq!(added.unwrap_err().1.kind(), ErrorKind::OutOfMemory);
     assert!(reactor.is_empty());
     assert_eq!(reactor.turn(None).unwrap_err().kind(), ErrorKind::OutOfMemory);
 }

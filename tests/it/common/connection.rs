@@ -27,7 +27,7 @@ pub struct Connection {
     pub finished: bool,
     /// The last slice used up its budget.
     pub yielded: bool,
-    /// The peer takes what is sent to it.
+    /// The peer reads.
     pub reading: bool,
 }
 
@@ -44,7 +44,7 @@ impl Connection {
         Self::with_context(service, limits.into())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
+    #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
     pub fn with_context(service: Box<dyn service::Service>, context: Context) -> Self {
         let now = Instant::now();
         let session = Session::new(service, Arc::new(context), 1, now);
@@ -67,8 +67,8 @@ impl Connection {
         self.session.activate(&mut self.pool, WORK_PER_SLICE, self.now)
     }
 
-    /// Runs a slice until the session wants to receive or to wait. Offers it `input` once, and
-    /// returns how much of it was taken.
+    /// Runs a slice until the session wants to receive or to wait, and lets it receive `input`
+    /// once. Returns the number of bytes that it has received.
     pub fn exchange(&mut self, mut input: Option<&[u8]>) -> usize {
         let mut taken = 0;
         let now = self.now;

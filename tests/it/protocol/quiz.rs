@@ -267,7 +267,7 @@ fn a_name_may_be_any_bytes_and_is_recorded() {
         player.connection.session.cut(CloseReason::PeerReset);
     }
     let names = records.names();
-    assert_eq!(names.len(), 6, "each game was given up, and recorded");
+    assert_eq!(names.len(), 6, "each unfinished game is recorded");
     assert!(names.iter().all(|name| name.starts_with(b"Bob") && name.len() <= 256));
 }
 
@@ -282,7 +282,7 @@ fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
         assert_eq!(player.receive(), RIGHT);
     }
     assert!(records.names().is_empty());
-    // The total is written, and nothing of it was sent yet.
+    // The total is in the outbox, and not sent.
     player.connection.reading = false;
     player.connection.wait(MAX_SLEEP);
     assert_eq!((player.connection.output.len(), records.names().len()), (0, 1));

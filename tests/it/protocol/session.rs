@@ -336,7 +336,7 @@ fn a_long_batch_of_requests_yields_between_slices() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(&b"1 + 2\n".repeat(3000), usize::MAX);
     let answered = connection.output.len() / 2;
-    assert!((1..3000).contains(&answered), "{answered} in one go");
+    assert!((1..3000).contains(&answered), "{answered} in one slice");
     assert!(connection.yielded);
     while connection.output.len() < 6000 {
         connection.wait(Duration::ZERO);
@@ -360,7 +360,7 @@ fn time_spent_yielding_does_not_count_as_silence() {
     let mut connection = Connection::to(Service::Calc);
     connection.receive(b"2**12500 % 7\n", usize::MAX);
     assert!(connection.yielded);
-    // The NUL has long come, and belongs to the line.
+    // The NUL has arrived before the yield ended, so it belongs to the line.
     connection.now += 2 * GAP;
     connection.receive(b"\0", usize::MAX);
     connection.wait(GAP);

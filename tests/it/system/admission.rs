@@ -230,7 +230,8 @@ fn a_listener_that_cannot_be_registered_is_tried_again_later() {
     let mut again = limited.wake_at(now).unwrap();
     assert!(limited.listener().is_none() && again > now, "it waits before the next attempt");
     limited.resume_listening(now, |_| panic!("an attempt before its time"));
-    // A process that another test has just forked keeps the old listener open until it calls execve.
+    // A child that another test has just forked keeps the old listener open until it calls
+    // execve(2).
     while limited.listener().is_none() {
         limited.resume_listening(again, |_| Ok(()));
         again = limited.wake_at(again).unwrap();
