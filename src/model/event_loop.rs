@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use mio::Waker;
 use mio::net::TcpStream;
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook_mio::v1_0::Signals;
 use socket2::SockRef;
 
 use super::config::Config;
@@ -21,6 +20,7 @@ use crate::net::limiter::Permit;
 use crate::reactor::{Reactor, Source};
 use crate::service::{BUSY_TEXT, Busy};
 use crate::session::{CloseReason, Session};
+use crate::signal::{self, Signals};
 
 /// The most clients accepted in one turn: many newcomers do not keep connected clients waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -90,9 +90,10 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Makes this loop the one that handles signals.
-    pub(super) fn lead(&mut self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?;
-        self.reactor.register(&mut signals, Source::Signals)?;
+    pub(super) fn lead(&mut self) -> Result<(), Failure> {
+        let mut signals = signal::source(&[SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?;
+        let registered = self.reactor.register(&mut signals, Source::Signals);
+        registered.map_err(|error| Failure::cannot("wait for signals", &error))?;
         self.role = Role::Leader(signals);
         Ok(())
     }

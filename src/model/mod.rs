@@ -95,8 +95,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         let event_loop = EventLoop::new(listener, sessions, config, &shared);
         event_loops.push(event_loop.map_err(|error| Failure::cannot("set up the loop", &error))?);
     }
-    let led = event_loops[0].lead();
-    led.map_err(|error| Failure::cannot("install signal handlers", &error))?;
+    event_loops[0].lead()?;
     let served = loops::run(event_loops, &shared, || listening(spec.address));
     log::info!("{}", shared.stats);
     served

@@ -70,6 +70,11 @@ impl Limiter {
         self.serving.get()
     }
 
+    /// The number of clients that are being told that the server is full.
+    pub fn rejecting(&self) -> usize {
+        self.rejecting.get()
+    }
+
     /// The size and the policy.
     pub fn capacity(&self) -> Capacity {
         self.capacity

@@ -328,7 +328,7 @@ impl Run {
     /// The checks after the last turn.
     fn check_end(&self) {
         assert_eq!(self.reactor.len(), 0);
-        assert!(self.limiter.serving() == 0, "a permit is not released");
+        assert!(self.limiter.serving() + self.limiter.rejecting() == 0, "a permit is not released");
         assert_eq!(self.reactor.timers(), 0, "a timer is left");
         let mut world = self.world.borrow_mut();
         let until = world.now + Duration::from_secs(3600);
