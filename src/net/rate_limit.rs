@@ -11,7 +11,7 @@ use crate::error::cause_of;
 /// The shortest time between two lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// An allowance of one log line per [`INTERVAL`], shared by all threads of a server.
+/// An allowance of one log line per second, shared by all threads of a server.
 #[derive(Debug, Default)]
 pub struct RateLimit {
     /// The time of the last line.

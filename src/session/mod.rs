@@ -61,7 +61,7 @@ enum Phase {
     Finished,
 }
 
-/// The event that the service waits for: [`Next`] without its end.
+/// The event that the service waits for: [`Next`](crate::service::Next) without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     Message,
