@@ -39,9 +39,10 @@ pub(super) enum Pending {
     Binary(Binary),
 }
 
-/// The meaning of the items between two brackets.
+/// The meaning of a pair of brackets and the items in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Enclosure {
+    /// The whole text, without brackets.
     Text,
     /// `(1)` or `(1, 2)`
     Group,

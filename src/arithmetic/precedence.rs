@@ -5,10 +5,9 @@ use super::dialect::Dialect;
 use super::token::Symbol;
 
 /// The precedence of an operator, from the loosest to the tightest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Precedence {
     /// A bracket, which only its closing one reduces, or an `if`, which only an `else` does.
-    #[default]
     Bracket,
     /// `b if c else`
     Else,

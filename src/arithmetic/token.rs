@@ -1,8 +1,9 @@
 //! Tokens: the lexer makes them of bytes, and the grammar reads them.
 
-/// A piece of the text: the bytes from `start` to before `end`.
 use crate::choice::choices;
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+
+/// A piece of the text: the bytes from `start` to before `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: u32,
     pub(super) end: u32,
@@ -46,7 +47,7 @@ pub(super) enum Literal {
 /// A mistake within one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LexError {
-    /// A character that no token has, here at least.
+    /// A character that is part of no token, or not at this place.
     Character(char),
     /// A number that is incomplete, or that is followed by a character that cannot follow it.
     Number(Notation),

@@ -12,7 +12,7 @@ use super::literal;
 use super::meter::Meter;
 use super::operators;
 use super::token::Literal;
-use super::value::{Complex, Kind, Value};
+use super::value::{Complex, Function, Kind, Value};
 use crate::choice::Choice;
 
 /// The grammar emits the operands of an op before the op.
@@ -144,22 +144,21 @@ impl Vm<'_> {
     }
 
     fn call(&mut self, count: usize, next: usize) -> Result<(), Error> {
-        let (below, arguments) = split(&self.stack, count);
-        let value = match below.last() {
-            Some(Value::Function(function)) => {
-                let function = *function;
-                calls::call(function, arguments, self.meter)
-            }
+        let function = self.callee(count)?;
+        let (_, arguments) = split(&self.stack, count);
+        match calls::call(function, arguments, self.meter) {
+            Err(Error::TooLarge) => Err(self.too_large(next)),
+            value => self.replace(count + 1, value?),
+        }
+    }
+
+    /// The function below `count` arguments.
+    fn callee(&self, count: usize) -> Result<Function, Error> {
+        match split(&self.stack, count).0.last() {
+            Some(Value::Function(function)) => Ok(*function),
             other => {
                 let kind = other.map_or(Kind::None, Value::kind).name();
-                return Err(Error::arguments(format!("'{kind}' object is not callable")));
-            }
-        };
-        match value {
-            Err(Error::TooLarge) => Err(self.too_large(next)),
-            value => {
-                let value = value?;
-                self.replace(count + 1, value)
+                Err(Error::arguments(format!("'{kind}' object is not callable")))
             }
         }
     }
@@ -168,13 +167,9 @@ impl Vm<'_> {
     fn raise(&self, op: Op) -> Error {
         match op {
             Op::Name(span) => Error::Name(identifier::spelling(span.of(self.text)).into()),
-            Op::CallNamed(count) => match split(&self.stack, count as usize).0.last() {
-                Some(Value::Function(function)) => calls::named_argument(*function),
-                other => {
-                    let kind = other.map_or(Kind::None, Value::kind).name();
-                    Error::arguments(format!("'{kind}' object is not callable"))
-                }
-            },
+            Op::CallNamed(count) => {
+                self.callee(count as usize).map_or_else(|error| error, calls::named_argument)
+            }
             Op::Subscript => match split(&self.stack, 1).0.last() {
                 Some(Value::Tuple(_) | Value::Str(_)) | None => Error::unsupported(),
                 Some(Value::Function(function)) if function.is_type() => {
