@@ -20,44 +20,46 @@ use super::token::{Bracket, Keyword, Span, Symbol, Token};
 use super::value::Function;
 use crate::choice::Choice;
 
-/// The last token does not fit.
+/// A token does not fit.
 #[derive(Debug)]
-struct Malformed;
+struct Misfit;
 
 /// The next thing to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expect {
     Operand,
     Operator,
+    /// The attribute behind a point.
+    Name,
+    /// The second word of `not in`.
+    In,
+    /// The end of the text behind a line's end.
+    End,
     Nothing,
 }
 
 /// Adds the ops of a whole text to `code`.
 pub(super) fn parse(text: &[u8], dialect: Dialect, code: &mut Bytecode) -> Result<(), Error> {
-    let mut parser = Parser {
-        lexer: Lexer::new(text),
-        token: Token::End,
-        dialect,
-        code,
-        pending: InlineVec::new(),
-        is_too_deep: false,
-    };
-    match parser.text() {
-        Err(Malformed) => {
-            Err(syntax_error::of(parser.token, &parser.lexer, parser.pending.as_slice()))
-        }
-        Ok(()) if parser.is_too_deep => {
-            let message = "maximum recursion depth exceeded during compilation";
-            Err(Error::Fixed(Class::Recursion, message))
-        }
-        Ok(()) => Ok(()),
+    let lexer = Lexer::new(text);
+    let mut parser = Parser { lexer, dialect, code, pending: InlineVec::new(), is_too_deep: false };
+    parser.open(Enclosure::Text);
+    let mut expect = Expect::Operand;
+    while expect != Expect::Nothing {
+        let token = parser.lexer.next();
+        let Ok(next) = parser.read(token, expect) else {
+            return Err(syntax_error::of(token, &parser.lexer, parser.pending.as_slice()));
+        };
+        expect = next;
     }
+    if parser.is_too_deep {
+        let message = "maximum recursion depth exceeded during compilation";
+        return Err(Error::Fixed(Class::Recursion, message));
+    }
+    Ok(())
 }
 
 struct Parser<'t> {
     lexer: Lexer<'t>,
-    /// The last token read.
-    token: Token,
     dialect: Dialect,
     code: &'t mut Bytecode,
     /// The whole text is at the bottom.
@@ -67,27 +69,24 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    fn text(&mut self) -> Result<(), Malformed> {
-        self.open(Enclosure::Text);
-        let mut next = Expect::Operand;
-        while next != Expect::Nothing {
-            let token = self.next();
-            next = match next {
-                Expect::Operand => self.operand(token)?,
-                _ => self.operator(token)?,
-            };
-        }
-        Ok(())
-    }
-
+    /// Reads a token; returns what may follow it.
     #[inline]
-    fn next(&mut self) -> Token {
-        self.token = self.lexer.next();
-        self.token
+    fn read(&mut self, token: Token, expect: Expect) -> Result<Expect, Misfit> {
+        match (expect, token) {
+            (Expect::Operand, _) => self.operand(token),
+            (Expect::Operator, _) => self.operator(token),
+            (Expect::Name, Token::Name(_)) => {
+                self.code.push(Op::Unsupported);
+                Ok(Expect::Operator)
+            }
+            (Expect::In, Token::Keyword(Keyword::In)) => Ok(self.compare(Comparison::NotIn)),
+            (Expect::End, Token::End) => Ok(Expect::Nothing),
+            _ => Err(Misfit),
+        }
     }
 
     /// A token in the place of an operand.
-    fn operand(&mut self, token: Token) -> Result<Expect, Malformed> {
+    fn operand(&mut self, token: Token) -> Result<Expect, Misfit> {
         self.code.push(match token {
             Token::Number(literal) => Op::Number(literal),
             Token::Name(span) => self.name(span),
@@ -99,7 +98,7 @@ impl Parser<'_> {
             Token::Keyword(Keyword::Not) => return self.not(),
             Token::Symbol(symbol) => return self.before_operand(symbol),
             Token::LineEnd | Token::End => return self.end(token, false),
-            Token::Keyword(_) | Token::Indent | Token::Error(_) => return Err(Malformed),
+            Token::Keyword(_) | Token::Indent | Token::Error(_) => return Err(Misfit),
         });
         Ok(Expect::Operator)
     }
@@ -111,16 +110,16 @@ impl Parser<'_> {
     }
 
     /// `not x`, unless the operator before it binds tighter; or the second word of `is not`.
-    fn not(&mut self) -> Result<Expect, Malformed> {
+    fn not(&mut self) -> Result<Expect, Misfit> {
         match self.pending.as_mut_slice() {
             [.., Pending::Compare(is @ Comparison::Is, _)] => *is = Comparison::IsNot,
             [.., top] if top.precedence() <= Precedence::Not => self.push(Pending::Not),
-            _ => return Err(Malformed),
+            _ => return Err(Misfit),
         }
         Ok(Expect::Operand)
     }
 
-    fn before_operand(&mut self, symbol: Symbol) -> Result<Expect, Malformed> {
+    fn before_operand(&mut self, symbol: Symbol) -> Result<Expect, Misfit> {
         match symbol {
             Symbol::Plus => self.push(Pending::Unary(Unary::Plus)),
             Symbol::Minus => self.push(Pending::Unary(Unary::Minus)),
@@ -129,13 +128,13 @@ impl Parser<'_> {
             Symbol::Open(Bracket::Square) => self.open(Enclosure::List),
             // Empty brackets, or a comma before the closing one.
             Symbol::Close(bracket) => return self.close(bracket, false),
-            _ => return Err(Malformed),
+            _ => return Err(Misfit),
         }
         Ok(Expect::Operand)
     }
 
     /// A token behind an operand.
-    fn operator(&mut self, token: Token) -> Result<Expect, Malformed> {
+    fn operator(&mut self, token: Token) -> Result<Expect, Misfit> {
         match token {
             Token::Symbol(symbol) => {
                 if let Some(operator) = precedence::binary(symbol, self.dialect) {
@@ -153,29 +152,26 @@ impl Parser<'_> {
             }
             Token::Keyword(keyword) => self.keyword(keyword),
             Token::LineEnd | Token::End => self.end(token, true),
-            _ => Err(Malformed),
+            _ => Err(Misfit),
         }
     }
 
-    fn after_operand(&mut self, symbol: Symbol) -> Result<Expect, Malformed> {
+    fn after_operand(&mut self, symbol: Symbol) -> Result<Expect, Misfit> {
         match symbol {
             Symbol::Comma => return self.comma(),
             Symbol::Close(bracket) => return self.close(bracket, true),
             Symbol::Equal => return self.name_argument(),
-            Symbol::Dot if matches!(self.next(), Token::Name(_)) => {
-                self.code.push(Op::Unsupported);
-                return Ok(Expect::Operator);
-            }
+            Symbol::Dot => return Ok(Expect::Name),
             Symbol::Open(Bracket::Round) => {
                 self.open(Enclosure::Call { any_named: false, named: false });
             }
             Symbol::Open(Bracket::Square) => self.open(Enclosure::Subscript),
-            _ => return Err(Malformed),
+            _ => return Err(Misfit),
         }
         Ok(Expect::Operand)
     }
 
-    fn keyword(&mut self, keyword: Keyword) -> Result<Expect, Malformed> {
+    fn keyword(&mut self, keyword: Keyword) -> Result<Expect, Misfit> {
         match keyword {
             Keyword::Or => {
                 self.reduce(Precedence::Or);
@@ -189,12 +185,10 @@ impl Parser<'_> {
             }
             Keyword::In => return Ok(self.compare(Comparison::In)),
             Keyword::Is => return Ok(self.compare(Comparison::Is)),
-            Keyword::Not if self.next() == Token::Keyword(Keyword::In) => {
-                return Ok(self.compare(Comparison::NotIn));
-            }
+            Keyword::Not => return Ok(Expect::In),
             Keyword::If => {
                 self.reduce(Precedence::Or);
-                let start = self.pending.last().and_then(|top| top.start()).ok_or(Malformed)?;
+                let start = self.pending.last().and_then(|top| top.start()).ok_or(Misfit)?;
                 let exit = self.code.emit(Op::Jump(0));
                 self.code.patch(start, Op::Jump(exit + 1));
                 self.push(Pending::Condition { start, exit });
@@ -202,13 +196,13 @@ impl Parser<'_> {
             Keyword::Else => {
                 self.reduce(Precedence::Or);
                 let Some(Pending::Condition { start, exit }) = self.pending.pop() else {
-                    return Err(Malformed);
+                    return Err(Misfit);
                 };
                 self.code.push(Op::Branch(start + 1));
                 let start = self.code.emit(Op::Start);
                 self.push(Pending::Else { start, exit });
             }
-            _ => return Err(Malformed),
+            _ => return Err(Misfit),
         }
         Ok(Expect::Operand)
     }
@@ -224,17 +218,17 @@ impl Parser<'_> {
         Expect::Operand
     }
 
-    fn comma(&mut self) -> Result<Expect, Malformed> {
+    fn comma(&mut self) -> Result<Expect, Misfit> {
         self.reduce(Precedence::Else);
         let index = self.code.emit(Op::Start);
         let [.., Pending::Open { enclosure, start, commas, .. }] = self.pending.as_mut_slice()
         else {
-            return Err(Malformed);
+            return Err(Misfit);
         };
         if let Enclosure::Call { any_named, named } = enclosure {
             // A positional argument may not follow a named one.
             if *any_named && !*named {
-                return Err(Malformed);
+                return Err(Misfit);
             }
             *named = false;
         }
@@ -244,16 +238,16 @@ impl Parser<'_> {
     }
 
     /// The `=` of `name=value`: the name must be all of the argument so far.
-    fn name_argument(&mut self) -> Result<Expect, Malformed> {
+    fn name_argument(&mut self) -> Result<Expect, Misfit> {
         let [.., Op::Start, Op::Name(_) | Op::Function(_)] = self.code.ops() else {
-            return Err(Malformed);
+            return Err(Misfit);
         };
         let next = self.code.here();
         let [.., Pending::Open { enclosure, start, .. }] = self.pending.as_mut_slice() else {
-            return Err(Malformed);
+            return Err(Misfit);
         };
         if *start + 2 != next || !matches!(enclosure, Enclosure::Call { named: false, .. }) {
-            return Err(Malformed);
+            return Err(Misfit);
         }
         *enclosure = Enclosure::Call { any_named: true, named: true };
         self.code.retract();
@@ -261,15 +255,15 @@ impl Parser<'_> {
     }
 
     /// A closing bracket, behind an operand or in the place of one.
-    fn close(&mut self, bracket: Bracket, after_operand: bool) -> Result<Expect, Malformed> {
+    fn close(&mut self, bracket: Bracket, after_operand: bool) -> Result<Expect, Misfit> {
         if after_operand {
             self.reduce(Precedence::Else);
         }
         let Some(Pending::Open { enclosure, commas, .. }) = self.pending.pop() else {
-            return Err(Malformed);
+            return Err(Misfit);
         };
         if enclosure.bracket() != Some(bracket) {
-            return Err(Malformed);
+            return Err(Misfit);
         }
         let items = commas + u32::from(after_operand);
         match enclosure {
@@ -277,11 +271,11 @@ impl Parser<'_> {
             Enclosure::Group => self.code.push(Op::Tuple(items)),
             // A name needs a value, and a positional argument may not follow a named one.
             Enclosure::Call { any_named, named } if named != (any_named && after_operand) => {
-                return Err(Malformed);
+                return Err(Misfit);
             }
             Enclosure::Call { any_named: false, .. } => self.code.push(Op::Call(items)),
             Enclosure::Call { any_named: true, .. } => self.code.push(Op::CallNamed(items)),
-            Enclosure::Subscript if items == 0 => return Err(Malformed),
+            Enclosure::Subscript if items == 0 => return Err(Misfit),
             Enclosure::Subscript => {
                 if commas > 0 {
                     self.code.push(Op::Tuple(items));
@@ -294,23 +288,20 @@ impl Parser<'_> {
     }
 
     /// The end of the line, which must be the end of the text, behind an operand or a comma.
-    fn end(&mut self, token: Token, after_operand: bool) -> Result<Expect, Malformed> {
+    fn end(&mut self, token: Token, after_operand: bool) -> Result<Expect, Misfit> {
         if after_operand {
             self.reduce(Precedence::Else);
         }
         let [Pending::Open { enclosure: Enclosure::Text, commas, .. }] = *self.pending.as_slice()
         else {
-            return Err(Malformed);
+            return Err(Misfit);
         };
         if commas > 0 {
             self.code.push(Op::Tuple(commas + u32::from(after_operand)));
         } else if !after_operand {
-            return Err(Malformed);
+            return Err(Misfit);
         }
-        match token {
-            Token::LineEnd if self.next() != Token::End => Err(Malformed),
-            _ => Ok(Expect::Nothing),
-        }
+        Ok(if token == Token::LineEnd { Expect::End } else { Expect::Nothing })
     }
 
     #[inline]
