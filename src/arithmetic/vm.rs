@@ -34,7 +34,7 @@ pub(super) fn run(
 }
 
 /// Values that wait for their operator.
-type Stack = InlineVec<Value, 8>;
+type Stack = InlineVec<Value, 6>;
 
 struct Vm<'c> {
     code: &'c [Op],
