@@ -1,32 +1,32 @@
-//! Bytes on their way from a producer to a consumer, and the pool that large buffers come from.
+//! Queues of bytes, and the pool that their large blocks come from.
 //!
-//! A busy connection borrows, an idle one owns nothing: while a connection has its turn its buffers
-//! are [`BUFFER_SIZE`] large and come from the loop's [`Pool`]; when the turn is over, what must
-//! wait (a partial line, an unsent tail) moves to a block of just its size, and the large one goes
-//! back. The pool is last in, first out, so the same memory, warm in the cache, serves every
-//! connection.
+//! A busy connection borrows memory, an idle one owns none. During a slice a connection's buffers
+//! are blocks of [`BUFFER_SIZE`] bytes from the loop's [`Pool`]. At the end of the slice pending
+//! bytes (a partial line, an unsent tail) move to a block of exactly their size, and the large
+//! block goes back to the pool. The pool is last in, first out, so every connection uses the same
+//! memory, which is warm in the cache.
 
 use std::mem;
 
-/// The size of a borrowed buffer, and so the most that one receive can bring, in bytes.
+/// The size of a borrowed block, and so the most that one receive can return, in bytes.
 pub const BUFFER_SIZE: usize = 64 * 1024;
 
-/// The largest remainder that is copied out of a borrowed buffer at the end of a turn, in bytes.
-/// A longer one keeps the buffer: copying it would cost more than another buffer does.
+/// The largest remainder that is copied out of a borrowed block at the end of a slice, in bytes.
+/// A longer one keeps the block: copying it would cost more than another block does.
 const COPY_LIMIT: usize = BUFFER_SIZE / 4;
 
-/// The free buffers that a pool keeps; more are given back to the system.
+/// The most free blocks that a pool keeps; any others are returned to the allocator.
 pub const POOL_SIZE: usize = 8;
 
 const _: () = assert!(COPY_LIMIT < BUFFER_SIZE);
 
 /// A queue of bytes in one block of memory.
 ///
-/// `0 <= start <= end <= storage.len()`: the bytes from `start` to `end` are pending, those behind
-/// `end` are room. An empty buffer has both at 0.
+/// Invariant: `start <= end <= storage.len()`. The bytes from `start` to `end` are pending; those
+/// from `end` on are free. In an empty buffer both are 0.
 ///
-/// An idle connection has two of them, with nothing in them. So the cursors are as wide as the
-/// largest block needs, and no wider.
+/// Every idle connection has two empty buffers, so the cursors are no wider than the largest block
+/// needs.
 #[derive(Debug, Default)]
 pub struct Buffer {
     storage: Box<[u8]>,
@@ -34,14 +34,14 @@ pub struct Buffer {
     end: Cursor,
 }
 
-/// A place in a block.
+/// An offset into a block, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor(u32);
 
 impl Cursor {
     #[inline]
-    pub(crate) fn to(place: usize) -> Self {
-        Self(u32::try_from(place).expect("no block is that large"))
+    pub(crate) fn to(offset: usize) -> Self {
+        Self(u32::try_from(offset).expect("no block is that large"))
     }
 
     #[inline]
@@ -56,43 +56,43 @@ impl Cursor {
 }
 
 impl Buffer {
-    /// The bytes that were written and not yet consumed, oldest first.
+    /// The bytes written and not yet consumed, oldest first.
     #[inline]
     pub fn pending(&self) -> &[u8] {
         &self.storage[self.start.at()..self.end.at()]
     }
 
-    /// How many bytes are pending.
+    /// The number of pending bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.end.at() - self.start.at()
     }
 
-    /// Whether nothing is pending.
+    /// True if nothing is pending.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.start.at() == self.end.at()
     }
 
-    /// How many bytes of memory the buffer holds.
+    /// The size of the block, in bytes.
     pub fn size(&self) -> usize {
         self.storage.len()
     }
 
-    /// The free space behind the pending bytes, which move to the front for it. What is put there
-    /// counts only once [`filled`](Self::filled) says so.
+    /// The free space behind the pending bytes, which move to the front of the block. Bytes written
+    /// there become pending with [`filled`](Self::filled).
     pub fn room(&mut self) -> &mut [u8] {
         self.compact();
         &mut self.storage[self.end.at()..]
     }
 
-    /// The first `n` bytes of [`room`](Self::room) are pending now.
+    /// Makes the first `n` bytes of [`room`](Self::room) pending.
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.storage.len() - self.end.at(), "more bytes than there was room for");
         self.end.advance(n);
     }
 
-    /// Appends a copy of `bytes`; the block grows if it must.
+    /// Appends a copy of `bytes`. The block grows if it is too small.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) {
         if self.storage.len() - self.end.at() < bytes.len() {
@@ -102,8 +102,8 @@ impl Buffer {
         self.end.advance(bytes.len());
     }
 
-    /// Moves the first `n` pending bytes of `from` behind the pending bytes of this buffer. All
-    /// that one holds goes over to an empty other without being copied.
+    /// Moves the first `n` pending bytes of `from` to the end of this buffer. If that is all of
+    /// `from`, and this buffer is empty, the blocks are swapped and nothing is copied.
     pub fn append(&mut self, from: &mut Buffer, n: usize) {
         if self.is_empty() && n == from.len() {
             mem::swap(self, from);
@@ -117,8 +117,8 @@ impl Buffer {
     #[inline]
     pub fn push(&mut self, byte: u8) {
         match self.storage.get_mut(self.end.at()) {
-            Some(place) => {
-                *place = byte;
+            Some(free) => {
+                *free = byte;
                 self.end.0 += 1;
             }
             None => self.push_beyond(byte),
@@ -132,7 +132,7 @@ impl Buffer {
         self.end.advance(1);
     }
 
-    /// The first `n` pending bytes are done with.
+    /// Removes the first `n` pending bytes.
     #[inline]
     pub fn consume(&mut self, n: usize) {
         assert!(n <= self.len(), "more bytes consumed than were pending");
@@ -142,26 +142,26 @@ impl Buffer {
         }
     }
 
-    /// Only the first `n` pending bytes stay.
+    /// Removes all but the first `n` pending bytes.
     pub fn truncate(&mut self, n: usize) {
         self.end = Cursor::to(self.end.at().min(self.start.at() + n));
     }
 
-    /// Writes over the pending bytes from the one at `at` on.
+    /// Overwrites pending bytes with `bytes`, from index `at` on.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) {
         let at = self.start.at() + at;
-        assert!(at + bytes.len() <= self.end.at(), "only what is pending can be written over");
+        assert!(at + bytes.len() <= self.end.at(), "only pending bytes can be overwritten");
         self.storage[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Nothing is pending any more.
+    /// Removes all pending bytes.
     #[inline]
     pub fn clear(&mut self) {
         self.start = Cursor::default();
         self.end = Cursor::default();
     }
 
-    /// Makes the block at least [`BUFFER_SIZE`] large, out of `pool`, for a turn of its connection.
+    /// Makes the block at least [`BUFFER_SIZE`] large, from `pool`, for a slice of the connection.
     #[inline]
     pub fn borrow(&mut self, pool: &mut Pool) {
         if self.storage.len() < BUFFER_SIZE {
@@ -172,7 +172,8 @@ impl Buffer {
         }
     }
 
-    /// Keeps what is pending, and only that; the large block goes back to `pool`.
+    /// Moves the pending bytes to a block of their size, unless they are many, and returns the
+    /// large block to `pool`.
     #[inline]
     pub fn park(&mut self, pool: &mut Pool) {
         if self.len() > COPY_LIMIT {
@@ -185,6 +186,7 @@ impl Buffer {
         pool.give(borrowed);
     }
 
+    /// Moves the pending bytes to the front of the block.
     fn compact(&mut self) {
         if self.start.at() > 0 {
             self.storage.copy_within(self.start.at()..self.end.at(), 0);
@@ -193,7 +195,7 @@ impl Buffer {
         }
     }
 
-    /// Makes room for `more` bytes, at the front or in a larger block.
+    /// Makes room for `more` bytes, by compaction or in a larger block.
     #[cold]
     fn grow(&mut self, more: usize) {
         self.compact();
@@ -206,15 +208,15 @@ impl Buffer {
     }
 }
 
-/// The free buffers of one loop or one thread.
+/// The free blocks of one loop or one thread.
 #[derive(Debug, Default)]
 pub struct Pool {
-    /// Each is [`BUFFER_SIZE`] long; at most [`POOL_SIZE`] of them, the one used last on top.
+    /// At most [`POOL_SIZE`] blocks of [`BUFFER_SIZE`] bytes, the last used at the end.
     free: Vec<Box<[u8]>>,
 }
 
 impl Pool {
-    /// How many bytes of memory the free buffers hold.
+    /// The size of the free blocks together, in bytes.
     pub fn size(&self) -> usize {
         self.free.len() * BUFFER_SIZE
     }
@@ -224,7 +226,7 @@ impl Pool {
         self.free.pop().unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice())
     }
 
-    /// A block of another size, grown for one long reply, is not kept.
+    /// Keeps `block`, unless it has another size because it grew for a long reply.
     #[inline]
     fn give(&mut self, block: Box<[u8]>) {
         if block.len() == BUFFER_SIZE && self.free.len() < POOL_SIZE {
@@ -238,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_leave_in_the_order_in_which_they_came() {
+    fn bytes_are_read_in_the_order_in_which_they_were_written() {
         let mut buffer = Buffer::default();
         buffer.write(b"abc");
         buffer.consume(2);
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn pending_bytes_move_to_the_front_to_give_all_the_room_there_is() {
+    fn pending_bytes_move_to_the_front_so_that_all_free_space_is_behind_them() {
         let mut pool = Pool::default();
         let mut buffer = Buffer::default();
         buffer.borrow(&mut pool);
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_a_buffer_holds_moves_into_an_empty_one_as_it_is() {
+    fn a_whole_buffer_moves_into_an_empty_one_without_a_copy() {
         let (mut from, mut to) = (Buffer::default(), Buffer::default());
         from.write(b"abcdef");
         let bytes = from.pending().as_ptr();
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_buffer_keeps_its_bytes_and_nothing_else() {
+    fn a_parked_buffer_keeps_only_its_pending_bytes() {
         let mut pool = Pool::default();
         let mut buffer = Buffer::default();
         buffer.borrow(&mut pool);

@@ -1,24 +1,26 @@
-//! Seeded numbers: the same seed gives the same numbers, on every machine and in every version.
+//! Seeded random numbers: the same seed gives the same numbers, on every machine and in every
+//! version.
 //!
-//! The generator is `SplitMix64` (Steele, Lea, Flood 2014): a counter that every step scrambles.
-//! Good enough for a game and a test; nothing here is a secret.
+//! The generator is `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number
+//! generators, 2014), a hash of a counter. It is good enough for a game and for tests, and not
+//! cryptographically secure.
 
-/// What the counter goes up by: 2^64 divided by the golden ratio, made odd.
+/// The increment of the counter: 2^64 divided by the golden ratio, made odd.
 const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A stream of numbers that its seed determines.
+/// A stream of random numbers, determined by its seed.
 #[derive(Clone, Debug)]
 pub struct Random {
     counter: u64,
 }
 
 impl Random {
-    /// The stream of this seed.
+    /// The stream of `seed`.
     pub fn new(seed: u64) -> Self {
         Self { counter: seed }
     }
 
-    /// The next number, any of 2^64.
+    /// The next number, uniform over all 2^64.
     pub fn draw(&mut self) -> u64 {
         self.counter = self.counter.wrapping_add(STRIDE);
         let mut bits = self.counter;
@@ -27,11 +29,11 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number from 0 up to `bound`, which is not among them; each is as likely as any other.
+    /// A number in `0..bound`, uniformly distributed. `bound` must not be 0.
     pub fn below(&mut self, bound: u32) -> u32 {
         assert!(bound > 0, "no number is below 0");
         let bound = u64::from(bound);
-        // The numbers from here on would make the first remainders a little more likely.
+        // Numbers from here on are drawn again: they would make small remainders more likely.
         let fair = u64::MAX - u64::MAX % bound;
         loop {
             let drawn = self.draw();
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_numbers_that_the_algorithm_is_known_for() {
+    fn a_seed_gives_the_published_numbers_of_the_algorithm() {
         let mut random = Random::new(1_234_567);
         let drawn: Vec<u64> = (0..5).map(|_| random.draw()).collect();
         let known = [
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_below_the_bound_comes_about_as_often() {
+    fn every_number_below_the_bound_is_drawn_about_equally_often() {
         let mut random = Random::new(7);
         let mut counts = [0_u32; 10];
         for _ in 0..100_000 {
