@@ -1,4 +1,4 @@
-//! The driver that waits in system calls, for a thread or a process with one connection.
+//! The driver that waits in system calls, for a thread or a process that serves one connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,8 +10,9 @@ use crate::buffer::Pool;
 use crate::service::WORK_PER_SLICE;
 use crate::session::{ActiveSession, Session, Want};
 
-/// The delay with which a deadline may be noticed. Setting a socket's timeout is a system call: a
-/// timeout that would fire no later than this is left as it is.
+/// The most by which a socket's timeout may exceed the wait asked for, and so the delay with which
+/// a deadline may be noticed. Setting a timeout is a system call, so any shorter timeout is left as
+/// it is: a call that times out early is repeated.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 
 /// The outcome of a receive.
@@ -19,20 +20,20 @@ const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 pub enum Received {
     /// The number of bytes; 0 means the end of input.
     Bytes(usize),
-    /// No bytes, and none will be waited for: the server stops. Returned once.
+    /// No bytes: the server stops, and nothing more should be waited for. Returned once.
     Stop,
 }
 
-/// A connection whose calls block, for `wait` at most, or without limit if that is none. A call
-/// whose time is over fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
+/// A connection whose calls block for at most `wait`, or without limit if that is `None`. A call
+/// that times out fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
 pub trait BlockingStream {
-    /// Receives what there is, at least one byte.
+    /// Receives into `room`; waits until there is at least one byte or the end of input.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
 
-    /// Sends some of these bytes, and returns how many.
+    /// Sends some of these bytes, and returns their number.
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize>;
 
-    /// Closes the sending half: the peer sees the end of input, and we can still receive.
+    /// Closes the sending half. The peer sees the end of input; receiving is still possible.
     fn shut_down_sending(&mut self) -> io::Result<()>;
 }
 
@@ -43,7 +44,7 @@ pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
     while !run_slice(stream, &mut session.activate(&mut pool, WORK_PER_SLICE, now), &mut now) {}
 }
 
-/// Runs a session until its budget is used up. True means that it is finished.
+/// Runs a session until its budget is used up or it is finished. Returns true if it is finished.
 fn run_slice(
     stream: &mut impl BlockingStream,
     session: &mut ActiveSession<'_>,
@@ -84,8 +85,7 @@ fn run_slice(
     }
 }
 
-/// Takes the error of a system call: its time was over, a signal interrupted it, or the connection
-/// is broken.
+/// Cuts the session, unless the call that failed only timed out or was interrupted by a signal.
 fn failed(error: &io::Error, session: &mut ActiveSession<'_>) {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
@@ -93,19 +93,21 @@ fn failed(error: &io::Error, session: &mut ActiveSession<'_>) {
     }
 }
 
-/// A blocking socket with its timeouts. An end of input while `stopped` says true is the server's
-/// doing: the receiving half of the socket was shut down to end a wait.
+/// A blocking socket with its timeouts.
+///
+/// To stop a session, another thread makes `stopped` return true and shuts down the receiving half
+/// of the socket, which ends the wait. An end of input is then not the peer's.
 pub struct TimedSocket<'a, F> {
     socket: &'a TcpStream,
     stopped: F,
-    /// True after [`Received::Stop`].
+    /// True once [`Received::Stop`] was returned.
     reported: bool,
     receive_timeout: Timeout,
     send_timeout: Timeout,
 }
 
 impl<'a, F: Fn() -> bool> TimedSocket<'a, F> {
-    /// A socket without timeouts so far.
+    /// Wraps a socket that has no timeouts yet.
     pub fn new(socket: &'a TcpStream, stopped: F) -> Self {
         let (receive_timeout, send_timeout) = (Timeout::default(), Timeout::default());
         Self { socket, stopped, reported: false, receive_timeout, send_timeout }
@@ -136,20 +138,20 @@ impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
     }
 }
 
-/// One direction's timeout, as the socket has it.
+/// The timeout that is set on a socket for one direction.
 #[derive(Default)]
 struct Timeout {
     current: Option<Duration>,
 }
 
 impl Timeout {
-    /// Makes the next call wait for about `wait` and no longer, by `set` if need be.
+    /// Limits the next call to `wait` and [`TIMEOUT_SLACK`], with `set` if the timeout is longer.
     fn set(
         &mut self,
         wait: Option<Duration>,
         set: impl FnOnce(Option<Duration>) -> io::Result<()>,
     ) -> io::Result<()> {
-        // A timeout of 0 would mean to wait for ever.
+        // A timeout of 0 means none to the kernel (socket(7)), and is an error to std.
         let wait = wait.map(|wait| wait.max(Duration::from_millis(1)));
         match (self.current, wait) {
             (Some(current), Some(wait)) if current <= wait + TIMEOUT_SLACK => Ok(()),
@@ -161,7 +163,7 @@ impl Timeout {
         }
     }
 
-    /// After a call that ran out of its time the next one gets a time of its own.
+    /// Forgets the timeout after a call that timed out: the next call gets its full wait.
     fn note(&mut self, result: io::Result<usize>) -> io::Result<usize> {
         if let Err(error) = &result
             && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)

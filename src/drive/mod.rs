@@ -1,7 +1,7 @@
-//! The two ways to move bytes between a connection and a session: wait in the system call
-//! ([`blocking`]), or only do what can be done at once ([`ready`]). Both are one match on
-//! [`Want`](crate::session::Want). The first serves a socket, or whatever a process was started
-//! with ([`stdio`]).
+//! The two drivers, which move bytes between a connection and a session: one waits in the system
+//! call ([`blocking`]), the other never waits ([`ready`]). Each is one match on
+//! [`Want`](crate::session::Want). The blocking driver serves a socket, or the standard input and
+//! output of the process ([`stdio`]).
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -12,7 +12,7 @@ pub mod blocking;
 pub mod ready;
 pub mod stdio;
 
-/// What it means for a connection that its socket failed.
+/// The close reason of a connection whose socket failed with this error.
 fn close_reason_of(error: &io::Error) -> CloseReason {
     match error.kind() {
         io::ErrorKind::ConnectionReset
@@ -23,9 +23,9 @@ fn close_reason_of(error: &io::Error) -> CloseReason {
     }
 }
 
-/// A connected stream socket, as far as a driver needs one.
+/// The operations of a connected stream socket that a driver needs.
 pub trait Socket: Read + Write {
-    /// Closes the sending half: the peer sees the end of input, and we can still receive.
+    /// Closes the sending half. The peer sees the end of input; receiving is still possible.
     fn shut_down_sending(&self) -> io::Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! The driver of a readiness loop: do what can be done without waiting.
+//! The driver of a readiness loop: it does what is possible without waiting.
 
 use std::io;
 use std::time::Instant;
@@ -6,33 +6,34 @@ use std::time::Instant;
 use super::{Socket, close_reason_of};
 use crate::session::{ActiveSession, Want};
 
-/// The receives that one connection may make in one turn of its loop. A peer that sends faster than
-/// we answer would otherwise keep its turn, and the loop, for ever.
+/// The most receives of one connection in one slice. Without this limit a peer that sends faster
+/// than it is answered would keep the loop to itself.
 pub const RECEIVES_PER_SLICE: u32 = 16;
 
-/// What there may be to receive: from least to most.
+/// The input that a socket may have, and the condition that ends its receiving, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Readable {
-    /// Nothing: the last receive was short, or would have blocked.
+    /// None: the last receive was short, or would have blocked.
     No,
-    /// Something, as an event said. A short receive empties the queue; asking again would only be
-    /// told so, and what comes later brings a new event. That saves a system call a message.
+    /// Data. A short receive (fewer bytes than the buffer holds) has emptied the socket's queue,
+    /// and later data brings a new event, so there is no receive after it (epoll(7), questions and
+    /// answers). This saves a system call per message.
     UntilShort,
-    /// More than a short receive brings, so it is not believed. The peer has closed its half, and
-    /// behind the data comes the end of input; or it has sent urgent data, and a receive stops at
-    /// the mark (RFC 9293, 3.8.5).
+    /// Data, and something that a short receive does not reach: the end of input behind it, or
+    /// the data behind an urgent mark, at which a receive stops (RFC 9293, 3.8.5).
     UntilBlock,
-    /// The same, and the server stops: when the queue is empty, that is the end of input.
+    /// The same while the server drains: an empty queue is the end of input.
     UntilBlockThenEof,
 }
 
-/// What is known of a socket between its turns. It is a hint: a wrong one costs one system call
-/// that would block, never a lost event.
+/// The readiness of a socket, kept from one slice to the next. It is a hint: a wrong one costs one
+/// system call that would block, and never loses an event.
 #[derive(Clone, Copy, Debug)]
 pub struct Readiness {
-    /// What a receive may bring.
+    /// The input that there may be.
     pub readable: Readable,
-    /// A send may take something. True at first: we write, and wait only after a refusal.
+    /// True if the socket may have room to send. True at first: the driver sends, and waits only
+    /// after a send would have blocked.
     pub writable: bool,
 }
 
@@ -43,7 +44,7 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// An event said this. It never takes back what is known already.
+    /// Adds the readiness that an event reported. Readiness known before stays.
     #[inline]
     pub fn merge(&mut self, said: Readiness) {
         self.readable = self.readable.max(said.readable);
@@ -57,18 +58,18 @@ impl Readiness {
     }
 }
 
-/// Why a connection's turn is over.
+/// The reason why a slice is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It waits for its socket or its deadline.
+    /// The connection waits for its socket or its deadline.
     Blocked,
-    /// It has had its share, and could go on at once.
+    /// The connection used up its budget, and could continue immediately.
     BudgetSpent,
-    /// It is finished.
+    /// The connection is finished.
     Finished,
 }
 
-/// Runs a connection until it must wait, or has had its share of this turn.
+/// Runs a connection until it must wait or has used up its budget.
 pub fn run(
     socket: &mut impl Socket,
     session: &mut ActiveSession<'_>,

@@ -1,10 +1,10 @@
-//! The connection that a process was started with: its stdin and its stdout, which may be one
-//! socket or two pipes, or whatever else can be read and written.
+//! The connection on the standard input and output of the process, which may be one socket, two
+//! pipes, or anything else that can be read and written.
 //!
-//! Every call waits in poll(2) and then does only what can be done at once: so time limits hold on
-//! pipes, which know no timeouts, and a word to stop is heard while nothing comes. The descriptors
-//! are used as they are. A copy would keep the connection open after it was closed; and a change
-//! of their mode to non-blocking would be seen by every process that shares them.
+//! Every call waits in poll(2), and then reads or writes without blocking. So time limits work on
+//! pipes, which have no timeouts, and a request to stop is noticed while no input arrives. The
+//! descriptors are used as they are: a duplicate would keep the connection open after a close, and
+//! `O_NONBLOCK` would be seen by every process that shares the open file (fcntl(2)).
 
 use std::fs::File;
 use std::io;
@@ -21,44 +21,45 @@ use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
 
 use super::blocking::{BlockingStream, Received};
 
-/// Whether and how far a server was told to stop.
+/// The progress of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    Not,
-    /// What has come is still received; then the session is told.
-    Wanted,
-    Told,
+    No,
+    /// The server stops. Input that has already arrived is received first.
+    Requested,
+    /// [`Received::Stop`] was returned.
+    Reported,
 }
 
 /// This process's stdin and stdout.
 #[derive(Debug)]
 pub struct Stdio {
-    /// What is to be heard besides the peer.
+    /// The descriptors that become readable when the session must end.
     stop_fds: [OwnedFd; 2],
     stop: Stop,
-    /// Set by a signal, which interrupts every wait: the connection is cut.
+    /// Set by a signal handler, whose signal interrupts every wait: the connection is cut.
     cut: Arc<AtomicBool>,
     input_is_socket: bool,
     output_is_socket: bool,
 }
 
 impl Stdio {
-    /// `stop_fds`: descriptors either of which has something to read, if only the end of input, as
-    /// soon as the session is to end. `cut`, when set by a signal: it ends at once.
+    /// Takes over the connection. The session ends in order when either of `stop_fds` becomes
+    /// readable, also by an end of input, and immediately when a signal handler sets `cut`.
     pub fn new(stop_fds: [OwnedFd; 2], cut: Arc<AtomicBool>) -> io::Result<Self> {
-        // Only TCP has it, and a socket of another kind does not need it.
+        // Only TCP has this option; a socket of another kind does not need it.
         sockopt::set_tcp_nodelay(stdout(), true).ok();
         Ok(Self {
             stop_fds,
-            stop: Stop::Not,
+            stop: Stop::No,
             cut,
             input_is_socket: is_socket(stdin())?,
             output_is_socket: is_socket(stdout())?,
         })
     }
 
-    /// Sees to it that what is written to stderr is not sent to the peer: inetd and systemd may
-    /// give us the connection there, too.
+    /// Redirects stderr to `/dev/null` if it is the connection, as it may be under inetd and
+    /// systemd: log lines must not be sent to the peer.
     pub fn detach_stderr_from_peer() -> io::Result<()> {
         let log = fstat(stderr())?;
         let is_the_connection = [stdin(), stdout()].into_iter().any(|connection| {
@@ -79,8 +80,7 @@ impl Stdio {
         if cut { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Waits until there is something to receive. False: it was told to stop instead, and nothing
-    /// is there.
+    /// Waits for input. False means that there is none, and that the server stops.
     fn wait_readable(&mut self, wait: Option<Duration>) -> io::Result<bool> {
         let (input, [stop_fd, other]) = (stdin(), &self.stop_fds);
         let watched = &mut [
@@ -89,23 +89,23 @@ impl Stdio {
             PollFd::new(other, PollFlags::IN),
         ];
         let (watched, wait) = match self.stop {
-            Stop::Not => (&mut watched[..], wait),
-            Stop::Wanted => (&mut watched[..1], Some(Duration::ZERO)),
-            Stop::Told => (&mut watched[..1], wait),
+            Stop::No => (&mut watched[..], wait),
+            Stop::Requested => (&mut watched[..1], Some(Duration::ZERO)),
+            Stop::Reported => (&mut watched[..1], wait),
         };
         poll(watched, timespec(wait)?.as_ref())?;
-        let mut marked = watched.iter().map(|watched| !watched.revents().is_empty());
-        let incoming = marked.next().unwrap_or(false);
-        if marked.any(|ready| ready) {
-            self.stop = Stop::Wanted;
+        let mut ready = watched.iter().map(|watched| !watched.revents().is_empty());
+        let has_input = ready.next().unwrap_or(false);
+        if ready.any(|ready| ready) {
+            self.stop = Stop::Requested;
         }
         match self.stop {
-            _ if incoming => Ok(true),
-            Stop::Wanted => {
-                self.stop = Stop::Told;
+            _ if has_input => Ok(true),
+            Stop::Requested => {
+                self.stop = Stop::Reported;
                 Ok(false)
             }
-            Stop::Not | Stop::Told => Err(io::ErrorKind::TimedOut.into()),
+            Stop::No | Stop::Reported => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
@@ -134,7 +134,7 @@ impl BlockingStream for Stdio {
         let sent = if self.output_is_socket {
             send(output, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
         } else {
-            // A pipe that is ready has room for so much (pipe(7)); more might wait, without limit.
+            // A pipe that is ready has room for this much (pipe(7)); a longer write could block.
             rustix::io::write(output, &bytes[..bytes.len().min(PIPE_BUF)])
         };
         Ok(sent?)
@@ -144,7 +144,7 @@ impl BlockingStream for Stdio {
         if self.output_is_socket {
             return Ok(shutdown(stdout(), Shutdown::Write)?);
         }
-        // The end of a pipe is seen when the last descriptor of its end is gone.
+        // The reader of a pipe sees the end when the last descriptor of the writing end is closed.
         Ok(dup2_stdout(dev_null()?)?)
     }
 }
@@ -157,7 +157,7 @@ fn dev_null() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
 }
 
-/// The limits of time are such that they fit.
+/// Every time limit of this program fits into a timespec.
 fn timespec(wait: Option<Duration>) -> io::Result<Option<Timespec>> {
     wait.map(Timespec::try_from).transpose().map_err(io::Error::other)
 }
