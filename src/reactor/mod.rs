@@ -22,13 +22,13 @@ use crate::service::WORK_PER_SLICE;
 use crate::session::{CloseReason, Session};
 
 mod kernel;
+mod source;
 mod timers;
 
 pub use kernel::{Event, Kernel, Mio};
+use source::FIRST_SOURCE;
+pub use source::{ReadySources, Source};
 use timers::Timers;
-
-/// Tokens from here on belong to the owner; those below are the keys of connections.
-const FIRST_SOURCE: usize = usize::MAX - 7;
 
 /// How much of a turn those may take who have much to compute: so many slices of
 /// [`WORK_PER_SLICE`], before the kernel is asked again who else has come. A crowd of such clients
@@ -44,35 +44,6 @@ const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * WORK_PER_SLICE as u64;
 /// The timers that may fire in one turn, the earliest first; the others have not long to wait. A
 /// crowd that has come together and was silent since is not to leave in one turn.
 pub const TIMERS_PER_TURN: usize = 64;
-
-/// Something that the owner of a reactor waits for together with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A socket that connections come from.
-    Listener,
-    /// Signals to the process.
-    Signals,
-    /// A word from another thread.
-    Waker,
-}
-
-impl Source {
-    /// What its events bear.
-    pub fn token(self) -> Token {
-        Token(FIRST_SOURCE + self as usize)
-    }
-}
-
-/// Which [`Source`] sources had an event.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReadySources(u8);
-
-impl ReadySources {
-    /// Whether `source` had an event.
-    pub fn contains(self, source: Source) -> bool {
-        self.0 & (1 << source as u8) != 0
-    }
-}
 
 /// A connection, and what its owner calls it.
 struct Connection<T, S> {
@@ -247,9 +218,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         let mut ready_sources = ReadySources::default();
         for event in self.kernel.events() {
             match event.token {
-                Token(token) if token >= FIRST_SOURCE => {
-                    ready_sources.0 |= 1 << (token - FIRST_SOURCE);
-                }
+                Token(token) if token >= FIRST_SOURCE => ready_sources.mark(token),
                 Token(key) => {
                     // A stale event of a connection that has gone marks another one, or none: at
                     // worst it costs a receive that would block.

@@ -1,0 +1,40 @@
+//! The things other than connections that the owner of a loop waits for, and their tokens.
+
+use mio::Token;
+
+/// The lowest token of a source. Lower tokens are the keys of connections.
+pub(super) const FIRST_SOURCE: usize = usize::MAX - 7;
+
+/// Something that the owner of a reactor waits for together with its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A socket that connections come from.
+    Listener,
+    /// Signals to the process.
+    Signals,
+    /// A word from another thread.
+    Waker,
+}
+
+impl Source {
+    /// What its events bear.
+    pub fn token(self) -> Token {
+        Token(FIRST_SOURCE + self as usize)
+    }
+}
+
+/// Which [`Source`] sources had an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadySources(u8);
+
+impl ReadySources {
+    /// Whether `source` had an event.
+    pub fn contains(self, source: Source) -> bool {
+        self.0 & (1 << source as u8) != 0
+    }
+
+    /// Marks the source with this token, which is [`FIRST_SOURCE`] or higher.
+    pub(super) fn mark(&mut self, token: usize) {
+        self.0 |= 1 << (token - FIRST_SOURCE);
+    }
+}
