@@ -45,6 +45,13 @@ const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * WORK_PER_SLICE as u64;
 /// crowd that has come together and was silent since is not to leave in one turn.
 pub const TIMERS_PER_TURN: usize = 64;
 
+/// The run queue of the connections that something has just happened to, and of those that used up
+/// their budget in this turn.
+const READY: usize = 0;
+
+/// The run queue of the connections that an earlier turn has left.
+const DEFERRED: usize = 1;
+
 /// A connection, and what its owner calls it.
 struct Connection<T, S> {
     socket: S,
@@ -61,12 +68,9 @@ struct Connection<T, S> {
 pub struct Reactor<T, K: Kernel = Mio> {
     kernel: K,
     connections: Slab<Connection<T, K::Socket>>,
-    /// The keys of the connections that are to run because something has just happened to them, in
-    /// order; while connections run, behind them those that are not done. No key is in both queues,
-    /// or twice in one.
-    ready_keys: VecDeque<usize>,
-    /// The keys of those that are to run and wait for others' sake, the longest first.
-    deferred_keys: VecDeque<usize>,
+    /// The keys of the connections that can run: [`READY`] or [`DEFERRED`], oldest first. A key is
+    /// in one queue at most, and there once.
+    queues: [VecDeque<usize>; 2],
     timers: Timers,
     pool: Pool,
     /// When the last wait ended. Within a turn time stands still.
@@ -99,8 +103,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn with(kernel: K) -> Self {
         Self {
             connections: Slab::new(),
-            ready_keys: VecDeque::new(),
-            deferred_keys: VecDeque::new(),
+            queues: [VecDeque::new(), VecDeque::new()],
             timers: Timers::default(),
             pool: Pool::default(),
             now: kernel.now(),
@@ -155,7 +158,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
         let ready = Readiness::default();
         entry.insert(Connection { socket, session, ready, queued: true, expired: false, data });
-        self.ready_keys.push_back(key);
+        self.queues[READY].push_back(key);
         Ok(())
     }
 
@@ -183,7 +186,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.ready.readable = Readable::UntilBlockThenEof;
-            queue(&mut self.deferred_keys, key, connection);
+            queue(&mut self.queues[DEFERRED], key, connection);
         }
     }
 
@@ -191,7 +194,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.session.cut(CloseReason::Forced);
-            queue(&mut self.deferred_keys, key, connection);
+            queue(&mut self.queues[DEFERRED], key, connection);
         }
         while self.has_work() {
             self.run();
@@ -224,7 +227,7 @@ impl<T, K: Kernel> Reactor<T, K> {
                     // worst it costs a receive that would block.
                     if let Some(connection) = self.connections.get_mut(key) {
                         connection.ready.merge(event.ready);
-                        queue(&mut self.ready_keys, key, connection);
+                        queue(&mut self.queues[READY], key, connection);
                     }
                 }
             }
@@ -245,35 +248,32 @@ impl<T, K: Kernel> Reactor<T, K> {
             }
             fired += 1;
             connection.expired = true;
-            queue(&mut self.ready_keys, key, connection);
+            queue(&mut self.queues[READY], key, connection);
         }
     }
 
     /// Whether a connection is to run.
     fn has_work(&self) -> bool {
-        !(self.ready_keys.is_empty() && self.deferred_keys.is_empty())
+        self.queues.iter().any(|queue| !queue.is_empty())
     }
 
-    /// Runs connections: those that something has just happened to, then those that wait for
-    /// others' sake, either for so long as their share of the turn lasts. Then who is not done
-    /// waits behind who was not served.
+    /// Runs the connections that are ready, then those that are deferred; of either queue up to
+    /// [`WORK_PER_TURN`]. A connection that uses up its budget is queued again behind the ready
+    /// ones, and not run twice. All that are left are deferred: first the deferred connections, then
+    /// the ready ones, then those that have run.
     fn run(&mut self) {
-        let (ready_keys, deferred_keys) = (self.ready_keys.len(), self.deferred_keys.len());
-        self.run_some(ready_keys, |reactor| &mut reactor.ready_keys);
-        self.run_some(deferred_keys, |reactor| &mut reactor.deferred_keys);
-        self.deferred_keys.extend(self.ready_keys.drain(..));
-    }
-
-    /// Runs the first connections of a queue, at most so many.
-    fn run_some(&mut self, count: usize, keys: impl Fn(&mut Self) -> &mut VecDeque<usize>) {
-        let mut work = 0;
-        for _ in 0..count {
-            if work >= WORK_PER_TURN {
-                break;
+        for index in [READY, DEFERRED] {
+            let mut work = 0;
+            for _ in 0..self.queues[index].len() {
+                if work >= WORK_PER_TURN {
+                    break;
+                }
+                let Some(key) = self.queues[index].pop_front() else { break };
+                work += u64::from(self.run_one(key));
             }
-            let Some(key) = keys(self).pop_front() else { break };
-            work += u64::from(self.run_one(key));
         }
+        let [ready, deferred] = &mut self.queues;
+        deferred.extend(ready.drain(..));
     }
 
     /// Runs a connection. Returns the work it was.
@@ -295,7 +295,7 @@ impl<T, K: Kernel> Reactor<T, K> {
                 self.timers.arm(key, session.deadline());
                 drop(session);
                 if outcome == Outcome::BudgetSpent {
-                    queue(&mut self.ready_keys, key, connection);
+                    queue(&mut self.queues[READY], key, connection);
                 }
             }
         }
