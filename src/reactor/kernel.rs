@@ -1,5 +1,5 @@
-//! What the loop asks of the operating system: to wait, and to say what time it is. [`Mio`] is the
-//! real one; a test can be another, with time in its hands.
+//! The loop's interface to the operating system: waiting for events, and the clock. [`Mio`] is the
+//! real implementation; tests have another, with virtual time.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -10,38 +10,39 @@ use mio::{Events, Interest, Poll, Token};
 use crate::drive::Socket;
 use crate::drive::ready::{Readable, Readiness};
 
-/// The events taken from the kernel in one turn; more wait for the next.
+/// The most events taken from the kernel in one turn; others wait for the next.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// What the kernel said of a source: a hint, which may come late, twice, or for no reason.
+/// An event of a socket or another source. It is a hint: it may be late, repeated, or spurious.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
-    /// Under which the source was registered.
+    /// The token under which the source was registered.
     pub token: Token,
-    /// What can be done with it.
+    /// The readiness that the event reports.
     pub ready: Readiness,
 }
 
-/// A kernel with edge-triggered readiness: it speaks of a socket once after each change, not for as
-/// long as something can be done with it.
+/// A kernel with edge-triggered readiness: it reports a socket once after each change, not for as
+/// long as the socket is ready (epoll(7)).
 pub trait Kernel {
-    /// A connection that it knows.
+    /// The socket of a connection.
     type Socket: Socket;
 
-    /// From now on the events of both directions of `socket` bear this token.
+    /// Registers `socket` for events of both directions, under `token`.
     fn register(&mut self, socket: &mut Self::Socket, token: Token) -> io::Result<()>;
 
-    /// Waits for events, but no longer than `timeout`. An error means that there are none.
+    /// Waits for events for at most `timeout`, or without limit if that is `None`. After an error
+    /// there are no events.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// The events that the last wait brought.
+    /// The events of the last wait.
     fn events(&self) -> impl Iterator<Item = Event>;
 
-    /// The time.
+    /// The current time.
     fn now(&self) -> Instant;
 }
 
-/// The kernel that this program runs on.
+/// The kernel of the operating system: epoll on Linux.
 #[derive(Debug)]
 pub struct Mio {
     pub(super) poll: Poll,
@@ -59,7 +60,7 @@ impl Kernel for Mio {
 
     fn register(&mut self, socket: &mut TcpStream, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
-        // Miri knows no urgent data.
+        // Miri does not support urgent data.
         let interest = if cfg!(miri) { interest } else { interest | Interest::PRIORITY };
         self.poll.registry().register(socket, token, interest)
     }
@@ -79,8 +80,8 @@ impl Kernel for Mio {
     }
 }
 
-/// What an event says of a socket. After a reset there may still be something to receive, and then
-/// the error: so an error is an invitation to receive.
+/// The readiness that an event reports. An error counts as readable: after a reset there may be
+/// data to receive, and receiving also returns the error.
 #[inline]
 fn hint(event: &mio::event::Event) -> Readiness {
     let broken = event.is_error();

@@ -1,13 +1,13 @@
-//! The readiness loop: one thread, one [`Kernel`] to wait with, all the connections it can hold.
+//! The readiness loop: one thread, one [`Kernel`] to wait with, any number of connections.
 //!
-//! [`Reactor::turn`] is the whole of it. An event is only a hint that marks its connection; the
-//! marked connections then run, each until it must wait or has had its share, and all of them until
-//! the turn has been [so long](SLICES_PER_TURN) that others may have come. A connection is
-//! registered once, edge-triggered, for both directions, and never again.
+//! [`Reactor::turn`] is the whole loop. An event is only a hint that marks its connection. The
+//! marked connections then run, each until it must wait or has used up its budget, and together
+//! for at most [`SLICES_PER_TURN`] slices before the kernel is asked for events again. A connection
+//! is registered once, edge-triggered, for both directions.
 //!
-//! The reactor holds connections and knows nothing of where they come from. What else its owner
-//! waits for (a listener, a waker, signals) is registered under one of the [`Source`] tokens, and
-//! a turn returns which of them were marked.
+//! The reactor owns connections and does not know where they come from. Anything else that its
+//! owner waits for (a listener, a waker, signals) is registered as a [`Source`], and a turn returns
+//! the sources that had an event.
 
 use std::collections::VecDeque;
 use std::io;
@@ -30,54 +30,52 @@ use source::FIRST_SOURCE;
 pub use source::{ReadySources, Source};
 use timers::Timers;
 
-/// How much of a turn those may take who have much to compute: so many slices of
-/// [`WORK_PER_SLICE`], before the kernel is asked again who else has come. A crowd of such clients
-/// is not to stand before one who has just asked.
-///
-/// The ones that something has happened to have so many slices, and so have those who waited since
-/// an earlier turn: so nobody waits for ever.
+/// The most full slices of [`WORK_PER_SLICE`] that run from each of the two run queues in one turn.
+/// It bounds the time until a new request is seen while many clients compute. Each queue has a
+/// bound of its own, so new events cannot starve the connections that earlier turns have left.
 pub const SLICES_PER_TURN: usize = 4;
 
-/// The same, in the unit of [`WORK_PER_SLICE`].
+/// The same in products of 64-bit limbs.
 const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * WORK_PER_SLICE as u64;
 
-/// The timers that may fire in one turn, the earliest first; the others have not long to wait. A
-/// crowd that has come together and was silent since is not to leave in one turn.
+/// The most timers that fire in one turn, the earliest first; the others fire in the next turns.
+/// Clients that connected together and were silent since would otherwise all be closed in one turn.
 pub const TIMERS_PER_TURN: usize = 64;
 
-/// The run queue of the connections that something has just happened to, and of those that used up
-/// their budget in this turn.
+/// The index of the run queue of connections that are new or had an event, and of those that used
+/// up their budget in this turn.
 const READY: usize = 0;
 
-/// The run queue of the connections that an earlier turn has left.
+/// The index of the run queue of connections that earlier turns have left.
 const DEFERRED: usize = 1;
 
-/// A connection, and what its owner calls it.
+/// A connection with the owner's data.
 struct Connection<T, S> {
     socket: S,
     session: Session,
     ready: Readiness,
-    /// Whether its key is in a queue.
+    /// True if its key is in a run queue.
     queued: bool,
-    /// Its timer has fired since it ran last.
+    /// True if its timer has fired since it last ran.
     expired: bool,
     data: T,
 }
 
-/// A readiness loop. `T` is what the owner knows of a connection; it comes back at the end.
+/// A readiness loop. `T` is the owner's data about a connection, returned when the connection ends.
 pub struct Reactor<T, K: Kernel = Mio> {
     kernel: K,
     connections: Slab<Connection<T, K::Socket>>,
-    /// The keys of the connections that can run: [`READY`] or [`DEFERRED`], oldest first. A key is
-    /// in one queue at most, and there once.
+    /// The keys of the connections that can run, oldest first, by [`READY`] and [`DEFERRED`]. A key
+    /// is in at most one queue, and only once.
     queues: [VecDeque<usize>; 2],
     timers: Timers,
     pool: Pool,
-    /// When the last wait ended. Within a turn time stands still.
+    /// The time at the end of the last wait, used for the whole turn.
     now: Instant,
-    /// The keys that are free as soon as no event of this turn can name them.
+    /// The keys of connections that finished in this turn. They are freed when all its events are
+    /// handled.
     finished: Vec<usize>,
-    /// The connections that have ended, still open until the owner asks.
+    /// The connections that have ended. Their sockets stay open until the owner takes them.
     closed: Vec<(T, CloseReason, K::Socket)>,
 }
 
@@ -87,19 +85,19 @@ impl<T> Reactor<T> {
         Mio::new().map(Self::with)
     }
 
-    /// Waits for `source`, too.
+    /// Registers something else to wait for. Its events mark `name`.
     pub fn register(&self, source: &mut impl mio::event::Source, name: Source) -> io::Result<()> {
         self.kernel.poll.registry().register(source, name.token(), Interest::READABLE)
     }
 
-    /// What another thread ends a wait with; it marks [`Source::Waker`].
+    /// A handle with which another thread ends a wait. It marks [`Source::Waker`].
     pub fn waker(&self) -> io::Result<Waker> {
         Waker::new(self.kernel.poll.registry(), Source::Waker.token())
     }
 }
 
 impl<T, K: Kernel> Reactor<T, K> {
-    /// An empty loop that waits with this kernel.
+    /// An empty loop that waits with `kernel`.
     pub fn with(kernel: K) -> Self {
         Self {
             connections: Slab::new(),
@@ -113,38 +111,38 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
     }
 
-    /// When the last wait ended.
+    /// The time at the end of the last wait.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     pub fn len(&self) -> usize {
         self.connections.len()
     }
 
-    /// Whether there is no connection.
+    /// True if there is no connection.
     pub fn is_empty(&self) -> bool {
         self.connections.is_empty()
     }
 
-    /// How many bytes of memory the connections hold in their buffers.
+    /// The size of the memory in the connections' buffers, in bytes.
     pub fn bytes_held(&self) -> usize {
         self.connections.iter().map(|(_, connection)| connection.session.bytes_held()).sum()
     }
 
-    /// How many bytes of memory the free buffers hold.
+    /// The size of the memory in free buffers, in bytes.
     pub fn bytes_pooled(&self) -> usize {
         self.pool.size()
     }
 
-    /// How many timers are set: no more than one a connection.
+    /// The number of timers that are set, at most one per connection.
     pub fn timers(&self) -> usize {
         self.timers.len()
     }
 
-    /// Adds a connection; its session is opened in the next turn. If the socket cannot be
-    /// registered, it is closed, and the owner's data comes back.
+    /// Adds a connection, whose session is opened in the next turn. If the socket cannot be
+    /// registered, it is closed, and the owner's data is returned with the error.
     pub fn add(
         &mut self,
         mut socket: K::Socket,
@@ -162,7 +160,8 @@ impl<T, K: Kernel> Reactor<T, K> {
         Ok(())
     }
 
-    /// One round. It waits no longer than to `wake_at`, and not at all while a connection can run.
+    /// One iteration of the loop. It waits for events until `wake_at` at the latest, and not at all
+    /// while a connection can run. Returns the sources that had an event.
     pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<ReadySources> {
         self.wait(wake_at)?;
         self.now = self.kernel.now();
@@ -173,16 +172,16 @@ impl<T, K: Kernel> Reactor<T, K> {
         Ok(ready_sources)
     }
 
-    /// The connections that have ended since this was asked last, and why. The peer sees the end
-    /// only when the socket is dropped: an owner can count it out before.
+    /// Takes the connections that have ended since the last call, with their reasons. The peer sees
+    /// the end only when the socket is dropped, so the owner can release a client's permit first.
     pub fn take_closed(
         &mut self,
     ) -> impl Iterator<Item = (T, CloseReason, K::Socket)> + use<'_, T, K> {
         self.closed.drain(..)
     }
 
-    /// From now on an empty socket is the end of input: every connection answers what has come, and
-    /// ends.
+    /// Makes every connection answer what has arrived, and end: from now on an empty socket is the
+    /// end of input.
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.ready.readable = Readable::UntilBlockThenEof;
@@ -190,7 +189,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
     }
 
-    /// Ends every connection at once.
+    /// Ends every connection immediately.
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.session.cut(CloseReason::Forced);
@@ -202,8 +201,8 @@ impl<T, K: Kernel> Reactor<T, K> {
         self.reap();
     }
 
-    /// The time it takes is counted from the beginning of the last turn: a timer may be late by as
-    /// much as that turn took, and more where many fire at once.
+    /// Waits for events. The timeout is measured from the end of the last wait, so a timer may be
+    /// late by the length of that turn, and by more if many fire together.
     fn wait(&mut self, wake_at: Option<Instant>) -> io::Result<()> {
         let timeout = if self.has_work() {
             Some(Duration::ZERO)
@@ -217,13 +216,14 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
     }
 
+    /// Queues the connections that had an event.
     fn mark(&mut self) -> ReadySources {
         let mut ready_sources = ReadySources::default();
         for event in self.kernel.events() {
             match event.token {
                 Token(token) if token >= FIRST_SOURCE => ready_sources.mark(token),
                 Token(key) => {
-                    // A stale event of a connection that has gone marks another one, or none: at
+                    // A stale event of a closed connection marks another connection, or none. At
                     // worst it costs a receive that would block.
                     if let Some(connection) = self.connections.get_mut(key) {
                         connection.ready.merge(event.ready);
@@ -235,13 +235,14 @@ impl<T, K: Kernel> Reactor<T, K> {
         ready_sources
     }
 
+    /// Queues the connections whose deadline has passed.
     fn expire(&mut self) {
         let mut fired = 0;
         while fired < TIMERS_PER_TURN
             && let Some(key) = self.timers.expired(self.now)
         {
             let connection = &mut self.connections[key];
-            // A deadline that has moved on was left in its place until now.
+            // The timer was not moved when the deadline moved away.
             if let Some(later) = connection.session.deadline().filter(|&at| at > self.now) {
                 self.timers.arm(key, Some(later));
                 continue;
@@ -252,15 +253,15 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
     }
 
-    /// Whether a connection is to run.
+    /// True if a connection can run.
     fn has_work(&self) -> bool {
         self.queues.iter().any(|queue| !queue.is_empty())
     }
 
-    /// Runs the connections that are ready, then those that are deferred; of either queue up to
-    /// [`WORK_PER_TURN`]. A connection that uses up its budget is queued again behind the ready
-    /// ones, and not run twice. All that are left are deferred: first the deferred connections, then
-    /// the ready ones, then those that have run.
+    /// Runs the ready connections, then the deferred ones, up to [`WORK_PER_TURN`] of each queue. A
+    /// connection that uses up its budget is queued behind the ready ones; it does not run twice.
+    /// All that are left at the end are deferred: connections that have waited longest come first,
+    /// those that have run come last.
     fn run(&mut self) {
         for index in [READY, DEFERRED] {
             let mut work = 0;
@@ -276,14 +277,15 @@ impl<T, K: Kernel> Reactor<T, K> {
         deferred.extend(ready.drain(..));
     }
 
-    /// Runs a connection. Returns the work it was.
+    /// Runs one slice of a connection. Returns its work, in products of 64-bit limbs.
     fn run_one(&mut self, key: usize) -> u32 {
         let connection = &mut self.connections[key];
         connection.queued = false;
         let mut session = connection.session.activate(&mut self.pool, WORK_PER_SLICE, self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
         let mut outcome = ready::run(socket, &mut session, ready, self.now);
-        // What has come in time counts, also when the loop comes too late to look.
+        // The socket is read before the timer fires: input that arrived in time counts even if the
+        // loop runs late.
         if std::mem::take(&mut connection.expired) && outcome == Outcome::Blocked {
             session.tick(self.now);
             outcome = ready::run(socket, &mut session, ready, self.now);
@@ -302,20 +304,20 @@ impl<T, K: Kernel> Reactor<T, K> {
         work
     }
 
-    /// Lets go of what has finished. Slots are freed only here, when all events of the turn were
-    /// looked at, so none of them can mean a newer connection in the same slot.
+    /// Removes the connections that have finished. Keys are freed only here, when all events of the
+    /// turn are handled, so no event can refer to a newer connection with the same key.
     fn reap(&mut self) {
         for key in self.finished.drain(..) {
             let connection = self.connections.remove(key);
             self.timers.disarm(key);
-            let ending =
+            let reason =
                 connection.session.close_reason().expect("a finished session has a reason");
-            self.closed.push((connection.data, ending, connection.socket));
+            self.closed.push((connection.data, reason, connection.socket));
         }
     }
 }
 
-/// Puts a connection on a queue, unless it is on one.
+/// Adds a connection to a run queue, unless it is in one already.
 #[inline]
 fn queue<T, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connection<T, S>) {
     if !connection.queued {
@@ -332,16 +334,17 @@ mod tests {
     /// The most memory that an idle connection may take, in bytes.
     const IDLE: usize = 256;
 
-    /// What the allocator adds to a block, and what it rounds to, in bytes: glibc's on 64 bits.
+    /// The header of a block of glibc's allocator on 64 bits, in bytes.
     const BLOCK_HEAD: usize = 8;
+
+    /// The alignment of its blocks, in bytes.
     const BLOCK_STEP: usize = 16;
 
-    /// Nothing else stays of a connection that waits: its buffers are empty. Who adds a field to it
-    /// finds out here what ten thousand of them cost.
+    /// A waiting connection has no other memory: its buffers are empty.
     #[test]
     fn an_idle_connection_fits_in_256_bytes() {
-        // As the slab keeps it: a slot may be free. Mio's socket is std's, but for what it checks
-        // in a debug build.
+        // An entry of the slab, which may be vacant. Mio's socket is std's, except for its checks
+        // in debug builds.
         let slot = size_of::<Option<Connection<[u64; 2], std::net::TcpStream>>>();
         let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
         for kind in [ServiceKind::Echo, ServiceKind::Calc] {

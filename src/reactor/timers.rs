@@ -1,51 +1,50 @@
-//! When each connection wants to be looked at again.
+//! The wake-up times of connections.
 //!
-//! A connection has at most one entry, and a deadline that moves away costs nothing: the entry
-//! stays where it is, and when its time comes the connection says when it really wants to be looked
-//! at. So a server that answers a million messages a second, each of which moves an idle deadline,
-//! touches this set only when connections come, go, or want to be woken sooner.
+//! A connection has at most one entry, and a deadline that moves away costs nothing: the entry is
+//! not moved, and when its time comes the loop asks the connection for its deadline and arms the
+//! timer again. So a server that answers a million messages a second, each of which moves an idle
+//! deadline, changes this set only when connections open, close, or get an earlier deadline.
 //!
-//! Every idle connection has an entry, so an entry must be small. They stand in a binary heap, in
-//! one block without gaps, and the heap knows where each of them is: 28 bytes a connection, where
-//! the nodes of a tree, half empty if they are filled in order, take twice as much.
+//! Every idle connection has an entry, so an entry must be small. The entries are a binary heap in
+//! one array, and a second array has the index of each key's entry: 28 bytes per connection. The
+//! nodes of a B-tree, half full after insertions in order, would take twice as much.
 
 use std::time::Instant;
 
-/// The place of a connection that has no entry.
+/// The index of a connection that has no entry.
 const ABSENT: u32 = u32::MAX;
 
 /// A time, and the key of the connection.
 type Entry = (Instant, u32);
 
-/// The connections' wake-up times.
+/// The set of wake-up times.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// No entry is earlier than the one at half its place, counted from 1: so the first is the
-    /// earliest of all.
+    /// A binary min-heap: no entry is earlier than its parent, which is at `(index - 1) / 2`.
     heap: Vec<Entry>,
-    /// For each key: where in the heap its entry is, or [`ABSENT`].
+    /// The index in the heap of each key's entry, or [`ABSENT`].
     heap_index: Vec<u32>,
 }
 
 impl Timers {
-    /// Makes sure that the connection `key` wakes at `deadline` or before.
+    /// Makes sure that the connection `key` is woken at `deadline` or earlier.
     #[inline]
     pub(super) fn arm(&mut self, key: usize, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
-        match self.place(key) {
-            Some(place) if self.heap[place].0 <= deadline => {}
-            place => self.insert(key, place, deadline),
+        match self.index(key) {
+            Some(index) if self.heap[index].0 <= deadline => {}
+            index => self.insert(key, index, deadline),
         }
     }
 
     /// Removes the connection's entry.
     pub(super) fn disarm(&mut self, key: usize) {
-        if let Some(place) = self.place(key) {
-            self.remove(place);
+        if let Some(index) = self.index(key) {
+            self.remove(index);
         }
     }
 
-    /// The next connection whose time has come; its entry is gone.
+    /// Removes the earliest entry, if its time has come, and returns its key.
     pub(super) fn expired(&mut self, now: Instant) -> Option<usize> {
         let &(at, key) = self.heap.first()?;
         if at > now {
@@ -55,82 +54,82 @@ impl Timers {
         Some(key as usize)
     }
 
-    /// The earliest time of all.
+    /// The earliest time.
     #[inline]
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.first().map(|&(at, _)| at)
     }
 
-    /// How many entries there are: no more than connections.
+    /// The number of entries, at most one per connection.
     pub(super) fn len(&self) -> usize {
         self.heap.len()
     }
 
     #[inline]
-    fn place(&self, key: usize) -> Option<usize> {
-        let place = *self.heap_index.get(key)?;
-        (place != ABSENT).then_some(place as usize)
+    fn index(&self, key: usize) -> Option<usize> {
+        let index = *self.heap_index.get(key)?;
+        (index != ABSENT).then_some(index as usize)
     }
 
-    /// Gives a connection an earlier time, or its first.
-    fn insert(&mut self, key: usize, place: Option<usize>, at: Instant) {
+    /// Adds an entry, or makes the one at `index` earlier.
+    fn insert(&mut self, key: usize, index: Option<usize>, at: Instant) {
         if self.heap_index.len() <= key {
             self.heap_index.resize(key + 1, ABSENT);
         }
         let key = u32::try_from(key).expect("there are fewer connections than descriptors");
-        let place = place.unwrap_or_else(|| {
+        let index = index.unwrap_or_else(|| {
             self.heap.push((at, key));
             self.heap.len() - 1
         });
-        self.rise(place, (at, key));
+        self.sift_up(index, (at, key));
     }
 
-    fn remove(&mut self, place: usize) {
-        let (_, key) = self.heap.swap_remove(place);
+    fn remove(&mut self, index: usize) {
+        let (_, key) = self.heap.swap_remove(index);
         self.heap_index[key as usize] = ABSENT;
-        // The one that was last stands here now, and may belong further up or further down.
-        if let Some(&entry) = self.heap.get(place) {
-            let place = self.rise(place, entry);
-            self.sink(place, entry);
+        // The last entry is at this index now, and may be out of order in either direction.
+        if let Some(&entry) = self.heap.get(index) {
+            let index = self.sift_up(index, entry);
+            self.sift_down(index, entry);
         }
     }
 
-    /// Puts an entry where it belongs: here, or nearer to the front. Returns where that is.
-    fn rise(&mut self, mut place: usize, entry: Entry) -> usize {
-        while place > 0 {
-            let before = (place - 1) / 2;
-            if self.heap[before] <= entry {
+    /// Writes an entry to `index`, or above it to restore the order. Returns its final index.
+    fn sift_up(&mut self, mut index: usize, entry: Entry) -> usize {
+        while index > 0 {
+            let parent = (index - 1) / 2;
+            if self.heap[parent] <= entry {
                 break;
             }
-            self.put(place, self.heap[before]);
-            place = before;
+            self.put(index, self.heap[parent]);
+            index = parent;
         }
-        self.put(place, entry);
-        place
+        self.put(index, entry);
+        index
     }
 
-    /// Puts an entry where it belongs: here, or farther from the front.
-    fn sink(&mut self, mut place: usize, entry: Entry) {
+    /// Writes an entry to `index`, or below it to restore the order.
+    fn sift_down(&mut self, mut index: usize, entry: Entry) {
         loop {
-            let behind = 2 * place + 1..(2 * place + 3).min(self.heap.len());
-            let Some(earlier) = behind.min_by_key(|&at| self.heap[at]) else { break };
+            let children = 2 * index + 1..(2 * index + 3).min(self.heap.len());
+            let Some(earlier) = children.min_by_key(|&child| self.heap[child]) else { break };
             if entry <= self.heap[earlier] {
                 break;
             }
-            self.put(place, self.heap[earlier]);
-            place = earlier;
+            self.put(index, self.heap[earlier]);
+            index = earlier;
         }
-        self.put(place, entry);
+        self.put(index, entry);
     }
 
-    fn put(&mut self, place: usize, entry: Entry) {
-        self.heap[place] = entry;
+    fn put(&mut self, index: usize, entry: Entry) {
+        self.heap[index] = entry;
         self.heap_index[entry.1 as usize] =
-            u32::try_from(place).expect("there are no more entries than keys");
+            u32::try_from(index).expect("there are no more entries than keys");
     }
 }
 
-/// What one connection takes of the timers, in bytes.
+/// The memory of the timers per connection, in bytes.
 #[cfg(test)]
 pub(super) const SIZE: usize = size_of::<Entry>() + size_of::<u32>();
 
@@ -144,11 +143,11 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-    fn entries_come_out_in_order_whatever_went_in_and_out_before() {
+    fn timers_fire_in_order_after_any_insertions_and_removals() {
         let start = Instant::now();
         let mut random = Random::new(1);
         let mut timers = Timers::default();
-        // What each connection has asked for, the plain way.
+        // A simple model of the same set.
         let mut asked: BTreeMap<usize, Instant> = BTreeMap::new();
         let mut now = start;
         for _ in 0..20_000 {
@@ -162,7 +161,7 @@ mod tests {
                 1 => {
                     now += Duration::from_nanos(random.below(10).into());
                     while let Some(key) = timers.expired(now) {
-                        let at = asked.remove(&key).expect("only an armed connection wakes");
+                        let at = asked.remove(&key).expect("only an armed timer fires");
                         assert!(at <= now && asked.values().all(|&other| at <= other));
                     }
                     assert!(asked.values().all(|&at| at > now), "none was forgotten");
