@@ -1,4 +1,4 @@
-//! The events of a connection, one at a time: the session's whole interface to its driver.
+//! The session's interface to its driver: the next action, and reports of what happened.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use super::{Awaited, CloseReason, Input, LINGER_BYTES, Phase, Session};
 use crate::buffer::Pool;
 use crate::service::Event;
 
-/// The next action of a driver: the answer to the only question that it asks a session.
+/// The next action of a driver.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Want<'s> {
     /// Send some of these bytes, then report how many: [`ActiveSession::sent`].
@@ -25,8 +25,7 @@ pub enum Want<'s> {
     Finished,
 }
 
-/// A session with buffers and a budget: a slice of a connection's life. The buffers go back to the
-/// pool when it is dropped.
+/// A session with buffers and a budget, for one slice. Dropping it returns the buffers to the pool.
 pub struct ActiveSession<'s> {
     session: &'s mut Session,
     pool: &'s mut Pool,
@@ -50,7 +49,7 @@ impl<'s> ActiveSession<'s> {
             session.notify(Event::Open, now);
             session.advance(now);
         } else if had_yielded {
-            // Until now nothing would have been received, so the silence was not the peer's.
+            // Nothing was received since the last slice, so the silence was not the peer's.
             if session.is_receiving() {
                 session.active_at = now;
             }
@@ -92,7 +91,7 @@ impl<'s> ActiveSession<'s> {
                 session.inbox.filled(n);
                 session.framer.interrupt_gap();
                 session.advance(now);
-                // Not before: the meaning of these bytes may depend on the silence before them.
+                // Not earlier: the meaning of these bytes may depend on the silence before them.
                 session.active_at = now;
             }
             Phase::Lingering { discarded } => {
@@ -105,8 +104,8 @@ impl<'s> ActiveSession<'s> {
         }
     }
 
-    /// Reports that nothing more will be received though the peer has not closed: the server stops.
-    /// Messages that came before are answered.
+    /// Reports that the server stops: nothing more will be received, though the peer has not
+    /// closed. Messages in the inbox are answered.
     pub fn end_input(&mut self, now: Instant) {
         if self.session.input == Input::Open {
             self.session.input = Input::Stopped;
@@ -114,7 +113,7 @@ impl<'s> ActiveSession<'s> {
         self.session.advance(now);
     }
 
-    /// Reports that the first `n` bytes of [`Want::Send`] are on their way.
+    /// Reports that the first `n` bytes of [`Want::Send`] were sent.
     pub fn sent(&mut self, n: usize, now: Instant) {
         self.session.context.traffic.add_sent(n);
         self.session.active_at = now;
@@ -139,8 +138,8 @@ impl<'s> ActiveSession<'s> {
         self.session.phase = Phase::Lingering { discarded: 0 };
     }
 
-    /// Fires the first timer that is due. A driver calls it after it has received what there is:
-    /// what has arrived comes before what is due.
+    /// Fires the first timer that is due. A driver calls it after receiving: input that has arrived
+    /// comes before a timer that is due.
     pub fn tick(&mut self, now: Instant) {
         let session = &mut *self.session;
         let Some(timer) = session.due(now) else { return };
@@ -156,7 +155,7 @@ impl<'s> ActiveSession<'s> {
                 let owed = !session.outbox.is_empty();
                 session.cut(if owed { CloseReason::Unread } else { CloseReason::Idle });
             }
-            // Earlier replies are still sent, and the connection is closed in order.
+            // Not cut: earlier replies are still sent.
             (Timer::Arrival, _) => session.close(CloseReason::TooSlow),
         }
     }

@@ -1,11 +1,11 @@
-//! The reasons for which connections end: one closed list for the log and the counters.
+//! The reasons for which connections end: one closed list, for the log and the counters.
 
 use std::fmt;
 
 use crate::choice::choices;
 
 choices! {
-    /// The first reason for which a connection could not go on.
+    /// The first reason to end a connection.
     pub enum CloseReason {
         /// The peer closed its sending half, and all that it had sent was answered.
         PeerClosed = "peer-closed",
@@ -25,18 +25,18 @@ choices! {
         Unread = "unread",
         /// The server was full.
         Refused = "refused",
-        /// The server was told to stop.
+        /// The server stopped, and waited for the connection to end.
         Drained = "drained",
-        /// The server stopped without waiting any longer.
+        /// The server stopped without waiting, or without waiting any longer.
         Forced = "forced",
-        /// A fault of this program.
+        /// A bug in this program.
         Broken = "broken",
     }
 }
 
 impl CloseReason {
-    /// The reason of a connection that was cut. Its session saw a socket that was shut down, or
-    /// that failed, which looks like the peer's doing.
+    /// The reason of a connection whose socket the server shut down. To its session that looks like
+    /// the end or the failure of the peer.
     #[must_use]
     pub fn or_forced(self) -> Self {
         match self {

@@ -8,8 +8,8 @@ use crate::service::Game;
 
 /// A destination for the records that services return.
 pub trait RecordSink: fmt::Debug + Send + Sync {
-    /// Keeps the record of a game that is over or was given up. When this returns, the record
-    /// survives a crash of the program; a failure is the sink's own to report.
+    /// Stores the record of a game that is over or was given up. When this returns, the record
+    /// survives a crash of the program. The sink reports its own failures.
     fn record(&self, game: &Game);
 }
 

@@ -1,29 +1,31 @@
-//! Where a message ends in a stream of bytes, and how its reply ends.
+//! The ends of messages in a stream of bytes, and of their replies.
 //!
-//! TCP keeps no message boundaries, and clients do not agree on one. What 55 clients of students in
-//! C, C++, Java and Python really send, and what [`FramingMode::Auto`] makes of it:
+//! TCP keeps no message boundaries, and clients do not agree on one. This is what 55 clients that
+//! students wrote in C, C++, Java and Python really send, and how [`FramingMode::Auto`] reads it:
 //!
 //! | | the client sends | the message is | its reply ends in | because |
 //! | --- | --- | --- | --- | --- |
-//! | 1 | NUL, a length n > 0 | the n bytes that follow | nothing, but begins with its length | Java's writeUTF: two bytes of length, then the text |
-//! | 2 | text, newline | the text, less one CR | the same newline | netcat, telnet, readLine, fgets |
-//! | 3 | text, NUL, anything | the text | NUL | C sends a string with its NUL, or the whole buffer that it stands in, with stale bytes behind |
-//! | 2, 3 | text, newline, NUL, anything | the text | newline and NUL | the same, with a line that fgets has read |
-//! | 4 | text | what has come before a gap | nothing | `send(text)`: one send, one message, and the reply is printed or compared as it is |
+//! | 1 | NUL, a length n > 0 | the next n bytes | nothing, but begins with its length | Java's writeUTF: two bytes of length, then the text |
+//! | 2 | text, newline | the text, without one CR at its end | the same newline | netcat, telnet, readLine, fgets |
+//! | 3 | text, NUL, anything | the text | NUL | C sends a string with its NUL, or the whole buffer that holds it, with stale bytes behind |
+//! | 2, 3 | text, newline, NUL, anything | the text | newline and NUL | the same with a line that fgets has read |
+//! | 4 | text | the bytes before a gap | nothing | `send(text)`: one send, one message, and the reply is printed or compared as it is |
 //!
-//! A *gap* is [`GAP`] without a byte, and [`LINE_GAP`] once a client has sent a newline. Where a
-//! NUL says that more may follow (3), the reply waits for the gap: what comes before the client has
-//! its answer cannot be its next message. A client that only sends whole lines never waits for
-//! anything: its NUL may come when the line was answered, and belongs to it up to a gap later.
+//! A *gap* is [`GAP`] without a byte, and [`LINE_GAP`] for text without a terminator (4) once a
+//! client has sent a newline. After a NUL (3) more bytes of the same buffer may follow, so the
+//! reply waits for the gap: bytes that arrive before the client has its reply cannot be its next
+//! message. A client that sends only whole lines never waits. A NUL that arrives after its line was
+//! answered belongs to that line until a gap has passed.
 //!
 //! Telnet's option sequences at the beginning of a message are skipped, and not answered.
 //!
-//! [`FramingMode::Line`] knows newlines only (and skips telnet's options, too): it serves a
-//! terminal in character mode, the typing of which has gaps. A raw service sees the bytes as they
-//! come.
+//! [`FramingMode::Line`] ends messages only at newlines, and skips telnet's options as well. It is
+//! for terminals in character mode, since a person's typing has gaps. A raw service receives the
+//! bytes unframed.
 
 use std::time::{Duration, Instant};
 
+use super::frame::{Frame, InputState};
 use super::search::find;
 use super::telnet::{self, IAC, Sequence};
 use super::terminator::{LENGTH, Terminator};
@@ -31,11 +33,11 @@ use crate::buffer::{Buffer, Cursor};
 use crate::choice::choices;
 use crate::service::{Delimiter, Framing};
 
-/// The silence that ends a message without a terminator: longer than the pauses within one send,
-/// shorter than a person notices.
+/// The silence that ends a message without a terminator: longer than the pauses between the
+/// segments of one send, shorter than a person notices.
 pub const GAP: Duration = Duration::from_millis(25);
 
-/// The same for a client that has sent a newline: the next one is very likely still to come.
+/// The same for a client that has sent a newline: it will very likely send another.
 pub const LINE_GAP: Duration = Duration::from_secs(1);
 
 choices! {
@@ -48,59 +50,30 @@ choices! {
     }
 }
 
-/// What stands at the front of the inbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame<'p> {
-    /// No whole message yet.
-    Incomplete,
-    /// No whole message yet, and of what is there only the first bytes count.
-    Padded { keep: usize },
-    /// Bytes that are no part of a message, before this.
-    Skip { rest: &'p [u8] },
-    /// A message: its text, and what is behind it and its terminator.
-    Message { text: &'p [u8], rest: &'p [u8] },
-    /// A message longer than the limit.
-    TooLong,
-    /// Nothing, and nothing will come.
-    End,
-}
-
-/// What is known of the input besides its bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct InputState {
-    /// Nothing will follow what is pending.
-    pub(super) ended: bool,
-    /// The longest message, in bytes.
-    pub(super) limit: usize,
-    /// When the last byte moved before what came now, if anything did.
-    pub(super) active_at: Instant,
-    pub(super) now: Instant,
-}
-
-/// What a NUL at the front of the inbox belongs to.
+/// The meaning of a NUL at the front of the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Nul {
-    /// To what follows it.
+    /// It begins a message.
     Begins,
-    /// To the line that was taken last, if it comes within a gap behind it.
+    /// It belongs to the line before it, if it arrives within [`GAP`] of the last byte.
     EndsLine,
-    /// To that line, and so does what follows up to the gap.
+    /// It belongs to the line before it, together with all bytes up to the gap.
     Pads,
 }
 
-/// Cuts one connection's input.
+/// The framing of one connection's input.
 #[derive(Debug)]
 pub(super) struct Framer {
     mode: FramingMode,
-    /// The end of the last message, and so of the next reply.
+    /// The terminator of the last message, and so of the next reply.
     terminator: Terminator,
-    /// How many bytes of the inbox are known to hold no terminator, so that a message which comes a
-    /// byte at a time costs time in proportion to its length, not to the square of it.
+    /// The number of bytes in the inbox that are known to contain no terminator: a message that
+    /// arrives byte by byte takes linear time, not quadratic.
     searched: Cursor,
-    /// The client has sent a newline.
+    /// True if the client has sent a newline.
     seen_newline: bool,
     nul: Nul,
-    /// When the gap will be long enough to end what is pending, if it waits for one.
+    /// The time at which the gap that the pending bytes wait for is over, if they wait for one.
     gap_at: Option<Instant>,
 }
 
@@ -120,19 +93,19 @@ impl Framer {
         }
     }
 
-    /// When what is pending is a message, if nothing more comes.
+    /// The time at which the gap is over that ends the pending message, if it waits for one.
     #[inline]
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.gap_at
     }
 
-    /// More has come, so it was no gap.
+    /// Ends a gap that was too short: more bytes have moved.
     #[inline]
     pub(super) fn interrupt_gap(&mut self) {
         self.gap_at = None;
     }
 
-    /// How the client will know where the next reply ends.
+    /// The delimiter by which the client will find the end of the next reply.
     #[inline]
     pub(super) fn delimiter(&self) -> Delimiter {
         self.terminator.delimiter()
@@ -144,14 +117,15 @@ impl Framer {
         self.terminator.begin_reply(outbox);
     }
 
-    /// Ends the reply the text of which begins at `text_at` in the outbox.
+    /// Ends the reply whose text begins at `text_at` in the outbox.
     #[inline]
     pub(super) fn end_reply(&self, outbox: &mut Buffer, text_at: usize) {
         self.terminator.end_reply(outbox, text_at);
     }
 
-    /// A whole line at the front of the inbox, and what is behind it. Nearly every message is one,
-    /// and this is seen at a glance; if not, [`next`](Self::next) looks closely.
+    /// The fast path for whole lines, which nearly all messages are: the text of the line at the
+    /// front of the inbox, and the bytes after it. `None` leaves the decision to
+    /// [`next`](Self::next).
     #[inline]
     pub(super) fn line<'p>(
         &mut self,
@@ -182,8 +156,7 @@ impl Framer {
         Some((&pending[..text], rest))
     }
 
-    /// Looks at the front of the inbox. What the answer speaks of must be consumed before the next
-    /// look.
+    /// The frame at the front of the inbox. Its bytes must be consumed before the next call.
     pub(super) fn next<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if pending.is_empty() {
             return if input.ended { Frame::End } else { Frame::Incomplete };
@@ -210,7 +183,24 @@ impl Framer {
         }
     }
 
-    /// The rules of the table, 1 to 4.
+    /// The frame by the rules of the module's table, whose numbers are in brackets:
+    ///
+    /// | `nul` | the inbox begins with | before the gap is over | after it |
+    /// | --- | --- | --- | --- |
+    /// | any | text, newline, no NUL | `Message` (2) | |
+    /// | any | text, NUL; or text, newline, NUL | `Padded` | `Message` (3) |
+    /// | any | text | `Incomplete` | `Message` (4) |
+    /// | any | a telnet sequence | `Skip` | |
+    /// | any | a part of a telnet sequence | `Incomplete` | as text |
+    /// | `Begins` | NUL, n > 0, n bytes | `Message` (1) | |
+    /// | `Begins` | NUL, n > 0, fewer bytes | `Incomplete` | `Incomplete` |
+    /// | `Begins` | NUL, then nothing or NUL | `Padded` | empty `Message` (3) |
+    /// | `EndsLine` | NUL, soon after the line | `Padded`, then `Pads` | `Skip` |
+    /// | `EndsLine` | NUL, later | as `Begins` | |
+    /// | `Pads` | NUL | `Padded` | `Skip` |
+    ///
+    /// A line is followed by `EndsLine`, any other message by `Begins`. The end of input ends every
+    /// gap, and also a message of n bytes.
     fn next_auto<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if pending[0] == 0 {
             return self.next_nul(pending, input);
@@ -236,14 +226,14 @@ impl Framer {
         }
     }
 
-    /// A whole line, its newline at `at`.
+    /// The whole line whose newline is at `at`.
     fn whole_line<'p>(&mut self, pending: &'p [u8], at: usize) -> Frame<'p> {
         let (text, terminator) = Terminator::of_line(pending, at);
         self.end_line(terminator);
         Frame::Message { text: &pending[..text], rest: &pending[at + 1..] }
     }
 
-    /// This is the end of a line.
+    /// Resets the state after a line.
     #[inline]
     fn end_line(&mut self, terminator: Terminator) {
         self.terminator = terminator;
@@ -253,39 +243,40 @@ impl Framer {
         self.gap_at = None;
     }
 
-    /// No terminator in sight: a message only if this is all.
+    /// Bytes without a terminator: a message only if the input has ended.
     fn no_end<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if input.ended {
             return self.end_at(Terminator::None, Frame::Message { text: pending, rest: &[] });
         }
         self.searched = Cursor::to(pending.len());
-        // The last byte may turn out to belong to the terminator.
+        // The last byte may be the CR of a terminator.
         if pending.len() <= input.limit + 1 { Frame::Incomplete } else { Frame::TooLong }
     }
 
-    /// Text, then a NUL or a newline and a NUL, where the first of them is `at`. What follows up to
-    /// the gap is padding, or what stood in the client's buffer before.
+    /// Text with a NUL, or a newline and a NUL, at `at`. Bytes that follow before the gap is over
+    /// are padding, or old contents of the client's buffer.
     fn padded<'p>(&mut self, pending: &'p [u8], at: usize, input: &InputState) -> Frame<'p> {
         let is_line = pending[at] == b'\n';
         self.seen_newline |= is_line;
         let (text, terminator) = match Terminator::of_line(pending, at) {
             (text, terminator) if is_line => (text, terminator.with_nul()),
-            // To who has used writeUTF, two NULs are an empty text.
+            // From a client that has used writeUTF before, two NULs are an empty text.
             _ if self.terminator == Terminator::Length && pending == [0; LENGTH] => {
                 (at, Terminator::Length)
             }
             _ => (at, Terminator::Nul),
         };
-        // One that is too long need not be waited for, and might leave no room to wait in.
+        // A text that is too long does not wait for the gap: it might leave no room in the inbox.
         if text <= input.limit && !self.gap_elapsed(input, GAP) {
             self.searched = Cursor::to(at);
-            // Two NULs, so that what comes next is not taken for a length.
+            // Two NULs are kept, so that the next byte is not taken for a length.
             return Frame::Padded { keep: pending.len().min(at + 2) };
         }
         self.end_at(terminator, Frame::Message { text: &pending[..text], rest: &[] })
     }
 
-    /// What begins with telnet's IAC, if it is telnet's: else every message has its answer.
+    /// The frame of bytes that begin with IAC, if they are a telnet sequence. Only those may be
+    /// skipped: every message must be answered.
     #[cold]
     fn next_option<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Option<Frame<'p>> {
         match telnet::sequence(pending) {
@@ -300,7 +291,7 @@ impl Framer {
         }
     }
 
-    /// What begins with a NUL.
+    /// The frame of bytes that begin with a NUL.
     #[cold]
     fn next_nul<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
         if self.nul == Nul::EndsLine && input.now >= input.active_at + GAP {
@@ -316,12 +307,12 @@ impl Framer {
                 let (text, rest) = behind.split_at(length.min(behind.len()));
                 self.end_at(Terminator::Length, Frame::Message { text, rest })
             }
-            // NULs only, as far as can be seen: a client's empty buffer.
+            // Only NULs so far: an empty buffer of the client.
             _ => self.padded(pending, 0, input),
         }
     }
 
-    /// A line was answered before the NUL behind its newline came: it is no message.
+    /// The NUL of a line that was answered before the NUL arrived: it is no message.
     fn padding_of_last(&mut self, input: &InputState) -> Frame<'static> {
         self.nul = Nul::Pads;
         if !self.gap_elapsed(input, GAP) {
@@ -331,7 +322,7 @@ impl Framer {
         self.end_at(terminator, Frame::Skip { rest: &[] })
     }
 
-    /// This is the end of a message.
+    /// Resets the state after a message other than a line, or after skipped bytes.
     fn end_at<'p>(&mut self, terminator: Terminator, frame: Frame<'p>) -> Frame<'p> {
         self.terminator = terminator;
         self.nul = Nul::Begins;
@@ -340,7 +331,7 @@ impl Framer {
         frame
     }
 
-    /// Whether nothing has come for `gap`, or will come at all. If not, the gap begins now.
+    /// True if no byte has moved for `gap`, or the input has ended. The first call starts the gap.
     fn gap_elapsed(&mut self, input: &InputState, gap: Duration) -> bool {
         let gap_at = *self.gap_at.get_or_insert(input.now + gap);
         input.ended || gap_at <= input.now
@@ -351,7 +342,7 @@ impl Framer {
 mod tests {
     use super::*;
 
-    /// A framer with its limit and a clock in our hands.
+    /// A framer with a limit and a virtual clock.
     struct Cutter {
         framer: Framer,
         input: InputState,
@@ -365,7 +356,7 @@ mod tests {
             Self { framer, input: InputState { ended: false, limit, active_at: now, now } }
         }
 
-        /// As a session looks at its inbox.
+        /// The next frame, as a session finds it.
         fn next<'p>(&mut self, pending: &'p [u8]) -> Frame<'p> {
             match self.framer.line(pending, self.input.limit) {
                 Some((text, rest)) => message(text, rest),
@@ -387,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_at_its_newline_and_gives_its_terminator_back() {
+    fn a_line_ends_at_its_newline_and_its_terminator_is_remembered() {
         for framing_mode in [FramingMode::Line, FramingMode::Auto] {
             let mut cutter = Cutter::new(framing_mode, 10);
             assert_eq!(cutter.next(b"1+2\n3"), message(b"1+2", b"3"));
@@ -399,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_line_is_seen_at_a_glance_if_it_is_not_too_long_and_not_padded() {
+    fn a_whole_line_takes_the_fast_path_if_it_is_not_too_long_and_not_padded() {
         let mut auto = Cutter::new(FramingMode::Auto, 4).framer;
         let mut line = Cutter::new(FramingMode::Line, 4).framer;
         for (pending, seen) in [
@@ -438,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_begins_like_an_option_and_is_none_is_a_line() {
+    fn a_line_that_only_begins_like_a_telnet_sequence_is_a_line() {
         for framing_mode in [FramingMode::Line, FramingMode::Auto] {
             let mut cutter = Cutter::new(framing_mode, 4);
             assert_eq!(cutter.next(b"\xff12\n34\n"), message(b"\xff12", b"34\n"));
@@ -451,7 +442,7 @@ mod tests {
     fn bytes_that_were_searched_are_not_searched_again() {
         let mut cutter = lines(10);
         assert_eq!(cutter.next(b"12"), Frame::Incomplete);
-        // A newline where the search has been is not seen: the search really goes on from there.
+        // A newline in the part already searched is not found, so the search does continue there.
         assert_eq!(cutter.next(b"\n2\n"), message(b"\n2", b""));
         assert_eq!(cutter.next(b"\n"), message(b"", b""));
     }

@@ -15,11 +15,11 @@ pub const OUTBOX_LIMIT: usize = OUTBOX_HIGH_WATER + MAX_REPLY + LONGEST_TERMINAT
 /// The length of `\r\n` and a NUL, in bytes.
 const LONGEST_TERMINATOR: usize = 3;
 
-/// The largest value of [`Limits::max_message`], in bytes: a longer message might leave no room to
-/// receive its own end.
+/// The largest value of [`Limits::max_message`], in bytes: a longer message might leave no room for
+/// its own terminator.
 pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
 
-/// The longest wait for the peer's FIN after ours, counted from the last byte in either direction.
+/// The longest wait for the peer's FIN after ours, measured from the last byte in either direction.
 /// A connection that was silent for longer is closed without waiting.
 pub const LINGER: Duration = Duration::from_secs(2);
 
@@ -28,7 +28,7 @@ pub const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
 
-/// The limits of a connection; all connections of a server have the same.
+/// The limits of a connection, the same for all connections of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The rule that finds the end of a message.
@@ -37,8 +37,8 @@ pub struct Limits {
     pub max_message: usize,
     /// The longest time without a byte in either direction while the server owes no reply.
     pub idle: Duration,
-    /// The longest time from the first byte of a message to its last. It does not start again with
-    /// each byte: a client that sends one now and then would stay without end.
+    /// The longest time from the first byte of a message to its last. It does not restart with each
+    /// byte: a client that sends one now and then could stay indefinitely.
     pub arrival: Duration,
     /// The longest time in which the peer takes no byte of a reply.
     pub unread: Duration,

@@ -3,14 +3,14 @@
 //! A [`Session`] turns received bytes into a service's events, and the service's replies into bytes
 //! to send. It does no I/O and reads no clock: a driver activates it, reports what happened
 //! ([`ActiveSession::received`], [`ActiveSession::sent`], [`ActiveSession::tick`], ...) and asks
-//! one question, [`ActiveSession::want`]. Every call runs the session to rest: all that it can do
-//! without its driver is done.
+//! for its next action, [`ActiveSession::want`]. Every call runs the session as far as it can go
+//! without its driver.
 //!
 //! | phase | input | output | ends with |
 //! | --- | --- | --- | --- |
 //! | new | none | none | the first activation: the service's opening |
-//! | serving | messages go to the service | replies are sent | the service's last reply, end of input, too long a message |
-//! | flushing | not read | the rest is sent | an empty outbox: our FIN goes out |
+//! | serving | messages go to the service | replies are sent | the service's last reply, end of input, a message over the limit |
+//! | flushing | not read | the rest is sent | an empty outbox: our FIN is sent |
 //! | lingering | received and discarded | none | the peer's FIN, a deadline, too much input |
 //! | finished | | | |
 //!
@@ -30,6 +30,7 @@ use crate::service::{Framing, Service};
 mod active;
 mod close_reason;
 mod context;
+mod frame;
 mod framing;
 mod limits;
 mod search;
@@ -61,7 +62,7 @@ enum Phase {
     Finished,
 }
 
-/// The event that the service waits for: [`Next`](crate::service::Next) without its end.
+/// The event that the service waits for: [`Next`](crate::service::Next) without `Close`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     Message,
@@ -86,11 +87,11 @@ pub struct Session {
     /// The client's number in the log.
     client: u64,
     framer: Framer,
-    /// True if the service takes the stream as it comes, without messages.
+    /// True if the service takes the stream unframed.
     is_raw: bool,
     input: Input,
-    /// Bytes received and not served: at rest at most one partial message, or more while the
-    /// service sleeps, the outbox is above its mark, or the budget is used up.
+    /// Bytes received and not served. Between calls this is at most one partial message, or more
+    /// while the service sleeps, the outbox is above its mark, or the budget is used up.
     inbox: Buffer,
     /// Bytes written by the service and not sent, at most [`OUTBOX_LIMIT`].
     outbox: Buffer,
@@ -99,15 +100,15 @@ pub struct Session {
     active_at: Instant,
     /// The arrival of the first byte of the partial message in the inbox, if there is one.
     partial_since: Option<Instant>,
-    /// The work that is left of the budget, in products of 64-bit limbs. Below 0 the budget is used
-    /// up, and other connections run first.
+    /// The rest of the budget, in products of 64-bit limbs. Below 0 the budget is used up, and
+    /// other connections run first.
     work_left: i32,
-    /// The reason of the connection's end, once there is one. The first reason stays.
+    /// The first reason to end the connection, once there is one.
     close_reason: Option<CloseReason>,
 }
 
 impl Session {
-    /// A connection that exists since `now`. `client` is its number in the log.
+    /// The session of a connection that was opened at `now`. `client` is its number in the log.
     pub fn new(
         service: Box<dyn Service>,
         context: Arc<Context>,
@@ -137,9 +138,9 @@ impl Session {
         self.client
     }
 
-    /// Borrows buffers from `pool` for a slice of at most `budget` units of work, which may be
-    /// exceeded by one message. The first activation opens the connection; one after a slice that
-    /// used up its budget goes on with the messages in the inbox.
+    /// Borrows buffers from `pool` for a slice of `budget` products of 64-bit limbs, which the last
+    /// message may exceed. The first activation opens the connection. An activation after a slice
+    /// that used up its budget continues with the messages in the inbox.
     #[inline]
     pub fn activate<'s>(
         &'s mut self,
@@ -167,22 +168,22 @@ impl Session {
         self.inbox.size() + self.outbox.size()
     }
 
-    /// True if input would be received: nothing is until all replies are sent, so no silence before
-    /// that is the peer's.
+    /// True if input is received. None is until all replies are sent, so a silence before that is
+    /// not the peer's.
     #[inline]
     fn is_receiving(&self) -> bool {
         self.outbox.is_empty()
     }
 
-    /// Starts the times of silence again: any silence so far may have been ours.
+    /// Restarts the timers of silence: the silence so far may have been ours.
     #[inline]
     fn restart_silence(&mut self) {
         self.framer.interrupt_gap();
         self.partial_since = None;
     }
 
-    /// True if a message would be served: the service is awake, there is room for a reply, and
-    /// budget left.
+    /// True if a message would be served: the service waits for one, there is room for a reply, and
+    /// the budget is not used up.
     #[inline]
     fn is_serving(&self) -> bool {
         matches!(self.phase, Phase::Serving(Awaited::Message | Awaited::MessageUntil(_)))
@@ -202,7 +203,7 @@ impl Session {
         self.work_left < 0
     }
 
-    /// Ends the service: the outbox is still sent, the inbox is discarded.
+    /// Ends the service. The outbox is still sent; the inbox is discarded.
     fn close(&mut self, reason: CloseReason) {
         if let Phase::Serving(_) = self.phase {
             self.keep_record();

@@ -1,10 +1,10 @@
-//! Where a line ends, found fast when the line is short, as nearly all are.
+//! The search for the end of a line, fast for short lines, as nearly all are.
 
-/// The part of a line that is searched in words, in bytes.
+/// The bytes at the beginning of a line that are searched eight at a time.
 const SHORT_LINE: usize = 16;
 
-/// Where the first of the bytes `ends` is. Most lines are so short that it is found eight bytes at
-/// a time before a `search` of 32 at a time has begun.
+/// The index of the first byte that is one of `ends`. Most lines are so short that comparing eight
+/// bytes at a time finds it before `search`, which compares 32 at a time, would have started.
 #[inline]
 pub(super) fn find<const N: usize>(
     bytes: &[u8],
@@ -25,9 +25,11 @@ pub(super) fn find<const N: usize>(
     Some(at + search(&bytes[at..])?)
 }
 
-/// The lowest bit set in the result is the highest of the first byte in `word` that is `byte`, if
-/// there is one: taking 1 away makes a byte negative that was 0 and not before. Bits above that one
-/// mean nothing.
+/// A mark at the first byte of `word` that equals `byte`: the lowest bit set in the result is the
+/// highest bit of that byte. Higher bits mean nothing, and 0 means that there is no such byte.
+///
+/// Subtracting 1 sets the highest bit of a byte that was 0 (Warren: Hacker's Delight, "Find first
+/// 0-byte").
 #[inline]
 fn mark(word: u64, byte: u8) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_end_is_found_wherever_it_is_and_whatever_is_around_it() {
+    fn the_first_end_is_found_at_every_index_and_between_any_bytes() {
         // Neighbours of the ends, and bytes with the highest bit.
         for filler in [1, 9, 11, b'x', 0x7f, 0x80, 0x81, 0x8a, 0xff] {
             for at in 0..40 {

@@ -1,14 +1,14 @@
-//! The serving of a session: messages from the inbox go to the service, its replies to the outbox.
+//! The path of messages from the inbox to the service, and of replies to the outbox.
 
 use std::mem;
 use std::time::Instant;
 
-use super::framing::{Frame, InputState};
+use super::frame::{Frame, InputState};
 use super::{Awaited, CloseReason, Input, Phase, Session};
 use crate::service::{BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output};
 
 impl Session {
-    /// Serves the inbox up to the first reason to stop, and goes through the phases.
+    /// Serves the inbox until something must be waited for, and advances the phase.
     pub(super) fn advance(&mut self, now: Instant) {
         if self.is_raw {
             self.advance_raw(now);
@@ -45,7 +45,7 @@ impl Session {
 
     /// Gives the service the messages in the inbox.
     ///
-    /// The inbox is out of the session meanwhile, so that one cursor goes through it.
+    /// The inbox is taken out of the session meanwhile, so that `pending` can borrow from it.
     fn advance_messages(&mut self, now: Instant) {
         let mut inbox = mem::take(&mut self.inbox);
         let mut pending = inbox.pending();
@@ -155,7 +155,7 @@ impl Session {
         echoes
     }
 
-    /// Has the service's record kept, if it has one.
+    /// Passes the service's record to the sink, if there is one, before its reply is sent.
     #[cold]
     pub(super) fn keep_record(&mut self) {
         let record = self.service.take_record();
@@ -164,8 +164,8 @@ impl Session {
         }
     }
 
-    /// `reply_at`: the position of the reply in the outbox; none if the reply is the message
-    /// itself.
+    /// Logs a message and its reply, which is at `reply_at` in the outbox, or the message itself if
+    /// that is `None`.
     #[cold]
     fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
         let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
@@ -173,13 +173,14 @@ impl Session {
         log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
     }
 
-    /// Terminates the reply of a step, if it wrote one, as the last message was terminated.
+    /// Ends the reply of a step, if it wrote one, with the terminator of the last message.
     #[inline]
     fn end_reply(&mut self, text_at: usize) {
         debug_assert!(self.outbox.len() - text_at <= MAX_REPLY, "a reply over the limit");
         self.framer.end_reply(&mut self.outbox, text_at);
     }
 
+    /// Replies to a message over the limit, and closes the connection.
     fn refuse_message(&mut self) {
         let limit = self.context.limits.max_message;
         let text = format!("ValueError: message too long (limit {limit} bytes)");
@@ -190,10 +191,11 @@ impl Session {
         self.close(CloseReason::TooLong);
     }
 
+    /// Moves to the phase that a step's result asks for.
     #[inline]
     fn apply(&mut self, next: Next) {
         let awaited = match next {
-            // By far the most frequent, and less to write than a time.
+            // By far the most frequent.
             Next::Read => Awaited::Message,
             Next::ReadUntil(at) => Awaited::MessageUntil(at),
             Next::SleepUntil(at) => Awaited::Timeout(at),

@@ -1,27 +1,32 @@
-//! As much of telnet (RFC 854) as it takes to skip its option sequences.
+//! The part of telnet (RFC 854) that is needed to skip its option sequences.
 
 /// "Interpret as command": the first byte of a sequence.
 pub(super) const IAC: u8 = 255;
 
-/// The commands: the first one ends what [`SUBNEGOTIATION`] begins.
+/// SE, the lowest command. It ends what [`SUBNEGOTIATION`] begins.
 const SUBNEGOTIATION_END: u8 = 240;
+
+/// SB.
 const SUBNEGOTIATION: u8 = 250;
-/// The commands that have one option behind them.
+
+/// The first of the four commands that are followed by one option: WILL, WON'T, DO, DON'T.
 const WILL: u8 = 251;
+
+/// The last of them.
 const DONT: u8 = 254;
 
-/// What bytes that begin with IAC are.
+/// The kind of bytes that begin with IAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sequence {
-    /// A sequence of so many bytes, and perhaps more behind it.
+    /// A sequence of this many bytes, which other bytes may follow.
     Whole(usize),
     /// The beginning of a sequence.
     Partial,
-    /// No sequence: behind IAC stands no command. A second IAC means the byte 255 itself.
+    /// No sequence: IAC is followed by no command. A second IAC stands for the byte 255 itself.
     None,
 }
 
-/// Looks at bytes that begin with IAC.
+/// Classifies bytes that begin with IAC.
 pub(super) fn sequence(bytes: &[u8]) -> Sequence {
     match bytes.get(1) {
         None => Sequence::Partial,

@@ -1,4 +1,4 @@
-//! How a message ended, and so how its reply ends: what the client sent is what it looks for.
+//! The terminator of a message, and of its reply: a client looks for the one that it sends.
 
 use crate::buffer::Buffer;
 use crate::service::Delimiter;
@@ -6,17 +6,17 @@ use crate::service::Delimiter;
 /// The length that Java's writeUTF puts before a text, in bytes.
 pub(super) const LENGTH: usize = 2;
 
-/// How a message ended, and so how its reply ends.
+/// The terminator of a message and of its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Terminator {
-    /// A gap or the end of input ended it: the reply has no end of its own.
+    /// None: a gap or the end of input ended the message. The reply has no terminator.
     None,
     Lf,
     CrLf,
     Nul,
     LfNul,
     CrLfNul,
-    /// It had a length in front, and so has the reply.
+    /// None, but a length before the text. The reply begins with its length as well.
     Length,
 }
 
@@ -32,8 +32,8 @@ impl Terminator {
         }
     }
 
-    /// The newline at `at`, with the CR before it if there is one; and where the text before it
-    /// ends.
+    /// The length of the text, and the terminator, of a line whose newline is at `at`. A CR before
+    /// the newline belongs to the terminator.
     #[inline]
     pub(super) fn of_line(pending: &[u8], at: usize) -> (usize, Self) {
         match at.checked_sub(1) {
@@ -42,7 +42,7 @@ impl Terminator {
         }
     }
 
-    /// The same with a NUL behind it.
+    /// The same newline with a NUL behind it.
     pub(super) fn with_nul(self) -> Self {
         match self {
             Self::Lf => Self::LfNul,
@@ -51,7 +51,7 @@ impl Terminator {
         }
     }
 
-    /// How the reply's reader will know where it ends.
+    /// The delimiter by which the client finds the end of the reply.
     #[inline]
     pub(super) fn delimiter(self) -> Delimiter {
         match self {
@@ -62,7 +62,7 @@ impl Terminator {
         }
     }
 
-    /// Begins a reply: to a message that had its length in front, with room for the same.
+    /// Begins a reply: writes two bytes for its length, if the message had one.
     #[inline]
     pub(super) fn begin_reply(self, outbox: &mut Buffer) {
         if self == Self::Length {
@@ -70,7 +70,7 @@ impl Terminator {
         }
     }
 
-    /// Ends the reply the text of which begins at `text_at` in the outbox, if anything was written.
+    /// Ends the reply whose text begins at `text_at` in the outbox. An empty reply has no end.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call for each reply, to write one byte")]
     pub(super) fn end_reply(self, outbox: &mut Buffer, text_at: usize) {
@@ -81,7 +81,7 @@ impl Terminator {
         }
     }
 
-    /// The same for all others than [`Lf`](Self::Lf).
+    /// The same for every terminator but [`Lf`](Self::Lf).
     #[inline(never)]
     fn end_unusual(self, outbox: &mut Buffer, text_at: usize) {
         match self {
@@ -92,7 +92,7 @@ impl Terminator {
     }
 }
 
-/// Writes the length of a reply into the room that was left for it; without a reply there is none.
+/// Writes the length of a reply into the two bytes before it; removes them if the reply is empty.
 #[cold]
 fn fill_in_length(outbox: &mut Buffer, text_at: usize) {
     let length_at = text_at - LENGTH;
@@ -100,14 +100,14 @@ fn fill_in_length(outbox: &mut Buffer, text_at: usize) {
         return outbox.truncate(length_at);
     }
     to_modified_utf8(outbox, text_at);
-    // Two bytes cannot say more. No service has so much to say to such a client.
+    // Two bytes hold no larger length, and no service sends such a client a longer reply.
     let length = u16::try_from(outbox.len() - text_at).unwrap_or(u16::MAX);
     outbox.truncate(text_at + usize::from(length));
     outbox.overwrite(length_at, &length.to_be_bytes());
 }
 
-/// Writes the outbox anew from the byte at `start`, in the modified UTF-8 that readUTF takes: a
-/// character of four bytes stands there as its two UTF-16 surrogates, of three bytes each.
+/// Rewrites the outbox from the byte at `start` in the modified UTF-8 that Java's readUTF expects
+/// (`java.io.DataInput`): a character of four bytes becomes two UTF-16 surrogates of three bytes.
 fn to_modified_utf8(outbox: &mut Buffer, start: usize) {
     let bytes = &outbox.pending()[start..];
     if !bytes.iter().any(|&byte| byte >= 0xf0) {
@@ -128,7 +128,7 @@ fn to_modified_utf8(outbox: &mut Buffer, start: usize) {
     }
 }
 
-/// A UTF-16 unit beyond 0x7ff, as UTF-8 writes characters of that size.
+/// The UTF-8 form of three bytes for a UTF-16 unit above 0x7ff, which may be a surrogate.
 fn three_bytes(unit: u16) -> [u8; 3] {
     let [high, low] = unit.to_be_bytes();
     let middle = (high & 0x0f) << 2 | low >> 6;
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_nothing_was_written_nothing_is_ended() {
+    fn an_empty_reply_has_no_terminator() {
         for terminator in [Terminator::Lf, Terminator::CrLf, Terminator::Nul, Terminator::Length] {
             let mut outbox = Buffer::default();
             outbox.write(b"before");

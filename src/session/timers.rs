@@ -1,32 +1,32 @@
-//! The timers of a session: every time at which a session acts without an event of its socket.
+//! The timers of a session: the times at which it acts without an event of its socket.
 //!
-//! No timer is stored. Each follows from what the session knows anyway, so a whole line neither
-//! sets one nor takes one back; the table is worked out when a driver is done with the connection.
+//! No timer is stored. Each is derived from other fields, so a whole line neither sets nor cancels
+//! one; the table is computed when a driver asks for the deadline.
 
 use std::time::Instant;
 
 use super::{Awaited, LINGER, Phase, Session};
 
-/// A timer, in the order of priority: of two that are due the first fires.
+/// A timer, in the order of priority: of two that are due, the first fires.
 ///
-/// What is due to the service and to the peer comes before what is due from the peer: a loop that
-/// runs late must not take its own delay for the peer's silence.
+/// Timers on which the service or the peer waits come before limits on the peer: a loop that runs
+/// late must not take its own delay for the peer's silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The time that the service named. Disarmed while the outbox has no room for a reply.
+    /// The time that the service asked for. Disarmed while the outbox has no room for a reply.
     Service,
     /// The end of a gap, which ends a message without a terminator. Disarmed while no message would
     /// be served.
     Gap,
-    /// The limit of time without a byte: idle, unread, or lingering, as the phase has it.
+    /// The limit on time without a byte: idle, unread or lingering, by phase.
     Silence,
-    /// The limit of time for a message to arrive whole. Disarmed while nothing is received.
+    /// The limit on the time for a message to arrive whole. Disarmed while nothing is received.
     Arrival,
 }
 
 impl Session {
-    /// The earliest time at which [`tick`](super::ActiveSession::tick) has something to do, if
-    /// nothing else happens before.
+    /// The earliest time at which [`tick`](super::ActiveSession::tick) fires a timer, if nothing
+    /// else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         self.timers().into_iter().filter_map(|(_, at)| at).min()
     }

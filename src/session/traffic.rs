@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The traffic through a group of sessions since the start. Nothing is decided by these counters,
-/// so their order among threads does not matter.
+/// The traffic through a group of sessions since the start. No decision depends on the counters, so
+/// relaxed ordering is enough.
 #[derive(Debug, Default)]
 pub struct Traffic {
     messages: AtomicU64,
@@ -12,17 +12,17 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Messages that a service has taken; for a raw service, pieces of its stream.
+    /// The number of messages given to a service; for a raw service, pieces of its stream.
     pub fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were received and not discarded.
+    /// The number of bytes received and not discarded.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were sent.
+    /// The number of bytes sent.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
