@@ -1,18 +1,18 @@
-//! What a client is told when the server is full: one line, then the end.
+//! The service of a full server: one line, then close.
 
 use std::time::Instant;
 
 use super::{Event, Framing, Next, Output, Service};
 
-/// The words that every client of a full server reads, and that our own client knows.
+/// The reply of a full server. The command `client` recognises it.
 pub const BUSY_TEXT: &str = "busy: the server is full, try again later\n";
 
-/// Says that the server is full, whatever the client sends.
+/// Replies that the server is full, and closes.
 #[derive(Clone, Copy, Debug)]
 pub struct Busy;
 
 impl Service for Busy {
-    /// Raw, because the text goes out before any message could show its terminator.
+    /// Raw, because the text is sent before any message could show its terminator.
     fn framing(&self) -> Framing {
         Framing::Raw
     }

@@ -1,4 +1,4 @@
-//! The calculator: an expression in, what Python's `str(eval(text))` answers back.
+//! The calculator: an expression in, the result of Python's `str(eval(text))` back.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -7,25 +7,27 @@ use std::time::Instant;
 use super::{Event, Framing, Next, Output, Service};
 use crate::arithmetic::{self, Dialect};
 
-/// The work of reading a byte, on the fast path and by the full evaluation.
+/// The work per byte of an expression on the fast path, in products of 64-bit limbs.
 const FAST_BYTE_WORK: u64 = 4;
+
+/// The least work per byte of any other expression, in products of 64-bit limbs.
 const BYTE_WORK: u64 = 16;
 
-/// Evaluates one expression a message.
+/// A service that evaluates one expression per message.
 #[derive(Clone, Debug)]
 pub(super) struct Calc {
     dialect: Dialect,
-    /// What every mistake is answered with, instead of its own words.
+    /// The reply to every error, instead of the error's own text.
     error_text: Option<Arc<str>>,
 }
 
 impl Calc {
-    /// The rules by which expressions are evaluated, and the words for all mistakes.
+    /// A calculator with these rules, and this reply to every error, if it has one.
     pub(super) fn new(dialect: Dialect, error_text: Option<Arc<str>>) -> Self {
         Self { dialect, error_text }
     }
 
-    /// Answers a text that is not for the fast path; returns the work.
+    /// Answers a text that the fast path does not take. Returns the work.
     #[inline(never)]
     fn answer_full(&self, text: &[u8], out: &mut Output<'_>) -> u64 {
         let answer = arithmetic::evaluate_full(text, self.dialect);
@@ -37,7 +39,7 @@ impl Calc {
             },
         }
         .expect("an output takes all that is written to it");
-        // `hex(1) * 0` is an empty text. A client that got nothing would wait for ever.
+        // `hex(1) * 0` is an empty string. A client that received nothing would wait for its reply.
         if out.is_empty() {
             out.write(b"''");
         }
@@ -70,9 +72,9 @@ mod tests {
     use super::*;
     use crate::buffer::Buffer;
 
-    /// How many of these requests are answered before other connections come first.
+    /// The number of such requests in one slice.
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn requests_in_a_turn(text: &str) -> u64 {
+    fn requests_per_slice(text: &str) -> u64 {
         let mut buffer = Buffer::default();
         let mut out = Output::new(&mut buffer, Delimiter::Newline);
         let mut calc = Calc::new(Dialect::Python, None);
@@ -81,12 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn the_more_a_request_takes_the_sooner_others_come_first() {
-        assert_eq!(requests_in_a_turn("1 + 2"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
-        assert_eq!(requests_in_a_turn("1 +"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
-        assert_eq!(requests_in_a_turn(&format!("1{}", "+1".repeat(2_000))), 9);
-        assert_eq!(requests_in_a_turn(&format!("1.{}", "+1".repeat(2_000))), 3);
-        assert_eq!(requests_in_a_turn(&" x".repeat(2_000)), 3);
-        assert_eq!(requests_in_a_turn("2**262143 % 7"), 1);
+    fn a_slice_has_fewer_requests_the_more_work_they_take() {
+        assert_eq!(requests_per_slice("1 + 2"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
+        assert_eq!(requests_per_slice("1 +"), u64::from(WORK_PER_SLICE / MIN_WORK) + 1);
+        assert_eq!(requests_per_slice(&format!("1{}", "+1".repeat(2_000))), 9);
+        assert_eq!(requests_per_slice(&format!("1.{}", "+1".repeat(2_000))), 3);
+        assert_eq!(requests_per_slice(&" x".repeat(2_000)), 3);
+        assert_eq!(requests_per_slice("2**262143 % 7"), 1);
     }
 }

@@ -1,10 +1,10 @@
-//! The echo service (RFC 862): every byte back as it came.
+//! The echo service (RFC 862): every byte back, unchanged.
 
 use std::time::Instant;
 
 use super::{Event, Framing, Next, Output, Service};
 
-/// Sends back whatever it receives.
+/// A service that sends back every byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Echo;
 

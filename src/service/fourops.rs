@@ -1,11 +1,11 @@
-//! Four operations: two numbers in, what each of them makes of the two back; or one of them by its
-//! name.
+//! The four operations: two numbers in, the results of all operations back, or of one by name.
 //!
-//! | the client says | it reads | then |
+//! | the client sends | it reads | then |
 //! | --- | --- | --- |
-//! | `12,5` or `12 5` | four lines | the end |
-//! | `divide 12 5`, or `add`, `subtract`, `multiply` | the one result | the next message |
-//! | anything else | why not | the end, unless it named an operation |
+//! | `12,5` or `12 5` | four lines | the connection is closed |
+//! | `divide 12 5`, or `add`, `subtract`, `multiply` | the result | the next message |
+//! | an operation and anything else | an error | the next message |
+//! | anything else | an error | the connection is closed |
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::{Event, Framing, Next, Output, Service};
 use crate::arithmetic::{Class, Dialect, evaluate};
 
-/// The operations, by their names: to ask for one, and before its result.
+/// The operations: the name in a message, the title in a reply, the operator.
 const OPERATIONS: [(&str, &str, char); 4] = [
     ("add", "Addition", '+'),
     ("subtract", "Subtraction", '-'),
@@ -21,14 +21,15 @@ const OPERATIONS: [(&str, &str, char); 4] = [
     ("divide", "Division", '/'),
 ];
 
-/// What each byte of a message counts for each operation: it is checked, copied and read.
+/// The work per byte of a message, and of each expression that it leads to, in products of 64-bit
+/// limbs: the byte is checked, copied and parsed.
 const BYTE_WORK: u64 = 32;
 
 const EXPECTED: &str = "ValueError: expected two numbers, such as 12,5 or add 12 5";
 
 const BY_ZERO: &str = "undefined (division by zero)";
 
-/// Computes with two numbers.
+/// A service that computes with two numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fourops;
 
@@ -56,7 +57,8 @@ impl Service for Fourops {
     }
 }
 
-/// A line for each operation. The last newline is the session's to write, if it writes one.
+/// A line for each operation. If the session terminates replies by a newline, the last one is left
+/// to it.
 fn all_four(pair: &[String; 2], is_a_line: bool, work: &mut u64) -> String {
     let mut lines = String::new();
     for (_, title, operator) in OPERATIONS {
@@ -69,7 +71,7 @@ fn all_four(pair: &[String; 2], is_a_line: bool, work: &mut u64) -> String {
     lines
 }
 
-/// What Python prints of the operation's result. What that is in work is added.
+/// The result of an operation, as Python prints it. Adds the work to `work`.
 fn result([left, right]: &[String; 2], operator: char, work: &mut u64) -> String {
     let expression = format!("({left}){operator}({right})");
     let answer = evaluate(expression.as_bytes(), Dialect::Python);
@@ -84,15 +86,15 @@ fn result([left, right]: &[String; 2], operator: char, work: &mut u64) -> String
     text
 }
 
-/// Two numbers with a comma or blanks between them, as the calculator reads them.
+/// Two numbers, separated by a comma or by whitespace, as literals of the calculator's language.
 fn operands(text: &str) -> Option<[String; 2]> {
     let (left, right) =
         text.split_once(',').or_else(|| text.trim().split_once(char::is_whitespace))?;
     Some([number(left.trim())?, number(right.trim())?])
 }
 
-/// A decimal number as Python's `int()` or `float()` takes it, as a literal of the language: that
-/// one may not begin with zeros.
+/// A decimal number that Python's `int()` or `float()` accepts, as a literal of the calculator's
+/// language, which allows no leading zeros.
 fn number(text: &str) -> Option<String> {
     let decimal = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     if !decimal || text.parse::<f64>().is_err() {
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_becomes_a_literal_of_the_language() {
+    fn a_number_becomes_a_literal() {
         for (text, literal) in [
             ("12", "12"),
             ("007", "7"),
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_pythons() {
+    fn results_are_the_same_as_in_python() {
         let all = |text| all_four(&operands(text).unwrap(), true, &mut 0);
         let lines = "Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4";
         assert_eq!(all("12,5"), lines);

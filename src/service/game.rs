@@ -1,4 +1,4 @@
-//! The quiz's rules and its record of a game: questions, answers, marks.
+//! The rules of the quiz, and the record of a game: questions, answers, marks.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::random::Random;
 /// The most questions of a game.
 pub const MAX_QUESTIONS: u32 = 1000;
 
-/// What is kept of an answer, in bytes: more than any right one that is not mostly zeros.
+/// The most bytes of an answer that are recorded: more than any right one that is not mostly zeros.
 const MAX_RECORDED_ANSWER: usize = 64;
 
-/// What is kept of a name, in bytes.
+/// The most bytes of a name that are recorded.
 const MAX_RECORDED_NAME: usize = 256;
 
-/// Marks are counted in quarters: a right answer is four, a wrong one takes one off.
+/// The quarters in a mark. A right answer adds a mark, a wrong one takes off a quarter.
 const QUARTERS: i64 = 4;
 
 /// The rules of a quiz, the same for all its players.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The seed of the first client's questions; the next client has the next seed.
+    /// The seed of the first client's questions. Each client has the next seed.
     pub seed: u64,
     /// The number of questions, 1 to [`MAX_QUESTIONS`].
     pub questions: u32,
@@ -37,17 +37,17 @@ impl Default for Rules {
 /// One game, finished or not.
 #[derive(Clone, Debug)]
 pub struct Game {
-    /// The seed of this game: a server that is given it asks its first client the same.
+    /// The seed of its questions. A server started with this seed asks its first client the same.
     pub seed: u64,
-    /// Whose game.
+    /// The client that played.
     pub peer: Peer,
-    /// As the player said it, its first 256 bytes at most, any bytes.
+    /// The player's name: at most 256 bytes of any value.
     pub name: Box<[u8]>,
-    /// How many questions there are in all.
+    /// The number of questions in a game.
     pub questions: u32,
-    /// One for each question that was answered, in order.
+    /// The answers so far, in order.
     pub answers: Vec<Answer>,
-    /// From the name to the last message.
+    /// The time from the name to the last message.
     pub lasted: Duration,
 }
 
@@ -63,12 +63,12 @@ impl Game {
         }
     }
 
-    /// Whether every question was answered.
+    /// True if every question was answered.
     pub fn is_over(&self) -> bool {
         self.answers.len() >= self.questions as usize
     }
 
-    /// The marks as Python prints them: whole until something was taken off, a float from then on.
+    /// The marks as Python prints them: an integer until a wrong answer, a float from then on.
     pub fn total(&self) -> String {
         let quarters = self.quarters();
         let value = if self.answers.iter().all(|answer| answer.correct) {
@@ -82,8 +82,8 @@ impl Game {
         text
     }
 
-    /// The last word. Of ten questions, 9 marks are brilliant and more than 5 are good; of any
-    /// other number the same part is.
+    /// The comment on the total: one for at least 9 marks of 10, another for more than 5. For any
+    /// other number of questions the proportions are the same.
     pub(super) fn closing_line(&self) -> &'static str {
         let (tenths, all) = (self.quarters() * 10, i64::from(self.questions) * QUARTERS);
         if tenths >= 9 * all {
@@ -100,17 +100,17 @@ impl Game {
     }
 }
 
-/// An answer and what it is worth.
+/// An answer and its mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// As the player said it, its first 64 bytes at most, any bytes.
+    /// The player's text: at most 64 bytes of any value.
     pub text: Box<[u8]>,
-    /// Whether it is the right one.
+    /// True if it is right.
     pub correct: bool,
 }
 
 impl Answer {
-    /// What this answer to this question is worth.
+    /// Marks this answer to `question`.
     pub(super) fn to(question: Question, text: &[u8]) -> Self {
         let correct = integer(text) == Some(question.answer());
         Self { text: truncated(text, MAX_RECORDED_ANSWER), correct }
@@ -125,7 +125,7 @@ enum Operator {
     Modulo,
 }
 
-/// A sum such as 3+4: digits, and nothing to divide by 0.
+/// A question such as 3+4: an operation on two digits, the second of which is not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Question {
     left: u32,
@@ -169,8 +169,8 @@ impl fmt::Display for Question {
     }
 }
 
-/// A decimal integer as Python's `int()` takes it: `7`, `+7`, `007`, `1_0`. One that is too large
-/// for the type is some other large one: no answer is.
+/// A decimal integer that Python's `int()` accepts: `7`, `+7`, `007`, `1_0`. A number too large for
+/// the type becomes its largest value, which is no right answer.
 fn integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_total_looks_as_python_prints_it_and_has_its_farewell() {
+    fn a_total_is_printed_as_in_python_and_has_its_closing_line() {
         for (right, total, closing_line) in [
             (10, "10", "Bravo!"),
             (9, "8.75", "You did great!"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_an_integer_as_python_takes_one() {
+    fn an_answer_is_right_in_every_form_that_python_accepts() {
         let question = Question { left: 3, operator: Operator::Plus, right: 7 };
         for text in ["10", "+10", "0010", "1_0"] {
             assert!(Answer::to(question, text.as_bytes()).correct, "{text}");
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_have_every_digit_and_operator_and_none_divides_by_zero() {
+    fn questions_have_all_digits_and_operators_and_none_divides_by_zero() {
         let mut random = Random::new(1);
         let drawn: Vec<String> =
             (0..10_000).map(|_| Question::draw(&mut random).to_string()).collect();

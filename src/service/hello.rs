@@ -8,7 +8,7 @@ use super::{Event, Framing, Next, Output, Service};
 /// The greeting of the original server.
 pub(super) const GREETING: &str = "Hello from the server!";
 
-/// Answers the first message, whatever it says, with a greeting.
+/// A service that answers the first message with a greeting.
 #[derive(Clone, Debug)]
 pub(super) struct Hello {
     greeting: Arc<str>,

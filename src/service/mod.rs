@@ -1,8 +1,8 @@
 //! The services: conversations as state machines without I/O.
 //!
-//! A [`Service`] sees events, never a socket, a clock or a delimiter. After each event it says what
-//! it waits for. The same text therefore serves under every model, and a test drives it with plain
-//! calls.
+//! A [`Service`] sees events, never a socket, a clock or a delimiter. After each event it returns
+//! the event that it waits for next. So the same code serves under every model, and a test drives
+//! it with plain calls.
 //!
 //! | file | |
 //! | --- | --- |
@@ -36,15 +36,15 @@ pub use spec::{Peer, ServiceKind, ServiceSpec};
 /// not read.
 pub const MAX_REPLY: usize = 64 * 1024;
 
-/// The work of one connection, in products of 64-bit limbs, after which other connections run:
+/// The work of one connection after which other connections run, in products of 64-bit limbs:
 /// about a tenth of a millisecond. One request may cost 300 times as much, and a client may send
-/// many of them in one packet.
+/// many of them in one segment.
 pub const WORK_PER_SLICE: u32 = 1 << 17;
 
 /// The least work of a message, in products of 64-bit limbs.
 pub const MIN_WORK: u32 = 64;
 
-/// The bytes of a message that count as one unit of work when they are only moved.
+/// The number of bytes whose copy counts as one product of 64-bit limbs.
 pub const BYTES_PER_WORK: usize = 4;
 
 /// Everything that can happen to a service.
@@ -52,13 +52,13 @@ pub const BYTES_PER_WORK: usize = 4;
 pub enum Event<'a> {
     /// The connection is established; nothing was received yet.
     Open,
-    /// One whole message without its terminator or, for a raw service, some bytes of the stream.
+    /// One message without its terminator or, for a raw service, some bytes of the stream.
     Message(&'a [u8]),
-    /// The time of [`Next::ReadUntil`] or [`Next::SleepUntil`] has come.
+    /// The time of [`Next::ReadUntil`] or [`Next::SleepUntil`] was reached.
     Timeout,
 }
 
-/// The event that a service waits for: the whole of its control over its connection.
+/// The event that a service waits for. This is all the control that it has over its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The next message, without a time limit.
@@ -68,7 +68,7 @@ pub enum Next {
     /// [`Event::Timeout`] at this time; messages wait until then. A time in the past lets other
     /// connections run first.
     SleepUntil(Instant),
-    /// None: what was written is sent, then the connection is closed.
+    /// None. The output is sent, then the connection is closed.
     Close,
 }
 
@@ -86,8 +86,8 @@ pub trait Service: Send {
     /// The form of the input; the same for the whole conversation.
     fn framing(&self) -> Framing;
 
-    /// Takes one event, writes at most one reply of at most [`MAX_REPLY`] bytes, and returns the
-    /// event that comes next.
+    /// Handles one event: writes at most one reply, of at most [`MAX_REPLY`] bytes, and returns the
+    /// event to wait for.
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next;
 
     /// Takes the record of the conversation for the server to keep, if there is one. Called after a
@@ -97,38 +97,37 @@ pub trait Service: Send {
     }
 }
 
-/// The delimiter that the reader of a reply will find. The session writes it; a service may have to
-/// leave time between replies that nothing else separates.
+/// The delimiter of replies. The session writes it. A service may have to leave time between
+/// replies that have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delimiter {
-    /// None, or a NUL that ends a string of C: the reader takes the bytes of one receive for one
-    /// reply.
+    /// None, or the NUL of a C string: the client takes the bytes of one receive for one reply.
     None,
     /// A newline.
     Newline,
-    /// A newline and a NUL: the newline is there, but the reader receives a whole buffer.
+    /// A newline and a NUL. The client reads a whole buffer, not a line.
     NewlineNul,
-    /// The length, before the reply.
+    /// A length before the reply.
     Length,
 }
 
-/// The output of a step. Writing cannot fail: the room for it was reserved before the step.
+/// The output of a step. Writing cannot fail: room for it was reserved before the step.
 #[derive(Debug)]
 pub struct Output<'a> {
     buffer: &'a mut Buffer,
-    /// The bytes in the buffer before the step.
+    /// The number of bytes in the buffer before the step.
     before: usize,
     delimiter: Delimiter,
     /// True if the message itself is the reply.
     echoes_input: bool,
     /// True if the service has a record to keep.
     keeps_record: bool,
-    /// The work of the step.
+    /// The work of the step, in products of 64-bit limbs.
     work: u32,
 }
 
 impl<'a> Output<'a> {
-    /// An output that appends to `buffer`. Its reader will find this delimiter.
+    /// An output that appends to `buffer`, for a reply with this delimiter.
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
@@ -141,8 +140,8 @@ impl<'a> Output<'a> {
         self.buffer.len() == self.before && !self.echoes_input
     }
 
-    /// Makes the message itself the reply of a raw service. The session sends it out of the buffer
-    /// that it was received in, without a copy.
+    /// Makes the message itself the reply of a raw service. The session sends it from the buffer in
+    /// which it was received, without a copy.
     #[inline]
     pub fn echo_input(&mut self) {
         self.echoes_input = true;
@@ -154,8 +153,8 @@ impl<'a> Output<'a> {
         self.echoes_input
     }
 
-    /// Sets the work of the step, in products of 64-bit limbs, if it is more than [`MIN_WORK`].
-    /// Other connections run when the work of this one exceeds its budget.
+    /// Sets the work of the step, in products of 64-bit limbs. At least [`MIN_WORK`] is counted.
+    /// Other connections run when this one has used up its budget.
     #[inline]
     pub fn charge(&mut self, work: u64) {
         self.work = u32::try_from(work).unwrap_or(u32::MAX);
@@ -167,7 +166,8 @@ impl<'a> Output<'a> {
         self.work
     }
 
-    /// Has the service's [record](Service::take_record) kept before the reply of this step is sent.
+    /// Makes the session keep the service's [record](Service::take_record) before it sends the
+    /// reply.
     pub fn keep_record(&mut self) {
         self.keeps_record = true;
     }
@@ -178,12 +178,12 @@ impl<'a> Output<'a> {
         self.keeps_record
     }
 
-    /// True if the reader can tell two replies apart that one receive brings.
+    /// True if the client can separate two replies that arrive in one receive.
     pub fn is_delimited(&self) -> bool {
         matches!(self.delimiter, Delimiter::Newline | Delimiter::Length)
     }
 
-    /// True if the session will write a newline behind the reply.
+    /// True if the session will write a newline after the reply.
     pub fn is_a_line(&self) -> bool {
         matches!(self.delimiter, Delimiter::Newline | Delimiter::NewlineNul)
     }
@@ -192,13 +192,13 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn write_integer(&mut self, value: i64) {
         match value {
-            // One digit is the most frequent answer, and needs no conversion.
+            // One digit is the most frequent result, and needs no conversion.
             0..=9 => self.buffer.push(b'0' + value.to_le_bytes()[0]),
             _ => self.buffer.write(itoa::Buffer::new().format(value).as_bytes()),
         }
     }
 
-    /// Writes bytes of the reply as they are.
+    /// Writes bytes of the reply.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) {
         self.buffer.write(bytes);

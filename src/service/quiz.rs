@@ -1,15 +1,15 @@
-//! The quiz: ten little sums. A right answer is one mark, a wrong one takes off a quarter.
+//! The quiz: ten simple sums. A right answer adds one mark, a wrong one takes off a quarter.
 //!
 //! | the service awaits | the client sends | the client reads |
 //! | --- | --- | --- |
-//! | a yes | `yes`, `y`, `yess`, in any case | nothing: its name comes next |
-//! | | `YesBob`: both together | the first question |
+//! | a yes | `yes`, `y`, `yess`, in any case | nothing: the name is awaited |
+//! | | `YesBob`: a yes with the name | the first question |
 //! | | anything else | [`REFUSAL`], then close |
 //! | a name | anything | the first question |
 //! | an answer | anything | the verdict, then the next question, or the total and the closing line |
 //!
-//! To a client that sends lines, a message is a line. Any other client takes the bytes of one
-//! receive for one message, so messages must be apart in time: [`MAX_SLEEP`].
+//! A client that sends lines also receives lines. Any other client takes the bytes of one receive
+//! for one message, so messages to it are separated by time: [`MAX_SLEEP`].
 
 use std::fmt::Write as _;
 use std::mem;
@@ -19,8 +19,8 @@ use super::game::{Answer, Game, Question, Rules};
 use super::{Event, Framing, Next, Output, Peer, Service};
 use crate::random::Random;
 
-/// The time between two messages that nothing else separates, and the longest sleep of a service.
-/// With a millisecond, two games of three hang: the client reads two messages as one and waits for
+/// The time between two messages that nothing else separates, and so the longest sleep of a
+/// service. With 1 ms two games of three hang: the client reads two messages as one, and waits for
 /// the second.
 pub const MAX_SLEEP: Duration = Duration::from_millis(200);
 
@@ -37,7 +37,7 @@ enum State {
     AwaitingName,
     /// Questions and answers.
     Playing(Play),
-    /// The total was sent; this line comes next. The game is here until its record is taken.
+    /// The total was sent, this line is sent next. The game is kept until its record is taken.
     Closing(&'static str, Option<Box<Game>>),
 }
 
@@ -63,7 +63,7 @@ impl Quiz {
         Self { rules, peer, state: State::AwaitingYes }
     }
 
-    /// Takes a yes, perhaps with a name behind it.
+    /// Handles the answer to the invitation: a yes, perhaps followed by a name.
     fn answer_invitation(&mut self, text: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
         match parse_yes(text.trim_ascii()) {
             None => {
@@ -87,7 +87,7 @@ impl Quiz {
         self.proceed(now, out)
     }
 
-    /// Sends what follows a name or a pause: the next question, or the total.
+    /// Sends the next question, or the total after the last one.
     fn proceed(&mut self, now: Instant, out: &mut Output<'_>) -> Next {
         let State::Playing(play) = &mut self.state else { return Next::Read };
         play.game.lasted = now - play.begun;
@@ -104,15 +104,16 @@ impl Quiz {
         pause(now, out)
     }
 
+    /// Marks the answer to the last question.
     fn mark(&mut self, text: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
         let State::Playing(play) = &mut self.state else { return Next::Read };
         let Some(question) = play.asked.take() else { return Next::Read };
         play.game.lasted = now - play.begun;
         let answer = Answer::to(question, text.trim_ascii());
         let correct = answer.correct;
-        let (number, said) = (self.peer.number, answer.text.escape_ascii());
+        let (number, text) = (self.peer.number, answer.text.escape_ascii());
         let mark = if correct { "+1" } else { "-0.25" };
-        log::info!("client {number}: {question} = \"{said}\": {mark}");
+        log::info!("client {number}: {question} = \"{text}\": {mark}");
         play.game.answers.push(answer);
         out.write(if correct { RIGHT } else { WRONG }.as_bytes());
         pause(now, out)
@@ -150,7 +151,7 @@ impl Service for Quiz {
         }
     }
 
-    /// A game that was given up has a record as well.
+    /// A game that is given up has a record as well.
     fn take_record(&mut self) -> Option<Box<Game>> {
         if let State::Playing(_) = self.state {
             self.end_game("gave up with", "");
@@ -160,12 +161,12 @@ impl Service for Quiz {
     }
 }
 
-/// Separates a message from the next one: by time, if nothing else does.
+/// Separates a message from the next one by time, if nothing else separates them.
 fn pause(now: Instant, out: &Output<'_>) -> Next {
     Next::SleepUntil(if out.is_delimited() { now } else { now + MAX_SLEEP })
 }
 
-/// The text behind a yes: nothing, or a name. None if the text does not begin with a yes.
+/// The text after a yes: nothing, or a name. `None` if `text` does not begin with a yes.
 fn parse_yes(text: &[u8]) -> Option<&[u8]> {
     if text.eq_ignore_ascii_case(b"y") {
         return Some(b"");
@@ -176,7 +177,7 @@ fn parse_yes(text: &[u8]) -> Option<&[u8]> {
     }
     Some(match rest {
         b"s" | b"S" => b"",
-        // `yessBob`; but `yesSam` and `yessam` are Sam.
+        // `yessBob` is Bob, but `yesSam` is Sam, and `yessam` is sam.
         [b's', name @ ..] if name.first().is_some_and(u8::is_ascii_uppercase) => name,
         name => name.trim_ascii(),
     })
@@ -187,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_yes_may_bring_the_name_along() {
+    fn a_yes_may_be_followed_by_the_name() {
         let rows: [(&str, Option<&str>); 12] = [
             ("y", Some("")),
             ("Y", Some("")),

@@ -18,7 +18,7 @@ choices! {
     pub enum ServiceKind {
         /// An expression in, its value back.
         Calc = "calc",
-        /// Every byte back as it came.
+        /// Every byte back, unchanged.
         Echo = "echo",
         /// One message in, a greeting back, then close.
         Hello = "hello",
@@ -29,7 +29,7 @@ choices! {
     }
 }
 
-/// A client, as a service knows it.
+/// The client of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its number in the log.
@@ -38,20 +38,20 @@ pub struct Peer {
     pub address: SocketAddr,
 }
 
-/// A service with its settings. Every new connection's service is built from it.
+/// A service with its settings, from which the service of each connection is built.
 #[derive(Clone, Debug)]
 pub struct ServiceSpec {
     /// The service itself.
     pub kind: ServiceKind,
     /// The arithmetic of calc.
     pub dialect: Dialect,
-    /// The text that calc answers instead of an error's own.
+    /// The reply of calc to every error, instead of the error's own text.
     pub error_text: Option<Arc<str>>,
     /// The greeting of hello.
     pub greeting: Arc<str>,
     /// The rules of the quiz.
     pub rules: Rules,
-    /// A line that every client reads before anything else.
+    /// A first line for every client.
     pub banner: Option<Arc<str>>,
     /// True if calc, echo and fourops close after one reply. The other services always do.
     pub once: bool,
@@ -73,7 +73,7 @@ impl From<ServiceKind> for ServiceSpec {
 }
 
 impl ServiceSpec {
-    /// The service for one new connection.
+    /// Builds the service of a new connection.
     pub fn build(&self, peer: Peer) -> Box<dyn Service> {
         let mut service: Box<dyn Service> = match self.kind {
             ServiceKind::Calc => Box::new(Calc::new(self.dialect, self.error_text.clone())),

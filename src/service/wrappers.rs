@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Event, Framing, Game, Next, Output, Service};
 
-/// A service that sends a line before anything else.
+/// A service that sends a line first.
 pub(super) struct Banner {
     text: Arc<str>,
     service: Box<dyn Service>,
