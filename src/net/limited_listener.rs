@@ -13,14 +13,14 @@ use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::{DupFlags, dup3};
 
 use super::accept::{AcceptError, triage};
-use super::limiter::{Limiter, Permit, WhenFull};
+use super::limiter::{AcceptGuard, Limiter, Permit, WhenFull};
 use super::listener::{self, BindSpec};
 use super::rate_limit::RateLimit;
 
@@ -245,7 +245,7 @@ impl<L: Listener> LimitedListener<L> {
         limiter: &'l Limiter,
         now: Instant,
     ) -> (io::Result<Option<Connected<L>>>, AcceptGuard<'l>) {
-        let mut guard = AcceptGuard::new(limiter);
+        let mut guard = limiter.lock_accept();
         let listener = match &self.state {
             ListenState::Listening(listener) if limiter.can_accept() => listener,
             _ => return (Ok(None), guard),
@@ -259,7 +259,7 @@ impl<L: Listener> LimitedListener<L> {
             let what = format_args!("out of descriptors: rejecting clients");
             self.log_limit.warn(what, error, now);
             drop(guard);
-            guard = AcceptGuard::exclusive(limiter);
+            guard = limiter.lock_accept_exclusive();
             self.spare_fd = None;
             accepted = listener.accept();
             if accepted.is_err() {
@@ -330,28 +330,6 @@ impl<L: Listener> LimitedListener<L> {
 
 /// A connection as accept(2) returns it.
 type Connected<L> = (<L as Listener>::Socket, SocketAddr);
-
-/// The lock on accepting, held from accept(2) to the admission.
-enum AcceptGuard<'l> {
-    Shared { _guard: RwLockReadGuard<'l, ()> },
-    Exclusive { _guard: RwLockWriteGuard<'l, ()> },
-}
-
-impl<'l> AcceptGuard<'l> {
-    /// Where a client may be accepted only with a permit, no other listener may take the last one
-    /// meanwhile.
-    fn new(limiter: &'l Limiter) -> Self {
-        if limiter.admits_before_accept() {
-            Self::exclusive(limiter)
-        } else {
-            Self::Shared { _guard: limiter.lock_shared() }
-        }
-    }
-
-    fn exclusive(limiter: &'l Limiter) -> Self {
-        Self::Exclusive { _guard: limiter.lock_exclusive() }
-    }
-}
 
 /// A descriptor whose file does not matter.
 fn dev_null() -> io::Result<File> {

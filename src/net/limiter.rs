@@ -44,7 +44,7 @@ pub struct Limiter {
     serving: Arc<Counter>,
     /// Clients that are being told that the server is full.
     rejecting: Arc<Counter>,
-    /// See [`lock_shared`](Self::lock_shared) and [`lock_exclusive`](Self::lock_exclusive).
+    /// See [`lock_accept`](Self::lock_accept).
     accept_lock: RwLock<()>,
 }
 
@@ -86,7 +86,7 @@ impl Limiter {
     }
 
     /// True if a client may not be accepted before there is a permit for it.
-    pub fn admits_before_accept(&self) -> bool {
+    fn admits_before_accept(&self) -> bool {
         matches!(self.capacity.when_full, WhenFull::Refuse | WhenFull::Queue)
     }
 
@@ -123,16 +123,29 @@ impl Limiter {
         Arc::ptr_eq(&self.serving, &permit.0)
     }
 
-    /// A lock for accepting with a descriptor that the system gives.
-    pub(super) fn lock_shared(&self) -> RwLockReadGuard<'_, ()> {
-        self.accept_lock.read().unwrap_or_else(PoisonError::into_inner)
+    /// Locks accepting until the client is admitted. Listeners accept concurrently, unless a client
+    /// may be accepted only with a permit: then no other listener may take the last one meanwhile.
+    pub(super) fn lock_accept(&self) -> AcceptGuard<'_> {
+        if self.admits_before_accept() {
+            self.lock_accept_exclusive()
+        } else {
+            let guard = self.accept_lock.read().unwrap_or_else(PoisonError::into_inner);
+            AcceptGuard::Shared { _guard: guard }
+        }
     }
 
-    /// A lock for accepting while no other listener does: with the last descriptor, which another
-    /// listener might be given otherwise, or with the last permit.
-    pub(super) fn lock_exclusive(&self) -> RwLockWriteGuard<'_, ()> {
-        self.accept_lock.write().unwrap_or_else(PoisonError::into_inner)
+    /// Locks accepting for one listener alone: with the last permit, or with the last descriptor of
+    /// the process, which another listener's accept(2) could otherwise take.
+    pub(super) fn lock_accept_exclusive(&self) -> AcceptGuard<'_> {
+        let guard = self.accept_lock.write().unwrap_or_else(PoisonError::into_inner);
+        AcceptGuard::Exclusive { _guard: guard }
     }
+}
+
+/// The lock on accepting, held from accept(2) to the admission.
+pub(super) enum AcceptGuard<'l> {
+    Shared { _guard: RwLockReadGuard<'l, ()> },
+    Exclusive { _guard: RwLockWriteGuard<'l, ()> },
 }
 
 /// A number of clients with a limit.
