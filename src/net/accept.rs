@@ -1,4 +1,4 @@
-//! Errors of accept(2), sorted by what a server does about them.
+//! The errors of accept(2), classified by a server's reaction.
 
 use std::io;
 
@@ -7,26 +7,28 @@ use rustix::io::Errno;
 /// A class of errors of accept(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcceptError {
-    /// No client waits.
+    /// The accept queue is empty.
     WouldBlock,
-    /// This client is gone, or a signal came: the next accept may succeed.
+    /// The client has closed its connection, or a signal interrupted the call: the next accept may
+    /// succeed.
     Transient,
-    /// The process (`EMFILE`) or the system (`ENFILE`) has no descriptor left. Linux reports it
-    /// even if no client waits.
+    /// The process (`EMFILE`) or the system (`ENFILE`) has no descriptor left. Linux reports this
+    /// even if the accept queue is empty.
     FdLimit,
     /// The system has no memory for another socket. The listener stays readable, but
-    /// edge-triggered readiness is not reported twice: a timer must try again.
+    /// edge-triggered readiness is not reported twice, so a timer must retry.
     NoMemory,
     /// The listener itself is broken.
     Fatal,
 }
+
 /// The class of an error of accept(2).
 pub fn triage(error: &io::Error) -> AcceptError {
     let Some(errno) = Errno::from_io_error(error) else { return AcceptError::Fatal };
     match errno {
         Errno::WOULDBLOCK => AcceptError::WouldBlock,
-        // Linux passes errors that are pending on the new socket on to accept (accept(2), "Error
-        // handling"): they are to be treated like EAGAIN, by trying again.
+        // Linux returns errors that are pending on the new socket from accept, and a server should
+        // retry as after EAGAIN (accept(2), "Error handling").
         Errno::INTR
         | Errno::CONNABORTED
         | Errno::PROTO

@@ -6,8 +6,8 @@
 //!
 //! A process without a free descriptor cannot accept, and accept(2) fails with `EMFILE` for as long
 //! as a client waits, so a loop would spin. One descriptor is therefore kept in reserve (the libev
-//! documentation describes the technique): it is closed, the client is accepted in its place, told
-//! that the server is full, and closed into the reserve again.
+//! documentation describes the technique): it is closed, the client is accepted with it and told
+//! that the server is full, and the client's descriptor becomes the reserve.
 
 use std::fs::File;
 use std::io;
@@ -95,7 +95,7 @@ pub struct LimitedListener<L = TcpListener> {
     accept_pending: bool,
     /// The end of the back-off while the machine has no resources for a client.
     backoff_until: Option<Instant>,
-    /// The descriptor in reserve; none while a client that was accepted in its place is open.
+    /// The descriptor in reserve; none while a client that was accepted with it is open.
     spare_fd: Option<File>,
     /// The file behind the spare descriptor, to make another one from.
     dev_null: File,
@@ -129,9 +129,9 @@ impl LimitedListener {
         }
     }
 
-    /// Closes a connection that is not served. If it was accepted in place of the spare descriptor,
-    /// dup3(2) turns its descriptor into the spare one in a single step: a descriptor that is free
-    /// in between might be given to another listener's client.
+    /// Closes a connection that is not served. If it was accepted with the spare descriptor,
+    /// dup3(2) makes its descriptor the spare one in a single step: a descriptor that is free in
+    /// between might be given to another listener's client.
     pub fn close_into_spare(&mut self, socket: TcpStream) {
         if self.spare_fd.is_none() {
             let mut descriptor = OwnedFd::from(socket);
@@ -196,8 +196,8 @@ impl<L: Listener> LimitedListener<L> {
         (pending && self.limiter.can_accept()).then(|| self.backoff_until.unwrap_or(now))
     }
 
-    /// Accepts one client, if one waits and can be served or told that it cannot. An error means
-    /// that the listener is broken.
+    /// Accepts one client, if one waits and can be served or rejected. An error means that the
+    /// listener is broken.
     ///
     /// `reap` is called between accept(2) and the admission. It must drop the permits of clients
     /// that have left: a client that saw its connection closed, and connects again, finds its
@@ -272,8 +272,8 @@ impl<L: Listener> LimitedListener<L> {
     /// Decides about the client that was accepted last.
     fn admit(&self) -> Admission {
         let when_full = self.limiter.capacity().when_full;
-        // A client in place of the spare descriptor must go: without that one nobody is told
-        // anything.
+        // A client that has the spare descriptor is closed: without a spare no client could be
+        // rejected any more.
         if self.spare_fd.is_none() {
             return if when_full == WhenFull::Reply { Admission::Shed } else { Admission::Reset };
         }
@@ -284,7 +284,7 @@ impl<L: Listener> LimitedListener<L> {
         }
     }
 
-    /// Sorts an error of accept(2). True means that the next client may be accepted at once.
+    /// Handles an error of accept(2). Returns true if the next client may be accepted immediately.
     fn may_try_again(&mut self, error: io::Error, now: Instant) -> io::Result<bool> {
         match triage(&error) {
             AcceptError::Transient => return Ok(true),
@@ -315,8 +315,7 @@ impl<L: Listener> LimitedListener<L> {
         }
     }
 
-    /// Opens the spare descriptor again. Where not even that one is free, nothing is accepted for
-    /// the time of a back-off.
+    /// Opens the spare descriptor again. If none is free for it, a back-off begins.
     fn refill_spare(&mut self, now: Instant) {
         if self.spare_fd.is_none() {
             self.spare_fd = dev_null().ok();
@@ -331,7 +330,7 @@ impl<L: Listener> LimitedListener<L> {
 /// A connection as accept(2) returns it.
 type Connected<L> = (<L as Listener>::Socket, SocketAddr);
 
-/// A descriptor whose file does not matter.
+/// A descriptor of a file that is never used.
 fn dev_null() -> io::Result<File> {
     File::open("/dev/null")
 }

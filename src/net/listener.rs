@@ -1,4 +1,4 @@
-//! A listening socket, as std cannot make one: with a backlog of our choice, down to 0.
+//! Listening sockets with a chosen backlog, down to 0, which std does not offer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,23 +9,23 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::address;
 use crate::error::Failure;
 
-/// The length of the queue of connections that are established and not yet accepted. Linux queues
-/// one more than this, and no more than `net.core.somaxconn`.
+/// The default length of the accept queue. Linux queues one connection more than this, and no more
+/// than `net.core.somaxconn` (listen(2)).
 pub const BACKLOG: u32 = 1024;
 
-/// Where and how to listen.
+/// An address and the options of its listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BindSpec {
     /// The address, with the real port.
     pub address: SocketAddr,
-    /// How many may wait there to be accepted.
+    /// The length of the accept queue.
     pub backlog: u32,
-    /// Whether other listeners of ours share it (`SO_REUSEPORT`).
+    /// True if several listeners of this server share the address (`SO_REUSEPORT`).
     pub reuse_port: bool,
 }
 
-/// Listens on the first address of `host` that can be had, which is to be `reuse_port` or not;
-/// nobody else may listen there yet.
+/// Listens on the first address of `host` that binds, with `SO_REUSEPORT` if `reuse_port` says so.
+/// Fails if anything else listens on it, also with that option.
 pub fn listen(
     host: &str,
     port: u16,
@@ -37,7 +37,7 @@ pub fn listen(
         let spec = BindSpec { address, backlog, reuse_port };
         match bind_exclusive(spec) {
             Ok((listener, address)) => return Ok((listener, BindSpec { address, ..spec })),
-            // Who asks for a port by name does not mean the same port of another address.
+            // A client that connects to `host` would reach the other server, not the next address.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(cannot_listen(address, &error));
             }
@@ -47,7 +47,7 @@ pub fn listen(
     Err(failure.expect("there is at least one address"))
 }
 
-/// Listens on this very address.
+/// Listens on the address of `spec`.
 pub fn listen_on(spec: BindSpec) -> io::Result<TcpListener> {
     let socket = socket(spec.address)?;
     socket.set_reuse_port(spec.reuse_port)?;
@@ -56,12 +56,12 @@ pub fn listen_on(spec: BindSpec) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// The same, but not where anybody listens already, not even where they would share; and says what
-/// the address is.
+/// Listens on the address of `spec`, unless another socket does, even one with `SO_REUSEPORT`.
+/// Returns the address with the real port.
 fn bind_exclusive(spec: BindSpec) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = socket(spec.address)?;
     socket.bind(&spec.address.into())?;
-    // Only from now on others may come here, too.
+    // Set after bind(2): until now it has excluded other sockets.
     socket.set_reuse_port(spec.reuse_port)?;
     listening(&socket, spec.backlog)?;
     let listener = TcpListener::from_std(socket.into());
@@ -72,10 +72,9 @@ fn bind_exclusive(spec: BindSpec) -> io::Result<(TcpListener, SocketAddr)> {
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    // Old connections of this port in TIME_WAIT do not stand in the way. A second live listener
-    // still does.
+    // Connections in TIME_WAIT do not prevent bind(2); another listener still does (socket(7)).
     socket.set_reuse_address(true)?;
-    // Accepted sockets inherit it, which saves a system call a connection.
+    // Accepted sockets inherit it, which saves a system call per connection.
     socket.set_tcp_nodelay(true)?;
     Ok(socket)
 }
@@ -84,7 +83,7 @@ fn listening(socket: &Socket, backlog: u32) -> io::Result<()> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
-/// The failure to listen.
+/// The failure to listen on `address`.
 pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
     let failure = Failure::cannot(format_args!("listen on {address}"), error);
     match error.kind() {
