@@ -37,7 +37,7 @@ pub struct Config {
     pub port: u16,
     /// The design of the server.
     pub model: Model,
-    /// What is done for each client.
+    /// The configuration of each client's session.
     pub session: SessionConfig,
     /// The command line that gives a process the same `session`.
     pub session_args: Vec<OsString>,

@@ -1,13 +1,12 @@
-//! The quiz's results as a table that a spreadsheet opens: a row for each game, at the end of a
-//! file.
+//! The results of the quiz: a CSV file to which a row is appended for each game.
 //!
-//! A row is one write to a file that is opened for appending, by one thread and, as the file is
-//! locked, one process at a time. So rows do not mix, and what is written stays when the program
-//! crashes. Who opens the table in a spreadsheet and saves it puts another file in its place: the
-//! rows that follow go there.
+//! A row is one write to a file opened for appending. A mutex and a file lock let one thread of one
+//! process write at a time. So rows do not mix, and a row that was written survives a crash of the
+//! program. A spreadsheet that saves the table replaces the file: the following rows are written to
+//! the new one.
 //!
-//! Nothing that a player said can be more than text in one cell: control characters are escaped,
-//! and what a spreadsheet would take for a formula begins with an apostrophe.
+//! A player's text is always text in one cell: control characters are escaped, and an apostrophe is
+//! put before anything that a spreadsheet would take for a formula.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -22,7 +21,7 @@ use crate::error::{Exit, Failure, cause_of};
 use crate::service::Game;
 use crate::session::RecordSink;
 
-/// The characters that may begin a formula, the last four as they are written in East Asia.
+/// The characters that may begin a formula, in ASCII and in the fullwidth forms of East Asia.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
 /// A file of results.
@@ -37,12 +36,14 @@ pub(super) struct Results {
 #[derive(Debug)]
 struct Table {
     file: File,
-    /// The last line has no end, because writing it failed half-way; the next row begins with one.
+    /// True if the last line has no newline, because writing it failed. The next row then begins
+    /// with one.
     torn: bool,
 }
 
 impl Results {
-    /// Opens the file, or begins a new one, for games of so many questions.
+    /// Opens the file, or creates it, for games of `questions` questions. Fails if the columns of
+    /// the file are other ones.
     pub(super) fn open(path: &Path, questions: u32) -> Result<Self, Failure> {
         let name = path.display();
         let cannot = |error| Failure::cannot(format_args!("write results to {name}"), &error);
@@ -53,20 +54,21 @@ impl Results {
                 "cannot write results to {name}: \
                  its columns are not those of games with {questions} questions"
             );
-            return Err(Failure::new(Exit::Failed, text).hint("another file, perhaps?"));
+            return Err(Failure::new(Exit::Failed, text).hint("name another file"));
         }
         Ok(Self { path: path.to_owned(), header, table: Mutex::new(table) })
     }
 
-    /// Turns to the file that has been put in the place of ours, if one has. What cannot be opened
-    /// is no better place for a row than where the rows before it are.
+    /// Opens the file at the path if it is no longer the one that is open. If that fails, rows are
+    /// still written to the old file.
     fn reopen_if_replaced(&self, table: &mut Table) {
         if !table.file.metadata().is_ok_and(|ours| is_at(&ours, &self.path)) {
             match Table::open(&self.path, &self.header) {
                 Ok((found, _)) => *table = found,
                 Err(error) => {
                     let (name, cause) = (self.path.display(), cause_of(&error));
-                    log::error!("cannot write results to {name} any more: {cause}");
+                    let hint = "results go to the file that it has replaced";
+                    log::error!("cannot open {name}: {cause} ({hint})");
                 }
             }
         }
@@ -75,7 +77,7 @@ impl Results {
 
 impl RecordSink for Results {
     fn record(&self, game: &Game) {
-        // Whoever panicked with the table in hand left it with whole lines, or torn and marked so.
+        // A thread that panicked with the lock left whole lines, or a torn one that is marked.
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         self.reopen_if_replaced(&mut table);
         if let Err(error) = line(row(game, clock())).and_then(|line| table.append(&line)) {
@@ -86,10 +88,11 @@ impl RecordSink for Results {
 }
 
 impl Table {
-    /// The table at `path`, begun with `header` if it is new, and its first line otherwise.
+    /// Opens the table at `path`. Writes `header` if it is empty, and returns its first line
+    /// otherwise.
     fn open(path: &Path, header: &[u8]) -> io::Result<(Self, Option<String>)> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        // Where this fails, the file is closed and so unlocked.
+        // On an error below the file is closed, which unlocks it.
         lock(&file, FlockOperation::LockExclusive);
         let mut table = Self { file, torn: false };
         let first = table.first_line()?;
@@ -100,11 +103,11 @@ impl Table {
         Ok((table, first))
     }
 
-    /// The first line of a file that is not empty, without what editors add to it. Finds out on the
-    /// way whether the last one is whole.
+    /// The first line of a file that is not empty, without a byte order mark and trailing blanks.
+    /// Also finds out whether the last line is torn.
     fn first_line(&mut self) -> io::Result<Option<String>> {
         let metadata = self.file.metadata()?;
-        // A pipe or a terminal has no first line that could be read back.
+        // The first line of a pipe or a terminal cannot be read back.
         if !metadata.is_file() || metadata.len() == 0 {
             return Ok(None);
         }
@@ -119,12 +122,12 @@ impl Table {
         Ok(Some(first.trim_start_matches('\u{feff}').trim_end().to_owned()))
     }
 
-    /// Appends one line, whole.
+    /// Appends one line, which ends with a newline.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let mended: Vec<u8>;
+        let separated: Vec<u8>;
         let line = if self.torn {
-            mended = [b"\n", line].concat();
-            &mended
+            separated = [b"\n", line].concat();
+            &separated
         } else {
             line
         };
@@ -138,13 +141,13 @@ impl Table {
     }
 }
 
-/// Whether this is the file at `path`.
+/// True if `file` is the metadata of the file at `path`.
 fn is_at(file: &Metadata, path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (file.dev(), file.ino()))
 }
 
-/// Makes other processes wait, or wait no longer. What cannot be locked, such as a terminal, can be
-/// written to all the same.
+/// Locks or unlocks the file against other processes (flock(2)). A file that cannot be locked, such
+/// as a terminal, is written without a lock.
 fn lock(file: &File, operation: FlockOperation) {
     flock(file, operation).ok();
 }
@@ -158,7 +161,7 @@ fn header(questions: u32) -> Vec<String> {
     cells
 }
 
-/// A game's row. The questions that were not answered have empty cells.
+/// The row of a game. Questions without an answer have empty cells.
 fn row(game: &Game, now: SystemTime) -> Vec<String> {
     let mut cells = vec![
         humantime::format_rfc3339_seconds(now).to_string(),
@@ -177,26 +180,26 @@ fn row(game: &Game, now: SystemTime) -> Vec<String> {
     cells
 }
 
-/// The cells as a line of the table.
+/// The cells as a line of CSV.
 fn line(cells: Vec<String>) -> io::Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(cells)?;
     writer.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// What a player said, as text that no spreadsheet and no terminal takes for more than text.
-fn sanitize_cell(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    let mut cell = String::with_capacity(said.len());
-    // A negative number is not a formula, and is worth being read as a number.
-    let is_number = said.strip_prefix('-').is_some_and(|digits| {
+/// A player's text as a cell that is plain text to every spreadsheet and terminal.
+fn sanitize_cell(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut cell = String::with_capacity(text.len());
+    // A negative number is not a formula, and a spreadsheet may read it as a number.
+    let is_number = text.strip_prefix('-').is_some_and(|digits| {
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     });
-    if said.starts_with(FORMULA) && !is_number {
+    if text.starts_with(FORMULA) && !is_number {
         cell.push('\'');
     }
-    for letter in said.chars() {
-        // The separators of lines and paragraphs, and what turns the direction of writing around.
+    for letter in text.chars() {
+        // Separators of lines and paragraphs, directional controls, characters without width.
         let invisible = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' |
             '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
         if letter.is_control() || invisible {
@@ -219,7 +222,7 @@ mod tests {
     use crate::service::{Answer, Peer};
     use std::time::Duration;
 
-    /// What turns the direction of writing around (Unicode's `Bidi_Control`).
+    /// The characters that control the direction of text (Unicode's property `Bidi_Control`).
     const BIDI: [char; 12] = [
         '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
         '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
@@ -247,9 +250,9 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_player_says_is_text_in_one_cell_of_one_line() {
+    fn every_text_of_a_player_is_text_in_one_cell_of_one_line() {
         let any_bytes: Vec<u8> = (0..=255).collect();
-        for said in [
+        for text in [
             &b"=1+1"[..],
             b"+1",
             b"-1+1",
@@ -267,13 +270,13 @@ mod tests {
             b"",
             &any_bytes,
         ] {
-            let cells = row(&game(said, said), SystemTime::UNIX_EPOCH);
+            let cells = row(&game(text, text), SystemTime::UNIX_EPOCH);
             let line = line(cells.clone()).unwrap();
             assert_eq!(memchr::memchr_iter(b'\n', &line).count(), 1);
             let mut reader =
                 csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
             let read = reader.records().next().unwrap().unwrap();
-            assert!(read.iter().eq(cells.iter()), "{}", said.escape_ascii());
+            assert!(read.iter().eq(cells.iter()), "{}", text.escape_ascii());
             for cell in [&read[2], &read[4]] {
                 assert!(!cell.starts_with(FORMULA), "{cell:?}");
                 assert!(!cell.contains(char::is_control), "{cell:?}");
@@ -283,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_begun_once_appended_to_and_mended() {
+    fn a_file_gets_its_header_once_and_rows_after_a_torn_line() {
         let path = std::env::temp_dir().join(format!("socklab-results-{}", std::process::id()));
         fs::remove_file(&path).ok();
         Results::open(&path, 2).unwrap().record(&game(b"Ann", b"1"));
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_go_to_the_file_that_a_spreadsheet_has_put_in_the_place_of_ours() {
+    fn rows_go_to_the_file_with_which_a_spreadsheet_has_replaced_ours() {
         let path = std::env::temp_dir().join(format!("socklab-saved-{}", std::process::id()));
         let saved = path.with_extension("saved");
         fs::remove_file(&path).ok();
@@ -316,13 +319,13 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
-        // Nobody's file at all is begun anew.
+        // A removed file is created again.
         results.record(&game(b"Cleo", b"1"));
-        let anew = fs::read_to_string(&path).unwrap();
+        let created = fs::read_to_string(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        let lines: Vec<&str> = anew.lines().collect();
-        assert_eq!((lines.len(), lines[0]), (2, text.lines().next().unwrap()), "{anew}");
-        // One that cannot be opened leaves the rows where they were: nothing else is lost by it.
+        let lines: Vec<&str> = created.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, text.lines().next().unwrap()), "{created}");
+        // A path that cannot be opened loses only the rows written meanwhile.
         fs::create_dir(&path).unwrap();
         results.record(&game(b"Dan", b"1"));
         fs::remove_dir(&path).unwrap();

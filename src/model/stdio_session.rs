@@ -35,7 +35,7 @@ const PEER_VARIABLES: [(&str, &str); 4] = [
 /// The configuration of a process that serves one connection.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What is done for the client.
+    /// The configuration of the client's session.
     pub session: SessionConfig,
     /// The client's number in the log.
     pub client: u64,
@@ -46,14 +46,14 @@ pub struct Config {
 /// The paths of the pipes between a server of the model `process` and its child.
 #[derive(Clone, Debug)]
 pub struct ParentPipes {
-    /// A pipe that ends when the server stops or has gone.
+    /// A pipe that the server closes when it stops, or by ending.
     pub until: PathBuf,
     /// A pipe for the report at the end.
     pub report: PathBuf,
 }
 
-/// Serves stdin and stdout until the connection ends. SIGINT and SIGTERM are the end of input,
-/// however often they come: what was asked is answered. SIGHUP ends the session without waiting.
+/// Serves stdin and stdout until the connection ends. SIGINT and SIGTERM, also if repeated, are the
+/// end of input: messages that have arrived are answered. SIGHUP ends the session immediately.
 pub fn serve(config: &Config) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Stdio::detach_stderr_from_peer().map_err(cannot)?;
@@ -83,8 +83,8 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     match report {
         None => log::info!("client {} left: {reason}", peer.number),
         Some(mut report) => {
-            // One write, so that the reports of several processes do not mix. Where nobody reads
-            // it, the server has gone.
+            // One write, so that the reports of several processes do not mix (pipe(7)). It fails
+            // only if the server has ended.
             let line = Report::new(peer.number, reason, &context.traffic).to_string();
             report.write_all(line.as_bytes()).ok();
         }
@@ -92,7 +92,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the connection comes from: what its socket knows, else what the environment says.
+/// The peer's address: that of the socket, or else the one in the environment.
 fn peer() -> SocketAddr {
     let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpStream::from);
     socket.and_then(|socket| socket.peer_addr()).ok().or_else(peer_by_name).unwrap_or_else(|| {

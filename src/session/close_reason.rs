@@ -35,8 +35,8 @@ choices! {
 }
 
 impl CloseReason {
-    /// The reason of a connection whose socket the server shut down. To its session that looks like
-    /// the end or the failure of the peer.
+    /// The reason of a connection that the server cut. Its session saw an end or a failure of the
+    /// socket, which looks like the peer's.
     #[must_use]
     pub fn or_forced(self) -> Self {
         match self {
