@@ -18,6 +18,7 @@ use std::time::SystemTime;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Exit, Failure, cause_of};
+use crate::escape;
 use crate::service::Game;
 use crate::session::RecordSink;
 
@@ -199,10 +200,7 @@ fn sanitize_cell(text: &[u8]) -> String {
         cell.push('\'');
     }
     for letter in text.chars() {
-        // Separators of lines and paragraphs, directional controls, characters without width.
-        let invisible = matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' |
-            '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if letter.is_control() || invisible {
+        if letter.is_control() || escape::is_invisible(letter) {
             cell.extend(letter.escape_default());
         } else {
             cell.push(letter);
