@@ -61,13 +61,13 @@ pub struct Config {
     pub length: Length,
     /// Requests due per second; none for a closed loop.
     pub rate: Option<u64>,
-    /// Whether each request has a connection of its own.
+    /// True if each request has a connection of its own.
     pub reconnect: bool,
     /// The time limit for connecting, and for each reply.
     pub timeout: Duration,
     /// The requests.
     pub workload: WorkloadSpec,
-    /// Whether the report is printed as JSON.
+    /// True if the report is printed as JSON.
     pub json: bool,
     /// A file for the intervals, as CSV.
     pub csv: Option<PathBuf>,

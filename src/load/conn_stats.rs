@@ -42,7 +42,7 @@ impl ConnStats {
         self.sent.fetch_add(n, Relaxed);
     }
 
-    /// Whether anything was received.
+    /// True if anything was received.
     #[inline]
     pub(super) fn has_received(&self) -> bool {
         self.received.load(Relaxed)
@@ -53,12 +53,12 @@ impl ConnStats {
         self.received.store(true, Relaxed);
     }
 
-    /// Whether the server said that it is full.
+    /// True if the server replied that it is full.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Relaxed)
     }
 
-    /// Notes that the server said that it is full.
+    /// Notes that the server replied that it is full.
     pub(super) fn set_busy(&self) {
         self.busy.store(true, Relaxed);
     }

@@ -59,7 +59,7 @@ pub(super) struct Expected {
     pub(super) position: usize,
     /// The number of requests in flight.
     pub(super) awaited: usize,
-    /// Whether any request was answered before.
+    /// True if any request was answered before.
     pub(super) answered: bool,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct ReplyDiagnosis {
 }
 
 impl ReplyDiagnosis {
-    /// Whether all bytes pushed were classified, so that blocks can be compared again.
+    /// True if all bytes pushed were classified, so that blocks can be compared again.
     #[inline]
     pub(super) fn is_in_step(&self) -> bool {
         self.pending.is_empty()

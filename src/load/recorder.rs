@@ -79,7 +79,7 @@ impl Counts {
         self.wrong + self.duplicated + self.merged + self.reordered + self.missing
     }
 
-    /// Whether every request got its reply, and every connection was served.
+    /// True if every request got its reply, and every connection was served.
     pub fn is_clean(&self) -> bool {
         self.faults() + self.unopened + self.lost + self.busy + self.unserved == 0
     }
@@ -197,12 +197,12 @@ impl Recorder {
         self.end = Some(self.end.map_or(end, |earlier| earlier.min(end)));
     }
 
-    /// Whether no request will be sent any more.
+    /// True if no more requests will be sent.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         self.requests_left == Some(0) || self.end.is_some_and(|end| now >= end)
     }
 
-    /// Whether no request will be sent any more, and none is in flight.
+    /// True if no more requests will be sent, and none is in flight.
     pub(super) fn is_finished(&self, now: Instant) -> bool {
         self.in_flight == 0 && self.is_over(now)
     }

@@ -15,8 +15,8 @@ pub const VERSION: u32 = 1;
 
 /// The explanation of the two columns of latencies.
 const DUE_TIME_NOTE: &str = "\
-\"from due time\" is the wait of a user who arrives on schedule; \"from sending\" leaves out the wait
-for a slow server to free the connection
+\"from due time\" is the wait of a user who arrives on schedule; \"from sending\" leaves out the
+wait for a slow server to free the connection
 ";
 
 /// The outcome of a load.
@@ -26,7 +26,7 @@ pub struct LoadReport {
     pub version: u32,
     /// The parameters of the load.
     pub load: LoadParameters,
-    /// Whether a signal ended the load.
+    /// True if a signal ended the load.
     pub interrupted: bool,
     /// The time from the start to the end, or to the last reply if that is later, in seconds.
     pub elapsed_s: f64,
@@ -57,7 +57,7 @@ pub struct LoadParameters {
     pub threads: usize,
     /// Requests due per second; none in a closed loop.
     pub rate: Option<u64>,
-    /// Whether each request has a connection of its own.
+    /// True if each request has a connection of its own.
     pub reconnect: bool,
 }
 

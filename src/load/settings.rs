@@ -14,7 +14,7 @@ pub struct ClientSettings {
     pub pipeline: usize,
     /// The times at which requests are due; none in a closed loop.
     pub schedule: Option<Schedule>,
-    /// Whether each request has a connection of its own.
+    /// True if each request has a connection of its own.
     pub reconnect: bool,
     /// The time after which a reply is missing.
     pub timeout: Duration,

@@ -167,8 +167,8 @@ impl Worker {
         }
     }
 
-    /// Whether no connection of this worker could be made for as long as a reply is awaited. A
-    /// load of a number of requests would never end.
+    /// True if no connection of this worker could be made for the time limit of a reply. A load
+    /// with a number of requests would otherwise never end.
     fn is_failing(&self, recorder: &Recorder, now: Instant) -> bool {
         let WorkerPhase::Failing(outage) = &self.phase else { return false };
         !recorder.is_over(now)
