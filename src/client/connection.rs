@@ -146,7 +146,7 @@ impl Connection {
         (self.round_trip + GAP).min(self.timeout)
     }
 
-    /// Whether the server has closed the connection, as far as was received.
+    /// True if the end of input was received.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }

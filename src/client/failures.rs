@@ -69,12 +69,12 @@ pub(super) fn connection_failed(error: &io::Error) -> Failure {
     Failure::cannot("talk to the server", error)
 }
 
-/// Whether a socket's timeout has passed, which Linux reports as "would block" (socket(7)).
+/// True for a timeout of a socket, which Linux reports as "would block" (socket(7)).
 pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// Whether the server has closed or reset the connection.
+/// True if the server has closed or reset the connection.
 pub(super) fn is_disconnect(error: &io::Error) -> bool {
     matches!(
         error.kind(),

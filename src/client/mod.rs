@@ -59,7 +59,7 @@ pub struct Config {
     pub expressions: Vec<String>,
     /// The time limit for connecting, and for each reply.
     pub timeout: Duration,
-    /// Whether to ask after each reply if the dialogue goes on; only on a terminal.
+    /// True if a prompt after each reply asks whether to continue; only on a terminal.
     pub confirm: bool,
 }
 

@@ -24,7 +24,7 @@ pub struct Printer<W> {
     mode: PrintMode,
 }
 
-/// Whether to go on: no longer when the reader of the output has left.
+/// The decision to continue. It breaks when the reader of the output has closed it.
 pub(super) type Flow = ControlFlow<()>;
 
 impl<W: Write> Printer<W> {

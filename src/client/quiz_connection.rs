@@ -49,7 +49,7 @@ impl QuizConnection {
         self.deadline = self.server.deadline();
     }
 
-    /// Whether the server has closed the connection.
+    /// True if the server has closed the connection.
     pub(super) fn is_closed(&self) -> bool {
         self.server.is_closed()
     }

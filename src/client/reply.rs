@@ -124,7 +124,7 @@ impl Reply {
         if self.text.is_empty() { ReplyState::Closed } else { ReplyState::Complete }
     }
 
-    /// Whether no byte of the reply has come.
+    /// True if no byte of the reply was received.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }

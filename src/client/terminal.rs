@@ -21,9 +21,9 @@ pub enum Prompt {
     Port,
     /// The next message.
     Message,
-    /// Whether to send another message.
+    /// A yes or no: send another message.
     Continue,
-    /// Whether to begin the quiz.
+    /// A yes or no: begin the quiz.
     Ready,
     /// The player's name.
     Name,
