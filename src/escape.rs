@@ -1,21 +1,21 @@
-//! Escaping: text from a peer, made harmless for a terminal, a log line or a table.
+//! Escaping of text from a peer for a terminal, a log line or a table.
 //!
-//! | reader | function | stays as it is |
+//! | for | function | not escaped |
 //! | --- | --- | --- |
-//! | a person on a terminal | [`for_terminal`] | lines, and letters of every language |
-//! | a log, a report | [`excerpt`] | printable ASCII, on one line |
-//! | a table of results | [`is_invisible`] | every character that is seen |
+//! | a person on a terminal | [`for_terminal`] | newlines, and letters of every language |
+//! | a log or a report | [`excerpt`] | printable ASCII |
+//! | a table of results | [`is_invisible`] | every visible character |
 
 use std::fmt::Write as _;
 
-/// Whether a terminal obeys the character instead of showing it: a control character (C0, DEL,
-/// C1), or one that reorders the text around it.
+/// True for a character that a terminal interprets instead of showing it: a control character (C0,
+/// DEL, C1), or one that reorders the text around it.
 pub fn is_control_like(letter: char) -> bool {
     letter.is_control() || is_bidi_control(letter)
 }
 
-/// Whether the character changes the direction of text: Unicode's property `Bidi_Control`, which
-/// is the marks, embeddings, overrides and isolates of UAX #9.
+/// True for a character that changes the direction of text: Unicode's property `Bidi_Control`, the
+/// marks, embeddings, overrides and isolates of UAX #9.
 pub fn is_bidi_control(letter: char) -> bool {
     matches!(
         letter,
@@ -23,9 +23,9 @@ pub fn is_bidi_control(letter: char) -> bool {
     )
 }
 
-/// Whether the character has no glyph of its own: it controls direction, separates lines or
-/// paragraphs, or has no width. A terminal may show it (an emoji is joined by U+200D), but in a
-/// table it would make two different cells look the same.
+/// True for a character without a glyph of its own: it controls direction, separates lines or
+/// paragraphs, or has no width. A terminal may receive it (U+200D joins emoji), but in a table it
+/// would make two different cells look the same.
 pub fn is_invisible(letter: char) -> bool {
     is_bidi_control(letter)
         || matches!(
@@ -34,7 +34,7 @@ pub fn is_invisible(letter: char) -> bool {
         )
 }
 
-/// `text` with everything that a terminal could obey made visible: [control-like
+/// `text` with everything escaped that a terminal could interpret: [control-like
 /// characters](is_control_like) except the newline, alone or after a carriage return, and bytes
 /// that are not UTF-8.
 pub fn for_terminal(text: &[u8]) -> String {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_obeys_nothing() {
+    fn a_terminal_receives_no_control_character() {
         assert_eq!(for_terminal(b"\x1b]0;title\x07"), "\\x1b]0;title\\x07");
         assert_eq!(for_terminal(b"\0\t\x08\x7f\r"), "\\x00\\t\\x08\\x7f\\r");
         assert_eq!(for_terminal("\u{9b}31m \u{202e}66".as_bytes()), "\\u{9b}31m \\u{202e}66");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reorders_text_is_invisible_and_an_emoji_is_not() {
+    fn directional_controls_are_invisible_and_an_emoji_is_not() {
         for letter in ['\u{61c}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'] {
             assert!(is_bidi_control(letter) && is_invisible(letter), "{}", letter.escape_unicode());
         }
