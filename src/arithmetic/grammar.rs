@@ -1,10 +1,9 @@
 //! From tokens to bytecode, by operator precedence.
 //!
-//! A text is read once, from left to right. The first token that does not fit ends the reading, and
-//! `syntax_error` makes the text's error of it.
-//!
-//! Pending operators and open brackets are kept on a stack of our own, because no text may exhaust
-//! the thread's. An operator that arrives first reduces those on top that bind at least as tightly.
+//! A text is read once, from left to right, up to the first token that does not fit, from which
+//! `syntax_error` makes the error. Pending operators and open brackets are kept on an explicit
+//! stack, because no text may exhaust the thread's. A new operator first reduces those on top that
+//! bind at least as tightly.
 
 use super::bytecode::{Binary, Bytecode, Comparison, Op, OpIndex, Unary};
 use super::dialect::Dialect;
