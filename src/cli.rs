@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and the plain configurations it is turned into.
+//! The command line: its commands and options, and their conversion to plain configurations.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use service_options::{SessionOptions, session_args};
 #[derive(Debug, Parser)]
 #[command(name = "socklab", version, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
     /// Log more: each message and its reply.
@@ -36,7 +36,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The log level that -v and -q ask for; without either it is for `RUST_LOG` to say.
+    /// The log level that -v and -q select. Without either, `RUST_LOG` does.
     pub fn log_level(&self) -> Option<log::LevelFilter> {
         match (self.verbose, self.quiet) {
             (0, 0) => None,
@@ -61,7 +61,7 @@ pub enum Command {
     Server3(ServeArgs),
     /// The fourth: echo in one readiness loop (serve --model loop --service echo).
     Server4(ServeArgs),
-    /// Serve the one connection that is stdin and stdout, as inetd, socat and others start it.
+    /// Serve the connection on stdin and stdout, for inetd, socat and other superservers.
     Session(SessionArgs),
     /// Send messages to a server and print its replies: from a pipe, from options, on a terminal.
     Client(ClientArgs),
@@ -185,7 +185,7 @@ fn choice<C: Choice + Send + Sync>() -> impl TypedValueParser<Value = C> {
         .map(|name| C::named(&name).expect("the parser takes only names of the list"))
 }
 
-/// An IPv6 address may stand in brackets, as it does in the ready line.
+/// Parses a host. An IPv6 address may be in brackets, as in the ready line.
 fn host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     if bare.is_empty() {

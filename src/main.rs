@@ -45,20 +45,21 @@ fn serve(args: ServeArgs, model: Model, service: ServiceKind) -> Result<(), Fail
     model::serve(&args.config(model, service), announce)
 }
 
-/// Writes one line for the user; where stderr is closed there is nobody to read it.
+/// Prints one line for the user. If stderr is closed, the line is lost.
 fn print_error(text: &str) {
     writeln!(io::stderr(), "socklab: {text}").ok();
 }
 
-/// A fault of ours is one line, too. A thread that serves a client takes only that client with it.
+/// Reports a bug in this program in one line. In a thread that serves a client, a panic ends only
+/// that client's connection.
 fn report_panic(panic: &PanicHookInfo<'_>) {
     print_error(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
 }
 
-/// The one line that a script waits for.
+/// Prints the line that a script waits for before it connects.
 fn announce(address: SocketAddr) {
     let mut out = io::stdout().lock();
-    // Somebody who closed our output does not wait for the line.
+    // An error means that stdout is closed, so nothing waits for the line.
     writeln!(out, "listening on {address}").and_then(|()| out.flush()).ok();
 }
 

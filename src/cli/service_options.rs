@@ -1,5 +1,5 @@
-//! The options of a client's session: of a server, of the command `session`, and on the command
-//! line that a server of the model `process` starts its children with.
+//! The options of a client's session: for a server, for the command `session`, and for the command
+//! line with which a server of the model `process` starts its children.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -17,7 +17,7 @@ use crate::model::{SessionConfig, stdio_session};
 use crate::service::{MAX_QUESTIONS, MAX_REPLY, Rules, ServiceKind, ServiceSpec};
 use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 
-/// The longest text for every client, in bytes: with what is around it, it is a reply.
+/// The longest text of an option that is part of a reply, in bytes.
 const MAX_TEXT: usize = MAX_REPLY / 2;
 
 /// The options of a client's session.
@@ -101,7 +101,7 @@ impl SessionOptions {
     }
 }
 
-/// The options that [`SessionOptions`] parses into this configuration.
+/// The command line that [`SessionOptions`] parses into this configuration.
 pub(super) fn session_args(config: &SessionConfig) -> Vec<OsString> {
     let SessionConfig { service, limits, results } = config;
     let ServiceSpec { kind, dialect, error_text, greeting, rules, banner, once } = service;
@@ -133,7 +133,7 @@ fn option(name: &str, value: impl Display) -> OsString {
     format!("--{name}={value}").into()
 }
 
-/// A time as the command line takes it.
+/// A time in the form that the command line accepts, without rounding.
 fn exact(time: Duration) -> impl Display {
     humantime::format_duration(time)
 }
@@ -173,7 +173,7 @@ fn reply(text: &str) -> Result<Arc<str>, String> {
     Ok(text.into())
 }
 
-/// A seed that cannot be guessed from the last one. The keys of a hash table are drawn in this way.
+/// A seed that cannot be guessed from the last one: std draws the keys of hash tables randomly.
 fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
