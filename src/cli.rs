@@ -71,6 +71,20 @@ pub enum Command {
     Bench(BenchArgs),
 }
 
+impl Command {
+    /// True if the command accepts clients.
+    pub fn is_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve(_)
+                | Self::Server1(_)
+                | Self::Server2(_)
+                | Self::Server3(_)
+                | Self::Server4(_)
+        )
+    }
+}
+
 /// The options of a server.
 #[derive(Debug, Args)]
 pub struct ServeArgs {

@@ -39,7 +39,7 @@
 //!
 //! | layer | modules | knows nothing of |
 //! | --- | --- | --- |
-//! | 0 | [`buffer`], [`choice`], [`duration`], [`error`], [`escape`], [`random`] | everything else |
+//! | 0 | [`background_writer`], [`buffer`], [`choice`], [`duration`], [`error`], [`escape`], [`number`], [`random`] | everything else |
 //! | 1 | [`arithmetic`]: the language of the calculator | messages |
 //! | 2 | [`service`]: calc, echo, hello, quiz, fourops, busy | sockets, clocks, framing |
 //! | 3 | [`session`]: framing, inbox, outbox, phases, timers: one connection's life | sockets, clocks |
@@ -188,6 +188,7 @@
 //! [`load`] and [`model`].
 
 pub mod arithmetic;
+pub mod background_writer;
 pub mod buffer;
 pub mod choice;
 pub mod cli;
@@ -199,6 +200,7 @@ pub mod escape;
 pub mod load;
 pub mod model;
 pub mod net;
+pub mod number;
 pub mod random;
 pub mod reactor;
 pub mod service;

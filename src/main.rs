@@ -1,22 +1,41 @@
 //! The command `socklab`: parse, log, run, exit code.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
+use env_logger::WriteStyle;
+use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command, ServeArgs};
 use socklab::error::{Exit, Failure};
 use socklab::model::Model;
 use socklab::service::ServiceKind;
-use socklab::{client, load, model};
+use socklab::{client, load, model, signal};
+
+/// The longest wait at the end for output that nobody reads.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The log and the messages of this program.
+static STDERR: LazyLock<BackgroundWriter> =
+    LazyLock::new(|| BackgroundWriter::new("stderr", io::stderr()));
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(report_panic));
     let cli = Cli::parse();
     start_log(&cli);
-    match panic::catch_unwind(|| run(cli.command)) {
+    let code = run_guarded(cli.command);
+    STDERR.flush(FLUSH_PATIENCE);
+    code
+}
+
+fn run_guarded(command: Command) -> ExitCode {
+    let run = || signal::set_mask(command.is_server()).and_then(|()| run(command));
+    match panic::catch_unwind(run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(Exit::Failed as u8),
         Ok(Err(failure)) => {
@@ -45,9 +64,9 @@ fn serve(args: ServeArgs, model: Model, service: ServiceKind) -> Result<(), Fail
     model::serve(&args.config(model, service), announce)
 }
 
-/// Prints one line for the user. If stderr is closed, the line is lost.
+/// Writes one line for the user.
 fn print_error(text: &str) {
-    writeln!(io::stderr(), "socklab: {text}").ok();
+    STDERR.push(format!("socklab: {text}\n").as_bytes());
 }
 
 /// Reports a bug in this program in one line. In a thread that serves a client, a panic ends only
@@ -56,11 +75,15 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
     print_error(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
 }
 
-/// Prints the line that a script waits for before it connects.
+/// Writes the one line that a script waits for. The server does not wait for whoever reads it.
 fn announce(address: SocketAddr) {
-    let mut out = io::stdout().lock();
-    // An error means that stdout is closed, so nothing waits for the line.
-    writeln!(out, "listening on {address}").and_then(|()| out.flush()).ok();
+    let write = move || {
+        let mut out = io::stdout().lock();
+        writeln!(out, "listening on {address}").and_then(|()| out.flush()).ok();
+    };
+    if let Err(error) = thread::Builder::new().name("stdout".to_owned()).spawn(write) {
+        log::warn!("cannot write the ready line: {error}");
+    }
 }
 
 fn start_log(cli: &Cli) {
@@ -74,5 +97,8 @@ fn start_log(cli: &Cli) {
         log.filter_level(level);
     }
     log.filter_module(model::COUNTERS, log::LevelFilter::Info);
+    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    log.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
+    log.target(env_logger::Target::Pipe(Box::new(&*STDERR)));
     log.format_target(false).init();
 }

@@ -9,12 +9,40 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use nix::sys::signal::{SigSet, Signal};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 pub use signal_hook_mio::v1_0::Signals;
 
 use crate::error::Failure;
+
+/// The signal for which a server prints its counters.
+pub const COUNTERS: c_int = SIGUSR1;
+
+/// Sets the signal mask of the program, before it has threads. Whoever started it may have blocked
+/// signals that must be received: a mask survives execve(2).
+///
+/// Two signals are never delivered, and the call that causes one fails or goes on instead: SIGXFSZ
+/// (a file over `ulimit -f`) would end the program, SIGTTOU (`stty tostop`) stop it in the middle of
+/// a line of its log. `answers`: whether the program prints counters. If not, SIGUSR1 does nothing:
+/// by default it would end a client that has the name of the server to which it was sent.
+pub fn set_mask(answers: bool) -> Result<(), Failure> {
+    let mut received = SigSet::empty();
+    for signal in
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD, Signal::SIGUSR1]
+    {
+        received.add(signal);
+    }
+    let mut ignored = SigSet::empty();
+    ignored.add(Signal::SIGXFSZ);
+    ignored.add(Signal::SIGTTOU);
+    if !answers {
+        ignored.add(Signal::SIGUSR1);
+    }
+    let set = received.thread_unblock().and_then(|()| ignored.thread_block());
+    set.map_err(|error| cannot_install(error.into()))
+}
 
 /// The signals that ask the program to stop: Ctrl-C, and the default of kill(1).
 pub const STOP: [c_int; 2] = [SIGINT, SIGTERM];

@@ -9,7 +9,19 @@ use std::path::{Path, PathBuf};
 /// Layer of each module of the crate. A file imports only from lower layers and from its own
 /// module.
 const LAYERS: &[(usize, &[&str])] = &[
-    (0, &["buffer", "choice", "duration", "error", "escape", "random"]),
+    (
+        0,
+        &[
+            "background_writer",
+            "buffer",
+            "choice",
+            "duration",
+            "error",
+            "escape",
+            "number",
+            "random",
+        ],
+    ),
     (1, &["arithmetic"]),
     (2, &["service"]),
     (3, &["session"]),

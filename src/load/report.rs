@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::recorder::Counts;
 use super::series::{Percentiles, Row};
+pub(super) use crate::number::grouped;
 
 /// The version of the JSON.
 pub const VERSION: u32 = 1;
@@ -205,19 +206,6 @@ fn write_counts(out: &mut fmt::Formatter<'_>, of: &str, counts: &[(u64, &str)]) 
 /// `1 request`, `1,000 requests`.
 fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
-}
-
-/// `1,234,567`.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A rate, rounded.

@@ -15,6 +15,9 @@ use crate::net::{listener, nofile};
 use crate::reactor::Reactor;
 use crate::service::ServiceKind;
 
+/// The default limit on clients of the model `process`: each takes half a megabyte and a start.
+const PROCESSES: usize = 512;
+
 /// The default limit on clients of the quiz.
 const QUIZ_CLIENTS: usize = 3;
 
@@ -42,7 +45,11 @@ impl Model {
             Self::Loop => one_loop,
             Self::Single => Design { max_clients: Some(1), backlog: 0, ..one_loop },
             Self::Thread => Design { workers: Some(Threads::of_loop), ..one_loop },
-            Self::Process => Design { workers: Some(Processes::of_loop), ..one_loop },
+            Self::Process => Design {
+                max_clients: Some(PROCESSES),
+                workers: Some(Processes::of_loop),
+                ..one_loop
+            },
             Self::Sharded => Design { sharded: true, ..one_loop },
         }
     }
@@ -53,18 +60,22 @@ impl Config {
     pub(super) fn capacity(&self) -> Capacity {
         let budget = nofile::raise_nofile_limit(self.loops());
         let most = budget.clients;
-        let clients = match (self.max_clients, self.model.design().max_clients) {
-            (Some(clients), _) if clients > most => {
+        let quiz = (self.session.service.kind == ServiceKind::Quiz).then_some(QUIZ_CLIENTS);
+        let default = self.model.design().max_clients.into_iter().chain(quiz).min();
+        let clients = match self.max_clients {
+            Some(clients) if clients > most => {
                 log::warn!("the descriptor limit allows only {most} clients");
                 most
             }
-            (Some(clients), _) | (None, Some(clients)) => clients,
-            (None, None) if self.session.service.kind == ServiceKind::Quiz => {
-                QUIZ_CLIENTS.min(most)
-            }
-            (None, None) => most,
+            Some(clients) => clients,
+            None => default.map_or(most, |clients| clients.min(most)),
         };
         Capacity { clients, rejected: budget.rejected, when_full: self.when_full }
+    }
+
+    /// The length of the accept queue.
+    pub(super) fn backlog(&self) -> u32 {
+        self.backlog.unwrap_or(self.model.design().backlog)
     }
 
     /// The number of loops.

@@ -12,7 +12,7 @@ use socket2::SockRef;
 use super::config::Config;
 use super::shared::Shared;
 use super::shutdown::Stage;
-use super::stats::{COUNTERS, Client};
+use super::stats::{COUNTERS, Client, not_logged};
 use super::workers::{Arrival, Sessions, Workers};
 use crate::error::Failure;
 use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
@@ -24,10 +24,6 @@ use crate::signal::{self, Signals};
 
 /// The most clients accepted in one turn: many newcomers do not keep connected clients waiting.
 const ACCEPTS_PER_TURN: usize = 64;
-
-/// The most clients accepted when the server stops. It is more than an accept queue holds, and yet
-/// a limit: a stop ends although clients keep coming.
-const ACCEPTS_AT_STOP: usize = 65_536;
 
 /// The most bytes received from a client that is shed.
 const SHED_INPUT: u64 = 4096;
@@ -56,8 +52,12 @@ pub(super) struct EventLoop<'a> {
     done: Stage,
     /// The longest time from closing the listener to the end of the last client.
     drain_timeout: Duration,
-    /// The end of that time, once the listener is closed.
+    /// The end of that time, once the shutdown has begun.
     drain_until: Option<Instant>,
+    /// True if a client has come to the accept queue while the server was full.
+    client_waits: bool,
+    /// The most clients that may have been in the accept queue when the shutdown began.
+    queue_limit: usize,
     shared: &'a Shared,
 }
 
@@ -85,6 +85,8 @@ impl<'a> EventLoop<'a> {
             done: Stage::Serving,
             drain_timeout: config.drain_timeout,
             drain_until: None,
+            client_waits: false,
+            queue_limit: config.backlog() as usize + 1,
             shared,
         })
     }
@@ -116,6 +118,7 @@ impl<'a> EventLoop<'a> {
             }
             if events.contains(Source::Listener) {
                 self.listener.mark_readable();
+                self.note_waiting();
             }
             if events.contains(Source::Waker) {
                 // A worker has ended, or another loop's client has left.
@@ -132,11 +135,21 @@ impl<'a> EventLoop<'a> {
         Ok(())
     }
 
-    fn wake_at(&self) -> Option<Instant> {
-        match self.drain_until {
-            Some(until) => (self.done < Stage::Closing).then_some(until),
-            None => self.listener.wake_at(self.reactor.now()),
+    /// Logs a client that waits in the accept queue because the server is full. The listener has an
+    /// event for each client that connects, so this is the first of them, or one more.
+    fn note_waiting(&mut self) {
+        if self.shared.limiter.must_wait() {
+            self.client_waits = true;
+            if let Some(suppressed) = self.shared.log_limit.allow_counted(self.reactor.now()) {
+                let more = not_logged(suppressed);
+                log::info!("the server is full: a client waits in the accept queue{more}");
+            }
         }
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        let drain_until = self.drain_until.filter(|_| self.done < Stage::Closing);
+        drain_until.into_iter().chain(self.listener.wake_at(self.reactor.now())).min()
     }
 
     fn handle_signals(&mut self) {
@@ -155,11 +168,15 @@ impl<'a> EventLoop<'a> {
     fn advance_shutdown(&mut self) -> io::Result<()> {
         let shutdown = &self.shared.shutdown;
         if self.done < Stage::Emptying && shutdown.stage() == Stage::Emptying {
+            self.drain_until = Some(self.reactor.now() + self.drain_timeout);
             self.empty_accept_queue()?;
             self.done = Stage::Emptying;
             shutdown.arrive(Stage::Emptying);
         }
-        if self.drain_until.is_none() && shutdown.stage() == Stage::Closing {
+        if self.done == Stage::Emptying
+            && !self.listener.is_closed()
+            && shutdown.stage() == Stage::Closing
+        {
             // Until all loops were here, the kernel may have given this one more clients.
             self.empty_accept_queue()?;
             self.drain();
@@ -167,10 +184,20 @@ impl<'a> EventLoop<'a> {
         Ok(())
     }
 
+    /// Accepts the clients that were in the accept queue when the shutdown began. More clients may
+    /// connect meanwhile, and a worker may take long to start: the number of clients is limited, and
+    /// a second signal and the end of the drain time are looked for between any two of them.
     fn empty_accept_queue(&mut self) -> io::Result<()> {
         // The listener's own event may be in this very batch, or still to come.
         self.listener.mark_readable();
-        self.accept(ACCEPTS_AT_STOP)
+        for _ in 0..self.queue_limit {
+            self.handle_signals();
+            let late = self.drain_until.is_some_and(|until| clock() >= until);
+            if late || self.shared.shutdown.stage() == Stage::Over || !self.accept_one()? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn drain(&mut self) {
@@ -178,7 +205,6 @@ impl<'a> EventLoop<'a> {
         if let Role::Leader(_) = self.role {
             log::info!("stopping; {} clients are being served", self.shared.limiter.serving());
         }
-        self.drain_until = Some(self.reactor.now() + self.drain_timeout);
         self.reactor.drain();
         self.workers.iter_mut().for_each(|workers| workers.drain());
     }
@@ -186,7 +212,8 @@ impl<'a> EventLoop<'a> {
     /// Ends the drain when no client is left, or its time is over.
     fn finish_drain(&mut self) {
         let Some(until) = self.drain_until else { return };
-        if self.done < Stage::Closing && (self.len() == 0 || self.reactor.now() >= until) {
+        let over = self.listener.is_closed() && self.len() == 0 || self.reactor.now() >= until;
+        if self.done < Stage::Closing && over {
             self.done = Stage::Closing;
             self.shared.shutdown.arrive(Stage::Closing);
         }
@@ -197,33 +224,44 @@ impl<'a> EventLoop<'a> {
         self.reactor.len() + self.workers.as_ref().map_or(0, |workers| workers.len())
     }
 
-    /// Accepts clients, at most `most`, and serves them or tells them that the server is full.
+    /// Accepts clients, at most `most`.
     fn accept(&mut self, most: usize) -> io::Result<()> {
         for _ in 0..most {
-            let reap = || self.workers.iter_mut().for_each(|workers| workers.reap());
-            let Some(accepted) = self.listener.accept(self.reactor.now(), reap)? else { break };
-            let Accepted { socket, address, admission } = accepted;
-            let number = self.shared.stats.accepted();
-            match admission {
-                Admission::Serve(permit) => {
-                    let client = Client { number, permit };
-                    self.serve(Arrival { client, socket, address });
-                }
-                Admission::ReplyBusy(permit) => {
-                    let client = Client { number, permit };
-                    self.reply_busy(Arrival { client, socket, address });
-                }
-                Admission::Shed => self.shed(socket, number, address),
-                Admission::Reset => self.reset(socket, number, address),
+            if !self.accept_one()? {
+                break;
             }
         }
         Ok(())
     }
 
+    /// Accepts a client, and serves it or tells it that the server is full. False means that no
+    /// client waits, or none may be accepted.
+    fn accept_one(&mut self) -> io::Result<bool> {
+        let reap = || self.workers.iter_mut().for_each(|workers| workers.reap());
+        let Some(accepted) = self.listener.accept(self.reactor.now(), reap)? else {
+            return Ok(false);
+        };
+        let Accepted { socket, address, admission } = accepted;
+        let number = self.shared.stats.accepted();
+        match admission {
+            Admission::Serve(permit) => {
+                let waited = std::mem::take(&mut self.client_waits);
+                self.shared.stats.connected(number, address, waited);
+                self.serve(Arrival { client: Client { number, permit }, socket, address });
+            }
+            Admission::ReplyBusy(permit) => {
+                self.log_rejected(number, address);
+                let arrival = Arrival { client: Client { number, permit }, socket, address };
+                self.reject(arrival, Busy::full());
+            }
+            Admission::Shed => self.shed(socket, number, address),
+            Admission::Reset => self.reset(socket, number, address),
+        }
+        Ok(true)
+    }
+
     fn serve(&mut self, arrival: Arrival) {
         let (number, address) = (arrival.client.number, arrival.address);
-        let serving = self.shared.limiter.serving();
-        log::info!("client {number} connected from {address} ({serving} now)");
         let now = self.reactor.now();
         let Some(workers) = &mut self.workers else {
             let session = self.sessions.serve(number, address, now);
@@ -234,15 +272,14 @@ impl<'a> EventLoop<'a> {
             self.shared.log_limit.warn(what, &error, now);
             let permit: Permit = self.shared.limiter.rejection();
             let client = Client { permit, ..arrival.client };
-            self.reply_busy(Arrival { client, ..arrival });
+            self.reject(Arrival { client, ..arrival }, Busy::unavailable());
         }
     }
 
-    /// Tells a client that the server is full, in this loop, at the client's own pace.
-    fn reply_busy(&mut self, arrival: Arrival) {
-        let number = arrival.client.number;
-        self.log_rejected(number, arrival.address);
-        let session = self.sessions.with(Box::new(Busy), number, self.reactor.now());
+    /// Tells a client why it is not served, in this loop, at the client's own pace.
+    fn reject(&mut self, arrival: Arrival, service: Busy) {
+        let session =
+            self.sessions.with(Box::new(service), arrival.client.number, self.reactor.now());
         self.add_inline(arrival, session);
     }
 
@@ -274,10 +311,7 @@ impl<'a> EventLoop<'a> {
         let Some(suppressed) = self.shared.log_limit.allow_counted(self.reactor.now()) else {
             return;
         };
-        let more = match suppressed {
-            0 => String::new(),
-            n => format!(" (and {n} before it)"),
-        };
+        let more = not_logged(suppressed);
         log::info!("client {number} from {address} rejected: the server is full{more}");
     }
 
@@ -312,4 +346,12 @@ impl<'a> EventLoop<'a> {
         self.workers.iter_mut().for_each(|workers| workers.cut());
         self.reap();
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a stop has its time even while clients are accepted"
+)]
+fn clock() -> Instant {
+    Instant::now()
 }

@@ -25,9 +25,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::choice::Choice;
 use crate::error::{Exit, Failure};
 use crate::net::limited_listener::LimitedListener;
+use crate::net::limiter::WhenFull;
 use crate::net::listener;
+use crate::number;
 use crate::service::ServiceKind;
 use crate::session::Context;
 
@@ -79,8 +82,8 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     // Raises the limit on descriptors, before any is needed.
     let shared = Shared::new(config.capacity(), traffic);
     let design = config.model.design();
-    let backlog = config.backlog.unwrap_or(design.backlog);
-    let (first, spec) = listener::listen(&config.host, config.port, backlog, design.sharded)?;
+    let (first, spec) =
+        listener::listen(&config.host, config.port, config.backlog(), design.sharded)?;
     let mut listeners = vec![first];
     while listeners.len() < loops {
         let more = listener::listen_on(spec);
@@ -96,7 +99,29 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         event_loops.push(event_loop.map_err(|error| Failure::cannot("set up the loop", &error))?);
     }
     event_loops[0].lead()?;
-    let served = loops::run(event_loops, &shared, || listening(spec.address));
+    let served = loops::run(event_loops, &shared, || {
+        log::info!("{}", start_line(config, &shared, spec.address));
+        listening(spec.address);
+    });
     log::info!("{}", shared.stats);
     served
+}
+
+/// The description of a server that listens.
+fn start_line(config: &Config, shared: &Shared, address: SocketAddr) -> String {
+    let (service, model) = (config.session.service.kind.name(), config.model.name());
+    let clients = match shared.limiter.capacity().clients {
+        1 => "1 client".to_owned(),
+        n => format!("up to {} clients", number::grouped(n as u64)),
+    };
+    let (backlog, when_full) = (config.backlog(), config.when_full.name());
+    let queue = if config.model == Model::Single && config.when_full != WhenFull::Queue {
+        " (an original server would let it wait: --when-full queue)"
+    } else {
+        ""
+    };
+    format!(
+        "serving {service} with model {model} on {address}: {clients}, backlog {backlog}, \
+         when full: {when_full}{queue}"
+    )
 }

@@ -9,14 +9,12 @@
 //! then.
 
 use std::collections::HashMap;
-use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -50,7 +48,8 @@ const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The processes that serve clients.
 pub(super) struct Processes {
-    program: PathBuf,
+    /// This program's own file, open. By now another program may have its name.
+    program: File,
     /// The command line of all of them, but for the client's number.
     args: Vec<OsString>,
     /// By the client's number.
@@ -76,12 +75,15 @@ impl Processes {
         _: &Reactor<Client>,
         sessions: &Sessions,
     ) -> io::Result<Box<dyn Workers>> {
+        // execve(2) keeps the children of a process: one that is dead already is none of ours.
+        while let Ok(Some(_)) = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+        }
         let pipes = ControlPipes::new()?;
         let mut args = vec!["session".into()];
         args.extend_from_slice(&config.session_args);
         args.extend(pipes.args());
         Ok(Box::new(Self {
-            program: env::current_exe()?,
+            program: File::open("/proc/self/exe")?,
             args,
             serving: HashMap::new(),
             exiting: Vec::new(),
@@ -93,8 +95,9 @@ impl Processes {
 
     fn spawn(&self, socket: &TcpStream, address: SocketAddr, number: u64) -> io::Result<Child> {
         let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).arg(format!("--client={number}"));
+        // The descriptor is close-on-exec, and still open when the child calls execve(2).
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()));
+        command.arg0(env!("CARGO_PKG_NAME")).args(&self.args).arg(format!("--client={number}"));
         // The environment of UCSPI (https://cr.yp.to/proto/ucspi.txt).
         command.env("PROTO", "TCP");
         command.env("TCPREMOTEIP", address.ip().to_string());

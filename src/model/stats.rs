@@ -1,11 +1,14 @@
 //! The counters of a server: how many clients came, how many left, and why.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crate::choice::Choice;
 use crate::net::limiter::{Limiter, Permit};
+use crate::net::rate_limit::RateLimit;
 use crate::session::{CloseReason, Traffic};
 
 /// The log target of the line of counters, which is logged at every log level.
@@ -34,18 +37,41 @@ pub(super) struct Stats {
     limiter: Arc<Limiter>,
     /// One for each loop: they share no cache line.
     traffic: Vec<Arc<Traffic>>,
+    /// The allowances for lines about clients that connect, and that leave.
+    connected_lines: RateLimit,
+    left_lines: RateLimit,
 }
+
+/// The most lines in a second about clients that connect, and as many about clients that leave.
+const LINES_PER_SECOND: u32 = 100;
 
 impl Stats {
     /// Counters at 0, with the traffic of every loop.
     pub(super) fn new(limiter: Arc<Limiter>, traffic: Vec<Arc<Traffic>>) -> Self {
-        let close_reasons = Default::default();
-        Self { accepted: AtomicU64::default(), close_reasons, limiter, traffic }
+        Self {
+            accepted: AtomicU64::default(),
+            close_reasons: Default::default(),
+            limiter,
+            traffic,
+            connected_lines: RateLimit::new(LINES_PER_SECOND),
+            left_lines: RateLimit::new(LINES_PER_SECOND),
+        }
     }
 
     /// Counts a connection that was accepted, and returns its number.
     pub(super) fn accepted(&self) -> u64 {
         self.accepted.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Logs a client that is served from now on. `waited`: it was in the accept queue while the
+    /// server was full.
+    pub(super) fn connected(&self, number: u64, address: SocketAddr, waited: bool) {
+        if let Some(suppressed) = self.connected_lines.allow_counted(clock()) {
+            let serving = self.limiter.serving();
+            let waited = if waited { ", after it waited in the accept queue" } else { "" };
+            let more = not_logged(suppressed);
+            log::info!("client {number} connected from {address} ({serving} now){waited}{more}");
+        }
     }
 
     /// Counts and logs a client that has left. Its permit is released before its socket is closed:
@@ -56,7 +82,10 @@ impl Stats {
         drop(permit);
         if served {
             self.ended(reason);
-            log::info!("client {number} left: {reason} ({} now)", self.limiter.serving());
+            if let Some(suppressed) = self.left_lines.allow_counted(clock()) {
+                let (serving, more) = (self.limiter.serving(), not_logged(suppressed));
+                log::info!("client {number} left: {reason} ({serving} now){more}");
+            }
         } else {
             self.ended(CloseReason::Refused);
             log::debug!("client {number} left: {}", CloseReason::Refused);
@@ -67,6 +96,16 @@ impl Stats {
     pub(super) fn ended(&self, reason: CloseReason) {
         self.close_reasons[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// The end of a log line that stands for events which were not logged.
+pub(super) fn not_logged(suppressed: u64) -> String {
+    if suppressed == 0 { String::new() } else { format!(" (and {suppressed} before it)") }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the log's edge: clients leave in any thread")]
+fn clock() -> Instant {
+    Instant::now()
 }
 
 /// One line of `name=number` pairs, for people and scripts: `accepted=3 open=1 peer-closed=2 ...`.

@@ -175,6 +175,11 @@ impl<L: Listener> LimitedListener<L> {
         self.state = ListenState::Closed;
     }
 
+    /// True after [`close`](Self::close).
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, ListenState::Closed)
+    }
+
     /// Notes an event of the listening socket.
     pub fn mark_readable(&mut self) {
         self.accept_pending = true;

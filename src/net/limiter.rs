@@ -100,6 +100,11 @@ impl Limiter {
             }
     }
 
+    /// True if a client that connects now stays in the accept queue.
+    pub fn must_wait(&self) -> bool {
+        self.capacity.when_full == WhenFull::Queue && self.is_full()
+    }
+
     /// A permit to be served, if the limit allows one more.
     pub fn try_acquire(&self) -> Option<Permit> {
         let Counter { limit, count, wakers, .. } = &*self.serving;

@@ -1,24 +1,41 @@
-//! The service of a full server: one line, then close.
+//! The service of a client that is not served: one line that says why, then close.
 
 use std::time::Instant;
 
 use super::{Event, Framing, Next, Output, Service};
 
-/// The reply of a full server. The command `client` recognises it.
+/// The text for every client of a full server, which our own client knows.
 pub const BUSY_TEXT: &str = "busy: the server is full, try again later\n";
 
-/// Replies that the server is full, and closes.
+/// The text for a client that the machine has no thread or process for.
+const UNAVAILABLE_TEXT: &str = "unavailable: the server cannot start a worker, try again later\n";
+
+/// Sends a text, whatever the client sends.
 #[derive(Clone, Copy, Debug)]
-pub struct Busy;
+pub struct Busy {
+    text: &'static str,
+}
+
+impl Busy {
+    /// The service of a full server.
+    pub fn full() -> Self {
+        Self { text: BUSY_TEXT }
+    }
+
+    /// The service of a server that cannot start a worker.
+    pub fn unavailable() -> Self {
+        Self { text: UNAVAILABLE_TEXT }
+    }
+}
 
 impl Service for Busy {
-    /// Raw, because the text is sent before any message could show its terminator.
+    /// Raw: the text is sent before any message could show its terminator.
     fn framing(&self) -> Framing {
         Framing::Raw
     }
 
     fn step(&mut self, _: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
-        out.write(BUSY_TEXT.as_bytes());
+        out.write(self.text.as_bytes());
         Next::Close
     }
 }

@@ -23,6 +23,7 @@ mod protocol {
 mod reactor;
 mod system {
     mod admission;
+    mod blockers;
     mod close_reasons;
     mod processes;
     mod server;

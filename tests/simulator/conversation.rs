@@ -70,7 +70,7 @@ impl Conversation {
     pub fn service(&self, peer: Peer) -> Box<dyn Service> {
         match &self.spec {
             Some(spec) => spec.build(peer),
-            None => Box::new(Busy),
+            None => Box::new(Busy::full()),
         }
     }
 }

@@ -184,7 +184,7 @@ impl Run {
                 }
                 Admission::ReplyBusy(permit) => {
                     self.world.borrow_mut().clients[id].expect_busy();
-                    (session(Box::new(Busy)), permit)
+                    (session(Box::new(Busy::full())), permit)
                 }
                 Admission::Shed | Admission::Reset => {
                     let waits = self.capacity.when_full == WhenFull::Queue;

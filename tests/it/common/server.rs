@@ -64,7 +64,12 @@ impl Server {
 
     /// The same with a copy of the program.
     pub fn start_program(program: &Path, options: &[&str]) -> Self {
-        let mut child = command(program)
+        Self::start_command(command(program), options)
+    }
+
+    /// The same with a command that executes the program with the arguments that it is given.
+    pub fn start_command(mut command: Command, options: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "127.0.0.1", "0"])
             .args(options)
             .stdin(Stdio::null())
@@ -86,11 +91,7 @@ impl Server {
     }
 
     pub fn connect(&self) -> Client {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Client { stream }
+        Client::to(self.address)
     }
 
     pub fn connect_many(&self, count: usize) -> Vec<Client> {
@@ -232,9 +233,11 @@ impl Server {
     }
 }
 
-/// Number of threads of a process.
+/// Number of threads of a process, without those that only write its output.
 pub fn threads_of(process: Pid) -> usize {
-    fs::read_dir(format!("/proc/{process}/task")).unwrap().count()
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| !matches!(name.trim_end(), "stderr" | "stdout")).count()
 }
 
 impl Drop for Server {
@@ -251,6 +254,14 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream }
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

@@ -123,7 +123,7 @@ fn the_largest_message_limit_is_half_a_buffer() {
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn a_lingering_session_discards_up_to_16_mebibytes() {
-    let mut connection = Connection::with(Box::new(Busy));
+    let mut connection = Connection::with(Box::new(Busy::full()));
     connection.exchange(None);
     let block = vec![b'x'; BUFFER_SIZE];
     for _ in 0..16 * 1024 * 1024 / BUFFER_SIZE {

@@ -139,7 +139,7 @@ fn a_partial_send_continues_where_it_stopped() {
 
 #[test]
 fn a_closing_service_half_closes_and_waits_for_the_peer() {
-    let mut connection = Connection::with(Box::new(Busy));
+    let mut connection = Connection::with(Box::new(Busy::full()));
     connection.exchange(None);
     assert_eq!(connection.output, b"busy: the server is full, try again later\n");
     assert!(connection.shut_down && !connection.finished);
@@ -152,7 +152,7 @@ fn a_closing_service_half_closes_and_waits_for_the_peer() {
 
 #[test]
 fn lingering_ends_at_its_deadline() {
-    let mut connection = Connection::with(Box::new(Busy));
+    let mut connection = Connection::with(Box::new(Busy::full()));
     connection.exchange(None);
     let moment = Duration::from_nanos(1);
     connection.wait(LINGER.saturating_sub(moment));
@@ -164,7 +164,7 @@ fn lingering_ends_at_its_deadline() {
 #[test]
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn lingering_ends_when_the_peer_sends_without_end() {
-    let mut connection = Connection::with(Box::new(Busy));
+    let mut connection = Connection::with(Box::new(Busy::full()));
     connection.exchange(None);
     let block = vec![0; 50_000];
     for _ in 0..=LINGER_BYTES / block.len() {

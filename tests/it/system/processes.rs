@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::common::file::TempPath;
-use crate::common::server::{BUSY, Client, PROGRAM, Server, threads_of};
+use crate::common::server::{Client, Server, threads_of};
 
 /// Clients that are being served.
 fn served(server: &Server, count: usize) -> Vec<Client> {
@@ -119,16 +118,13 @@ fn a_killed_server_ends_its_processes() {
 }
 
 #[test]
-fn a_client_without_a_process_is_told_busy() {
-    let program = TempPath::new("program");
-    // Not by `fs::copy`: a child that another test forks meanwhile would inherit the descriptor for
-    // writing, and execve(2) fails with ETXTBSY while one is open.
-    let copied = Command::new("cp").arg(PROGRAM).arg(program.as_path()).status().unwrap();
-    assert!(copied.success());
-    let mut server = Server::start_program(program.as_path(), &["--model", "process"]);
-    drop(program);
-    assert_eq!(server.connect().rest(), BUSY);
-    server.log_line("cannot start a worker for client 1: ");
+fn a_client_without_a_process_is_told_so_and_not_that_the_server_is_full() {
+    let mut server = Server::start(&["--model", "process"]);
+    // One for the client, and none for what its process would be given.
+    server.limit_descriptors(server.descriptors() as u64 + 1);
+    let text = server.connect().rest();
+    assert_eq!(text, b"unavailable: the server cannot start a worker, try again later\n");
+    server.log_line("cannot start a worker for client 1: too many open files");
 }
 
 #[test]

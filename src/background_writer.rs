@@ -1,0 +1,170 @@
+//! Output that never blocks: lines go into a bounded queue, and a thread of its own writes them.
+//!
+//! The log goes to whatever stderr is: a pipe that nobody reads, a stopped terminal, a full disk. No
+//! loop, no worker and no stop may wait for that.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The most bytes of lines that wait to be written.
+const QUEUE_LIMIT: usize = 1 << 20;
+
+/// A destination for lines, which may block.
+type Destination = Box<dyn Write + Send>;
+
+/// A queue of lines with a thread that writes them. The thread starts with the first line.
+pub struct BackgroundWriter {
+    shared: Arc<Shared>,
+    /// Taken by the thread when it starts.
+    destination: Mutex<Option<Destination>>,
+    name: &'static str,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Notified when a line is added or was written.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    lines: VecDeque<Vec<u8>>,
+    /// The length of all lines, at most [`QUEUE_LIMIT`].
+    bytes: usize,
+    /// Lines that found no room since one was written.
+    dropped: u64,
+    /// True while a line is being written.
+    writing: bool,
+}
+
+impl BackgroundWriter {
+    /// A writer whose thread has this name.
+    pub fn new(name: &'static str, destination: impl Write + Send + 'static) -> Self {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new() };
+        let destination = Mutex::new(Some(Box::new(destination) as Destination));
+        Self { shared: Arc::new(shared), destination, name }
+    }
+
+    /// Adds a line, which has its newline. A line that finds no room is dropped and counted.
+    pub fn push(&self, line: &[u8]) {
+        self.start();
+        let mut queue = self.shared.queue();
+        if queue.bytes + line.len() > QUEUE_LIMIT {
+            queue.dropped += 1;
+            return;
+        }
+        queue.bytes += line.len();
+        queue.lines.push_back(line.to_vec());
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until all lines are written, for at most `patience`.
+    pub fn flush(&self, patience: Duration) {
+        let busy = |queue: &mut Queue| queue.writing || !queue.lines.is_empty();
+        let queue = self.shared.queue();
+        let _queue = self.shared.changed.wait_timeout_while(queue, patience, busy);
+    }
+
+    fn start(&self) {
+        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(destination) = destination.take() {
+            let shared = Arc::clone(&self.shared);
+            let body = move || shared.write_all(destination);
+            // Without a thread the queue fills up, and its lines are lost.
+            thread::Builder::new().name(self.name.to_owned()).spawn(body).ok();
+        }
+    }
+}
+
+impl Write for &BackgroundWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes line after line, without end. A line that cannot be written is lost.
+    fn write_all(&self, mut destination: Destination) {
+        let mut queue = self.queue();
+        loop {
+            let idle = |queue: &mut Queue| queue.lines.is_empty() && queue.dropped == 0;
+            queue = self.changed.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
+            let line = queue.lines.pop_front().unwrap_or_else(|| {
+                let dropped = std::mem::take(&mut queue.dropped);
+                format!("{dropped} lines were dropped here: nobody read them in time\n").into()
+            });
+            queue.bytes = queue.bytes.saturating_sub(line.len());
+            queue.writing = true;
+            drop(queue);
+            destination.write_all(&line).and_then(|()| destination.flush()).ok();
+            queue = self.queue();
+            queue.writing = false;
+            self.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    /// A destination that writes a line only when the test lets it.
+    struct Gate {
+        open: Receiver<()>,
+        written: Sender<Vec<u8>>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.open.recv().map_err(io::Error::other)?;
+            self.written.send(line.to_vec()).map_err(io::Error::other)?;
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_destination_that_blocks_blocks_nobody_and_what_is_dropped_is_counted() {
+        let (open, wait) = channel();
+        let (written, read) = channel();
+        let writer = BackgroundWriter::new("test", Gate { open: wait, written });
+        let line = vec![b'x'; QUEUE_LIMIT / 4];
+        // One may be in the thread's hands, and four fit into the queue.
+        for _ in 0..20 {
+            writer.push(&line);
+        }
+        writer.flush(Duration::ZERO);
+        for _ in 0..30 {
+            open.send(()).unwrap();
+        }
+        let mut lines = 0;
+        let last = loop {
+            let line = read.recv().unwrap();
+            if line[0] != b'x' {
+                break String::from_utf8(line).unwrap();
+            }
+            lines += 1;
+        };
+        let dropped = 20 - lines;
+        assert!((4..=5).contains(&lines));
+        assert_eq!(last, format!("{dropped} lines were dropped here: nobody read them in time\n"));
+    }
+}

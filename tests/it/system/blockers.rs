@@ -1,0 +1,159 @@
+//! Whatever the log, stdout or whoever started the server does, it serves and it stops.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::file::TempPath;
+use crate::common::server::{Client, MODELS, PROGRAM, Server};
+
+/// A server whose stderr is a pipe that nobody reads, and its address.
+fn start_unread(options: &[&str]) -> (Child, std::net::SocketAddr) {
+    let mut child = Command::new(PROGRAM)
+        .args(["serve", "127.0.0.1", "0", "-v"])
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim_end().strip_prefix("listening on ").unwrap().parse().unwrap();
+    (child, address)
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_no_model() {
+    for model in MODELS {
+        let (mut child, address) = start_unread(&["--model", model]);
+        let mut client = Client::to(address);
+        // Each message is a line of the log, and all of them together are more than a pipe holds.
+        for _ in 0..2_000 {
+            client.ask(format!("1{}\n", " ".repeat(100)).as_bytes(), b"1\n");
+        }
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success(), "{model}");
+    }
+}
+
+#[test]
+fn signals_that_were_blocked_by_whoever_started_the_server_are_received() {
+    let blocking = "import os, signal, sys; \
+        signal.pthread_sigmask(signal.SIG_BLOCK, [15, 2, 17, 10]); \
+        os.execv(sys.argv[1], sys.argv[1:])";
+    for model in ["loop", "process"] {
+        let mut command = Command::new("python3");
+        command.args(["-c", blocking, PROGRAM]);
+        let mut server = Server::start_command(command, &["--model", model]);
+        server.connect().ask(b"1\n", b"1\n");
+        server.signal(Signal::USR1);
+        server.log_line("accepted=");
+        server.stop();
+    }
+}
+
+#[test]
+fn a_signal_for_the_counters_ends_no_child_and_no_client() {
+    let server = Server::start(&["--model", "process"]);
+    let mut client = server.connect();
+    client.ask(b"1\n", b"1\n");
+    for child in server.children() {
+        kill_process(child, Signal::USR1).unwrap();
+    }
+    client.ask(b"2\n", b"2\n");
+    let mut asking = Command::new(PROGRAM)
+        .args(["client", "127.0.0.1", &server.address.port().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut questions = asking.stdin.take().unwrap();
+    let mut answers = BufReader::new(asking.stdout.take().unwrap());
+    let mut line = String::new();
+    questions.write_all(b"3\n").unwrap();
+    answers.read_line(&mut line).unwrap();
+    kill_process(Pid::from_child(&asking), Signal::USR1).unwrap();
+    questions.write_all(b"4\n").unwrap();
+    answers.read_line(&mut line).unwrap();
+    assert_eq!(line, "3\n4\n");
+    drop(questions);
+    assert!(asking.wait().unwrap().success());
+    server.stop();
+}
+
+#[test]
+fn a_program_that_was_replaced_while_it_runs_starts_itself() {
+    let copy = TempPath::new("program");
+    let copied = Command::new("cp").arg(PROGRAM).arg(copy.as_path()).status().unwrap();
+    assert!(copied.success());
+    let server = Server::start_program(copy.as_path(), &["--model", "process"]);
+    server.connect().ask(b"1\n", b"1\n");
+    fs::remove_file(copy.as_path()).unwrap();
+    server.connect().ask(b"2\n", b"2\n");
+    let stranger = File::create(copy.as_path()).unwrap();
+    drop(stranger);
+    server.connect().ask(b"3\n", b"3\n");
+    server.stop();
+}
+
+#[test]
+fn a_file_over_its_limit_is_an_error_and_not_the_end() {
+    let results = TempPath::new("results");
+    let output = Command::new("bash")
+        .args(["-c", "ulimit -f 0; exec \"$@\"", "bash", PROGRAM])
+        .args(["serve", "127.0.0.1", "0", "--service", "quiz", "--results", results.as_str()])
+        .output()
+        .unwrap();
+    // SIGXFSZ would have ended the program without a word.
+    let failure = String::from_utf8(output.stderr).unwrap();
+    assert!(failure.contains("cannot write results to"), "{failure}");
+    assert!(failure.contains("file too large"), "{failure}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_zombie_that_was_there_before_is_reaped() {
+    let script = "import os, sys\nif os.fork() == 0: os._exit(0)\n\
+        os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command.args(["-c", script, PROGRAM]);
+    let server = Server::start_command(command, &["--model", "process"]);
+    server.connect().ask(b"1\n", b"1\n");
+    // The process of a client may still be about to exit.
+    let states = server.children().into_iter().map(|child| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        stat.split(['(', ')']).nth(1).unwrap_or_default().to_owned()
+    });
+    assert!(states.into_iter().all(|name| name != "python3"), "a zombie is left");
+    server.stop();
+}
+
+#[test]
+fn a_stop_serves_who_waited_and_does_not_wait_for_those_who_come() {
+    for model in MODELS {
+        let options = ["--model", model, "--when-full", "reply", "--drain-timeout", "5s"];
+        let mut server = Server::start(&options);
+        let address = server.address;
+        let stopped = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = std::sync::Arc::clone(&stopped);
+        let flood = std::thread::Builder::new()
+            .spawn(move || {
+                while !flag.load(std::sync::atomic::Ordering::Acquire) {
+                    let timeout = Duration::from_millis(100);
+                    drop(std::net::TcpStream::connect_timeout(&address, timeout));
+                }
+            })
+            .unwrap();
+        server.log_line("connected");
+        server.signal(Signal::TERM);
+        server.log_line("stopping");
+        server.signal(Signal::TERM);
+        server.wait();
+        stopped.store(true, std::sync::atomic::Ordering::Release);
+        flood.join().unwrap();
+    }
+}
