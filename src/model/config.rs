@@ -9,8 +9,8 @@ use super::results::Results;
 use crate::choice::choices;
 use crate::error::Failure;
 use crate::net::limiter::WhenFull;
-use crate::service::{ServiceKind, ServiceSpec};
-use crate::session::{Limits, RecordSink};
+use crate::service::{RecordSink, ServiceKind, ServiceSpec};
+use crate::session::Limits;
 
 choices! {
     /// The design of a server.

@@ -18,7 +18,7 @@
 //! | `shutdown` | the stages of a stop, and the barrier between them |
 //! | `stats` | clients and counters |
 //! | `workers`, `threads`, `process`, `report` | clients outside the loop |
-//! | `results` | the table of quiz results |
+//! | `results`, `row` | the table of quiz results |
 //! | [`stdio_session`] | one connection on stdin and stdout |
 
 use std::net::SocketAddr;
@@ -41,6 +41,7 @@ mod loops;
 mod process;
 mod report;
 mod results;
+mod row;
 mod shared;
 mod shutdown;
 mod stats;

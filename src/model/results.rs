@@ -1,296 +1,221 @@
-//! The results of the quiz: a CSV file to which a row is appended for each game.
+//! The file of quiz results: a CSV table to which a thread of its own appends a row for each game.
 //!
-//! A row is one write to a file opened for appending. A mutex and a file lock let one thread of one
-//! process write at a time. So rows do not mix, and a row that was written survives a crash of the
-//! program. A spreadsheet that saves the table replaces the file: the following rows are written to
-//! the new one.
-//!
-//! A player's text is always text in one cell: control characters are escaped, and an apostrophe is
-//! put before anything that a spreadsheet would take for a formula.
+//! No lock is waited for, and no loop waits for the file. A row is one write(2) to a file opened for
+//! appending, so the rows of several processes do not mix, and what was written survives a crash of
+//! the program. The file is opened anew for each row: a spreadsheet that saves the table puts another
+//! file in its place, and an editor or a shell may have emptied it.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::OFlags;
 
+use super::row;
 use crate::error::{Exit, Failure, cause_of};
-use crate::escape;
-use crate::service::Game;
-use crate::session::RecordSink;
+use crate::service::{Game, Receipt, RecordSink, RecordState};
 
-/// The characters that may begin a formula, in ASCII and in the fullwidth forms of East Asia.
-const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+/// The most records that wait to be written.
+const QUEUE_LENGTH: usize = 1024;
 
-/// A file of results.
+/// The longest wait for records that are still to be written when the program ends.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The mode of a new file: it has names and addresses of people in it.
+const MODE: u32 = 0o640;
+
+/// A game, and the receipt to be marked when its row is written.
+type Record = (Box<Game>, Receipt);
+
+/// A file of results, and the thread that writes it.
 #[derive(Debug)]
 pub(super) struct Results {
-    path: PathBuf,
-    /// The first line.
-    header: Vec<u8>,
-    table: Mutex<Table>,
-}
-
-#[derive(Debug)]
-struct Table {
-    file: File,
-    /// True if the last line has no newline, because writing it failed. The next row then begins
-    /// with one.
-    torn: bool,
+    /// None after the program has begun to end.
+    queue: Option<SyncSender<Record>>,
+    /// Ends when the thread does.
+    done: Mutex<Receiver<()>>,
 }
 
 impl Results {
-    /// Opens the file, or creates it, for games of `questions` questions. Fails if the columns of
-    /// the file are other ones.
+    /// Opens the file, or begins a new one, for games of `questions` questions.
     pub(super) fn open(path: &Path, questions: u32) -> Result<Self, Failure> {
-        let name = path.display();
-        let cannot = |error| Failure::cannot(format_args!("write results to {name}"), &error);
-        let header = line(header(questions)).map_err(cannot)?;
-        let (table, first) = Table::open(path, &header).map_err(cannot)?;
-        if first.is_some_and(|first| first != String::from_utf8_lossy(&header).trim_end()) {
-            let text = format!(
-                "cannot write results to {name}: \
-                 its columns are not those of games with {questions} questions"
-            );
-            return Err(Failure::new(Exit::Failed, text).hint("name another file"));
-        }
-        Ok(Self { path: path.to_owned(), header, table: Mutex::new(table) })
-    }
-
-    /// Opens the file at the path if it is no longer the one that is open. If that fails, rows are
-    /// still written to the old file.
-    fn reopen_if_replaced(&self, table: &mut Table) {
-        if !table.file.metadata().is_ok_and(|ours| is_at(&ours, &self.path)) {
-            match Table::open(&self.path, &self.header) {
-                Ok((found, _)) => *table = found,
-                Err(error) => {
-                    let (name, cause) = (self.path.display(), cause_of(&error));
-                    let hint = "results go to the file that it has replaced";
-                    log::error!("cannot open {name}: {cause} ({hint})");
-                }
+        let table = Table { path: path.to_owned(), header: row::header(questions) };
+        table.begin()?;
+        let (queue, records) = sync_channel::<Record>(QUEUE_LENGTH);
+        let (running, done) = sync_channel(0);
+        let body = move || {
+            let _running: SyncSender<()> = running;
+            for (game, receipt) in records {
+                receipt.set(table.write(&game));
             }
-        }
+        };
+        let started = thread::Builder::new().name("results".to_owned()).spawn(body);
+        started.map_err(|error| Failure::cannot("start a thread for results", &error))?;
+        Ok(Self { queue: Some(queue), done: Mutex::new(done) })
     }
 }
 
 impl RecordSink for Results {
-    fn record(&self, game: &Game) {
-        // A thread that panicked with the lock left whole lines, or a torn one that is marked.
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        self.reopen_if_replaced(&mut table);
-        if let Err(error) = line(row(game, clock())).and_then(|line| table.append(&line)) {
-            let (number, cause) = (game.peer.number, cause_of(&error));
-            log::error!("cannot write the result of client {number}: {cause}");
+    fn record(&self, game: Box<Game>) -> Receipt {
+        let receipt = Receipt::new(RecordState::Pending);
+        let number = game.peer.number;
+        let sent = self.queue.as_ref().map(|queue| queue.try_send((game, receipt.clone())));
+        if !matches!(sent, Some(Ok(()))) {
+            log::error!("cannot write the result of client {number}: too many are waiting");
+            receipt.set(RecordState::Failed);
+        }
+        receipt
+    }
+}
+
+impl Drop for Results {
+    /// Lets the thread write what it has.
+    fn drop(&mut self) {
+        self.queue = None;
+        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if done.recv_timeout(FLUSH_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            log::error!("results are lost: they could not be written in time");
         }
     }
+}
+
+/// The table, as the thread writes it.
+#[derive(Debug)]
+struct Table {
+    path: PathBuf,
+    /// The names of the columns.
+    header: Vec<String>,
 }
 
 impl Table {
-    /// Opens the table at `path`. Writes `header` if it is empty, and returns its first line
-    /// otherwise.
-    fn open(path: &Path, header: &[u8]) -> io::Result<(Self, Option<String>)> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        // On an error below the file is closed, which unlocks it.
-        lock(&file, FlockOperation::LockExclusive);
-        let mut table = Self { file, torn: false };
-        let first = table.first_line()?;
-        if first.is_none() {
-            table.append(header)?;
-        }
-        lock(&table.file, FlockOperation::Unlock);
-        Ok((table, first))
-    }
-
-    /// The first line of a file that is not empty, without a byte order mark and trailing blanks.
-    /// Also finds out whether the last line is torn.
-    fn first_line(&mut self) -> io::Result<Option<String>> {
-        let metadata = self.file.metadata()?;
-        // The first line of a pipe or a terminal cannot be read back.
-        if !metadata.is_file() || metadata.len() == 0 {
-            return Ok(None);
+    /// Creates the file with its header, or checks that the header is the one of this table.
+    fn begin(&self) -> Result<(), Failure> {
+        let name = self.path.display();
+        let cannot = |error| Failure::cannot(format_args!("write results to {name}"), &error);
+        let file = self.open().map_err(cannot)?;
+        if file.metadata().map_err(cannot)?.len() == 0 {
+            return append(&file, &row::line(&self.header).map_err(cannot)?).map_err(cannot);
         }
         let mut first = Vec::new();
-        let mut start = BufReader::new(&self.file);
-        start.read_until(b'\n', &mut first)?;
-        self.file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        self.file.read_exact(&mut last)?;
-        self.torn = last != *b"\n";
-        let first = String::from_utf8_lossy(&first);
-        Ok(Some(first.trim_start_matches('\u{feff}').trim_end().to_owned()))
+        BufReader::new(&file).read_until(b'\n', &mut first).map_err(cannot)?;
+        if row::cells(&first) == self.header {
+            return Ok(());
+        }
+        let questions = (self.header.len() - row::header(0).len()) / 2;
+        let text = format!(
+            "cannot write results to {name}: \
+             its columns are not those of games with {questions} questions"
+        );
+        Err(Failure::new(Exit::Failed, text).hint("name another file"))
     }
 
-    /// Appends one line, which ends with a newline.
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        let separated: Vec<u8>;
-        let line = if self.torn {
-            separated = [b"\n", line].concat();
-            &separated
-        } else {
-            line
-        };
-        self.torn = true;
-        lock(&self.file, FlockOperation::LockExclusive);
-        let written = self.file.write_all(line).and_then(|()| self.file.flush());
-        lock(&self.file, FlockOperation::Unlock);
-        written?;
-        self.torn = false;
-        Ok(())
+    /// Opens the file as it is now. A FIFO without a reader must not block the program, and rows are
+    /// kept only by a regular file.
+    fn open(&self) -> io::Result<File> {
+        let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(MODE).custom_flags(nonblock);
+        let file = options.open(&self.path)?;
+        if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
     }
-}
 
-/// True if `file` is the metadata of the file at `path`.
-fn is_at(file: &Metadata, path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (file.dev(), file.ino()))
-}
-
-/// Locks or unlocks the file against other processes (flock(2)). A file that cannot be locked, such
-/// as a terminal, is written without a lock.
-fn lock(file: &File, operation: FlockOperation) {
-    flock(file, operation).ok();
-}
-
-fn header(questions: u32) -> Vec<String> {
-    let mut cells = ["time", "seed", "name", "address"].map(str::to_owned).to_vec();
-    for n in 1..=questions {
-        cells.extend([format!("answer {n}"), format!("correct {n}")]);
-    }
-    cells.extend(["total", "seconds"].map(str::to_owned));
-    cells
-}
-
-/// The row of a game. Questions without an answer have empty cells.
-fn row(game: &Game, now: SystemTime) -> Vec<String> {
-    let mut cells = vec![
-        humantime::format_rfc3339_seconds(now).to_string(),
-        game.seed.to_string(),
-        sanitize_cell(&game.name),
-        game.peer.address.to_string(),
-    ];
-    let mut answers = game.answers.iter();
-    for _ in 0..game.questions {
-        cells.extend(match answers.next() {
-            Some(answer) => [sanitize_cell(&answer.text), u8::from(answer.correct).to_string()],
-            None => [String::new(), String::new()],
-        });
-    }
-    cells.extend([game.total(), format!("{:.1}", game.lasted.as_secs_f64())]);
-    cells
-}
-
-/// The cells as a line of CSV.
-fn line(cells: Vec<String>) -> io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(cells)?;
-    writer.into_inner().map_err(csv::IntoInnerError::into_error)
-}
-
-/// A player's text as a cell that is plain text to every spreadsheet and terminal.
-fn sanitize_cell(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let mut cell = String::with_capacity(text.len());
-    // A negative number is not a formula, and a spreadsheet may read it as a number.
-    let is_number = text.strip_prefix('-').is_some_and(|digits| {
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    if text.starts_with(FORMULA) && !is_number {
-        cell.push('\'');
-    }
-    for letter in text.chars() {
-        if letter.is_control() || escape::is_invisible(letter) {
-            cell.extend(letter.escape_default());
-        } else {
-            cell.push(letter);
+    /// Appends the row of a game. A failure is logged.
+    fn write(&self, game: &Game) -> RecordState {
+        match self.try_write(game) {
+            Ok(()) => RecordState::Kept,
+            Err(error) => {
+                let (number, cause) = (game.peer.number, cause_of(&error));
+                log::error!("cannot write the result of client {number}: {cause}");
+                RecordState::Failed
+            }
         }
     }
-    cell
+
+    fn try_write(&self, game: &Game) -> io::Result<()> {
+        let mut file = self.open()?;
+        let mut bytes = Vec::new();
+        if file.metadata()?.len() == 0 {
+            bytes.extend(row::line(&self.header)?);
+        } else if !ends_in_newline(&mut file)? {
+            // Another process, or an editor, has left a line without an end.
+            bytes.push(b'\n');
+        }
+        bytes.extend(row::line(&row::cells_of(game, clock()))?);
+        append(&file, &bytes)
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the table's edge: a row says when it was written")]
+/// Appends in one write. What is written in part stays a line of its own.
+fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    let written = file.write(bytes)?;
+    if written == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+}
+
+fn ends_in_newline(file: &mut File) -> io::Result<bool> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the table's edge: a row has the time of its writing"
+)]
 fn clock() -> SystemTime {
     SystemTime::now()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::service::{Answer, Peer};
-    use std::time::Duration;
 
-    /// The characters that control the direction of text (Unicode's property `Bidi_Control`).
-    const BIDI: [char; 12] = [
-        '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
-        '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
-    ];
-
-    fn game(name: &[u8], answer: &[u8]) -> Game {
+    fn game(name: &str) -> Game {
         Game {
             seed: 7,
             peer: Peer { number: 3, address: ([127, 0, 0, 1], 4242).into() },
-            name: name.into(),
+            name: name.as_bytes().into(),
             questions: 2,
-            answers: vec![Answer { text: answer.into(), correct: false }],
+            answers: vec![Answer { text: Box::from(*b"1"), correct: false }],
             lasted: Duration::from_millis(12_345),
         }
     }
 
-    #[test]
-    fn a_row_has_a_cell_for_each_column() {
-        let row = row(&game(b"Bob", b"-3"), SystemTime::UNIX_EPOCH);
-        let cells =
-            ["1970-01-01T00:00:00Z", "7", "Bob", "127.0.0.1:4242", "-3", "0", "", "", "-0.25"];
-        assert_eq!(row[..9], cells);
-        assert_eq!(row[9], "12.3");
-        assert_eq!(row.len(), header(2).len());
-    }
-
-    #[test]
-    fn every_text_of_a_player_is_text_in_one_cell_of_one_line() {
-        let any_bytes: Vec<u8> = (0..=255).collect();
-        for text in [
-            &b"=1+1"[..],
-            b"+1",
-            b"-1+1",
-            b"@SUM(A1)",
-            b"\t=1",
-            b"\r=1",
-            b"a,b",
-            b"\"quoted\", she said",
-            b"two\nlines",
-            b"\x1b[2J",
-            "＝1".as_bytes(),
-            "\u{202e}drow".as_bytes(),
-            "\u{61c}\u{2066}\u{200f}".as_bytes(),
-            b"-",
-            b"",
-            &any_bytes,
-        ] {
-            let cells = row(&game(text, text), SystemTime::UNIX_EPOCH);
-            let line = line(cells.clone()).unwrap();
-            assert_eq!(memchr::memchr_iter(b'\n', &line).count(), 1);
-            let mut reader =
-                csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice());
-            let read = reader.records().next().unwrap().unwrap();
-            assert!(read.iter().eq(cells.iter()), "{}", text.escape_ascii());
-            for cell in [&read[2], &read[4]] {
-                assert!(!cell.starts_with(FORMULA), "{cell:?}");
-                assert!(!cell.contains(char::is_control), "{cell:?}");
-                assert!(!cell.contains(BIDI), "{cell:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_file_gets_its_header_once_and_rows_after_a_torn_line() {
-        let path = std::env::temp_dir().join(format!("socklab-results-{}", std::process::id()));
+    /// A path that no other test uses.
+    fn path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("socklab-{name}-{}", std::process::id()));
         fs::remove_file(&path).ok();
-        Results::open(&path, 2).unwrap().record(&game(b"Ann", b"1"));
-        // A crash in the middle of a row.
+        path
+    }
+
+    fn record(results: Results, name: &str) {
+        let receipt = results.record(Box::new(game(name)));
+        drop(results);
+        assert_eq!(receipt.state(), RecordState::Kept);
+    }
+
+    #[test]
+    fn a_file_is_begun_once_appended_to_and_mended() {
+        let path = path("results");
+        record(Results::open(&path, 2).unwrap(), "Ann");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE & !0o022);
+        // A crash in the middle of a row, of this process or of another.
+        let results = Results::open(&path, 2).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"1999-").unwrap();
-        Results::open(&path, 2).unwrap().record(&game(b"Bob", b"1"));
+        record(results, "Bob");
         let failure = Results::open(&path, 3).unwrap_err();
         let text = fs::read_to_string(&path).unwrap();
         fs::remove_file(&path).unwrap();
@@ -301,35 +226,58 @@ mod tests {
             "time,seed,name,address,answer 1,correct 1,answer 2,correct 2,total,seconds"
         );
         assert!(lines[1].contains(",7,Ann,") && lines[3].contains(",7,Bob,"), "{text}");
-        assert!(failure.to_string().contains("columns"), "{failure}");
+        assert!(failure.to_string().contains("games with 3 questions"), "{failure}");
     }
 
     #[test]
-    fn rows_go_to_the_file_with_which_a_spreadsheet_has_replaced_ours() {
-        let path = std::env::temp_dir().join(format!("socklab-saved-{}", std::process::id()));
-        let saved = path.with_extension("saved");
-        fs::remove_file(&path).ok();
+    fn a_file_that_was_replaced_emptied_or_removed_has_a_header_and_the_next_row() {
+        let path = path("saved");
         let results = Results::open(&path, 2).unwrap();
-        results.record(&game(b"Ann", b"1"));
-        fs::copy(&path, &saved).unwrap();
-        fs::rename(&saved, &path).unwrap();
-        results.record(&game(b"Bob", b"1"));
-        let text = fs::read_to_string(&path).unwrap();
+        let header = fs::read_to_string(&path).unwrap();
+        let write = |name: &str, lines: usize| {
+            let receipt = results.record(Box::new(game(name)));
+            while receipt.state() == RecordState::Pending {
+                thread::yield_now();
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with(&header) && text.contains(name), "{text}");
+            assert_eq!(text.lines().count(), lines, "{text}");
+        };
+        write("Ann", 2);
+        fs::copy(&path, path.with_extension("saved")).unwrap();
+        fs::rename(path.with_extension("saved"), &path).unwrap();
+        write("Bob", 3);
+        File::create(&path).unwrap();
+        write("Cleo", 2);
         fs::remove_file(&path).unwrap();
-        assert_eq!(text.lines().count(), 3, "{text}");
-        // A removed file is created again.
-        results.record(&game(b"Cleo", b"1"));
-        let created = fs::read_to_string(&path).unwrap();
+        write("Dan", 2);
         fs::remove_file(&path).unwrap();
-        let lines: Vec<&str> = created.lines().collect();
-        assert_eq!((lines.len(), lines[0]), (2, text.lines().next().unwrap()), "{created}");
-        // A path that cannot be opened loses only the rows written meanwhile.
-        fs::create_dir(&path).unwrap();
-        results.record(&game(b"Dan", b"1"));
-        fs::remove_dir(&path).unwrap();
-        results.record(&game(b"Eve", b"1"));
-        let again = fs::read_to_string(&path).unwrap();
+    }
+
+    #[test]
+    fn a_header_that_a_spreadsheet_has_quoted_is_the_same_header() {
+        let path = path("quoted");
+        let quoted: Vec<String> = row::header(2).iter().map(|cell| format!("\"{cell}\"")).collect();
+        fs::write(&path, format!("\u{feff}{}\r\n", quoted.join(","))).unwrap();
+        record(Results::open(&path, 2).unwrap(), "Ann");
         fs::remove_file(&path).unwrap();
-        assert_eq!(again.lines().count(), 2, "{again}");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting_for_it() {
+        let fifo = path("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        for path in [&fifo, Path::new("/dev/null")] {
+            let failure = Results::open(path, 2).unwrap_err().to_string();
+            assert!(failure.contains("it is not a regular file"), "{failure}");
+        }
+        fs::remove_file(&fifo).unwrap();
     }
 }

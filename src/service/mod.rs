@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `calc`, `echo`, `hello`, `quiz`, `fourops` | a service each |
 //! | `busy` | the service of a full server |
-//! | `game` | the rules of the quiz and its record |
+//! | `game`, `record` | the rules of the quiz, and the records that the server keeps |
 //! | `wrappers` | the options `--banner` and `--once`, around any service |
 //! | `spec` | the services by name |
 
@@ -24,12 +24,14 @@ mod fourops;
 mod game;
 mod hello;
 mod quiz;
+mod record;
 mod spec;
 mod wrappers;
 
 pub use busy::{BUSY_TEXT, Busy};
 pub use game::{Answer, Game, MAX_QUESTIONS, Rules};
 pub use quiz::MAX_SLEEP;
+pub use record::{Receipt, RecordSink, RecordState};
 pub use spec::{Peer, ServiceKind, ServiceSpec};
 
 /// The longest reply of one step, in bytes. It bounds the memory of a connection whose peer does
@@ -90,8 +92,8 @@ pub trait Service: Send {
     /// event to wait for.
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next;
 
-    /// Takes the record of the conversation for the server to keep, if there is one. Called after a
-    /// step that [asks for it](Output::keep_record), and when the connection ends.
+    /// Takes the record of a conversation that was not finished, if there is one. Called when the
+    /// connection ends.
     fn take_record(&mut self) -> Option<Box<Game>> {
         None
     }
@@ -120,10 +122,9 @@ pub struct Output<'a> {
     delimiter: Delimiter,
     /// True if the message itself is the reply.
     echoes_input: bool,
-    /// True if the service has a record to keep.
-    keeps_record: bool,
-    /// The work of the step, in products of 64-bit limbs.
+    /// The work of the step.
     work: u32,
+    records: Option<&'a dyn RecordSink>,
 }
 
 impl<'a> Output<'a> {
@@ -131,7 +132,14 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before, delimiter, echoes_input: false, keeps_record: false, work: 0 }
+        Self { buffer, before, delimiter, echoes_input: false, work: 0, records: None }
+    }
+
+    /// The same with a sink for records; without one they are discarded.
+    #[inline]
+    #[must_use]
+    pub fn with_records(self, records: Option<&'a dyn RecordSink>) -> Self {
+        Self { records, ..self }
     }
 
     /// True if the step has written nothing so far.
@@ -166,16 +174,9 @@ impl<'a> Output<'a> {
         self.work
     }
 
-    /// Makes the session keep the service's [record](Service::take_record) before it sends the
-    /// reply.
-    pub fn keep_record(&mut self) {
-        self.keeps_record = true;
-    }
-
-    /// True after [`keep_record`](Self::keep_record).
-    #[inline]
-    pub fn keeps_record(&self) -> bool {
-        self.keeps_record
+    /// Hands over a record for the server to keep.
+    pub fn record(&self, game: Box<Game>) -> Receipt {
+        self.records.map_or_else(|| Receipt::new(RecordState::Kept), |records| records.record(game))
     }
 
     /// True if the client can separate two replies that arrive in one receive.

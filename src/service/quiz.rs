@@ -16,7 +16,7 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::game::{Answer, Game, Question, Rules};
-use super::{Event, Framing, Next, Output, Peer, Service};
+use super::{Event, Framing, Next, Output, Peer, Receipt, RecordState, Service};
 use crate::random::Random;
 
 /// The time between two messages that nothing else separates, and so the longest sleep of a
@@ -37,8 +37,10 @@ enum State {
     AwaitingName,
     /// Questions and answers.
     Playing(Play),
-    /// The total was sent, this line is sent next. The game is kept until its record is taken.
-    Closing(&'static str, Option<Box<Game>>),
+    /// The record of the game is being written; the total waits for it.
+    Recording(Recording),
+    /// The total was sent; this line comes next.
+    Closing(String),
 }
 
 #[derive(Debug)]
@@ -49,6 +51,24 @@ struct Play {
     /// The question without an answer.
     asked: Option<Question>,
 }
+
+#[derive(Debug)]
+struct Recording {
+    receipt: Receipt,
+    total: String,
+    closing_line: &'static str,
+    /// The end of the player's patience.
+    until: Instant,
+}
+
+/// The longest wait for the record of a game. After that the player is told that it is not kept.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time between two looks at a receipt.
+const RECORD_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The end of the closing line of a game whose record is not kept.
+const NOT_RECORDED: &str = " (your result could not be saved)";
 
 /// One player's game.
 #[derive(Debug)]
@@ -97,10 +117,27 @@ impl Quiz {
             play.asked = Some(question);
             return Next::Read;
         }
-        let closing_line = play.game.closing_line();
-        out.write(play.game.total().as_bytes());
-        self.end_game("has", closing_line);
-        out.keep_record();
+        let (total, closing_line) = (play.game.total(), play.game.closing_line());
+        let Some(game) = self.end_game("has") else { return Next::Close };
+        let (receipt, until) = (out.record(game), now + RECORD_TIMEOUT);
+        self.state = State::Recording(Recording { receipt, total, closing_line, until });
+        self.report(now, out)
+    }
+
+    /// Sends the total when the record of the game is safe: no crash can lose what a player was told.
+    fn report(&mut self, now: Instant, out: &mut Output<'_>) -> Next {
+        let State::Recording(recording) = &mut self.state else { return Next::Read };
+        let state = recording.receipt.state();
+        if state == RecordState::Pending && now < recording.until {
+            return Next::SleepUntil(now + RECORD_INTERVAL);
+        }
+        out.write(recording.total.as_bytes());
+        let mut closing_line = recording.closing_line.to_owned();
+        if state != RecordState::Kept {
+            closing_line.push_str(NOT_RECORDED);
+            log::warn!("client {}: the result is not kept", self.peer.number);
+        }
+        self.state = State::Closing(closing_line);
         pause(now, out)
     }
 
@@ -119,16 +156,19 @@ impl Quiz {
         pause(now, out)
     }
 
-    /// Ends a game that is over or was given up.
-    fn end_game(&mut self, verb: &str, closing_line: &'static str) {
-        let state = mem::replace(&mut self.state, State::Closing(closing_line, None));
-        let State::Playing(Play { game, .. }) = state else { return };
+    /// Ends a game that is over or was given up, and returns its record.
+    fn end_game(&mut self, verb: &str) -> Option<Box<Game>> {
+        let state = mem::replace(&mut self.state, State::Closing(String::new()));
+        let State::Playing(Play { game, .. }) = state else {
+            self.state = state;
+            return None;
+        };
         let (number, name, total) = (self.peer.number, game.name.escape_ascii(), game.total());
         let (answered, questions) = (game.answers.len(), game.questions);
         log::info!(
             "client {number}: \"{name}\" {verb} {total} ({answered} of {questions} answered)"
         );
-        self.state = State::Closing(closing_line, Some(Box::new(game)));
+        Some(Box::new(game))
     }
 }
 
@@ -143,7 +183,8 @@ impl Service for Quiz {
             (State::AwaitingName, Event::Message(name)) => self.begin(name.trim_ascii(), now, out),
             (State::Playing(_), Event::Message(answer)) => self.mark(answer, now, out),
             (State::Playing(_), Event::Timeout) => self.proceed(now, out),
-            (State::Closing(closing_line, _), Event::Timeout) => {
+            (State::Recording(_), Event::Timeout) => self.report(now, out),
+            (State::Closing(closing_line), Event::Timeout) => {
                 out.write(closing_line.as_bytes());
                 Next::Close
             }
@@ -153,11 +194,7 @@ impl Service for Quiz {
 
     /// A game that is given up has a record as well.
     fn take_record(&mut self) -> Option<Box<Game>> {
-        if let State::Playing(_) = self.state {
-            self.end_game("gave up with", "");
-        }
-        let State::Closing(_, game) = &mut self.state else { return None };
-        game.take()
+        self.end_game("gave up with")
     }
 }
 

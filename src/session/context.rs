@@ -1,17 +1,9 @@
 //! The state that the sessions of one loop, thread or process share.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::{Limits, Traffic};
-use crate::service::Game;
-
-/// A destination for the records that services return.
-pub trait RecordSink: fmt::Debug + Send + Sync {
-    /// Stores the record of a game that is over or was given up. When this returns, the record
-    /// survives a crash of the program. The sink reports its own failures.
-    fn record(&self, game: &Game);
-}
+use crate::service::RecordSink;
 
 /// Limits, counters and the record sink of a group of sessions.
 #[derive(Clone, Debug, Default)]

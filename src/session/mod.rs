@@ -42,7 +42,7 @@ mod traffic;
 
 pub use active::{ActiveSession, Want};
 pub use close_reason::CloseReason;
-pub use context::{Context, RecordSink};
+pub use context::Context;
 use framing::Framer;
 pub use framing::{FramingMode, GAP, LINE_GAP};
 use limits::OUTBOX_HIGH_WATER;
@@ -206,7 +206,10 @@ impl Session {
     /// Ends the service. The outbox is still sent; the inbox is discarded.
     fn close(&mut self, reason: CloseReason) {
         if let Phase::Serving(_) = self.phase {
-            self.keep_record();
+            let record = self.service.take_record();
+            if let (Some(game), Some(sink)) = (record, &self.context.records) {
+                sink.record(game);
+            }
         }
         self.close_reason.get_or_insert(reason);
         self.inbox.clear();

@@ -119,15 +119,14 @@ impl Session {
     pub(super) fn notify(&mut self, event: Event<'_>, now: Instant) {
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
-        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let records = self.context.records.as_deref();
+        let out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let mut out = out.with_records(records);
         let next = self.service.step(event, now, &mut out);
-        let (work, keeps_record, is_empty) = (out.work(), out.keeps_record(), out.is_empty());
+        let (work, is_empty) = (out.work(), out.is_empty());
         if !is_empty {
             let reply = self.outbox.pending()[text_at..].escape_ascii();
             log::debug!("client {}: -> \"{reply}\"", self.client);
-        }
-        if keeps_record {
-            self.keep_record();
         }
         self.count(work, 0);
         self.end_reply(text_at);
@@ -140,32 +139,22 @@ impl Session {
     fn answer(&mut self, text: &[u8], now: Instant) -> bool {
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
-        let mut out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let records = self.context.records.as_deref();
+        let out = Output::new(&mut self.outbox, self.framer.delimiter());
+        let mut out = out.with_records(records);
         let next = self.service.step(Event::Message(text), now, &mut out);
-        let (echoes, work, keeps_record) = (out.echoes_input(), out.work(), out.keeps_record());
+        let (echoes, work) = (out.echoes_input(), out.work());
         self.count(work, text.len());
         if log::log_enabled!(log::Level::Debug) {
             self.log_exchange(text, if echoes { None } else { Some(text_at) });
-        }
-        if keeps_record {
-            self.keep_record();
         }
         self.end_reply(text_at);
         self.apply(next);
         echoes
     }
 
-    /// Passes the service's record to the sink, if there is one, before its reply is sent.
-    #[cold]
-    pub(super) fn keep_record(&mut self) {
-        let record = self.service.take_record();
-        if let (Some(game), Some(sink)) = (record, &self.context.records) {
-            sink.record(&game);
-        }
-    }
-
-    /// Logs a message and its reply, which is at `reply_at` in the outbox, or the message itself if
-    /// that is `None`.
+    /// `reply_at`: the position of the reply in the outbox; none if the reply is the message
+    /// itself.
     #[cold]
     fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
         let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);

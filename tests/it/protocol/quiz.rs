@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use socklab::random::Random;
-use socklab::service::{Game, MAX_SLEEP, Rules, ServiceKind, ServiceSpec};
+use socklab::service::{
+    Game, MAX_SLEEP, Receipt, RecordSink, RecordState, Rules, ServiceKind, ServiceSpec,
+};
 use socklab::session::GAP;
-use socklab::session::{CloseReason, Context, RecordSink};
+use socklab::session::{CloseReason, Context};
 
 use crate::common::connection::{Connection, peer};
 use crate::common::file::TempPath;
@@ -26,11 +28,17 @@ const QUESTIONS: u32 = 10;
 #[derive(Debug, Default)]
 struct Records {
     games: Mutex<Vec<Game>>,
+    /// The receipts of records that the test has not kept yet; none if they are kept at once.
+    pending: Option<Mutex<Vec<Receipt>>>,
 }
 
 impl RecordSink for Records {
-    fn record(&self, game: &Game) {
-        self.games.lock().unwrap().push(game.clone());
+    fn record(&self, game: Box<Game>) -> Receipt {
+        self.games.lock().unwrap().push(*game);
+        let Some(pending) = &self.pending else { return Receipt::new(RecordState::Kept) };
+        let receipt = Receipt::new(RecordState::Pending);
+        pending.lock().unwrap().push(receipt.clone());
+        receipt
     }
 }
 
@@ -294,6 +302,48 @@ fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
         games[0].lasted >= MAX_SLEEP * QUESTIONS && games[0].lasted < MAX_SLEEP * QUESTIONS * 2
     );
     assert_eq!(games[0].peer, peer(1));
+}
+
+/// Plays a game of which the record is set to `state` after `wait`, and returns its last two messages.
+fn end_of_game(state: RecordState, wait: Duration) -> [String; 2] {
+    let pending = Some(Mutex::default());
+    let records = Arc::new(Records { pending, ..Records::default() });
+    let mut player = Player::new(1, "\n", Some(records.clone()));
+    player.send("YesBob");
+    for n in 1..=QUESTIONS {
+        let answer = solve(&player.receive());
+        player.send(&answer.to_string());
+        if n == QUESTIONS {
+            player.connection.reading = false;
+        } else {
+            assert_eq!(player.receive(), RIGHT);
+        }
+    }
+    let queue = std::mem::take(&mut player.queue);
+    player.connection.exchange(Some(&queue));
+    player.connection.reading = true;
+    assert_eq!(player.receive(), RIGHT);
+    let until = player.connection.now + wait;
+    player.connection.wait(Duration::ZERO);
+    while player.connection.now < until {
+        assert!(player.connection.output.is_empty(), "the total waits for the record");
+        player.connection.wait(Duration::from_millis(10));
+    }
+    records.pending.as_ref().unwrap().lock().unwrap()[0].set(state);
+    [player.receive(), player.receive()]
+}
+
+#[test]
+fn a_player_reads_the_total_when_its_record_is_kept() {
+    let wait = Duration::from_millis(300);
+    assert_eq!(end_of_game(RecordState::Kept, wait), ["10", "Bravo!"]);
+}
+
+#[test]
+fn a_player_whose_record_is_not_kept_within_a_second_is_told_so() {
+    let told = ["10", "Bravo! (your result could not be saved)"];
+    assert_eq!(end_of_game(RecordState::Failed, Duration::from_millis(10)), told);
+    assert_eq!(end_of_game(RecordState::Pending, Duration::from_millis(990)), told);
 }
 
 impl Client {

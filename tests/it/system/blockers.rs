@@ -116,6 +116,23 @@ fn a_file_over_its_limit_is_an_error_and_not_the_end() {
 }
 
 #[test]
+fn a_file_of_results_that_another_process_holds_stops_nobody() {
+    for model in MODELS {
+        let table = TempPath::new("locked.csv");
+        let options = ["--model", model, "--service", "quiz", "--questions", "1", "--once"];
+        let server = Server::start(&[&options[..], &["--results", table.as_str()]].concat());
+        let held = File::open(table.as_path()).unwrap();
+        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        let mut player = server.connect();
+        player.send(b"yesBob\nno idea\n");
+        let text = String::from_utf8(player.rest()).unwrap();
+        assert!(text.ends_with("\n-0.25\nBetter luck next time!\n"), "{model}: {text}");
+        server.stop();
+        assert_eq!(table.read().lines().count(), 2, "{model}");
+    }
+}
+
+#[test]
 fn a_zombie_that_was_there_before_is_reaped() {
     let script = "import os, sys\nif os.fork() == 0: os._exit(0)\n\
         os.execv(sys.argv[1], sys.argv[1:])";
