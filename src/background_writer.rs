@@ -1,7 +1,7 @@
 //! Output that never blocks: lines go into a bounded queue, and a thread of its own writes them.
 //!
-//! The log goes to whatever stderr is: a pipe that nobody reads, a stopped terminal, a full disk. No
-//! loop, no worker and no stop may wait for that.
+//! The log goes to whatever stderr is: a pipe that nobody reads, a stopped terminal, a full disk.
+//! No loop, no worker and no stop may wait for that.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

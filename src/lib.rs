@@ -34,8 +34,8 @@
 //!
 //! # Layers
 //!
-//! A file imports only from lower layers and from its own module, and no modules import each other in
-//! a circle. `tests/tidy.rs` holds the tree to both.
+//! A file imports only from lower layers and from its own module, and no modules import each other
+//! in a circle. `tests/tidy.rs` holds the tree to both.
 //!
 //! | layer | modules | knows nothing of |
 //! | --- | --- | --- |
@@ -72,12 +72,12 @@
 //!    ([`Readiness`](drive::ready::Readiness)) and puts its key into a queue.
 //! 2. The turn runs the queued connections. Activating a session ([`session::Session::activate`])
 //!    borrows buffers from the loop's pool and gives the slice its budget.
-//! 3. The driver ([`drive::ready::run`]) asks one question, [`session::Want`], until the answer is to
-//!    wait. It receives into the inbox.
+//! 3. The driver ([`drive::ready::run`]) asks one question, [`session::Want`], until the answer is
+//!    to wait. It receives into the inbox.
 //! 4. The framer finds the message, the service takes it in one [`service::Service::step`] and
 //!    writes its reply, and the session appends the terminator that the message had.
-//! 5. The next answer is to send. A whole batch of requests is answered by one send. A short receive
-//!    is believed, so a request costs two system calls and its share of a wait.
+//! 5. The next answer is to send. A whole batch of requests is answered by one send. A short
+//!    receive is believed, so a request costs two system calls and its share of a wait.
 //! 6. When nothing is left to do, the timer of the connection is armed for the session's deadline,
 //!    and the buffers go back to the pool. An idle connection owns none.
 //!
@@ -94,10 +94,10 @@
 //! ```
 //!
 //! [`net::limited_listener`] accepts and admits; the permit is inside the admission. The event loop
-//! of the model gives it to a `Client`, the record that travels with the connection: as the reactor's
-//! data, in a thread's closure, or in the map of processes. Whoever sees the connection end hands the
-//! client to `Stats::left`, which drops the permit, counts the close reason and logs it. The permit
-//! is released before the socket is closed.
+//! of the model gives it to a `Client`, the record that travels with the connection: as the
+//! reactor's data, in a thread's closure, or in the map of processes. Whoever sees the connection
+//! end hands the client to `Stats::left`, which drops the permit, counts the close reason and logs
+//! it. The permit is released before the socket is closed.
 //!
 //! The phases of a session, and the events that lead from one to the next:
 //!
@@ -121,8 +121,8 @@
 //! ```
 //!
 //! In a turn, the ready connections run first, then those deferred from an earlier turn, each group
-//! for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) slices of work. Then the kernel is asked
-//! again.
+//! for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) slices of work. Then the kernel is
+//! asked again.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
 //! the peer has not read (RFC 1122, 4.2.2.13):
@@ -141,14 +141,14 @@
 //!
 //! # The way of one stop
 //!
-//! 1. SIGTERM or SIGINT is an event of the leading loop. It raises the stage of
-//!    `model/shutdown.rs` from serving to emptying, and wakes the other loops.
+//! 1. SIGTERM or SIGINT is an event of the leading loop. It raises the stage of `model/shutdown.rs`
+//!    from serving to emptying, and wakes the other loops.
 //! 2. Each loop accepts the clients in its own accept queue and arrives at the barrier. No listener
 //!    may close before that: the kernel gives new connections to all listeners of an address
 //!    (`SO_REUSEPORT`), and resets the queue of the one that closes.
-//! 3. In the stage closing, each loop closes its listener and drains: an empty socket is now the end
-//!    of input, so every message that has arrived is answered. Threads are woken by a shutdown of
-//!    their socket's receiving half, processes by the end of a pipe.
+//! 3. In the stage closing, each loop closes its listener and drains: an empty socket is now the
+//!    end of input, so every message that has arrived is answered. Threads are woken by a shutdown
+//!    of their socket's receiving half, processes by the end of a pipe.
 //! 4. A loop without connections, or at the end of the drain time, arrives at the second barrier.
 //!    When all have, the stage is over, connections that are left are cut, and the counters are
 //!    logged. A second signal goes there at once.
@@ -158,11 +158,12 @@
 //! - Time is an argument. Only drivers, loops and the edges of commands read a clock.
 //! - An event is a hint. Write first, and wait after a refusal; a stale hint costs one call that
 //!   would block.
-//! - What has arrived comes before what is due: a timer fires only after a receive that found nothing.
+//! - What has arrived comes before what is due: a timer fires only after a receive that found
+//!   nothing.
 //! - Room is reserved before a step, so a service's writing cannot fail, and backpressure needs no
 //!   code.
-//! - Failures are of three kinds. A peer's ends one connection, the machine's pauses accepting, and a
-//!   bug of ours asserts.
+//! - Failures are of three kinds. A peer's ends one connection, the machine's pauses accepting, and
+//!   a bug of ours asserts.
 //! - Errors on the wire are replies, not `Err`.
 //! - Every limit is a named constant or an option, with its unit; limits that depend on each other
 //!   are related by assertions at compile time.

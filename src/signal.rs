@@ -24,9 +24,9 @@ pub const COUNTERS: c_int = SIGUSR1;
 /// signals that must be received: a mask survives execve(2).
 ///
 /// Two signals are never delivered, and the call that causes one fails or goes on instead: SIGXFSZ
-/// (a file over `ulimit -f`) would end the program, SIGTTOU (`stty tostop`) stop it in the middle of
-/// a line of its log. `answers`: whether the program prints counters. If not, SIGUSR1 does nothing:
-/// by default it would end a client that has the name of the server to which it was sent.
+/// (a file over `ulimit -f`) would end the program, SIGTTOU (`stty tostop`) stop it in the middle
+/// of a line of its log. `answers`: whether the program prints counters. If not, SIGUSR1 does
+/// nothing: by default it would end a client that has the name of the server to which it was sent.
 pub fn set_mask(answers: bool) -> Result<(), Failure> {
     let mut received = SigSet::empty();
     for signal in

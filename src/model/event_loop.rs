@@ -12,7 +12,7 @@ use socket2::SockRef;
 use super::config::Config;
 use super::shared::Shared;
 use super::shutdown::Stage;
-use super::stats::{COUNTERS, Client, not_logged};
+use super::stats::{COUNTERS, Client};
 use super::workers::{Arrival, Sessions, Workers};
 use crate::error::Failure;
 use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
@@ -140,10 +140,7 @@ impl<'a> EventLoop<'a> {
     fn note_waiting(&mut self) {
         if self.shared.limiter.must_wait() {
             self.client_waits = true;
-            if let Some(suppressed) = self.shared.log_limit.allow_counted(self.reactor.now()) {
-                let more = not_logged(suppressed);
-                log::info!("the server is full: a client waits in the accept queue{more}");
-            }
+            self.shared.log_waiting(self.reactor.now());
         }
     }
 
@@ -185,8 +182,8 @@ impl<'a> EventLoop<'a> {
     }
 
     /// Accepts the clients that were in the accept queue when the shutdown began. More clients may
-    /// connect meanwhile, and a worker may take long to start: the number of clients is limited, and
-    /// a second signal and the end of the drain time are looked for between any two of them.
+    /// connect meanwhile, and a worker may take long to start: the number of clients is limited,
+    /// and a second signal and the end of the drain time are looked for between any two of them.
     fn empty_accept_queue(&mut self) -> io::Result<()> {
         // The listener's own event may be in this very batch, or still to come.
         self.listener.mark_readable();
@@ -250,7 +247,7 @@ impl<'a> EventLoop<'a> {
                 self.serve(Arrival { client: Client { number, permit }, socket, address });
             }
             Admission::ReplyBusy(permit) => {
-                self.log_rejected(number, address);
+                self.shared.log_rejected(number, address, self.reactor.now());
                 let arrival = Arrival { client: Client { number, permit }, socket, address };
                 self.reject(arrival, Busy::full());
             }
@@ -303,16 +300,8 @@ impl<'a> EventLoop<'a> {
 
     fn close_rejected(&mut self, socket: TcpStream, number: u64, address: SocketAddr) {
         self.listener.close_into_spare(socket);
-        self.log_rejected(number, address);
+        self.shared.log_rejected(number, address, self.reactor.now());
         self.shared.stats.ended(CloseReason::Refused);
-    }
-
-    fn log_rejected(&self, number: u64, address: SocketAddr) {
-        let Some(suppressed) = self.shared.log_limit.allow_counted(self.reactor.now()) else {
-            return;
-        };
-        let more = not_logged(suppressed);
-        log::info!("client {number} from {address} rejected: the server is full{more}");
     }
 
     /// Adds a connection to this loop's own.

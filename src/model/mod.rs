@@ -104,6 +104,9 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
         log::info!("{}", start_line(config, &shared, spec.address));
         listening(spec.address);
     });
+    if let Some(records) = records {
+        records.flush();
+    }
     log::info!("{}", shared.stats);
     served
 }

@@ -1,16 +1,16 @@
 //! The file of quiz results: a CSV table to which a thread of its own appends a row for each game.
 //!
-//! No lock is waited for, and no loop waits for the file. A row is one write(2) to a file opened for
-//! appending, so the rows of several processes do not mix, and what was written survives a crash of
-//! the program. The file is opened anew for each row: a spreadsheet that saves the table puts another
-//! file in its place, and an editor or a shell may have emptied it.
+//! No lock is waited for, and no loop waits for the file. A row is one write(2) to a file opened
+//! for appending, so the rows of several processes do not mix, and what was written survives a
+//! crash of the program. The file is opened anew for each row: a spreadsheet that saves the table
+//! puts another file in its place, and an editor or a shell may have emptied it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -35,10 +35,27 @@ type Record = (Box<Game>, Receipt);
 /// A file of results, and the thread that writes it.
 #[derive(Debug)]
 pub(super) struct Results {
-    /// None after the program has begun to end.
-    queue: Option<SyncSender<Record>>,
-    /// Ends when the thread does.
-    done: Mutex<Receiver<()>>,
+    queue: SyncSender<Record>,
+    pending: Arc<Pending>,
+}
+
+/// The number of records that are not written yet.
+#[derive(Debug, Default)]
+struct Pending {
+    count: Mutex<usize>,
+    /// Notified when a record was written, or could not be.
+    changed: Condvar,
+}
+
+impl Pending {
+    fn add(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    fn remove(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.changed.notify_all();
+    }
 }
 
 impl Results {
@@ -47,16 +64,17 @@ impl Results {
         let table = Table { path: path.to_owned(), header: row::header(questions) };
         table.begin()?;
         let (queue, records) = sync_channel::<Record>(QUEUE_LENGTH);
-        let (running, done) = sync_channel(0);
+        let pending = Arc::<Pending>::default();
+        let shared = Arc::clone(&pending);
         let body = move || {
-            let _running: SyncSender<()> = running;
             for (game, receipt) in records {
                 receipt.set(table.write(&game));
+                shared.remove();
             }
         };
         let started = thread::Builder::new().name("results".to_owned()).spawn(body);
         started.map_err(|error| Failure::cannot("start a thread for results", &error))?;
-        Ok(Self { queue: Some(queue), done: Mutex::new(done) })
+        Ok(Self { queue, pending })
     }
 }
 
@@ -64,22 +82,22 @@ impl RecordSink for Results {
     fn record(&self, game: Box<Game>) -> Receipt {
         let receipt = Receipt::new(RecordState::Pending);
         let number = game.peer.number;
-        let sent = self.queue.as_ref().map(|queue| queue.try_send((game, receipt.clone())));
-        if !matches!(sent, Some(Ok(()))) {
+        self.pending.add();
+        if self.queue.try_send((game, receipt.clone())).is_err() {
             log::error!("cannot write the result of client {number}: too many are waiting");
             receipt.set(RecordState::Failed);
+            self.pending.remove();
         }
         receipt
     }
-}
 
-impl Drop for Results {
-    /// Lets the thread write what it has.
-    fn drop(&mut self) {
-        self.queue = None;
-        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if done.recv_timeout(FLUSH_PATIENCE) == Err(RecvTimeoutError::Timeout) {
-            log::error!("results are lost: they could not be written in time");
+    fn flush(&self) {
+        let count = self.pending.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let some = |count: &mut usize| *count > 0;
+        let waited = self.pending.changed.wait_timeout_while(count, FLUSH_PATIENCE, some);
+        let (count, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if *count > 0 {
+            log::error!("{count} results are lost: they could not be written in time");
         }
     }
 }
@@ -114,8 +132,8 @@ impl Table {
         Err(Failure::new(Exit::Failed, text).hint("name another file"))
     }
 
-    /// Opens the file as it is now. A FIFO without a reader must not block the program, and rows are
-    /// kept only by a regular file.
+    /// Opens the file as it is now. A FIFO without a reader must not block the program, and rows
+    /// are kept only by a regular file.
     fn open(&self) -> io::Result<File> {
         let nonblock = OFlags::NONBLOCK.bits().cast_signed();
         let mut options = OpenOptions::new();
@@ -201,21 +219,21 @@ mod tests {
         path
     }
 
-    fn record(results: Results, name: &str) {
+    fn record(results: &Results, name: &str) {
         let receipt = results.record(Box::new(game(name)));
-        drop(results);
+        results.flush();
         assert_eq!(receipt.state(), RecordState::Kept);
     }
 
     #[test]
     fn a_file_is_begun_once_appended_to_and_mended() {
         let path = path("results");
-        record(Results::open(&path, 2).unwrap(), "Ann");
+        record(&Results::open(&path, 2).unwrap(), "Ann");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE & !0o022);
         // A crash in the middle of a row, of this process or of another.
         let results = Results::open(&path, 2).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"1999-").unwrap();
-        record(results, "Bob");
+        record(&results, "Bob");
         let failure = Results::open(&path, 3).unwrap_err();
         let text = fs::read_to_string(&path).unwrap();
         fs::remove_file(&path).unwrap();
@@ -259,7 +277,7 @@ mod tests {
         let path = path("quoted");
         let quoted: Vec<String> = row::header(2).iter().map(|cell| format!("\"{cell}\"")).collect();
         fs::write(&path, format!("\u{feff}{}\r\n", quoted.join(","))).unwrap();
-        record(Results::open(&path, 2).unwrap(), "Ann");
+        record(&Results::open(&path, 2).unwrap(), "Ann");
         fs::remove_file(&path).unwrap();
     }
 

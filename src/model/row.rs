@@ -1,8 +1,8 @@
 //! The rows of the table of results: what a player sent stays text in one cell.
 //!
-//! Control and invisible characters are escaped. An apostrophe is put before what a spreadsheet would
-//! take for a formula, at the beginning of a cell, and behind a character that separates cells in
-//! another spreadsheet's opinion.
+//! Control and invisible characters are escaped. An apostrophe is put before what a spreadsheet
+//! would take for a formula, at the beginning of a cell, and behind a character that separates
+//! cells in another spreadsheet's opinion.
 
 use std::io;
 use std::time::SystemTime;

@@ -1,9 +1,11 @@
 //! The state that the loops of a server share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::shutdown::Shutdown;
-use super::stats::Stats;
+use super::stats::{Stats, not_logged};
 use crate::net::limiter::{Capacity, Limiter};
 use crate::net::rate_limit::RateLimit;
 use crate::net::wakers::Wakers;
@@ -29,6 +31,22 @@ impl Shared {
             shutdown: Shutdown::new(loops, Arc::clone(&wakers)),
             wakers,
             log_limit: Arc::default(),
+        }
+    }
+
+    /// Logs a client that is not served because the server is full.
+    pub(super) fn log_rejected(&self, number: u64, address: SocketAddr, now: Instant) {
+        if let Some(suppressed) = self.log_limit.allow_counted(now) {
+            let more = not_logged(suppressed);
+            log::info!("client {number} from {address} rejected: the server is full{more}");
+        }
+    }
+
+    /// Logs a client that stays in the accept queue because the server is full.
+    pub(super) fn log_waiting(&self, now: Instant) {
+        if let Some(suppressed) = self.log_limit.allow_counted(now) {
+            let more = not_logged(suppressed);
+            log::info!("the server is full: a client waits in the accept queue{more}");
         }
     }
 }

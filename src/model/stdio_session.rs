@@ -80,15 +80,16 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     if cut.load(Ordering::Acquire) {
         reason = reason.or_forced();
     }
-    let traffic = Arc::clone(&context.traffic);
     // Records are written before the end is reported.
-    drop((session, context));
+    if let Some(records) = &context.records {
+        records.flush();
+    }
     match report {
         None => log::info!("client {} left: {reason}", peer.number),
         Some(mut report) => {
             // One write, so that the reports of several processes do not mix. Where nobody reads
             // it, the server has gone.
-            let line = Report::new(peer.number, reason, &traffic).to_string();
+            let line = Report::new(peer.number, reason, &context.traffic).to_string();
             report.write_all(line.as_bytes()).ok();
         }
     }

@@ -124,7 +124,8 @@ impl Quiz {
         self.report(now, out)
     }
 
-    /// Sends the total when the record of the game is safe: no crash can lose what a player was told.
+    /// Sends the total when the record of the game is safe: no crash can lose what a player was
+    /// told.
     fn report(&mut self, now: Instant, out: &mut Output<'_>) -> Next {
         let State::Recording(recording) = &mut self.state else { return Next::Read };
         let state = recording.receipt.state();

@@ -1,5 +1,5 @@
-//! Records: what a service wants kept. The server keeps them; a service only hands them over, and asks
-//! later whether they are safe.
+//! Records: what a service wants kept. The server keeps them; a service only hands them over, and
+//! asks later whether they are safe.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use super::Game;
 pub trait RecordSink: fmt::Debug + Send + Sync {
     /// Takes the record of a game that is over or was given up.
     fn record(&self, game: Box<Game>) -> Receipt;
+
+    /// Waits for the records that are pending, for a limited time: the program is about to end.
+    fn flush(&self);
 }
 
 /// The state of a record.

@@ -40,6 +40,8 @@ impl RecordSink for Records {
         pending.lock().unwrap().push(receipt.clone());
         receipt
     }
+
+    fn flush(&self) {}
 }
 
 impl Records {
@@ -304,7 +306,8 @@ fn a_game_is_recorded_once_and_before_its_player_sees_the_total() {
     assert_eq!(games[0].peer, peer(1));
 }
 
-/// Plays a game of which the record is set to `state` after `wait`, and returns its last two messages.
+/// Plays a game of which the record is set to `state` after `wait`, and returns its last two
+/// messages.
 fn end_of_game(state: RecordState, wait: Duration) -> [String; 2] {
     let pending = Some(Mutex::default());
     let records = Arc::new(Records { pending, ..Records::default() });
