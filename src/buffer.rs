@@ -168,7 +168,7 @@ impl Buffer {
             let parked = mem::replace(&mut self.storage, pool.take());
             let (start, end) = (self.start.at(), self.end.at());
             self.clear();
-            self.write(&parked[start..end]);
+            self.write(&parked[start..end]); // mutant: lose-the-parked
         }
     }
 
@@ -176,6 +176,7 @@ impl Buffer {
     /// large block to `pool`.
     #[inline]
     pub fn park(&mut self, pool: &mut Pool) {
+        // mutant: park-nothing
         if self.len() > COPY_LIMIT {
             return;
         }

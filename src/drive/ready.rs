@@ -47,11 +47,12 @@ impl Readiness {
     /// Adds the readiness that an event reported. Readiness known before stays.
     #[inline]
     pub fn merge(&mut self, said: Readiness) {
-        self.readable = self.readable.max(said.readable);
-        self.writable |= said.writable;
+        self.readable = self.readable.max(said.readable); // mutant: skip-a-hang-up
+        self.writable |= said.writable; // mutant: ignore-room-to-send
     }
 
     fn received(&mut self, n: usize, size: usize) {
+        // mutant: trust-short-at-close, trust-short-receives
         if n < size && self.readable == Readable::UntilShort {
             self.readable = Readable::No;
         }
@@ -81,12 +82,15 @@ pub fn run(
         match session.want() {
             Want::Send(_) if !ready.writable => return Outcome::Blocked,
             Want::Send(bytes) => match socket.write(bytes) {
-                Ok(n) => session.sent(n, now),
+                Ok(n) => session.sent(n, now), // mutant: lose-a-partial-send
+                // mutant: send-after-refusal
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.writable = false,
+                // mutant: fail-an-interrupted-send
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => session.cut(close_reason_of(&error)),
             },
             Want::Receive(_) if ready.readable == Readable::No => return Outcome::Blocked,
+            // mutant: receive-without-limit
             Want::Receive(_) if receives == RECEIVES_PER_SLICE => return Outcome::BudgetSpent,
             Want::Receive(room) => {
                 receives += 1;
@@ -97,12 +101,14 @@ pub fn run(
                         session.received(n, now);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        // mutant: drain-without-end
                         let last = ready.readable == Readable::UntilBlockThenEof;
                         ready.readable = Readable::No;
                         if last {
                             session.end_input(now);
                         }
                     }
+                    // mutant: fail-an-interrupted-receive
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => session.cut(close_reason_of(&error)),
                 }
@@ -111,7 +117,7 @@ pub fn run(
                 Ok(()) => session.shut_down(),
                 Err(error) => session.cut(close_reason_of(&error)),
             },
-            Want::Yield => return Outcome::BudgetSpent,
+            Want::Yield => return Outcome::BudgetSpent, // mutant: lose-a-yield
             Want::Wait => return Outcome::Blocked,
             Want::Finished => return Outcome::Finished,
         }

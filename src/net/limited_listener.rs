@@ -194,10 +194,11 @@ impl<L: Listener> LimitedListener<L> {
     /// an accept is pending, or the end of a back-off.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let pending = match self.state {
-            ListenState::Listening(_) => self.accept_pending,
+            ListenState::Listening(_) => self.accept_pending, // mutant: forget-pending-accepts
             ListenState::Suspended => true,
             ListenState::Closed => false,
         };
+        // mutant: wake-without-permits
         (pending && self.limiter.can_accept()).then(|| self.backoff_until.unwrap_or(now))
     }
 
@@ -230,6 +231,7 @@ impl<L: Listener> LimitedListener<L> {
                     let admission = self.admit();
                     drop(guard);
                     self.suspend_if_full();
+                    // mutant: accept-one-an-event
                     return Ok(Some(Accepted { socket, address, admission }));
                 }
                 Err(error) => {
@@ -294,14 +296,14 @@ impl<L: Listener> LimitedListener<L> {
         match triage(&error) {
             AcceptError::Transient => return Ok(true),
             AcceptError::WouldBlock => {
-                self.accept_pending = false;
+                self.accept_pending = false; // mutant: accept-after-refusal
                 self.refill_spare(now);
             }
             AcceptError::FdLimit | AcceptError::NoMemory => {
                 let serving = self.limiter.serving();
                 let what = format_args!("cannot accept, with {serving} clients");
                 self.log_limit.warn(what, &error, now);
-                self.backoff_until = Some(now + ACCEPT_BACKOFF);
+                self.backoff_until = Some(now + ACCEPT_BACKOFF); // mutant: accept-without-backoff
             }
             AcceptError::Fatal => return Err(error),
         }

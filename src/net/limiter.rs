@@ -94,7 +94,7 @@ impl Limiter {
     pub fn can_accept(&self) -> bool {
         !self.is_full()
             || match self.capacity.when_full {
-                WhenFull::Reply => !self.rejecting.is_full(),
+                WhenFull::Reply => !self.rejecting.is_full(), // mutant: reject-without-limit
                 WhenFull::Reset => true,
                 WhenFull::Refuse | WhenFull::Queue => false,
             }
@@ -108,7 +108,7 @@ impl Limiter {
     /// A permit to be served, if the limit allows one more.
     pub fn try_acquire(&self) -> Option<Permit> {
         let Counter { limit, count, wakers, .. } = &*self.serving;
-        let more = |count| (count < *limit).then_some(count + 1);
+        let more = |count| (count < *limit).then_some(count + 1); // mutant: serve-one-too-many
         let before = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         // Under `refuse` the other listeners must close as soon as the last permit is taken.
         if before + 1 == *limit && self.capacity.when_full == WhenFull::Refuse {
@@ -181,7 +181,7 @@ pub struct Permit(Arc<Counter>);
 impl Drop for Permit {
     fn drop(&mut self) {
         let Counter { limit, count, wakes, wakers } = &*self.0;
-        let before = count.fetch_sub(1, Ordering::AcqRel);
+        let before = count.fetch_sub(1, Ordering::AcqRel); // mutant: keep-a-permit
         if before >= *limit && *wakes {
             wakers.wake_all();
         }

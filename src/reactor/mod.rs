@@ -185,7 +185,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.ready.readable = Readable::UntilBlockThenEof;
-            queue(&mut self.queues[DEFERRED], key, connection);
+            queue(&mut self.queues[DEFERRED], key, connection); // mutant: drain-only-the-ready
         }
     }
 
@@ -204,13 +204,16 @@ impl<T, K: Kernel> Reactor<T, K> {
     /// Waits for events. The timeout is measured from the end of the last wait, so a timer may be
     /// late by the length of that turn, and by more if many fire together.
     fn wait(&mut self, wake_at: Option<Instant>) -> io::Result<()> {
+        // mutant: sleep-with-work
         let timeout = if self.has_work() {
             Some(Duration::ZERO)
         } else {
+            // mutant: sleep-past-timers
             let wake_at = wake_at.into_iter().chain(self.timers.next()).min();
             wake_at.map(|at| at.saturating_duration_since(self.now))
         };
         match self.kernel.wait(timeout) {
+            // mutant: fail-an-interrupted-wait
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
         }
@@ -225,6 +228,7 @@ impl<T, K: Kernel> Reactor<T, K> {
                 Token(key) => {
                     // A stale event of a closed connection marks another connection, or none. At
                     // worst it costs a receive that would block.
+                    // mutant: trust-a-stale-token
                     if let Some(connection) = self.connections.get_mut(key) {
                         connection.ready.merge(event.ready);
                         queue(&mut self.queues[READY], key, connection);
@@ -244,11 +248,11 @@ impl<T, K: Kernel> Reactor<T, K> {
             let connection = &mut self.connections[key];
             // The timer was not moved when the deadline moved away.
             if let Some(later) = connection.session.deadline().filter(|&at| at > self.now) {
-                self.timers.arm(key, Some(later));
+                self.timers.arm(key, Some(later)); // mutant: lose-a-moved-deadline
                 continue;
             }
             fired += 1;
-            connection.expired = true;
+            connection.expired = true; // mutant: lose-a-fired-timer
             queue(&mut self.queues[READY], key, connection);
         }
     }
@@ -274,15 +278,16 @@ impl<T, K: Kernel> Reactor<T, K> {
             }
         }
         let [ready, deferred] = &mut self.queues;
-        deferred.extend(ready.drain(..));
+        deferred.extend(ready.drain(..)); // mutant: lose-the-unserved
     }
 
     /// Runs one slice of a connection. Returns its work, in products of 64-bit limbs.
     fn run_one(&mut self, key: usize) -> u32 {
         let connection = &mut self.connections[key];
-        connection.queued = false;
+        connection.queued = false; // mutant: stay-queued
         let mut session = connection.session.activate(&mut self.pool, WORK_PER_SLICE, self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
+        // mutant: tick-before-receiving
         let mut outcome = ready::run(socket, &mut session, ready, self.now);
         // The socket is read before the timer fires: input that arrived in time counts even if the
         // loop runs late.
@@ -296,6 +301,7 @@ impl<T, K: Kernel> Reactor<T, K> {
             outcome => {
                 self.timers.arm(key, session.deadline());
                 drop(session);
+                // mutant: lose-a-spent-slice
                 if outcome == Outcome::BudgetSpent {
                     queue(&mut self.queues[READY], key, connection);
                 }
@@ -309,7 +315,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     fn reap(&mut self) {
         for key in self.finished.drain(..) {
             let connection = self.connections.remove(key);
-            self.timers.disarm(key);
+            self.timers.disarm(key); // mutant: leave-a-timer
             let reason =
                 connection.session.close_reason().expect("a finished session has a reason");
             self.closed.push((connection.data, reason, connection.socket));

@@ -32,7 +32,7 @@ impl Timers {
     pub(super) fn arm(&mut self, key: usize, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
         match self.index(key) {
-            Some(index) if self.heap[index].0 <= deadline => {}
+            Some(index) if self.heap[index].0 <= deadline => {} // mutant: keep-a-later-timer
             index => self.insert(key, index, deadline),
         }
     }
@@ -86,7 +86,7 @@ impl Timers {
 
     fn remove(&mut self, index: usize) {
         let (_, key) = self.heap.swap_remove(index);
-        self.heap_index[key as usize] = ABSENT;
+        self.heap_index[key as usize] = ABSENT; // mutant: keep-a-fired-timer
         // The last entry is at this index now, and may be out of order in either direction.
         if let Some(&entry) = self.heap.get(index) {
             let index = self.sift_up(index, entry);

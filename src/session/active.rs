@@ -42,7 +42,7 @@ impl<'s> ActiveSession<'s> {
     ) -> Self {
         session.inbox.borrow(pool);
         session.outbox.borrow(pool);
-        let had_yielded = session.over_budget();
+        let had_yielded = session.over_budget(); // mutant: never-resume
         session.work_left = i32::try_from(budget).unwrap_or(i32::MAX);
         if session.phase == Phase::New {
             session.phase = Phase::Serving(Awaited::Message);
@@ -89,10 +89,10 @@ impl<'s> ActiveSession<'s> {
             Phase::New | Phase::Serving(_) => {
                 session.context.traffic.add_received(n);
                 session.inbox.filled(n);
-                session.framer.interrupt_gap();
+                session.framer.interrupt_gap(); // mutant: keep-a-gap
                 session.advance(now);
                 // Not earlier: the meaning of these bytes may depend on the silence before them.
-                session.active_at = now;
+                session.active_at = now; // mutant: forget-what-was-received
             }
             Phase::Lingering { discarded } => {
                 *discarded += n;
@@ -117,8 +117,8 @@ impl<'s> ActiveSession<'s> {
     pub fn sent(&mut self, n: usize, now: Instant) {
         self.session.context.traffic.add_sent(n);
         self.session.active_at = now;
-        self.session.outbox.consume(n);
-        self.session.restart_silence();
+        self.session.outbox.consume(n); // mutant: send-a-tail-twice
+        self.session.restart_silence(); // mutant: count-our-own-silence
         self.session.advance(now);
     }
 
@@ -135,7 +135,7 @@ impl<'s> ActiveSession<'s> {
 
     /// Reports that the sending half of the connection is closed.
     pub fn shut_down(&mut self) {
-        self.session.phase = Phase::Lingering { discarded: 0 };
+        self.session.phase = Phase::Lingering { discarded: 0 }; // mutant: close-without-lingering
     }
 
     /// Fires the first timer that is due. A driver calls it after receiving: input that has arrived

@@ -239,7 +239,7 @@ impl Framer {
         self.terminator = terminator;
         self.seen_newline = true;
         self.nul = Nul::EndsLine;
-        self.searched = Cursor::default();
+        self.searched = Cursor::default(); // mutant: search-from-the-last-line
         self.gap_at = None;
     }
 

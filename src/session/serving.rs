@@ -92,7 +92,7 @@ impl Session {
             partial_since = None;
             messages += 1;
         }
-        inbox.consume(inbox.len() - pending.len());
+        inbox.consume(inbox.len() - pending.len()); // mutant: serve-twice
         self.inbox = inbox;
         if messages > 0 {
             self.context.traffic.add_messages(messages);

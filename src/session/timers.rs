@@ -28,13 +28,13 @@ impl Session {
     /// The earliest time at which [`tick`](super::ActiveSession::tick) fires a timer, if nothing
     /// else happens before.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers().into_iter().filter_map(|(_, at)| at).min()
+        self.timers().into_iter().filter_map(|(_, at)| at).min() // mutant: wait-for-the-last-timer
     }
 
     /// The first timer that is due.
     pub(super) fn due(&self, now: Instant) -> Option<Timer> {
         let due = |&(_, at): &(Timer, Option<Instant>)| at.is_some_and(|at| at <= now);
-        self.timers().into_iter().find(due).map(|(timer, _)| timer)
+        self.timers().into_iter().find(due).map(|(timer, _)| timer) // mutant: fire-the-last-timer
     }
 
     #[inline]
@@ -58,6 +58,7 @@ impl Session {
     }
 
     fn gap_at(&self) -> Option<Instant> {
+        // mutant: end-a-gap-unserved
         self.framer.deadline().filter(|_| self.is_serving() && self.is_receiving())
     }
 
