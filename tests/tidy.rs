@@ -422,6 +422,21 @@ fn a_doc_comment_begins_with_no_question() {
     assert_none(&violations);
 }
 
+/// The anchors `// mutant: NAME` in src, and the table of the script that changes their lines.
+#[test]
+fn every_planted_fault_has_one_anchor() {
+    let script = fs::read_to_string(root().join("scripts/mutate-simulator")).unwrap();
+    let faults = script.lines().filter_map(|line| line.strip_prefix("fault ")?.split(' ').next());
+    let sources = sources("src");
+    let lines = sources.iter().flat_map(|source| source.text.lines());
+    let anchors = lines.filter_map(|line| line.split_once("// mutant: "));
+    let mut anchors: Vec<&str> = anchors.flat_map(|(_, names)| names.split(", ")).collect();
+    let mut faults: Vec<&str> = faults.collect();
+    anchors.sort_unstable();
+    faults.sort_unstable();
+    assert_eq!(anchors, faults);
+}
+
 #[test]
 fn the_top_level_holds_what_it_should_and_nothing_else() {
     for entry in fs::read_dir(root()).unwrap() {
