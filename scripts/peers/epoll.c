@@ -1,5 +1,5 @@
 /* epoll.c: what a server costs at the least. A single-threaded epoll server, as plain C allows,
- * for scripts/bench to put beside socklab's models.
+ * for scripts/measure-models to put beside socklab's models.
  *
  *   epoll echo PORT    every byte back as it came
  *   epoll calc PORT    a line in, its value back: + - * / % ( ) on 64-bit integers, as C counts

@@ -1,4 +1,4 @@
-"""The classic select loop in Python, for scripts/bench to put beside socklab's models.
+"""The classic select loop in Python, for scripts/measure-models to put beside socklab's models.
 
     select_server.py echo|calc PORT
 

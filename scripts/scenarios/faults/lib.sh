@@ -28,11 +28,11 @@ size() { if long; then echo "$2"; else echo "$1"; fi; }
 # measured TEXT...: a figure for people.
 measured() { echo "# measured: $*"; }
 
-# polite SERVICE CONNECTIONS AT_ONCE: lets polite clients talk; see polite.py. The numbers of those
+# polite SERVICE CONNECTIONS AT_ONCE: lets polite clients talk; see probe.py. The numbers of those
 # served and refused are in `served` and `refused`.
 polite() {
     local told
-    told=$(python3 "$faults/polite.py" "$HOST" "$PORT" "$@" "$SEED" 2>&1) || quote <<<"$told"
+    told=$(python3 "$faults/probe.py" "$HOST" "$PORT" "$@" "$SEED" 2>&1) || quote <<<"$told"
     # shellcheck disable=SC2034  # the stories read both
     read -r _ served _ refused < <(grep '^served' <<<"$told")
 }

@@ -1,6 +1,6 @@
 """A polite client, alone and then among attackers.
 
-    python3 besiege.py HOST PORT KIND ATTACKERS SECONDS [alone]
+    python3 attack.py HOST PORT KIND ATTACKERS SECONDS [alone]
 
 KIND is one of
 

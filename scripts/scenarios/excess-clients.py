@@ -1,6 +1,6 @@
 """Three clients more than a server has room for, one after the other.
 
-    python3 knock.py HOST PORT LIMIT
+    python3 excess-clients.py HOST PORT LIMIT
 
 prints what each of them sees, a line for each. The limit, in seconds, is part of the observation: a
 client that is left to wait sees nothing, and somebody has to say for how long.

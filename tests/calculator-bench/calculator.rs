@@ -23,7 +23,7 @@ struct Expression {
     text: &'static str,
 }
 
-/// The place is how `scripts/bench-calculator` knows it again.
+/// The place is how `scripts/measure-calculator` knows it again.
 impl Display for Expression {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         write!(out, "{:02} {:.36}", self.place, self.text)

@@ -1,6 +1,6 @@
 """Polite clients: they ask, read what they are told to the last byte, and compare.
 
-    python3 polite.py HOST PORT SERVICE CONNECTIONS AT_ONCE [SEED]
+    python3 probe.py HOST PORT SERVICE CONNECTIONS AT_ONCE [SEED]
 
 asks calc for sums, many at a time, or has echo send random bytes back, over so many connections.
 The last line says how many connections were served, and how many were turned away, with the busy

@@ -1,6 +1,6 @@
 """A crowd that comes at once and stays.
 
-    python3 crowd.py HOST PORT CLIENTS STAY
+    python3 many.py HOST PORT CLIENTS STAY
 
 Each asks one sum. Whoever is told that the server is full stays connected, too, unless STAY is 0, and
 the whole crowd leaves when all have heard something and STAY seconds are over. It prints how many
