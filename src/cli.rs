@@ -68,6 +68,9 @@ pub enum Command {
     /// Play a server's quiz: on a terminal, or from a pipe with yes, a name and answers.
     Play(PlayArgs),
     /// Generate load on a server and check every reply.
+    ///
+    /// Ctrl-C ends the load early, and the report covers the time until then. A second Ctrl-C does
+    /// not wait for the replies in flight.
     Bench(BenchArgs),
 }
 

@@ -30,7 +30,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 const SPIN_BEFORE_DUE: Duration = Duration::from_millis(1);
 
 /// The time for which a load listens after its last reply, for replies without a request. It is
-/// not part of the time that the load took.
+/// not part of the time that the load took. A connection for one request is closed earlier, and
+/// shows such a reply only if it comes together with the expected one.
 const LISTEN_AFTER_LAST: Duration = Duration::from_millis(50);
 
 /// A connection to make.

@@ -129,7 +129,8 @@ impl Workers for Threads {
     }
 
     /// Shuts down the receiving half of every socket. That ends the wait of a thread in its system
-    /// call; what came before can still be received.
+    /// call; what came before can still be received. It hides the peer's FIN, so a thread that
+    /// is stopped closes without lingering; a loop lingers.
     fn drain(&mut self) {
         self.shared.stopping.store(DRAINING, Ordering::Release);
         self.shut_down(Shutdown::Read);

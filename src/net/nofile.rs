@@ -13,7 +13,8 @@ const LOOP_DESCRIPTORS: u64 = 5;
 /// The limit that is assumed where the system has none.
 const UNLIMITED: u64 = 1 << 20;
 
-/// The most connections that say busy at the same time; each needs a descriptor.
+/// The most connections that say busy at the same time; each needs a descriptor. The next client
+/// waits in the accept queue until one of them has closed: at most 2 s if its peer does nothing.
 const MAX_REJECTED: usize = 256;
 
 /// Descriptors for connections.
