@@ -5,6 +5,9 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use socket2::SockRef;
+
 use super::close_reason_of;
 use crate::buffer::Pool;
 use crate::service::WORK_PER_SLICE;
@@ -24,8 +27,8 @@ pub enum Received {
     Stop,
 }
 
-/// A connection whose calls block for at most `wait`, or without limit if that is `None`. A call
-/// that times out fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
+/// A connection whose calls block for at most `wait`, or without limit if that is `None`; with a
+/// `wait` of zero they do not block. A call that times out fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
 pub trait BlockingStream {
     /// Receives into `room`; waits until there is at least one byte or the end of input.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
@@ -35,6 +38,9 @@ pub trait BlockingStream {
 
     /// Closes the sending half. The peer sees the end of input; receiving is still possible.
     fn shut_down_sending(&mut self) -> io::Result<()>;
+
+    /// See [`Socket::acknowledge`](super::Socket::acknowledge).
+    fn acknowledge(&mut self);
 }
 
 /// Serves one connection to its end.
@@ -45,51 +51,55 @@ pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
 }
 
 /// Runs a session until its budget is used up or it is finished. Returns true if it is finished.
+///
+/// A timer fires only after a call that did not wait and found nothing: a call that was interrupted,
+/// or timed out late because the process was halted, says nothing about what has arrived.
 fn run_slice(
     stream: &mut impl BlockingStream,
     session: &mut ActiveSession<'_>,
     now: &mut Instant,
 ) -> bool {
     loop {
-        session.tick(*now);
         let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(*now));
-        match session.want() {
+        let is_due = wait == Some(Duration::ZERO);
+        let failed = match session.want() {
             Want::Send(bytes) => {
                 let sent = stream.send(bytes, wait);
                 *now = clock();
-                match sent {
-                    Ok(n) => session.sent(n, *now),
-                    Err(error) => failed(&error, session),
-                }
+                sent.map(|n| session.sent(n, *now))
             }
             Want::Receive(room) => {
                 let received = stream.receive(room, wait);
                 *now = clock();
-                match received {
-                    Ok(Received::Bytes(n)) => session.received(n, *now),
-                    Ok(Received::Stop) => session.end_input(*now),
-                    Err(error) => failed(&error, session),
-                }
+                received.map(|received| match received {
+                    Received::Bytes(n) => {
+                        session.received(n, *now);
+                        if session.awaits_rest() {
+                            stream.acknowledge();
+                        }
+                    }
+                    Received::Stop => session.end_input(*now),
+                })
             }
-            Want::ShutDown => match stream.shut_down_sending() {
-                Ok(()) => session.shut_down(),
-                Err(error) => session.cut(close_reason_of(&error)),
-            },
+            Want::ShutDown => stream.shut_down_sending().map(|()| session.shut_down()),
             Want::Yield => return false,
+            Want::Wait if is_due => Err(io::ErrorKind::TimedOut.into()),
             Want::Wait => {
                 thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
                 *now = clock();
+                Ok(())
             }
             Want::Finished => return true,
+        };
+        match failed.map_err(|error| (error.kind(), error)) {
+            Ok(()) | Err((io::ErrorKind::Interrupted, _)) => {}
+            Err((io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _)) => {
+                if is_due {
+                    session.tick(*now);
+                }
+            }
+            Err((_, error)) => session.cut(close_reason_of(&error)),
         }
-    }
-}
-
-/// Cuts the session, unless the call that failed only timed out or was interrupted by a signal.
-fn failed(error: &io::Error, session: &mut ActiveSession<'_>) {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {}
-        _ => session.cut(close_reason_of(error)),
     }
 }
 
@@ -117,8 +127,13 @@ impl<'a, F: Fn() -> bool> TimedSocket<'a, F> {
 impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
         let mut socket = self.socket;
-        self.receive_timeout.set(wait, |time| socket.set_read_timeout(time))?;
-        match self.receive_timeout.note(socket.read(room))? {
+        let received = if wait == Some(Duration::ZERO) {
+            recv(socket, room, RecvFlags::DONTWAIT).map(|(n, _)| n).map_err(io::Error::from)
+        } else {
+            self.receive_timeout.set(wait, |time| socket.set_read_timeout(time))?;
+            self.receive_timeout.note(socket.read(room))
+        };
+        match received? {
             0 if !self.reported && (self.stopped)() => {
                 self.reported = true;
                 Ok(Received::Stop)
@@ -129,12 +144,19 @@ impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
 
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
         let mut socket = self.socket;
+        if wait == Some(Duration::ZERO) {
+            return Ok(send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?);
+        }
         self.send_timeout.set(wait, |time| socket.set_write_timeout(time))?;
         self.send_timeout.note(socket.write(bytes))
     }
 
     fn shut_down_sending(&mut self) -> io::Result<()> {
         self.socket.shutdown(Shutdown::Write)
+    }
+
+    fn acknowledge(&mut self) {
+        SockRef::from(self.socket).set_tcp_quickack(true).ok();
     }
 }
 

@@ -6,6 +6,8 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
+use socket2::SockRef;
+
 use crate::session::CloseReason;
 
 pub mod blocking;
@@ -27,10 +29,21 @@ fn close_reason_of(error: &io::Error) -> CloseReason {
 pub trait Socket: Read + Write {
     /// Closes the sending half. The peer sees the end of input; receiving is still possible.
     fn shut_down_sending(&self) -> io::Result<()>;
+
+    /// Acknowledges what was received without delay. A peer that sends a message in several calls
+    /// holds the next piece back until then (Nagle's algorithm, RFC 9293, 3.7.4), and Linux delays
+    /// acknowledgements by 40 ms, which is longer than a [gap](crate::session::GAP). The option does
+    /// not stay set (`TCP_QUICKACK`, tcp(7)).
+    fn acknowledge(&self);
 }
 
 impl Socket for mio::net::TcpStream {
     fn shut_down_sending(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
+    }
+
+    fn acknowledge(&self) {
+        // Where it fails, the peer waits a little longer.
+        SockRef::from(self).set_tcp_quickack(true).ok();
     }
 }

@@ -44,6 +44,13 @@ impl Default for Readiness {
 }
 
 impl Readiness {
+    /// Makes a receive and a send be tried once more, whatever the events reported: a timer is about
+    /// to fire, and what has arrived comes before what is due.
+    pub fn retry(&mut self) {
+        self.readable = self.readable.max(Readable::UntilShort);
+        self.writable = true;
+    }
+
     /// Adds the readiness that an event reported. Readiness known before stays.
     #[inline]
     pub fn merge(&mut self, said: Readiness) {
@@ -99,6 +106,9 @@ pub fn run(
                     Ok(n) => {
                         ready.received(n, size);
                         session.received(n, now);
+                        if session.awaits_rest() {
+                            socket.acknowledge();
+                        }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         // mutant: drain-without-end

@@ -18,6 +18,7 @@ use rustix::fs::{FileType, fstat};
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 use rustix::pipe::PIPE_BUF;
 use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
+use socket2::SockRef;
 
 use super::blocking::{BlockingStream, Received};
 
@@ -138,6 +139,11 @@ impl BlockingStream for Stdio {
             rustix::io::write(output, &bytes[..bytes.len().min(PIPE_BUF)])
         };
         Ok(sent?)
+    }
+
+    fn acknowledge(&mut self) {
+        // Only TCP has the option.
+        SockRef::from(&stdin()).set_tcp_quickack(true).ok();
     }
 
     fn shut_down_sending(&mut self) -> io::Result<()> {

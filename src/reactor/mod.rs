@@ -212,11 +212,14 @@ impl<T, K: Kernel> Reactor<T, K> {
             let wake_at = wake_at.into_iter().chain(self.timers.next()).min();
             wake_at.map(|at| at.saturating_duration_since(self.now))
         };
-        match self.kernel.wait(timeout) {
-            // mutant: fail-an-interrupted-wait
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            result => result,
+        let mut waited = self.kernel.wait(timeout);
+        // An interrupted wait is not an empty one: after a halt (SIGSTOP) there may be events. They
+        // are asked for before any timer fires.
+        // mutant: fail-an-interrupted-wait
+        while waited.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            waited = self.kernel.wait(Some(Duration::ZERO));
         }
+        waited
     }
 
     /// Queues the connections that had an event.
@@ -287,11 +290,15 @@ impl<T, K: Kernel> Reactor<T, K> {
         connection.queued = false; // mutant: stay-queued
         let mut session = connection.session.activate(&mut self.pool, WORK_PER_SLICE, self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
+        let expired = std::mem::take(&mut connection.expired);
+        if expired {
+            // Input that arrived in time counts even if the loop runs late, or its event is one of
+            // those that did not fit into this turn.
+            ready.retry();
+        }
         // mutant: tick-before-receiving
         let mut outcome = ready::run(socket, &mut session, ready, self.now);
-        // The socket is read before the timer fires: input that arrived in time counts even if the
-        // loop runs late.
-        if std::mem::take(&mut connection.expired) && outcome == Outcome::Blocked {
+        if expired && outcome == Outcome::Blocked {
             session.tick(self.now);
             outcome = ready::run(socket, &mut session, ready, self.now);
         }

@@ -122,6 +122,12 @@ impl<'s> ActiveSession<'s> {
         self.session.advance(now);
     }
 
+    /// True if the rest of a message is awaited.
+    #[inline]
+    pub fn awaits_rest(&self) -> bool {
+        self.session.partial_since.is_some()
+    }
+
     /// See [`Session::deadline`].
     pub fn deadline(&self) -> Option<Instant> {
         self.session.deadline()

@@ -1,8 +1,9 @@
 //! Whatever the log, stdout or whoever started the server does, it serves and it stops.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -157,7 +158,7 @@ fn a_stop_serves_who_waited_and_does_not_wait_for_those_who_come() {
         let address = server.address;
         let stopped = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let flag = std::sync::Arc::clone(&stopped);
-        let flood = std::thread::Builder::new()
+        let flood = thread::Builder::new()
             .spawn(move || {
                 while !flag.load(std::sync::atomic::Ordering::Acquire) {
                     let timeout = Duration::from_millis(100);
@@ -172,5 +173,75 @@ fn a_stop_serves_who_waited_and_does_not_wait_for_those_who_come() {
         server.wait();
         stopped.store(true, std::sync::atomic::Ordering::Release);
         flood.join().unwrap();
+    }
+}
+
+/// Stops a server, with its children, while `meanwhile` runs.
+fn halted(server: &Server, meanwhile: impl FnOnce()) {
+    let processes: Vec<Pid> = server.children().into_iter().chain([server.process()]).collect();
+    for &process in &processes {
+        kill_process(process, Signal::STOP).unwrap();
+        // The signal is on its way until the state says so.
+        let state = || fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        while !state().contains(") T ") {
+            thread::yield_now();
+        }
+    }
+    meanwhile();
+    for &process in &processes {
+        kill_process(process, Signal::CONT).unwrap();
+    }
+}
+
+/// Lets time pass: waits for a reply that does not come.
+fn pass(client: &mut Client, time: Duration) {
+    client.stream.set_read_timeout(Some(time)).unwrap();
+    let mut byte = [0];
+    client.stream.read_exact(&mut byte).unwrap_err();
+    client.stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+}
+
+#[test]
+fn a_halt_of_the_server_ends_no_connection_that_has_asked() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--idle-timeout", "200ms"]);
+        let mut client = server.connect();
+        client.ask(b"1\n", b"1\n");
+        halted(&server, || {
+            client.send(b"1 + 2\n");
+            pass(&mut client, Duration::from_millis(400));
+        });
+        client.expect(b"3\n");
+    }
+}
+
+#[test]
+fn a_halt_of_the_server_splits_no_message() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model]);
+        let mut client = server.connect();
+        client.ask(b"1", b"1");
+        for _ in 0..5 {
+            client.send(b"1+");
+            halted(&server, || {
+                client.send(b"2");
+                pass(&mut client, Duration::from_millis(60));
+            });
+            client.expect(b"3");
+        }
+    }
+}
+
+#[test]
+fn a_message_sent_in_two_calls_is_one_message_although_nagle_holds_the_second_back() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model]);
+        let mut client = server.connect();
+        client.stream.set_nodelay(false).unwrap();
+        for _ in 0..20 {
+            client.send(b"0+");
+            client.send(b"1");
+            client.expect(b"1");
+        }
     }
 }
