@@ -1,11 +1,11 @@
-"""Polite clients: they ask, read what they are told to the last byte, and compare.
+"""Clients that behave well, and compare every byte that they receive.
 
-    python3 probe.py HOST PORT SERVICE CONNECTIONS AT_ONCE [SEED]
+    python3 probe.py HOST PORT SERVICE CONNECTIONS THREADS [SEED]
 
-asks calc for sums, many at a time, or has echo send random bytes back, over so many connections.
-The last line says how many connections were served, and how many were turned away, with the busy
-text or with a reset before the first reply: `served 990 refused 10`. Any other end, any wrong byte
-and any missing one is a failure, and said.
+Each connection asks calc for several sums, or has echo return random bytes. The last line of the
+output has the number of connections that were served, and of those that were rejected with the busy
+line or with a reset before the first reply: `served 990 rejected 10`. Any other end, any wrong byte
+and any missing byte is a failure.
 """
 
 import errno
@@ -14,87 +14,88 @@ import socket
 import sys
 import threading
 
-TIMEOUT = 60  # seconds without a byte that are a failure; no answer is expected to take as long
-# What a call says of a connection that was reset, the last of them a shutdown.
+TIMEOUT = 60  # seconds without a byte, which are a failure
+# The errors of a call on a connection that was reset; ENOTCONN is that of shutdown.
 RESET = (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN)
 BUSY = b"busy: the server is full, try again later\n"
-QUESTIONS = 60  # the most of one connection
-ECHOED = 8192  # bytes, the most of one connection: they fit the buffers of the kernel
+MAX_REQUESTS = 60  # of one connection
+MAX_ECHO = 8192  # bytes of one connection: they fit the kernel's buffers
 
 
-class Wrong(Exception):
+class Failed(Exception):
     pass
 
 
-def calc(dice):
-    """Some questions as lines, and their answers. Blanks make some of the lines long."""
-    asked, told = b"", b""
-    for _ in range(dice.randint(1, QUESTIONS)):
-        a, b = dice.randint(-999, 999), dice.randint(0, 10 ** dice.randint(1, 30))
-        sign, result = dice.choice([("+", a + b), ("-", a - b), ("*", a * b)])
-        blanks = " " * dice.choice([0, 1, 1, 1, dice.randint(1, 300)])
-        asked += f"{a}{blanks}{sign} {b}\n".encode()
-        told += f"{result}\n".encode()
-    return asked, told
+def calc(rng):
+    """Some requests, and the replies to them. Spaces make some of the lines long."""
+    requests, replies = b"", b""
+    for _ in range(rng.randint(1, MAX_REQUESTS)):
+        a, b = rng.randint(-999, 999), rng.randint(0, 10 ** rng.randint(1, 30))
+        sign, result = rng.choice([("+", a + b), ("-", a - b), ("*", a * b)])
+        spaces = " " * rng.choice([0, 1, 1, 1, rng.randint(1, 300)])
+        requests += f"{a}{spaces}{sign} {b}\n".encode()
+        replies += f"{result}\n".encode()
+    return requests, replies
 
 
-def echo(dice):
-    length = dice.randint(1, ECHOED)
-    text = dice.getrandbits(8 * length).to_bytes(length, "little")
+def echo(rng):
+    length = rng.randint(1, MAX_ECHO)
+    text = rng.getrandbits(8 * length).to_bytes(length, "little")
     return text, text
 
 
-def pieces(text, dice):
+def pieces(text, rng):
     while text:
-        n = dice.choice([len(text), dice.randint(1, len(text)), 1])
+        n = rng.choice([len(text), rng.randint(1, len(text)), 1])
         yield text[:n]
         text = text[n:]
 
 
-def converse(address, service, dice):
-    """One connection; true if it was served, false if it was turned away."""
-    asked, told = service(dice)
-    heard = b""
+def converse(address, service, rng):
+    """Runs one connection. Returns true if it was served, and false if it was rejected."""
+    requests, replies = service(rng)
+    received = b""
     with socket.create_connection(address, timeout=TIMEOUT) as client:
         try:
-            for piece in list(pieces(asked, dice))[:20]:
+            for piece in list(pieces(requests, rng))[:20]:
                 client.sendall(piece)
-                asked = asked[len(piece) :]
-            client.sendall(asked)
+                requests = requests[len(piece) :]
+            client.sendall(requests)
             client.shutdown(socket.SHUT_WR)
             while more := client.recv(65536):
-                heard += more
+                received += more
         except socket.timeout:
-            raise Wrong(f"silence after {len(heard)} of {len(told)} bytes") from None
+            raise Failed(f"silence after {len(received)} of {len(replies)} bytes") from None
         except OSError as error:
             if error.errno not in RESET:
                 raise
-            # Whoever is turned away without a word may be reset; the words may get lost, too.
-            heard += rest(client)
-            if BUSY.startswith(heard):
+            # A connection that is rejected may be reset, and the busy line may be lost.
+            received += rest(client)
+            if BUSY.startswith(received):
                 return False
-            raise Wrong(f"reset after {len(heard)} of {len(told)} bytes") from None
-    if heard == told:
+            raise Failed(f"reset after {len(received)} of {len(replies)} bytes") from None
+    if received == replies:
         return True
-    if heard == BUSY:
+    if received == BUSY:
         return False
-    common = next((n for n, (a, b) in enumerate(zip(heard, told)) if a != b), len(heard))
-    raise Wrong(f"{len(heard)} bytes, {len(told)} wanted; wrong from {heard[common : common + 60]}")
+    right = next((n for n, (a, b) in enumerate(zip(received, replies)) if a != b), len(received))
+    wrong = received[right : right + 60]
+    raise Failed(f"{len(received)} bytes of {len(replies)}; wrong from byte {right} on: {wrong}")
 
 
 def rest(client):
-    """What has come before a connection was found to be reset."""
-    heard = b""
+    """The bytes that arrived before a reset."""
+    received = b""
     try:
         while more := client.recv(65536):
-            heard += more
+            received += more
     except OSError:
         pass
-    return heard
+    return received
 
 
 def main():
-    host, port, service, connections, at_once = sys.argv[1:6]
+    host, port, service, connections, threads = sys.argv[1:6]
     seed = sys.argv[6] if len(sys.argv) > 6 else "1"
     service = {"calc": calc, "echo": echo}[service]
     counts = {True: 0, False: 0}
@@ -110,18 +111,18 @@ def main():
                 return
             try:
                 served = converse((host, int(port)), service, random.Random(f"{seed} {number}"))
-            except (Wrong, OSError) as error:
+            except (Failed, OSError) as error:
                 failures.append(f"connection {number} of seed {seed}: {error!r}")
                 return
             with lock:
                 counts[served] += 1
 
-    crowd = [threading.Thread(target=talk) for _ in range(int(at_once))]
-    for client in crowd:
-        client.start()
-    for client in crowd:
-        client.join()
-    print(f"served {counts[True]} refused {counts[False]}")
+    threads = [threading.Thread(target=talk) for _ in range(int(threads))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"served {counts[True]} rejected {counts[False]}")
     sys.exit("\n".join(failures) or 0)
 
 

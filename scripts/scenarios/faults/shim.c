@@ -1,20 +1,19 @@
 /*
- * Faults that a kernel may really bring, for a program that is started with this file, compiled as
- * a shared library, in LD_PRELOAD:
+ * Faults that a real kernel may produce. Compiled as a shared library, and named in LD_PRELOAD:
  *
  *     recv, read, send, write on a TCP socket     fewer bytes than asked for, or EINTR
  *     epoll_wait, poll, ppoll                     EINTR
  *     accept4                                     ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM
  *     pthread_create, posix_spawn                 EAGAIN, once a client has been accepted
  *
- * They are honest. Nothing is ever said to have moved that did not; a socket never says EAGAIN by
- * our doing, which with edge-triggered readiness would promise an event that never comes; and a
- * short read of a socket with edge-triggered readiness, which by epoll(7) means that nothing is
- * left, is followed by the event that brings the rest, as if the rest had come a moment later.
+ * They break no promise of the kernel. No byte is reported as moved that was not; no socket returns
+ * EAGAIN, which with edge-triggered readiness would promise an event that never comes; and a short
+ * read of a socket with edge-triggered readiness, which by epoll(7) means that the queue is empty, is
+ * followed by an event for the rest, as if the rest had arrived a moment later.
  *
- * FAULTS_SEED is where the dice begin; each thread and each process throws its own. FAULTS_TALLY is
- * a file of at least 4096 bytes, shared by all processes: the count of each kind of fault is in it,
- * as 64-bit numbers in the order of `enum kind`, behind the number of throwers.
+ * FAULTS_SEED is the seed of the random numbers; each thread and each process has its own sequence.
+ * FAULTS_COUNTS is a file of at least 4096 bytes, shared by all processes: the number of sequences,
+ * then the count of each kind of fault in the order of `enum kind`, as 64-bit numbers.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,52 +32,52 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* How often: one call in so many; only one call in so many is not cut short. */
+/* A fault happens to one call in N; but WHOLE_IN is for calls that are not cut short. */
 enum { WHOLE_IN = 24, INTERRUPTED_IN = 4, WAIT_IN = 8, ACCEPT_IN = 16, CREATE_IN = 32 };
 
-/* What is left of a call that is cut short, in bytes. */
+/* The most bytes that a call moves which is cut short. */
 enum { LONGEST_CUT = 48 };
 
-enum kind { THROWERS, SHORT_READ, SHORT_WRITE, INTERRUPTED, NOT_ACCEPTED, NOT_CREATED, KINDS };
+enum kind { SEQUENCES, SHORT_READ, SHORT_WRITE, INTERRUPTED, NOT_ACCEPTED, NOT_CREATED, KINDS };
 
-enum { MOST_DESCRIPTORS = 65536 };
+enum { MAX_DESCRIPTORS = 65536 };
 
-static _Atomic uint64_t own_tally[KINDS];
-static _Atomic uint64_t *tally = own_tally;
+static _Atomic uint64_t own_counts[KINDS];
+static _Atomic uint64_t *counts = own_counts;
 static uint64_t seed;
 static atomic_int accepted;
-static __thread uint64_t dice;
+static __thread uint64_t state;
 
-/* By descriptor: the epoll instance that waits for it, and what for. */
-static struct { int epoll; struct epoll_event event; } waiting[MOST_DESCRIPTORS];
+/* By descriptor: the epoll instance in which it is registered, and its event. */
+static struct { int epoll; struct epoll_event event; } registered[MAX_DESCRIPTORS];
 
 #define REAL(name) ((__typeof__(&name))real(#name))
 
 static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *text = getenv("FAULTS_SEED"), *path = getenv("FAULTS_TALLY");
+    const char *text = getenv("FAULTS_SEED"), *path = getenv("FAULTS_COUNTS");
     seed = text ? strtoull(text, NULL, 10) : 1;
     int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (file < 0) return;
     void *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (shared != MAP_FAILED) tally = shared;
+    if (shared != MAP_FAILED) counts = shared;
     close(file);
 }
 
-/* splitmix64; a thread's first throw depends on how many threw before it. */
-static uint64_t throw_dice(void) {
-    if (dice == 0) dice = (seed << 32) + (atomic_fetch_add(&tally[THROWERS], 1) << 8) + 1;
-    uint64_t z = dice += 0x9e3779b97f4a7c15;
+/* splitmix64. The state of a thread begins with the number of threads before it. */
+static uint64_t next_random(void) {
+    if (state == 0) state = (seed << 32) + (atomic_fetch_add(&counts[SEQUENCES], 1) << 8) + 1;
+    uint64_t z = state += 0x9e3779b97f4a7c15;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
     z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
     return z ^ (z >> 31);
 }
 
-static int once_in(unsigned n) { return throw_dice() % n == 0; }
+static int once_in(unsigned n) { return next_random() % n == 0; }
 
 static int fault(enum kind kind, int error) {
-    atomic_fetch_add(&tally[kind], 1);
+    atomic_fetch_add(&counts[kind], 1);
     errno = error;
     return -1;
 }
@@ -91,22 +90,22 @@ static int is_tcp(int fd) {
     return known && protocol == IPPROTO_TCP;
 }
 
-/* The length to ask for instead: never 0, which would mean the end of input. */
+/* The length to use instead: never 0, which would mean the end of input. */
 static size_t cut(size_t length) {
     size_t most = length - 1 < LONGEST_CUT ? length - 1 : LONGEST_CUT;
-    return 1 + throw_dice() % most;
+    return 1 + next_random() % most;
 }
 
-/* After a short read: the event that says that there is more, if there is. */
-static void remind(int fd) {
+/* After a short read: makes the kernel report an event if there is more. */
+static void report_again(int fd) {
     int saved = errno;
-    if (fd < MOST_DESCRIPTORS && waiting[fd].event.events & EPOLLET) {
-        REAL(epoll_ctl)(waiting[fd].epoll, EPOLL_CTL_MOD, fd, &waiting[fd].event);
+    if (fd < MAX_DESCRIPTORS && registered[fd].event.events & EPOLLET) {
+        REAL(epoll_ctl)(registered[fd].epoll, EPOLL_CTL_MOD, fd, &registered[fd].event);
     }
     errno = saved;
 }
 
-/* Whether a call to move so many bytes is to be cut short; a fault is noted when it has happened. */
+/* True if a call for `length` bytes is cut short. It counts as a fault once it has happened. */
 static int is_cut(size_t length) { return length > 1 && !once_in(WHOLE_IN); }
 
 #define RECEIVE(fd, length, call)                                                                  \
@@ -116,8 +115,8 @@ static int is_cut(size_t length) { return length > 1 && !once_in(WHOLE_IN); }
     if (cuts) length = cut(length);                                                                \
     ssize_t n = call;                                                                              \
     if (cuts && n == (ssize_t)length) {                                                            \
-        atomic_fetch_add(&tally[SHORT_READ], 1);                                                   \
-        remind(fd);                                                                                \
+        atomic_fetch_add(&counts[SHORT_READ], 1);                                                  \
+        report_again(fd);                                                                          \
     }                                                                                              \
     return n;
 
@@ -127,7 +126,7 @@ static int is_cut(size_t length) { return length > 1 && !once_in(WHOLE_IN); }
     int cuts = is_cut(length);                                                                     \
     if (cuts) length = cut(length);                                                                \
     ssize_t n = call;                                                                              \
-    if (cuts && n > 0) atomic_fetch_add(&tally[SHORT_WRITE], 1);                                   \
+    if (cuts && n > 0) atomic_fetch_add(&counts[SHORT_WRITE], 1);                                  \
     return n;
 
 ssize_t recv(int fd, void *buffer, size_t length, int flags) {
@@ -147,9 +146,9 @@ ssize_t write(int fd, const void *buffer, size_t length) {
 }
 
 int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event) {
-    if (fd >= 0 && fd < MOST_DESCRIPTORS) {
-        waiting[fd].epoll = epoll;
-        waiting[fd].event = what == EPOLL_CTL_DEL ? (struct epoll_event){ 0 } : *event;
+    if (fd >= 0 && fd < MAX_DESCRIPTORS) {
+        registered[fd].epoll = epoll;
+        registered[fd].event = what == EPOLL_CTL_DEL ? (struct epoll_event){ 0 } : *event;
     }
     return REAL(epoll_ctl)(epoll, what, fd, event);
 }
@@ -173,7 +172,7 @@ int ppoll(struct pollfd *watched, nfds_t count, const struct timespec *timeout,
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
     static const int errors[] = { ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM };
     if (once_in(ACCEPT_IN)) {
-        return fault(NOT_ACCEPTED, errors[throw_dice() % (sizeof errors / sizeof *errors)]);
+        return fault(NOT_ACCEPTED, errors[next_random() % (sizeof errors / sizeof *errors)]);
     }
     int socket = REAL(accept4)(fd, address, length, flags);
     if (socket >= 0) accepted = 1;

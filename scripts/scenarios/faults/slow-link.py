@@ -1,9 +1,9 @@
-"""A proxy that is slow, and cuts what it passes on at random.
+"""A slow proxy that cuts the stream at random.
 
     python3 slow-link.py HOST PORT DELAY [SEED]
 
-listens on a free port of 127.0.0.1, prints it, and passes on to HOST PORT and back whatever comes,
-in pieces, each DELAY milliseconds late, in order; also the end of input.
+Listens on a free port of 127.0.0.1, prints the port, and forwards both directions of each connection
+to HOST PORT: in pieces, in order, each piece DELAY milliseconds late, and so is the end of input.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import random
 import sys
 
 
-async def carry(reader, writer, delay, dice):
+async def carry(reader, writer, delay, rng):
     loop = asyncio.get_running_loop()
     queue = asyncio.Queue()
 
@@ -30,11 +30,11 @@ async def carry(reader, writer, delay, dice):
         bytes_ = await reader.read(65536)
         due = loop.time() + delay
         while bytes_:
-            n = dice.randint(1, max(1, len(bytes_) // 2))
+            n = rng.randint(1, max(1, len(bytes_) // 2))
             queue.put_nowait((due, bytes_[:n]))
             bytes_ = bytes_[n:]
-            # The pieces are not to be put together again on the way.
-            due += dice.random() / 1000
+            # Apart in time, so that TCP does not join the pieces again.
+            due += rng.random() / 1000
         if reader.at_eof():
             queue.put_nowait((due, b""))
             break
@@ -43,13 +43,13 @@ async def carry(reader, writer, delay, dice):
 
 async def main():
     host, port, delay = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) / 1000
-    dice = random.Random(sys.argv[4] if len(sys.argv) > 4 else "1")
+    rng = random.Random(sys.argv[4] if len(sys.argv) > 4 else "1")
 
     async def meet(reader, writer):
         try:
             there, to_there = await asyncio.open_connection(host, port)
             await asyncio.gather(
-                carry(reader, to_there, delay, dice), carry(there, writer, delay, dice)
+                carry(reader, to_there, delay, rng), carry(there, writer, delay, rng)
             )
             to_there.close()
         except OSError:

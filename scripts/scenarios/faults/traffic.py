@@ -1,11 +1,11 @@
-"""Mixed traffic: as many requests as asked for, in all manners.
+"""Mixed traffic from clients of many kinds.
 
-    python3 traffic.py HOST PORT REQUESTS SEED [single-file]
+    python3 traffic.py HOST PORT REQUESTS SEED [alone]
 
-Long conversations with thousands of lines at a time, short ones with one, clients that half-close,
-that reset in the middle of a reply, that send garbage, half a line or a line without an end, and
-some that only connect. Every reply that is read is compared. The last line it prints says how many
-lines were answered and how many connections there were.
+Long conversations with thousands of lines in flight, short ones with one, clients that half-close,
+that reset in the middle of a reply, that send random bytes or half a line, and clients that only
+connect, until REQUESTS lines are answered; one client at a time if `alone`. Every reply that is read
+is compared. The last line of the output has the number of lines that were answered, and of connections.
 """
 
 import os
@@ -17,66 +17,65 @@ import threading
 
 TIMEOUT = 30  # seconds
 RESET = struct.pack("ii", 1, 0)
-AT_ONCE = 8
-BUSY = b"busy: the server is full, try again later\n"
+THREADS = 8
 
 lock = threading.Lock()
 answered = connections = 0
 failures = []
 
 
-def batch(dice, lines):
-    a = dice.randint(0, 10**6)
+def batch(rng, lines):
+    a = rng.randint(0, 10**6)
     return (b"%d + 1\n" % a) * lines, (b"%d\n" % (a + 1)) * lines
 
 
-def take(client, wanted):
-    heard = bytearray()
-    while len(heard) < len(wanted):
+def expect(client, replies):
+    received = bytearray()
+    while len(received) < len(replies):
         more = client.recv(1 << 18)
         if not more:
-            raise AssertionError(f"the end after {len(heard)} of {len(wanted)} bytes")
-        heard += more
-    if heard != wanted:
+            raise AssertionError(f"end of input after {len(received)} of {len(replies)} bytes")
+        received += more
+    if received != replies:
         raise AssertionError("a wrong reply")
 
 
-def talk(client, dice, batches, lines):
+def talk(client, rng, batches, lines):
     for _ in range(batches):
-        asked, told = batch(dice, lines)
-        client.sendall(asked)
-        take(client, told)
+        requests, replies = batch(rng, lines)
+        client.sendall(requests)
+        expect(client, replies)
     return batches * lines
 
 
-def long(client, dice):
-    return talk(client, dice, 10, 1000)
+def long(client, rng):
+    return talk(client, rng, 10, 1000)
 
 
-def short(client, dice):
-    return talk(client, dice, 1, 1)
+def short(client, rng):
+    return talk(client, rng, 1, 1)
 
 
-def half_closing(client, dice):
-    asked, told = batch(dice, dice.randint(1, 3000))
-    client.sendall(asked)
+def half_closing(client, rng):
+    requests, replies = batch(rng, rng.randint(1, 3000))
+    client.sendall(requests)
     client.shutdown(socket.SHUT_WR)
-    take(client, told)
+    expect(client, replies)
     if client.recv(1):
         raise AssertionError("more than the replies")
-    return told.count(b"\n")
+    return replies.count(b"\n")
 
 
-def resetting(client, dice):
-    client.sendall(batch(dice, 2000)[0])
+def resetting(client, rng):
+    client.sendall(batch(rng, 2000)[0])
     client.recv(100)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     return 0
 
 
-def garbage(client, dice):
+def random_bytes(client, rng):
     try:
-        client.sendall(os.urandom(dice.randint(1, 20000)))
+        client.sendall(os.urandom(rng.randint(1, 20000)))
         client.shutdown(socket.SHUT_WR)
         while client.recv(65536):
             pass
@@ -94,19 +93,20 @@ def silent(_, __):
     return 0
 
 
-MANNERS = [long, short, short, half_closing, resetting, garbage, half_a_line, silent]
+KINDS = [long, short, short, half_closing, resetting, random_bytes, half_a_line, silent]
 
 
-def visit(address, requests, seed):
+def connect(address, requests, seed):
+    """Opens one connection after the other."""
     global answered, connections
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     while answered < requests and not failures:
-        manner = dice.choice(MANNERS)
+        kind = rng.choice(KINDS)
         try:
             with socket.create_connection(address, timeout=TIMEOUT) as client:
-                n = manner(client, dice)
+                n = kind(client, rng)
         except (AssertionError, OSError) as error:
-            failures.append(f"{manner.__name__}: {error!r}")
+            failures.append(f"{kind.__name__}: {error!r}")
             return
         with lock:
             answered += n
@@ -115,15 +115,14 @@ def visit(address, requests, seed):
 
 def main():
     host, port, requests, seed = sys.argv[1], *map(int, sys.argv[2:5])
-    at_once = 1 if "single-file" in sys.argv else AT_ONCE
-    crowd = [
-        threading.Thread(target=visit, args=((host, port), requests, f"{seed} {n}"))
-        for n in range(at_once)
+    threads = [
+        threading.Thread(target=connect, args=((host, port), requests, f"{seed} {n}"))
+        for n in range(1 if "alone" in sys.argv else THREADS)
     ]
-    for client in crowd:
-        client.start()
-    for client in crowd:
-        client.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     print(f"answered {answered} connections {connections}")
     sys.exit("\n".join(failures) or 0)
 
