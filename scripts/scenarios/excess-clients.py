@@ -1,18 +1,18 @@
-"""Three clients more than a server has room for, one after the other.
+"""Three clients beyond the limit of a server, one after the other.
 
-    python3 excess-clients.py HOST PORT LIMIT
+    python3 excess-clients.py HOST PORT TIMEOUT
 
-prints what each of them sees, a line for each. The limit, in seconds, is part of the observation: a
-client that is left to wait sees nothing, and somebody has to say for how long.
+Prints what each of them sees, one line for each. The timeout, in seconds, is part of the observation:
+a client that waits sees nothing for that time.
 """
 
 import socket
 import sys
 
 
-def knock(client, address):
+def observe(client, address):
     """What one client sees, in words."""
-    heard = b""
+    received = b""
     try:
         client.connect(address)
     except socket.timeout:
@@ -23,8 +23,8 @@ def knock(client, address):
         return "connects, and is reset"
     try:
         while more := client.recv(1024):
-            heard += more
-        return f"reads '{heard.decode().split(':')[0]}', the end"
+            received += more
+        return f"reads '{received.decode().split(':')[0]}', the end"
     except socket.timeout:
         return "connects, and waits"
     except ConnectionResetError:
@@ -32,12 +32,12 @@ def knock(client, address):
 
 
 def main():
-    host, port, limit = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    # All stay until the last has seen what it sees.
+    host, port, timeout = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    # All stay connected until the last has seen something.
     clients = [socket.socket() for _ in range(3)]
     for client in clients:
-        client.settimeout(limit)
-        print(knock(client, (host, port)))
+        client.settimeout(timeout)
+        print(observe(client, (host, port)))
 
 
 main()

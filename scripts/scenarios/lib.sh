@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 #
-# The words in which the stories of this directory are told. A story sources this file, starts a
-# server, lets clients talk to it, and says what must be true; the output is TAP version 14.
+# The commands of the scenarios in this directory. A scenario sources this file, starts a server,
+# connects clients, and checks what they receive. The output is TAP version 14.
 #
-#   SOCKLAB     the binary; without it target/release/socklab, else target/debug/socklab
-#   SERVER_CMD  another server to tell the stories of, as 'python3 server1.py {host} {port}'
-#   CI=true     a missing tool is a failure; without it the story is skipped with a word
+#   SOCKLAB     the binary; by default target/release/socklab, or else target/debug/socklab
+#   SERVER_CMD  another server to test, as 'python3 server1.py {host} {port}'
+#   CI=true     a missing tool is a failure; by default the scenario is skipped
 #
-# Nothing here sleeps to give a program time: every wait is for a line, an end of input or a
-# condition, and PATIENCE is only how long to wait before calling it a failure.
+# Nothing here sleeps to give a program time: every wait is for a line, the end of input or a
+# condition, and PATIENCE is the longest wait before it is a failure.
 
 if ((BASH_VERSINFO[0] < 5)); then
     echo '1..0 # SKIP needs bash 5'
@@ -19,17 +19,17 @@ export LC_ALL=C
 
 HOST=127.0.0.1
 PORT=0              # of the server started last
-OUTPUT=''           # what the program said that `run` ran
-STATUS=0            # exit status of the program that `run` or `stop_server` saw end
+OUTPUT=''           # the output of the last `run`
+STATUS=0            # the exit status of the last `run` or `stop_server`
 SERVER=''           # the name of the server started last, for the sentences
-SERVER_PID=''       # its process, which leads its own process group
+SERVER_PID=''       # its process, the leader of its own process group
 under=()            # a command that runs our server, as (prlimit --nofile=64)
 PATIENCE=${PATIENCE:-10}       # seconds
-GAP=0.1             # seconds without a byte that end a reply sent without a newline
+GAP=0.1             # seconds without a byte that end a reply without a newline
 checks=0            # test points so far
-failures=0          # how many of them failed
-finished=no         # whether the story came to its end
-declare -A to=() from=() peer=()    # by client: descriptor to write, to read; process, if any
+failures=0          # failed test points
+finished=no         # yes at the end of the scenario
+declare -A to=() from=() peer=()    # by client: the descriptors to write and to read; its process
 
 scratch=$(mktemp -d)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -43,33 +43,33 @@ log_shown=no
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-# Writing to a connection that the server has closed is an error here, not our death; a handler,
-# unlike an ignored signal, is not handed on to the programs we start.
+# A write to a connection that the server has closed must not end the scenario. A handler, unlike an
+# ignored signal, is not inherited by the programs that we start.
 trap : PIPE
 
 echo 'TAP version 14'
 
-# ---------------------------------------------------------------- what must be true
+# ---------------------------------------------------------------- checks
 
 # is SENTENCE GOT WANT: the two texts are the same.
 is() {
     if [[ $2 == "$3" ]]; then point ok "$1"; else point 'not ok' "$1" "$2" "$3"; fi
 }
 
-# like SENTENCE GOT PATTERN: the text matches the shell pattern.
+# like SENTENCE GOT PATTERN: the text matches a shell pattern.
 like() {
     # shellcheck disable=SC2053  # the right side is a pattern on purpose
     if [[ $2 == $3 ]]; then point ok "$1"; else point 'not ok' "$1" "$2" "$3"; fi
 }
 
-# unlike SENTENCE GOT PATTERN: it does not.
+# unlike SENTENCE GOT PATTERN: it does not match.
 unlike() {
     # shellcheck disable=SC2053  # the right side is a pattern on purpose
     if [[ $2 != $3 ]]; then point ok "$1"; else point 'not ok' "$1" "$2" "not $3"; fi
 }
 
-# answers SENTENCE GOT WANT: our server answers to the byte. Another may write `3` where we write
-# `3.0`, or put words before it: the last number in its reply has to have the same value.
+# answers SENTENCE GOT WANT: the reply of our server is the same text. Another server may write `3`
+# for `3.0`, or put words before it: the last number in its reply must have the same value.
 answers() {
     local number
     if ours; then
@@ -84,10 +84,10 @@ answers() {
     fi
 }
 
-# an_error: the pattern of a reply that reports one; in another server's, any word will do.
+# an_error: the pattern of a reply that reports an error; for another server, any word.
 an_error() { if ours; then echo '*Error: *'; else echo '[!(]*[A-Za-z]*'; fi; }
 
-# holds SENTENCE COMMAND...: the command succeeds, at once or within PATIENCE.
+# holds SENTENCE COMMAND...: the command succeeds within PATIENCE.
 holds() {
     if await "${@:2}"; then
         point ok "$1"
@@ -96,26 +96,26 @@ holds() {
     fi
 }
 
-# skip SENTENCE REASON: a check that has no meaning here.
+# skip SENTENCE REASON: a check that makes no sense for this server.
 skip() {
     checks=$((checks + 1))
     echo "ok $checks - $1 # SKIP $2"
 }
 
-# finish: the end of every story.
+# finish: the end of every scenario.
 finish() {
     finished=yes
     echo "1..$checks"
     exit $((failures > 0))
 }
 
-# ours: whether the server is socklab, and not one given by SERVER_CMD.
+# ours: succeeds if the server is socklab, and not one given by SERVER_CMD.
 ours() { [[ -z ${SERVER_CMD:-} ]]; }
 
-# only_ours REASON: skips the whole story for any other server.
-only_ours() { ours || skip_story "$1"; }
+# only_ours REASON: skips the scenario for any other server.
+only_ours() { ours || skip_scenario "$1"; }
 
-# need TOOL...: skips the whole story where a tool is missing; under CI that is a failure.
+# need TOOL...: skips the scenario if a tool is missing; under CI that is a failure.
 need() {
     local tool
     for tool; do
@@ -124,22 +124,22 @@ need() {
             *) if command -v "$tool" >/dev/null; then continue; fi ;;
         esac
         [[ $tool != nc ]] || tool="OpenBSD's nc"
-        [[ ${CI:-} == true ]] || skip_story "needs $tool"
+        [[ ${CI:-} == true ]] || skip_scenario "needs $tool"
         point 'not ok' "$tool is installed, as CI requires"
         finish
     done
 }
 
-# has_nc: whether nc is OpenBSD's; others know no -N.
+# has_nc: succeeds if nc is OpenBSD's; others have no -N.
 has_nc() { nc -h 2>&1 | grep OpenBSD >/dev/null; }
 
 # ---------------------------------------------------------------- the server
 
-# one_of SERVER...: the names to tell the story with: ours one after the other, or just `yours`.
+# one_of SERVER...: prints the servers to test: these of ours, or just `yours`.
 one_of() { if ours; then echo "$@"; else echo yours; fi; }
 
-# start_server NAME [OPTION...]: `socklab NAME` on any free port, or SERVER_CMD; then HOST and PORT
-# are where it listens. NAME may be a model, too. It fails the story if the server does not come up.
+# start_server NAME [OPTION...]: starts `socklab NAME` on any free port, or SERVER_CMD, and sets PORT.
+# NAME is a command or a model. The scenario fails if the server does not start.
 start_server() { start_server_at 0 "$@"; }
 
 # start_server_at PORT NAME [OPTION...]: the same on a given port.
@@ -149,29 +149,29 @@ start_server_at() {
     : >"$log"
     log_shown=no
     if ours; then
-        [[ -x $SOCKLAB ]] || give_up "$SOCKLAB is there (cargo build --release makes it)"
-        start_ours "$wanted" "${@:3}" || give_up "socklab $SERVER says that it listens"
+        [[ -x $SOCKLAB ]] || give_up "$SOCKLAB exists (cargo build --release makes it)"
+        start_ours "$wanted" "${@:3}" || give_up "socklab $SERVER prints where it listens"
     else
-        start_yours "$wanted" || give_up "it listens: $SERVER_CMD"
+        start_yours "$wanted" || give_up "SERVER_CMD listens: $SERVER_CMD"
     fi
 }
 
-# your_command PORT: SERVER_CMD with its blanks filled in.
+# your_command PORT: prints SERVER_CMD with the host and the port filled in.
 your_command() {
     local command=${SERVER_CMD//'{host}'/$HOST}
     echo "${command//'{port}'/$1}"
 }
 
-# signal_server SIGNAL: sends it, to all that SERVER_CMD may have started.
+# signal_server SIGNAL: sends it to all processes that SERVER_CMD may have started.
 signal_server() { kill -s "$1" -- "-$SERVER_PID" 2>/dev/null || true; }
 
-# stop_server: the signal TERM, and its exit status in STATUS.
+# stop_server: sends TERM, waits for the end, and sets STATUS.
 stop_server() {
     signal_server TERM
     server_ends || give_up 'the signal TERM ends the server'
 }
 
-# server_ends: waits for the server's own end, and puts its exit status in STATUS.
+# server_ends: waits for the server to end, and sets STATUS.
 server_ends() {
     await gone "$SERVER_PID" || return 1
     STATUS=0
@@ -181,7 +181,7 @@ server_ends() {
 
 # ---------------------------------------------------------------- the clients
 
-# connect NAME: a client of bash's own, over /dev/tcp.
+# connect NAME: a client in bash itself, over /dev/tcp.
 connect() {
     local n
     exec {n}<>"/dev/tcp/$HOST/$PORT" || return 1
@@ -189,7 +189,7 @@ connect() {
     from[$1]=$n
 }
 
-# connect_with NAME COMMAND...: a client that is a program; we hold its stdin and stdout.
+# connect_with NAME COMMAND...: a client that is a program; we have its stdin and stdout.
 connect_with() {
     local name=$1 n
     mkfifo "$scratch/$name.in" "$scratch/$name.out"
@@ -202,11 +202,11 @@ connect_with() {
     rm "$scratch/$name.in" "$scratch/$name.out"
 }
 
-# say NAME TEXT...: each text as a line of its own, one after the other.
+# say NAME TEXT...: sends each text as a line.
 say() { printf '%s\n' "${@:2}" 1>&"${to[$1]}" 2>/dev/null || true; }
 
 # hear NAME [SECONDS]: prints the next reply, `(end of input)`, or `(silence)` after SECONDS.
-# A reply ends with its line; another server's may have no newline and then ends with a GAP.
+# A reply is a line; that of another server may have no newline, and then ends with a GAP.
 hear() {
     local first rest='' status=0 gap=$PATIENCE
     ours || gap=$GAP
@@ -222,27 +222,27 @@ hear() {
     fi
 }
 
-# hear_all NAME: prints every reply, and how it ended.
+# hear_all NAME: prints all replies, and how they ended.
 hear_all() {
     local line
     while IFS= read -r -t "$PATIENCE" -u "${from[$1]}" line 2>/dev/null; do echo "$line"; done
     hear "$1" 0.1
 }
 
-# ask NAME TEXT: says it and prints the reply.
+# ask NAME TEXT: sends a line and prints the reply.
 ask() {
     say "$1" "$2"
     hear "$1"
 }
 
-# small_talk NAME: the conversation that every kind of client is tried with.
+# small_talk NAME: the conversation of every kind of client.
 small_talk() {
     answers "$1 asks 1 + 2" "$(ask "$1" '1 + 2')" 3
     answers "$1 asks 30 / 10" "$(ask "$1" '30 / 10')" 3.0
     leave "$1"
 }
 
-# leave NAME: closes the connection; a program sees the end of its stdin.
+# leave NAME: closes the connection, or the stdin of a program, which then must end.
 leave() {
     local n=${to[$1]}
     exec {n}>&-
@@ -255,16 +255,16 @@ leave() {
     unset "to[$1]" "from[$1]"
 }
 
-# run COMMAND...: to its end; what it printed is in OUTPUT, its exit status in STATUS.
+# run COMMAND...: runs it to its end, and sets OUTPUT and STATUS.
 run() {
     STATUS=0
-    # shellcheck disable=SC2034  # the stories read both
+    # shellcheck disable=SC2034  # read by the scenarios
     OUTPUT=$(timeout "$PATIENCE" "$@" 2>&1) || STATUS=$?
 }
 
 # ---------------------------------------------------------------- conditions
 
-# await COMMAND...: until it succeeds; false when PATIENCE is over.
+# await COMMAND...: repeats it until it succeeds; fails after PATIENCE.
 await() {
     local last=$((SECONDS + PATIENCE))
     until "$@"; do
@@ -276,8 +276,8 @@ await() {
 # gone PROCESS
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# listening PORT: read from the kernel's table where there is one, for a connection made to find
-# out would take the only place that a server for one client has.
+# listening PORT: reads the kernel's table if there is one, because a connection for this purpose
+# would use the only permit of a server for one client.
 listening() {
     if [[ -r /proc/net/tcp ]]; then
         grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F]+:0000 0A " \
@@ -287,14 +287,14 @@ listening() {
     fi
 }
 
-# free_port: one that nobody listens on, below those the kernel gives to clients.
+# free_port: prints a port without a listener, below those that the kernel gives to clients.
 free_port() {
     local port
     while port=$((20000 + RANDOM % 12000)); listening "$port"; do :; done
     echo "$port"
 }
 
-# ---------------------------------------------------------------- behind the words
+# ---------------------------------------------------------------- internals
 
 point() {
     checks=$((checks + 1))
@@ -307,18 +307,18 @@ point() {
     show_log
 }
 
-# show_log: what the server said last, once for each server.
+# show_log: prints the end of the server's log, once for each server.
 show_log() {
     [[ -s $log && $log_shown == no ]] || return 0
     log_shown=yes
-    echo '#   the server said last:'
+    echo '#   the end of the log:'
     tail -n 15 "$log" | quote
 }
 
-# quote: lines of another program, so that none of them is taken for ours.
+# quote: marks the lines of another program, so that none of them is read as TAP.
 quote() { sed 's/^/#   | /'; }
 
-skip_story() {
+skip_scenario() {
     finished=yes
     echo "1..0 # SKIP $1"
     exit 0
@@ -329,8 +329,8 @@ give_up() {
     finish
 }
 
-# spawn COMMAND...: becomes the command, without our clients' descriptors: a copy of one of them
-# in another process would keep the connection open after its client left.
+# spawn COMMAND...: becomes the command, without the descriptors of our clients: a copy in another
+# process would keep a connection open after its client has left.
 spawn() {
     local n
     for n in "${to[@]}" "${from[@]}"; do exec {n}>&-; done
@@ -344,7 +344,7 @@ start_ours() {
     esac
     rm -f "$scratch/ready"
     mkfifo "$scratch/ready"
-    set -m      # a process group of its own, so that nothing of it can be left behind
+    set -m      # a process group of its own, so that all its processes can be ended
     spawn "${under[@]}" "$SOCKLAB" "${command[@]}" "$HOST" "$1" "${@:2}" \
         </dev/null >"$scratch/ready" 2>>"$log" &
     SERVER_PID=$!
@@ -356,7 +356,7 @@ start_ours() {
 }
 
 start_yours() {
-    for _ in 1 2 3; do      # somebody else may take the port before the server does
+    for _ in 1 2 3; do      # another program may bind the port first
         PORT=$1
         [[ $PORT != 0 ]] || PORT=$(free_port)
         set -m
@@ -379,7 +379,7 @@ clean_up() {
     for pid in "${peer[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
     if [[ $finished == no ]]; then
-        echo "# the story broke off with exit status $status"
+        echo "# the scenario stopped early with exit status $status"
         show_log
         ((status > 0)) || status=1
     fi

@@ -1,11 +1,11 @@
-"""The clients of many courses, each with its own way to send a text and to expect the answer.
+"""The clients of many courses, each with its own way to send a text and to expect the reply.
 
-    python3 shapes.py HOST PORT SERVICE [lines] [banner] [once] [single-file]
+    python3 shapes.py HOST PORT SERVICE [lines] [banner] [once] [one-by-one]
 
-lets every one of them talk to a server, and prints the name of each that understood all that it was
-told. They come all at once, or in `single-file`. `lines`: only those that send lines. `banner`: the
-server says "Welcome" first. `once`: it answers one request and closes; then they read until the end
-of input.
+Runs each of them against a server, and prints the names of those that understood all replies. They
+connect at the same time, or `one-by-one`. `lines`: only the clients that send lines. `banner`: the
+server sends "Welcome" first. `once`: it answers one request and closes; then the clients read to the
+end of input.
 """
 
 import socket
@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 TIMEOUT = 10  # seconds
-GAP = 0.025  # seconds without a byte that end a text which has no end of its own
+GAP = 0.025  # seconds without a byte that end a text without a terminator
 ATTEMPTS = 10
 BANNER = b"Welcome\n"
 FOUR = b"Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\n"
@@ -33,7 +33,7 @@ def padded(text):
 
 
 def utf(text):
-    """As Java's writeUTF does: the length, then UTF-8. No text here needs more than that."""
+    """The text as Java's writeUTF sends it: two bytes of length, then UTF-8."""
     return struct.pack(">H", len(text)) + text
 
 
@@ -41,7 +41,7 @@ def thirds(text):
     return [part for part in (text[:1], text[1:2], text[2:]) if part]
 
 
-# How a client sends a text, as parts 5 ms apart, and the form in which it expects the answer.
+# The parts in which a client sends a text, 5 ms apart, and the form in which it expects the reply.
 SHAPES = {
     "a bare text": (lambda t: [t], lambda a: a),
     "a string with its NUL": (lambda t: [t + b"\0"], lambda a: a + b"\0"),
@@ -53,7 +53,7 @@ SHAPES = {
     "a line with CRLF": (lambda t: [t + b"\r\n"], lambda a: a + b"\r\n"),
     "a text in three sends": (thirds, lambda a: a),
     "a line in three sends": (lambda t: thirds(t + b"\n"), lambda a: a + b"\n"),
-    # fgets cuts a long line where its buffer ends.
+    # fgets cuts a long line at the end of its buffer.
     "a long line in two sends": (lambda t: [b" " * 1023, t + b"\n"], lambda a: a + b"\n"),
 }
 
@@ -62,10 +62,10 @@ class Client:
     def __init__(self, name, address):
         self.send, self.form = SHAPES[name]
         self.is_line = self.form(b"") in (b"\n", b"\r\n")
-        # Whatever else has come is another message, which only such a client can tell apart.
+        # Only such a client can tell one message from the next.
         self.is_delimited = self.is_line or self.form is utf
-        self.heard = b""
-        self.was_held_up = False
+        self.received = b""
+        self.was_late = False
         self.server = socket.create_connection(address, timeout=TIMEOUT)
         self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -73,36 +73,36 @@ class Client:
         begun = time.monotonic()
         for part in self.send(text):
             self.server.sendall(part)
-            # A pause that this machine made too long: what is heard now was not asked.
-            self.was_held_up |= time.monotonic() - begun > GAP
+            # A pause that the machine made too long: the server has seen a gap within the text.
+            self.was_late |= time.monotonic() - begun > GAP
             begun = time.monotonic()
             wait(0.005)
 
     def take(self, length):
-        while len(self.heard) < length:
-            self.heard += self.server.recv(1024) or fail(f"closed after {self.heard}")
-        taken, self.heard = self.heard[:length], self.heard[length:]
+        while len(self.received) < length:
+            self.received += self.server.recv(1024) or fail(f"closed after {self.received}")
+        taken, self.received = self.received[:length], self.received[length:]
         return taken
 
-    def hear(self, wanted):
-        same(self.take(len(wanted)), wanted)
-        if self.heard and not self.is_delimited:
-            fail(f"{self.heard} at once with {wanted}")
+    def expect(self, reply):
+        same(self.take(len(reply)), reply)
+        if self.received and not self.is_delimited:
+            fail(f"{self.received} together with {reply}")
 
-    def answer(self, text):
-        """The answer in this client's form; a last newline is the line's own."""
+    def reply(self, text):
+        """A reply in this client's form; the newline at its end is that of the line."""
         if self.form(b"")[:1] in (b"\n", b"\r") and text.endswith(b"\n"):
             text = text[:-1]
         return self.form(text)
 
-    def hear_end(self):
-        rest = self.heard
+    def expect_end(self):
+        rest = self.received
         while more := self.server.recv(1024):
             rest += more
         same(rest, b"")
 
     def play(self):
-        """One question, by someone who takes time to type a name."""
+        """A game of one question; the name is typed slowly."""
         self.say(b"Yes")
         wait(0.1)
         self.say(b"Bob")
@@ -111,22 +111,22 @@ class Client:
         same(text[:4] + text[7:], " ->   ")
         self.say(str(eval(text[4:7])).encode())
         for words in (RIGHT, b"1", b"Bravo!"):
-            self.hear(self.form(words))
-        self.hear_end()
+            self.expect(self.form(words))
+        self.expect_end()
 
 
 def fail(reason):
     raise AssertionError(reason)
 
 
-def same(got, wanted):
-    if got != wanted:
-        fail(f"{got} instead of {wanted}")
+def same(got, expected):
+    if got != expected:
+        fail(f"{got} instead of {expected}")
 
 
-def converse(client, service, manners):
+def converse(client, service, modes):
     with client.server:
-        if "banner" in manners:
+        if "banner" in modes:
             same(client.take(len(BANNER)), BANNER)
         if service == "quiz":
             client.play()
@@ -137,35 +137,34 @@ def converse(client, service, manners):
             "fourops": [(b"12,5", FOUR)],
             "echo": [(text, b"".join(client.send(text))) for text in (b"1 + 2", b"hello")],
         }[service]
-        for text, answer in rows[:1] if "once" in manners else rows:
+        for text, reply in rows[:1] if "once" in modes else rows:
             client.say(text)
-            client.hear(answer if service == "echo" else client.answer(answer))
-        if "once" in manners or service in ("hello", "fourops"):
-            client.hear_end()
+            client.expect(reply if service == "echo" else client.reply(reply))
+        if "once" in modes or service in ("hello", "fourops"):
+            client.expect_end()
 
 
 def main():
-    host, port, service, *manners = sys.argv[1:]
+    host, port, service, *modes = sys.argv[1:]
     failed = []
 
     def talk(name):
         for attempt in range(ATTEMPTS):
             client = Client(name, (host, int(port)))
             try:
-                converse(client, service, manners)
+                converse(client, service, modes)
                 print(name + "\n", end="")
                 return
             except (AssertionError, OSError) as error:
-                if client.was_held_up and attempt < ATTEMPTS - 1:
+                if client.was_late and attempt < ATTEMPTS - 1:
                     continue
                 failed.append(f"{name}: {error}")
                 return
 
     lines = [name for name in SHAPES if SHAPES[name][1](b"") in (b"\n", b"\r\n")]
-    names = lines if "lines" in manners else SHAPES
-    most = 1 if "single-file" in manners else len(names)
-    with ThreadPoolExecutor(most) as crowd:
-        crowd.map(talk, names)
+    names = lines if "lines" in modes else SHAPES
+    with ThreadPoolExecutor(1 if "one-by-one" in modes else len(names)) as threads:
+        threads.map(talk, names)
     sys.exit("\n".join(failed) or 0)
 
 
