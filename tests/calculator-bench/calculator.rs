@@ -1,5 +1,5 @@
-//! Times expressions, from their bytes to the bytes of the answer, here and in two other crates as
-//! far as they share the syntax. An integer of rhai has 64 bits; every number of fasteval is a
+//! Times expressions, from their bytes to the bytes of the answer, in socklab and in two other
+//! crates where they share the syntax. An integer of rhai has 64 bits; every number of fasteval is a
 //! float.
 
 use std::fmt::{self, Display, Formatter, Write as _};
@@ -16,26 +16,26 @@ fn main() {
     divan::main();
 }
 
-/// An expression, and its place in the list.
+/// An expression, and its index in the list.
 #[derive(Clone, Copy)]
 struct Expression {
-    place: usize,
+    index: usize,
     text: &'static str,
 }
 
-/// The place is how `scripts/measure-calculator` knows it again.
+/// The index identifies it for `scripts/measure-calculator`.
 impl Display for Expression {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        write!(out, "{:02} {:.36}", self.place, self.text)
+        write!(out, "{:02} {:.36}", self.index, self.text)
     }
 }
 
 /// The expressions that have this mark.
 fn marked(mark: &str) -> Vec<Expression> {
     let lines = include_str!("expressions").lines().filter(|line| !line.starts_with('#'));
-    let all = lines.enumerate().map(|(place, line)| {
-        let (marks, text) = line.split_once(' ').expect("marks, a blank, an expression");
-        (marks, Expression { place, text })
+    let all = lines.enumerate().map(|(index, line)| {
+        let (marks, text) = line.split_once(' ').expect("marks, a space, an expression");
+        (marks, Expression { index, text })
     });
     all.filter(|(marks, _)| marks.contains(mark)).map(|(_, expression)| expression).collect()
 }
@@ -62,7 +62,7 @@ fn rhai(bencher: Bencher, expression: Expression) {
         answer.clear();
         let value: Dynamic = engine
             .eval_expression(black_box(expression.text))
-            .expect("the list says that rhai has it");
+            .expect("the mark says that rhai supports it");
         write!(answer, "{value}").expect("a string takes all that is written to it");
         black_box(answer.as_bytes());
     });
@@ -74,7 +74,7 @@ fn fasteval(bencher: Bencher, expression: Expression) {
     bencher.bench_local(|| {
         answer.clear();
         let value = fasteval::ez_eval(black_box(expression.text), &mut EmptyNamespace)
-            .expect("the list says that fasteval has it");
+            .expect("the mark says that fasteval supports it");
         write!(answer, "{value}").expect("a string takes all that is written to it");
         black_box(answer.as_bytes());
     });
