@@ -1,10 +1,10 @@
-/* epoll.c: what a server costs at the least. A single-threaded epoll server, as plain C allows,
- * for scripts/measure-models to put beside socklab's models.
+/* epoll.c: a single-threaded epoll server in plain C, with which scripts/measure-models compares
+ * socklab's models.
  *
- *   epoll echo PORT    every byte back as it came
- *   epoll calc PORT    a line in, its value back: + - * / % ( ) on 64-bit integers, as C counts
+ *   epoll echo PORT    returns every byte
+ *   epoll calc PORT    replies to a line with its value: + - * / % ( ) on 64-bit integers, as in C
  *
- * It has no limits of time, no log, no busy text, one framing and 64 bits: a yardstick, no more. */
+ * It has no timeouts, no log, no busy line and one framing: the least that a server can cost. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,14 +22,14 @@
 
 enum {
     ROOM = 64 * 1024,    /* one receive, in bytes */
-    REPLIES = 16 * ROOM, /* what one receive is answered with: at most 22 bytes for 2 */
+    REPLIES = 16 * ROOM, /* the replies to one receive: at most 22 bytes for 2 */
     BACKLOG = 4096,
     EVENTS = 1024,
-    DEPTH = 200, /* brackets within brackets */
+    DEPTH = 200, /* nested brackets */
     MAX_FDS = 1 << 20,
 };
 
-/* Bytes that wait: the beginning of a line, or the end of a reply. */
+/* Pending bytes: the beginning of a line, or the end of a reply. */
 struct bytes {
     char *data;
     size_t size;
@@ -59,7 +59,7 @@ static void keep(struct bytes *bytes, const char *data, size_t size) {
     *bytes = (struct bytes){copy, size};
 }
 
-/* The calculator: a reader that fails for good at the first mistake. */
+/* The calculator: a recursive-descent parser that stays failed after the first error. */
 
 struct reader {
     const char *at, *end;
@@ -104,7 +104,7 @@ static int64_t term(struct reader *r, int depth) {
         int64_t right = factor(r, depth);
         if (operator == '*') r->failed |= __builtin_mul_overflow(value, right, &value);
         else if (right == 0) r->failed = true;
-        else if (right == -1 && operator == '/') /* the least integer has no opposite */
+        else if (right == -1 && operator == '/') /* -INT64_MIN overflows */
             r->failed |= __builtin_sub_overflow(0, value, &value);
         else if (right == -1) value = 0;
         else value = operator == '/' ? value / right : value % right;
@@ -125,7 +125,7 @@ static int64_t sum(struct reader *r, int depth) {
     return value;
 }
 
-/* Writes the answer to a line, and returns where the next one goes. */
+/* Writes the reply to a line, and returns the position of the next. */
 static char *answer(const char *line, const char *end, char *out) {
     struct reader r = {line, end, false};
     int64_t value = sum(&r, DEPTH);
@@ -147,13 +147,13 @@ static void wait_for(int fd, uint32_t events, int operation) {
     if (epoll_ctl(poll_fd, operation, fd, &event) < 0) fail("epoll_ctl");
 }
 
-static void hang_up(int fd) {
+static void close_connection(int fd) {
     keep(&connections[fd].line, NULL, 0);
     keep(&connections[fd].reply, NULL, 0);
     close(fd);
 }
 
-/* Sends what can be sent, keeps the rest, and then waits for room instead of input. */
+/* Sends what the socket takes, keeps the rest, and then waits for room instead of input. */
 static bool reply(int fd, const char *data, size_t size) {
     ssize_t n = size > 0 ? send(fd, data, size, MSG_NOSIGNAL) : 0;
     if (n < 0 && errno != EAGAIN) return false;
@@ -177,7 +177,7 @@ static bool serve(int fd, uint32_t events) {
         out = answer(line, newline, out);
         line = newline + 1;
     }
-    if (end - line >= ROOM) return false; /* a line without an end */
+    if (end - line >= ROOM) return false; /* too long a line */
     if (begun > 0 || line < end) keep(&c->line, line, (size_t)(end - line));
     return out == replies || reply(fd, replies, (size_t)(out - replies));
 }
@@ -218,7 +218,7 @@ int main(int count, char **words) {
         for (int i = 0; i < n; i++) {
             int fd = events[i].data.fd;
             if (fd == listener) accept_all(listener);
-            else if (!serve(fd, events[i].events)) hang_up(fd);
+            else if (!serve(fd, events[i].events)) close_connection(fd);
         }
     }
 }

@@ -1,9 +1,9 @@
-"""The classic select loop in Python, for scripts/measure-models to put beside socklab's models.
+"""The classic select loop in Python, which scripts/measure-models compares with socklab's models.
 
     select_server.py echo|calc PORT
 
-As it is taught: one set of sockets, one select, one receive each; eval counts, which is why nobody
-but the benchmark on this machine may reach it.
+As it is taught: one set of sockets, one select, one receive for each socket. The calculator is eval,
+so the server must not be reachable from other machines.
 """
 
 import select
@@ -14,7 +14,7 @@ RECEIVE = 64 * 1024
 
 
 def calc(lines: bytes) -> bytes:
-    """Answers whole lines."""
+    """The replies to whole lines."""
     return b"".join(b"%s\n" % str(eval(line)).encode() for line in lines.splitlines())
 
 

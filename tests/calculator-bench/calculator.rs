@@ -1,6 +1,6 @@
 //! Times expressions, from their bytes to the bytes of the answer, in socklab and in two other
-//! crates where they share the syntax. An integer of rhai has 64 bits; every number of fasteval is a
-//! float.
+//! crates where they share the syntax. An integer of rhai has 64 bits; every number of fasteval is
+//! a float.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
