@@ -386,3 +386,10 @@ clean_up() {
     rm -rf "$scratch"
     exit "$status"
 }
+
+# threads_of PROCESS: the number of its threads, without those that only write its output.
+threads_of() {
+    local names
+    names=$(cat "/proc/$1/task/"*/comm 2>/dev/null) || true
+    grep -cvxE 'stdout|stderr' <<<"$names" || true
+}

@@ -28,7 +28,8 @@ pub enum Received {
 }
 
 /// A connection whose calls block for at most `wait`, or without limit if that is `None`; with a
-/// `wait` of zero they do not block. A call that times out fails with [`io::ErrorKind::WouldBlock`] or [`io::ErrorKind::TimedOut`].
+/// `wait` of zero they do not block. A call that times out fails with [`io::ErrorKind::WouldBlock`]
+/// or [`io::ErrorKind::TimedOut`].
 pub trait BlockingStream {
     /// Receives into `room`; waits until there is at least one byte or the end of input.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
@@ -52,8 +53,9 @@ pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
 
 /// Runs a session until its budget is used up or it is finished. Returns true if it is finished.
 ///
-/// A timer fires only after a call that did not wait and found nothing: a call that was interrupted,
-/// or timed out late because the process was halted, says nothing about what has arrived.
+/// A timer fires only after a call that did not wait and found nothing: a call that was
+/// interrupted, or timed out late because the process was halted, says nothing about what has
+/// arrived.
 fn run_slice(
     stream: &mut impl BlockingStream,
     session: &mut ActiveSession<'_>,

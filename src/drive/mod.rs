@@ -32,8 +32,8 @@ pub trait Socket: Read + Write {
 
     /// Acknowledges what was received without delay. A peer that sends a message in several calls
     /// holds the next piece back until then (Nagle's algorithm, RFC 9293, 3.7.4), and Linux delays
-    /// acknowledgements by 40 ms, which is longer than a [gap](crate::session::GAP). The option does
-    /// not stay set (`TCP_QUICKACK`, tcp(7)).
+    /// acknowledgements by 40 ms, which is longer than a [gap](crate::session::GAP). The option
+    /// does not stay set (`TCP_QUICKACK`, tcp(7)).
     fn acknowledge(&self);
 }
 

@@ -44,8 +44,8 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Makes a receive and a send be tried once more, whatever the events reported: a timer is about
-    /// to fire, and what has arrived comes before what is due.
+    /// Makes a receive and a send be tried once more, whatever the events reported: a timer is
+    /// about to fire, and what has arrived comes before what is due.
     pub fn retry(&mut self) {
         self.readable = self.readable.max(Readable::UntilShort);
         self.writable = true;

@@ -8,7 +8,7 @@ use super::{Event, Framing, Next, Output, Service};
 pub const BUSY_TEXT: &str = "busy: the server is full, try again later\n";
 
 /// The text for a client that the machine has no thread or process for.
-const UNAVAILABLE_TEXT: &str = "unavailable: the server cannot start a worker, try again later\n";
+const UNAVAILABLE_TEXT: &str = "busy: the server cannot start a worker, try again later\n";
 
 /// Sends a text, whatever the client sends.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,10 @@ import threading
 TIMEOUT = 60  # seconds without a byte, which are a failure
 # The errors of a call on a connection that was reset; ENOTCONN is that of shutdown.
 RESET = (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN)
-BUSY = b"busy: the server is full, try again later\n"
+BUSY = (
+    b"busy: the server is full, try again later\n",
+    b"busy: the server cannot start a worker, try again later\n",
+)
 MAX_REQUESTS = 60  # of one connection
 MAX_ECHO = 8192  # bytes of one connection: they fit the kernel's buffers
 
@@ -71,12 +74,12 @@ def converse(address, service, rng):
                 raise
             # A connection that is rejected may be reset, and the busy line may be lost.
             received += rest(client)
-            if BUSY.startswith(received):
+            if any(text.startswith(received) for text in BUSY):
                 return False
             raise Failed(f"reset after {len(received)} of {len(replies)} bytes") from None
     if received == replies:
         return True
-    if received == BUSY:
+    if received in BUSY:
         return False
     right = next((n for n, (a, b) in enumerate(zip(received, replies)) if a != b), len(received))
     wrong = received[right : right + 60]

@@ -123,7 +123,7 @@ fn a_client_without_a_process_is_told_so_and_not_that_the_server_is_full() {
     // One for the client, and none for what its process would be given.
     server.limit_descriptors(server.descriptors() as u64 + 1);
     let text = server.connect().rest();
-    assert_eq!(text, b"unavailable: the server cannot start a worker, try again later\n");
+    assert_eq!(text, b"busy: the server cannot start a worker, try again later\n");
     server.log_line("cannot start a worker for client 1: too many open files");
 }
 
