@@ -21,10 +21,12 @@ use crate::drive::ready::{self, Outcome, Readable, Readiness};
 use crate::service::WORK_PER_SLICE;
 use crate::session::{CloseReason, Session};
 
+mod connection;
 mod kernel;
 mod source;
 mod timers;
 
+use connection::{Connection, DEFERRED, READY, queue};
 pub use kernel::{Event, Kernel, Mio};
 use source::FIRST_SOURCE;
 pub use source::{ReadySources, Source};
@@ -35,31 +37,12 @@ use timers::Timers;
 /// bound of its own, so new events cannot starve the connections that earlier turns have left.
 pub const SLICES_PER_TURN: usize = 4;
 
-/// The same in products of 64-bit limbs.
+/// The most work from each of the two run queues in one turn, in products of 64-bit limbs.
 const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * WORK_PER_SLICE as u64;
 
 /// The most timers that fire in one turn, the earliest first; the others fire in the next turns.
 /// Clients that connected together and were silent since would otherwise all be closed in one turn.
 pub const TIMERS_PER_TURN: usize = 64;
-
-/// The index of the run queue of connections that are new or had an event, and of those that used
-/// up their budget in this turn.
-const READY: usize = 0;
-
-/// The index of the run queue of connections that earlier turns have left.
-const DEFERRED: usize = 1;
-
-/// A connection with the owner's data.
-struct Connection<T, S> {
-    socket: S,
-    session: Session,
-    ready: Readiness,
-    /// True if its key is in a run queue.
-    queued: bool,
-    /// True if its timer has fired since it last ran.
-    expired: bool,
-    data: T,
-}
 
 /// A readiness loop. `T` is the owner's data about a connection, returned when the connection ends.
 pub struct Reactor<T, K: Kernel = Mio> {
@@ -234,7 +217,7 @@ impl<T, K: Kernel> Reactor<T, K> {
                     // mutant: trust-a-stale-token
                     if let Some(connection) = self.connections.get_mut(key) {
                         connection.ready.merge(event.ready);
-                        queue(&mut self.queues[READY], key, connection);
+                        queue(&mut self.queues[connection.queue()], key, connection);
                     }
                 }
             }
@@ -256,7 +239,7 @@ impl<T, K: Kernel> Reactor<T, K> {
             }
             fired += 1;
             connection.expired = true; // mutant: lose-a-fired-timer
-            queue(&mut self.queues[READY], key, connection);
+            queue(&mut self.queues[connection.queue()], key, connection);
         }
     }
 
@@ -327,15 +310,6 @@ impl<T, K: Kernel> Reactor<T, K> {
                 connection.session.close_reason().expect("a finished session has a reason");
             self.closed.push((connection.data, reason, connection.socket));
         }
-    }
-}
-
-/// Adds a connection to a run queue, unless it is in one already.
-#[inline]
-fn queue<T, S>(keys: &mut VecDeque<usize>, key: usize, connection: &mut Connection<T, S>) {
-    if !connection.queued {
-        connection.queued = true;
-        keys.push_back(key);
     }
 }
 

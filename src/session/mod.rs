@@ -128,7 +128,7 @@ impl Session {
             phase: Phase::New,
             active_at: now,
             partial_since: None,
-            work_left: 0,
+            work_left: i32::MAX,
             close_reason: None,
         }
     }
@@ -156,6 +156,13 @@ impl Session {
         self.close(reason);
         self.outbox.clear();
         self.phase = Phase::Finished;
+    }
+
+    /// The budget that the last slice has left, in products of 64-bit limbs; the largest number
+    /// before the first slice.
+    #[inline]
+    pub fn budget_left(&self) -> i64 {
+        self.work_left.into()
     }
 
     /// The reason of the connection's end; none while it is served.
