@@ -17,7 +17,7 @@ mod service_options;
 
 pub use bench::BenchArgs;
 pub use service_options::SessionArgs;
-use service_options::{SessionOptions, session_args};
+use service_options::{SessionOptions, child_args};
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
 #[derive(Debug, Parser)]
@@ -128,7 +128,7 @@ impl ServeArgs {
             host: self.host,
             port: self.port,
             model: self.model.unwrap_or(model),
-            session_args: session_args(&session),
+            child_args,
             session,
             max_clients: self.max_clients,
             when_full: self.when_full,

@@ -13,7 +13,7 @@ use clap::Args;
 use super::{choice, in_range, time};
 use crate::arithmetic::Dialect;
 use crate::choice::Choice;
-use crate::model::{SessionConfig, stdio_session};
+use crate::model::{ParentPipes, SessionConfig, StdioConfig};
 use crate::service::{MAX_QUESTIONS, MAX_REPLY, Rules, ServiceKind, ServiceSpec};
 use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 
@@ -101,12 +101,15 @@ impl SessionOptions {
     }
 }
 
-/// The command line that [`SessionOptions`] parses into this configuration.
-pub(super) fn session_args(config: &SessionConfig) -> Vec<OsString> {
-    let SessionConfig { service, limits, results } = config;
+/// The command line that [`SessionArgs`] parses into this configuration, without the program.
+pub(super) fn child_args(config: &StdioConfig) -> Vec<OsString> {
+    let StdioConfig { session, client, parent } = config;
+    let SessionConfig { service, limits, results } = session;
     let ServiceSpec { kind, dialect, error_text, greeting, rules, banner, once } = service;
     let Limits { framing_mode, max_message, idle, arrival, unread } = limits;
     let mut args = vec![
+        "session".into(),
+        option("client", client),
         option("service", kind.name()),
         option("dialect", dialect.name()),
         option("greeting", greeting),
@@ -121,11 +124,17 @@ pub(super) fn session_args(config: &SessionConfig) -> Vec<OsString> {
     args.extend(error_text.as_ref().map(|text| option("error-text", text)));
     args.extend(banner.as_ref().map(|text| option("banner", text)));
     args.extend(once.then(|| "--once".into()));
-    args.extend(results.as_ref().map(|path| {
-        let mut option = option("results", "");
-        option.push(path);
-        option
-    }));
+    let mut files = vec![("results", results.as_deref())];
+    if let Some(ParentPipes { until, report }) = parent {
+        files.extend([("until", Some(until.as_path())), ("report", Some(report.as_path()))]);
+    }
+    for (name, path) in files {
+        args.extend(path.map(|path| {
+            let mut option = option(name, "");
+            option.push(path);
+            option
+        }));
+    }
     args
 }
 
@@ -156,12 +165,12 @@ pub struct SessionArgs {
 
 impl SessionArgs {
     /// The plain configuration.
-    pub fn config(self) -> stdio_session::Config {
+    pub fn config(self) -> StdioConfig {
         let parent = self.until.zip(self.report);
-        stdio_session::Config {
+        StdioConfig {
             session: self.options.config(ServiceKind::Calc),
             client: self.client,
-            parent: parent.map(|(until, report)| stdio_session::ParentPipes { until, report }),
+            parent: parent.map(|(until, report)| ParentPipes { until, report }),
         }
     }
 }
@@ -191,7 +200,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        options: SessionOptions,
+        session: SessionArgs,
     }
 
     #[test]
@@ -201,15 +210,14 @@ mod tests {
             "--service=calc --dialect=integer --error-text=--once --once",
             "--service=echo --banner=-x --framing=line --max-message=7",
             "--service=hello --greeting=\"it's\" --idle-timeout=1500ms --arrival-timeout=1ms",
-            "--service=fourops --unread-timeout=9years --arrival-timeout=90s",
+            "--service=fourops --unread-timeout=9years --arrival-timeout=90s --client=7",
             "--service=quiz --seed=18446744073709551615 --questions=3 --results=/tmp/x=y.csv",
+            "--until=/dev/fd/3 --report=/dev/fd/4",
         ] {
-            let parse = |args: Vec<OsString>| {
-                let line = std::iter::once("session".into()).chain(args);
-                Line::parse_from(line).options.config(ServiceKind::Calc)
-            };
-            let config = parse(given.split_whitespace().map(Into::into).collect());
-            let passed_on = parse(session_args(&config));
+            let parse = |args: Vec<OsString>| Line::parse_from(args).session.config();
+            let words = std::iter::once("session").chain(given.split_whitespace());
+            let config = parse(words.map(Into::into).collect());
+            let passed_on = parse(child_args(&config));
             assert_eq!(format!("{passed_on:?}"), format!("{config:?}"));
         }
     }

@@ -39,8 +39,8 @@ pub struct Config {
     pub model: Model,
     /// The configuration of each client's session.
     pub session: SessionConfig,
-    /// The command line that gives a process the same `session`.
-    pub session_args: Vec<OsString>,
+    /// The command line of a process that serves one client.
+    pub child_args: fn(&StdioConfig) -> Vec<OsString>,
     /// The limit on clients; none for the model's default.
     pub max_clients: Option<usize>,
     /// The policy for a client beyond the limit.
@@ -62,6 +62,26 @@ pub struct SessionConfig {
     pub limits: Limits,
     /// The file for results of the quiz, if they are kept.
     pub results: Option<PathBuf>,
+}
+
+/// The configuration of a process that serves one connection.
+#[derive(Clone, Debug)]
+pub struct StdioConfig {
+    /// The configuration of the client's session.
+    pub session: SessionConfig,
+    /// The client's number in the log.
+    pub client: u64,
+    /// The pipes to the server that started this process, if it is one of ours.
+    pub parent: Option<ParentPipes>,
+}
+
+/// The paths of the pipes between a server of the model `process` and its child.
+#[derive(Clone, Debug)]
+pub struct ParentPipes {
+    /// A pipe that the server closes when it stops, or by ending.
+    pub until: PathBuf,
+    /// A pipe for the report at the end.
+    pub report: PathBuf,
 }
 
 impl SessionConfig {

@@ -124,8 +124,8 @@ impl<'a> EventLoop<'a> {
                 // A worker has ended, or another loop's client has left.
                 self.listener.end_backoff();
             }
-            self.advance_shutdown().map_err(cannot_accept)?;
             self.reap();
+            self.advance_shutdown().map_err(cannot_accept)?;
             let register = |listener: &mut _| self.reactor.register(listener, Source::Listener);
             self.listener.resume_listening(self.reactor.now(), register);
             self.accept(ACCEPTS_PER_TURN).map_err(cannot_accept)?;

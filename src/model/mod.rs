@@ -49,7 +49,7 @@ pub mod stdio_session;
 mod threads;
 mod workers;
 
-pub use config::{Config, Model, SessionConfig};
+pub use config::{Config, Model, ParentPipes, SessionConfig, StdioConfig};
 use event_loop::EventLoop;
 use shared::Shared;
 pub use stats::COUNTERS;

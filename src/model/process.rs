@@ -25,35 +25,29 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::pipe;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use super::config::Config;
+use super::config::{Config, ParentPipes, SessionConfig, StdioConfig};
 use super::report::Report;
 use super::shared::Shared;
 use super::stats::{Client, Stats};
-use super::workers::{Arrival, Sessions, Workers};
+use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::reactor::Reactor;
-use crate::service::MAX_SLEEP;
 use crate::session::{CloseReason, Traffic};
 
 /// The most bytes of reports that one read takes.
 const REPORTS_SIZE: usize = 4096;
 
-/// The longest wait for processes that were cut: one that sleeps for its service, for at most
-/// [`MAX_SLEEP`], is not woken.
-const KILL_GRACE: Duration = Duration::from_secs(1);
-
 /// The time between two looks at processes that were cut.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
-
-const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The processes that serve clients.
 pub(super) struct Processes {
     /// This program's own file, open. By now another program may have its name.
     program: File,
-    /// The command line of all of them, but for the client's number.
-    args: Vec<OsString>,
+    session: SessionConfig,
+    /// The printer of a child's command line.
+    child_args: fn(&StdioConfig) -> Vec<OsString>,
     /// By the client's number.
-    serving: HashMap<u64, Worker>,
+    serving: HashMap<u64, ServingChild>,
     /// Children that have reported and are about to exit.
     exiting: Vec<Child>,
     pipes: ControlPipes,
@@ -62,7 +56,7 @@ pub(super) struct Processes {
 }
 
 /// A child, and the client that it serves.
-struct Worker {
+struct ServingChild {
     child: Child,
     client: Client,
 }
@@ -79,12 +73,10 @@ impl Processes {
         while let Ok(Some(_)) = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
         }
         let pipes = ControlPipes::new()?;
-        let mut args = vec!["session".into()];
-        args.extend_from_slice(&config.session_args);
-        args.extend(pipes.args());
         Ok(Box::new(Self {
             program: File::open("/proc/self/exe")?,
-            args,
+            session: config.session.clone(),
+            child_args: config.child_args,
             serving: HashMap::new(),
             exiting: Vec::new(),
             pipes,
@@ -97,7 +89,9 @@ impl Processes {
         let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
         // The descriptor is close-on-exec, and still open when the child calls execve(2).
         let mut command = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()));
-        command.arg0(env!("CARGO_PKG_NAME")).args(&self.args).arg(format!("--client={number}"));
+        let (session, parent) = (self.session.clone(), Some(self.pipes.of_child()));
+        let config = StdioConfig { session, client: number, parent };
+        command.arg0(env!("CARGO_PKG_NAME")).args((self.child_args)(&config));
         // The environment of UCSPI (https://cr.yp.to/proto/ucspi.txt).
         command.env("PROTO", "TCP");
         command.env("TCPREMOTEIP", address.ip().to_string());
@@ -113,7 +107,7 @@ impl Processes {
 
     /// Counts out the client of a child that has exited without a report, if it has.
     fn collect(&mut self, number: u64) {
-        let Some(Worker { child, .. }) = self.serving.get_mut(&number) else { return };
+        let Some(ServingChild { child, .. }) = self.serving.get_mut(&number) else { return };
         let status = match child.try_wait() {
             Ok(None) => return,
             Ok(Some(status)) => status.to_string(),
@@ -121,7 +115,7 @@ impl Processes {
         };
         // It may have reported after the last look.
         self.reap();
-        if let Some(Worker { client, .. }) = self.serving.remove(&number) {
+        if let Some(ServingChild { client, .. }) = self.serving.remove(&number) {
             log::error!("the process of client {number} exited without a report: {status}");
             self.stats.left(client, CloseReason::Broken);
         }
@@ -139,7 +133,7 @@ impl Workers for Processes {
         let socket = TcpStream::from(socket);
         match self.spawn(&socket, address, client.number) {
             Ok(child) => {
-                self.serving.insert(client.number, Worker { child, client });
+                self.serving.insert(client.number, ServingChild { child, client });
                 Ok(())
             }
             Err(error) => {
@@ -164,7 +158,7 @@ impl Workers for Processes {
 
     fn reap(&mut self) {
         for report in self.pipes.reports() {
-            if let Some(Worker { child, client }) = self.serving.remove(&report.client) {
+            if let Some(ServingChild { child, client }) = self.serving.remove(&report.client) {
                 self.exiting.push(child);
                 self.traffic.add(report.messages, report.received, report.sent);
                 self.stats.left(client, report.close_reason);
@@ -184,7 +178,7 @@ impl Workers for Processes {
     /// behind.
     fn cut(&mut self) {
         self.reap();
-        for Worker { child, .. } in self.serving.values() {
+        for ServingChild { child, .. } in self.serving.values() {
             // One that cannot be signalled has exited.
             kill_process(Pid::from_child(child), Signal::HUP).ok();
         }
@@ -199,7 +193,7 @@ impl Workers for Processes {
         }
         // One may have reported just before it was seen to have exited.
         self.reap();
-        for (_, Worker { child, client }) in self.serving.drain() {
+        for (_, ServingChild { child, client }) in self.serving.drain() {
             self.stats.left(client, CloseReason::Forced);
             self.exiting.push(child);
         }
@@ -236,10 +230,10 @@ impl ControlPipes {
         Ok(Self { keepalive, until, reports: reports.into(), report, partial })
     }
 
-    /// The options that name the children's ends.
-    fn args(&self) -> [OsString; 2] {
-        [("until", &self.until), ("report", &self.report)]
-            .map(|(name, pipe)| format!("--{name}=/dev/fd/{}", pipe.as_raw_fd()).into())
+    /// The paths of the children's ends.
+    fn of_child(&self) -> ParentPipes {
+        let path = |pipe: &OwnedFd| format!("/dev/fd/{}", pipe.as_raw_fd()).into();
+        ParentPipes { until: path(&self.until), report: path(&self.report) }
     }
 
     fn end_keepalive(&mut self) {

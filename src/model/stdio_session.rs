@@ -7,14 +7,13 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use signal_hook::consts::SIGHUP;
 
-use super::config::SessionConfig;
+use super::config::{ParentPipes, StdioConfig};
 use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::stdio::Stdio;
@@ -32,29 +31,9 @@ const PEER_VARIABLES: [(&str, &str); 4] = [
     ("NCAT_REMOTE_ADDR", "NCAT_REMOTE_PORT"),
 ];
 
-/// The configuration of a process that serves one connection.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The configuration of the client's session.
-    pub session: SessionConfig,
-    /// The client's number in the log.
-    pub client: u64,
-    /// The pipes to the server that started this process, if it is one of ours.
-    pub parent: Option<ParentPipes>,
-}
-
-/// The paths of the pipes between a server of the model `process` and its child.
-#[derive(Clone, Debug)]
-pub struct ParentPipes {
-    /// A pipe that the server closes when it stops, or by ending.
-    pub until: PathBuf,
-    /// A pipe for the report at the end.
-    pub report: PathBuf,
-}
-
 /// Serves stdin and stdout until the connection ends. SIGINT and SIGTERM, also if repeated, are the
 /// end of input: messages that have arrived are answered. SIGHUP ends the session immediately.
-pub fn serve(config: &Config) -> Result<(), Failure> {
+pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Stdio::detach_stderr_from_peer().map_err(cannot)?;
     let signals = signal::descriptor(&signal::STOP)?;

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::Waker;
 use slab::Slab;
@@ -14,21 +14,14 @@ use slab::Slab;
 use super::config::Config;
 use super::shared::Shared;
 use super::stats::{Client, Stats};
-use super::workers::{Arrival, Sessions, Workers};
+use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
 use crate::reactor::Reactor;
-use crate::service::MAX_SLEEP;
 use crate::session::CloseReason;
 
 /// The stack of a thread, in bytes: the deepest expression that the calculator accepts fits in half
 /// of it.
 const STACK_SIZE: usize = 512 * 1024;
-
-/// The longest wait for threads that were cut: one that sleeps for its service, for at most
-/// [`MAX_SLEEP`], is not woken.
-const KILL_GRACE: Duration = Duration::from_secs(1);
-
-const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// The threads that serve clients.
 pub(super) struct Threads {
@@ -38,7 +31,7 @@ pub(super) struct Threads {
 /// The state that the threads share with the loop that starts them.
 struct ThreadState {
     /// The connections that have a thread. Weak, so that a connection closes with its thread.
-    open: Mutex<Slab<Weak<Connection>>>,
+    open: Mutex<Slab<Weak<ClientSocket>>>,
     /// Notified when a connection leaves `open`.
     left: Condvar,
     /// 0 while the server serves, then [`DRAINING`], then [`CUT`].
@@ -54,7 +47,7 @@ const DRAINING: usize = 1;
 const CUT: usize = 2;
 
 /// A connection with a thread.
-struct Connection {
+struct ClientSocket {
     /// Taken when the client leaves; in front of the socket, which closes after that.
     client: Mutex<Option<Client>>,
     socket: TcpStream,
@@ -98,7 +91,7 @@ impl Workers for Threads {
         let number = client.number;
         let mut session = sessions.serve(number, address, now);
         let socket = TcpStream::from(socket);
-        let connection = Arc::new(Connection { client: Mutex::new(Some(client)), socket });
+        let connection = Arc::new(ClientSocket { client: Mutex::new(Some(client)), socket });
         let key = self.shared.open().insert(Arc::downgrade(&connection));
         let (own, shared) = (Arc::clone(&connection), Arc::clone(&self.shared));
         let body = move || {
@@ -149,7 +142,7 @@ impl Workers for Threads {
 }
 
 impl ThreadState {
-    fn open(&self) -> MutexGuard<'_, Slab<Weak<Connection>>> {
+    fn open(&self) -> MutexGuard<'_, Slab<Weak<ClientSocket>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,7 +152,7 @@ impl ThreadState {
 struct ExitGuard {
     key: usize,
     reason: CloseReason,
-    connection: Arc<Connection>,
+    connection: Arc<ClientSocket>,
     shared: Arc<ThreadState>,
 }
 

@@ -4,13 +4,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
 use super::stats::Client;
-use crate::service::{Peer, Service, ServiceSpec};
+use crate::service::{MAX_SLEEP, Peer, Service, ServiceSpec};
 use crate::session::{Context, Session};
+
+/// The longest wait for workers that were cut. One that sleeps for its service, for at most
+/// [`MAX_SLEEP`], is not woken.
+pub(super) const KILL_GRACE: Duration = Duration::from_secs(1);
+
+const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// A client that was admitted and is not served yet.
 pub(super) struct Arrival {
@@ -19,7 +25,7 @@ pub(super) struct Arrival {
     pub(super) address: SocketAddr,
 }
 
-/// The sessions of one loop: all have the same service and context.
+/// A maker of the sessions of one loop, which have the same service and context.
 #[derive(Clone, Debug)]
 pub(super) struct Sessions {
     pub(super) service: ServiceSpec,

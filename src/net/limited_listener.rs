@@ -251,7 +251,7 @@ impl<L: Listener> LimitedListener<L> {
         &mut self,
         limiter: &'l Limiter,
         now: Instant,
-    ) -> (io::Result<Option<Connected<L>>>, AcceptGuard<'l>) {
+    ) -> (io::Result<Option<SocketAndPeer<L>>>, AcceptGuard<'l>) {
         let mut guard = limiter.lock_accept();
         let listener = match &self.state {
             ListenState::Listening(listener) if limiter.can_accept() => listener,
@@ -335,7 +335,7 @@ impl<L: Listener> LimitedListener<L> {
 }
 
 /// A connection as accept(2) returns it.
-type Connected<L> = (<L as Listener>::Socket, SocketAddr);
+type SocketAndPeer<L> = (<L as Listener>::Socket, SocketAddr);
 
 /// A descriptor of a file that is never used.
 fn dev_null() -> io::Result<File> {

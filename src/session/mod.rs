@@ -210,16 +210,29 @@ impl Session {
         self.work_left < 0
     }
 
-    /// Ends the service. The outbox is still sent; the inbox is discarded.
-    fn close(&mut self, reason: CloseReason) {
+    /// Takes the record of a conversation that ends before its service has ended it.
+    fn keep_unfinished(&mut self) {
         if let Phase::Serving(_) = self.phase {
             let record = self.service.take_record();
             if let (Some(game), Some(sink)) = (record, &self.context.records) {
                 sink.record(game);
             }
         }
+    }
+
+    /// Ends the service. The outbox is still sent; the inbox is discarded.
+    fn close(&mut self, reason: CloseReason) {
+        self.keep_unfinished();
         self.close_reason.get_or_insert(reason);
         self.inbox.clear();
         self.phase = Phase::Flushing;
+    }
+}
+
+impl Drop for Session {
+    /// A session that is dropped in the middle, by a loop that fails or a thread that panics, has a
+    /// record as well.
+    fn drop(&mut self) {
+        self.keep_unfinished();
     }
 }

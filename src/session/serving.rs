@@ -61,7 +61,7 @@ impl Session {
                     Frame::Message { text, rest } => (text, rest),
                     Frame::Skip { rest } => {
                         pending = rest;
-                        self.count(0, 0);
+                        self.charge(0, 0);
                         continue;
                     }
                     Frame::Padded { keep } => {
@@ -110,7 +110,7 @@ impl Session {
 
     /// Charges the work of a step that took `bytes` bytes of input.
     #[inline]
-    fn count(&mut self, work: u32, bytes: usize) {
+    fn charge(&mut self, work: u32, bytes: usize) {
         let moved = u32::try_from(bytes / BYTES_PER_WORK).unwrap_or(u32::MAX);
         self.work_left = self.work_left.saturating_sub_unsigned(work.max(moved).max(MIN_WORK));
     }
@@ -128,7 +128,7 @@ impl Session {
             let reply = self.outbox.pending()[text_at..].escape_ascii();
             log::debug!("client {}: -> \"{reply}\"", self.client);
         }
-        self.count(work, 0);
+        self.charge(work, 0);
         self.end_reply(text_at);
         self.apply(next);
     }
@@ -144,7 +144,7 @@ impl Session {
         let mut out = out.with_records(records);
         let next = self.service.step(Event::Message(text), now, &mut out);
         let (echoes, work) = (out.echoes_input(), out.work());
-        self.count(work, text.len());
+        self.charge(work, text.len());
         if log::log_enabled!(log::Level::Debug) {
             self.log_exchange(text, if echoes { None } else { Some(text_at) });
         }

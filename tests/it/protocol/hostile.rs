@@ -64,7 +64,8 @@ fn arbitrary_bytes(random: &mut Random, most: u32) -> Vec<u8> {
 }
 
 fn any_service(random: &mut Random) -> ServiceSpec {
-    let kind = ServiceKind::ALL[random.below(5) as usize];
+    let kind =
+        ServiceKind::ALL[random.below(u32::try_from(ServiceKind::ALL.len()).unwrap()) as usize];
     let mut spec = ServiceSpec {
         greeting: Arc::from("Hello!"),
         rules: Rules { seed: random.draw(), questions: 3 },

@@ -1,5 +1,7 @@
 //! The program as its clients see it over TCP, under every model.
 
+use socklab::choice::Choice;
+use socklab::model::Model;
 use std::io::Read;
 use std::thread;
 
@@ -11,6 +13,12 @@ use crate::common::transcript::{Service, TRANSCRIPTS};
 
 /// Most resident memory of a server while one client does not read, in bytes.
 const MEMORY_LIMIT: usize = 64 * 1024 * 1024;
+
+#[test]
+fn every_model_is_tested() {
+    let names: Vec<_> = Model::ALL.iter().map(|model| model.name()).collect();
+    assert_eq!(names, MODELS);
+}
 
 #[test]
 fn every_transcript_holds_over_tcp_under_every_model() {
