@@ -3,7 +3,11 @@
 /// "Interpret as command": the first byte of a sequence.
 pub(super) const IAC: u8 = 255;
 
-/// SE, the lowest command. It ends what [`SUBNEGOTIATION`] begins.
+/// EOF, the lowest command. It came later than RFC 854, with SUSP, ABORT (RFC 1184) and EOR
+/// (RFC 885): 237 to 239.
+const END_OF_FILE: u8 = 236;
+
+/// SE. It ends what [`SUBNEGOTIATION`] begins.
 const SUBNEGOTIATION_END: u8 = 240;
 
 /// SB.
@@ -36,7 +40,7 @@ pub(super) fn sequence(bytes: &[u8]) -> Sequence {
         }
         Some(WILL..=DONT) if bytes.len() < 3 => Sequence::Partial,
         Some(WILL..=DONT) => Sequence::Whole(3),
-        Some(SUBNEGOTIATION_END..) if bytes[1] != IAC => Sequence::Whole(2),
+        Some(END_OF_FILE..) if bytes[1] != IAC => Sequence::Whole(2),
         Some(_) => Sequence::None,
     }
 }
@@ -49,7 +53,10 @@ mod tests {
     fn a_telnet_sequence_is_as_long_as_its_command_says() {
         assert_eq!(sequence(b"\xff\xfb\x01rest"), Sequence::Whole(3));
         assert_eq!(sequence(b"\xff\xfb"), Sequence::Partial);
-        assert_eq!(sequence(b"\xff\xf4rest"), Sequence::Whole(2));
+        for command in 236..=249 {
+            assert_eq!(sequence(&[IAC, command, b'r']), Sequence::Whole(2), "{command}");
+        }
+        assert_eq!(sequence(b"\xff\xebrest"), Sequence::None);
         assert_eq!(sequence(b"\xff\xfa\x18\x00xterm\xff\xf0rest"), Sequence::Whole(11));
         assert_eq!(sequence(b"\xff\xfa\x18"), Sequence::Partial);
         assert_eq!(sequence(b"\xff"), Sequence::Partial);

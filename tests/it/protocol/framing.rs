@@ -345,3 +345,17 @@ fn a_greeting_to_a_bare_message_has_no_newline() {
     assert_eq!(connection.output, b"Hello from the server!");
     assert!(connection.shut_down);
 }
+
+#[test]
+fn every_telnet_command_of_two_bytes_is_skipped() {
+    for command in 236..=249 {
+        let skipped = [0xff, command];
+        answers(&skipped, GAP, b"");
+        answers(&[&skipped, &b"1+1\r\n"[..]].concat(), Duration::ZERO, b"2\r\n");
+        answers(&[&b"1+1\n"[..], &skipped, b"2+2\n"].concat(), Duration::ZERO, b"2\n4\n");
+        let mut connection = calc();
+        connection.receive(&skipped, usize::MAX);
+        connection.end_input();
+        assert!(connection.output.is_empty() && connection.finished, "{command}");
+    }
+}
