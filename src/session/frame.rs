@@ -12,6 +12,8 @@ pub(super) enum Frame<'p> {
     Padded { keep: usize },
     /// Bytes that belong to no message, followed by `rest`.
     Skip { rest: &'p [u8] },
+    /// The same, but telnet expects `refusal` as the answer.
+    Refuse { refusal: [u8; 3], rest: &'p [u8] },
     /// A message and the bytes after its terminator.
     Message { text: &'p [u8], rest: &'p [u8] },
     /// A message longer than the limit.

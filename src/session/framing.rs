@@ -17,9 +17,10 @@
 //! message. A client that sends only whole lines never waits. A NUL that arrives after its line was
 //! answered belongs to that line until a gap has passed.
 //!
-//! Telnet's option sequences at the beginning of a message are skipped, and not answered.
+//! Telnet's commands at the beginning of a message are skipped, and its requests for options are
+//! refused.
 //!
-//! [`FramingMode::Line`] ends messages only at newlines, and skips telnet's options as well. It is
+//! [`FramingMode::Line`] ends messages only at newlines, and knows telnet's commands as well. It is
 //! for terminals in character mode, since a person's typing has gaps. A raw service receives the
 //! bytes unframed.
 
@@ -175,7 +176,7 @@ impl Framer {
         if pending[0] == IAC
             && let Sequence::Whole(whole) = telnet::sequence(pending)
         {
-            return self.end_at(self.terminator, Frame::Skip { rest: &pending[whole..] });
+            return self.skip_telnet(pending, whole);
         }
         match memchr::memchr(b'\n', &pending[self.searched.at()..]) {
             Some(at) => self.whole_line(pending, self.searched.at() + at),
@@ -190,7 +191,7 @@ impl Framer {
     /// | any | text, newline, no NUL | `Message` (2) | |
     /// | any | text, NUL; or text, newline, NUL | `Padded` | `Message` (3) |
     /// | any | text | `Incomplete` | `Message` (4) |
-    /// | any | a telnet sequence | `Skip` | |
+    /// | any | a telnet sequence | `Skip` or `Refuse` | |
     /// | any | a part of a telnet sequence | `Incomplete` | as text |
     /// | `Begins` | NUL, n > 0, n bytes | `Message` (1) | |
     /// | `Begins` | NUL, n > 0, fewer bytes | `Incomplete` | `Incomplete` |
@@ -280,15 +281,22 @@ impl Framer {
     #[cold]
     fn next_option<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Option<Frame<'p>> {
         match telnet::sequence(pending) {
-            Sequence::Whole(whole) => {
-                let skipped = Frame::Skip { rest: &pending[whole..] };
-                Some(self.end_at(self.terminator, skipped))
-            }
+            Sequence::Whole(whole) => Some(self.skip_telnet(pending, whole)),
             Sequence::Partial if pending.len() <= input.limit && !self.gap_elapsed(input, GAP) => {
                 Some(Frame::Incomplete)
             }
             Sequence::Partial | Sequence::None => None,
         }
+    }
+
+    /// The frame of a telnet sequence of `whole` bytes.
+    fn skip_telnet<'p>(&mut self, pending: &'p [u8], whole: usize) -> Frame<'p> {
+        let (sequence, rest) = pending.split_at(whole);
+        let frame = match telnet::refusal(sequence) {
+            Some(refusal) => Frame::Refuse { refusal, rest },
+            None => Frame::Skip { rest },
+        };
+        self.end_at(self.terminator, frame)
     }
 
     /// The frame of bytes that begin with a NUL.

@@ -64,6 +64,12 @@ impl Session {
                         self.charge(0, 0);
                         continue;
                     }
+                    Frame::Refuse { refusal, rest } => {
+                        self.outbox.write(&refusal);
+                        pending = rest;
+                        self.count(0, 0);
+                        continue;
+                    }
                     Frame::Padded { keep } => {
                         let taken = inbox.len() - pending.len();
                         inbox.truncate(taken + keep);

@@ -1,4 +1,4 @@
-//! The part of telnet (RFC 854) that is needed to skip its option sequences.
+//! The part of telnet (RFC 854) that is needed to skip its commands and to refuse its options.
 
 /// "Interpret as command": the first byte of a sequence.
 pub(super) const IAC: u8 = 255;
@@ -15,6 +15,10 @@ const SUBNEGOTIATION: u8 = 250;
 
 /// The first of the four commands that are followed by one option: WILL, WON'T, DO, DON'T.
 const WILL: u8 = 251;
+
+const WONT: u8 = 252;
+
+const DO: u8 = 253;
 
 /// The last of them.
 const DONT: u8 = 254;
@@ -45,9 +49,34 @@ pub(super) fn sequence(bytes: &[u8]) -> Sequence {
     }
 }
 
+/// The answer to a whole sequence, if it is a request: WON'T to DO, DON'T to WILL.
+///
+/// Every request is refused, also one that was refused before: a client that was interrupted shows
+/// nothing until its timing mark is answered, each time (RFC 860). This cannot loop. The server
+/// requests nothing, and neither side answers WON'T or DON'T for an option that is off (RFC 1143).
+pub(super) fn refusal(sequence: &[u8]) -> Option<[u8; 3]> {
+    match *sequence {
+        [IAC, DO, option] => Some([IAC, WONT, option]),
+        [IAC, WILL, option] => Some([IAC, DONT, option]),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_refused_and_refusals_are_not_answered() {
+        for option in 0..=255 {
+            assert_eq!(refusal(&[IAC, DO, option]), Some([IAC, WONT, option]));
+            assert_eq!(refusal(&[IAC, WILL, option]), Some([IAC, DONT, option]));
+            assert_eq!(refusal(&[IAC, WONT, option]), None);
+            assert_eq!(refusal(&[IAC, DONT, option]), None);
+        }
+        assert_eq!(refusal(b"\xff\xf4"), None);
+        assert_eq!(refusal(b"\xff\xfa\xfd\x01\xff\xf0"), None);
+    }
 
     #[test]
     fn a_telnet_sequence_is_as_long_as_its_command_says() {

@@ -236,8 +236,9 @@ fn the_end_of_input_ends_every_message() {
 }
 
 #[test]
-fn telnet_options_are_skipped_and_not_answered() {
-    answers(b"\xff\xfb\x01\xff\xfd\x031 + 2\r\n", Duration::ZERO, b"3\r\n");
+fn telnet_options_are_refused_and_subnegotiations_are_skipped() {
+    let refusals = b"\xff\xfe\x01\xff\xfc\x033\r\n";
+    answers(b"\xff\xfb\x01\xff\xfd\x031 + 2\r\n", Duration::ZERO, refusals);
     answers(b"\xff\xfa\x18\0xterm\xff\xf01 + 2\r\n", Duration::ZERO, b"3\r\n");
 }
 
@@ -252,15 +253,34 @@ fn a_terminal_in_character_mode_that_talks_telnet_is_served_by_lines() {
             connection.receive(&[key], piece);
             connection.wait(LINE_GAP);
         }
-        assert_eq!(connection.output, b"3\r\n");
+        assert_eq!(connection.output, b"\xff\xfc\x03\xff\xfc\x013\r\n");
     }
 }
 
 #[test]
-fn a_telnet_sequence_in_pieces_is_skipped_without_a_reply() {
+fn every_telnet_request_is_refused_and_no_refusal_is_answered() {
+    // An interrupt in telnet: IP, the urgent DM, and a request for a timing mark. After it telnet
+    // shows nothing until the mark is answered, each time.
+    let interrupt = b"\xff\xf4\xff\xf2\xff\xfd\x06";
+    answers(&interrupt.repeat(2), GAP, b"\xff\xfc\x06\xff\xfc\x06");
+    answers(&[&b"1\r\n"[..], interrupt, b"2\r\n"].concat(), GAP, b"1\r\n\xff\xfc\x062\r\n");
+    for option in [0, 1, b'\n', b'\r', 34, 254, 255] {
+        answers(&[0xff, 0xfd, option], GAP, &[0xff, 0xfc, option]);
+        answers(&[0xff, 0xfb, option], GAP, &[0xff, 0xfe, option]);
+        answers(&[0xff, 0xfe, option, 0xff, 0xfc, option], GAP, b"");
+    }
+    let mut connection = calc();
+    connection.receive(b"\xff\xfd\x06", 1);
+    connection.end_input();
+    assert_eq!(connection.output, b"\xff\xfc\x06");
+    assert!(connection.finished);
+}
+
+#[test]
+fn a_telnet_command_in_pieces_is_skipped_without_a_reply() {
     for piece in [1, 3, usize::MAX] {
         let mut connection = calc();
-        connection.receive(b"\xff\xfb\x01", piece);
+        connection.receive(b"\xff\xfc\x01", piece);
         connection.wait(GAP);
         assert_eq!(connection.output, b"");
         assert!(!awaits_gap(&connection));
