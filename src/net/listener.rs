@@ -76,6 +76,9 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it, which saves a system call per connection.
     socket.set_tcp_nodelay(true)?;
+    // Inherited as well. An interrupted telnet sends the second byte of IAC DM as urgent data
+    // (RFC 854, "The TELNET Synch Mechanism"): without the option it is not in the stream.
+    socket.set_out_of_band_inline(true)?;
     Ok(socket)
 }
 

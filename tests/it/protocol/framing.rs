@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use socket2::SockRef;
 use socklab::buffer::BUFFER_SIZE;
 use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, Limits};
 
 use crate::common::assert_bytes;
 use crate::common::connection::{Connection, peer};
+use crate::common::server::{CONCURRENT, Server};
 use crate::common::transcript::Service;
 
 const MOMENT: Duration = Duration::from_millis(5);
@@ -377,5 +379,19 @@ fn every_telnet_command_of_two_bytes_is_skipped() {
         connection.receive(&skipped, usize::MAX);
         connection.end_input();
         assert!(connection.output.is_empty() && connection.finished, "{command}");
+    }
+}
+
+#[test]
+fn the_urgent_half_of_a_telnet_command_is_part_of_the_stream() {
+    for model in CONCURRENT {
+        // By lines no gap can end the message between the sends.
+        let server = Server::start(&["--model", model, "--framing", "line"]);
+        let mut telnet = server.connect();
+        for _ in 0..3 {
+            telnet.send(b"\xff\xf4\xff");
+            SockRef::from(&telnet.stream).send_out_of_band(b"\xf2").unwrap();
+            telnet.ask(b"\xff\xfd\x061+1\n", b"\xff\xfc\x062\n");
+        }
     }
 }
