@@ -20,9 +20,10 @@
 //! Telnet's commands at the beginning of a message are skipped, and its requests for options are
 //! refused.
 //!
-//! [`FramingMode::Line`] ends messages only at newlines, and knows telnet's commands as well. It is
-//! for terminals in character mode, since a person's typing has gaps. A raw service receives the
-//! bytes unframed.
+//! [`FramingMode::Line`] ends messages only at the ends of lines, and knows telnet's commands as
+//! well. It is for terminals in character mode, since a person's typing has gaps. Their return key
+//! sends CR LF, CR NUL (RFC 854) or CR alone, so there CR NUL ends a line, and so does a CR before a
+//! gap. The reply to both ends in CR LF. A raw service receives the bytes unframed.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ choices! {
     pub enum FramingMode {
         /// By what the client sends: a newline, a NUL, a length, or silence.
         Auto = "auto",
-        /// By a newline.
+        /// By a newline, CR NUL, or CR and silence.
         Line = "line",
     }
 }
@@ -137,12 +138,10 @@ impl Framer {
             return None;
         }
         let unsearched = &pending[self.searched.at()..];
-        let found = match self.mode {
-            FramingMode::Auto => find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far)),
-            FramingMode::Line => find(unsearched, [b'\n'], |far| memchr::memchr(b'\n', far)),
-        };
+        let found = find(unsearched, [b'\n', 0], |far| memchr::memchr2(b'\n', 0, far));
         let at = self.searched.at() + found?;
-        if pending[at] != b'\n' {
+        // An LF at the front may belong to the line before it.
+        if pending[at] != b'\n' || at == 0 {
             return None;
         }
         let (text, terminator) = Terminator::of_line(pending, at);
@@ -178,10 +177,35 @@ impl Framer {
         {
             return self.skip_telnet(pending, whole);
         }
-        match memchr::memchr(b'\n', &pending[self.searched.at()..]) {
-            Some(at) => self.whole_line(pending, self.searched.at() + at),
-            None => self.no_end(pending, input),
+        if self.terminator == Terminator::Cr && matches!(pending[0], b'\n' | 0) {
+            // The other half of a line's end. Its line was answered with CR LF.
+            return self.end_at(Terminator::CrLf, Frame::Skip { rest: &pending[1..] });
         }
+        let searched = self.searched.at();
+        let is_end = |&at: &usize| pending[at] == b'\n' || at > 0 && pending[at - 1] == b'\r';
+        let mut ends = memchr::memchr2_iter(b'\n', 0, &pending[searched..]).map(|at| searched + at);
+        match ends.find(is_end) {
+            Some(at) if pending[at] == b'\n' => self.whole_line(pending, at),
+            Some(nul) => self.cr_line(pending, nul - 1, Terminator::CrLf, nul + 1),
+            None => match pending.len() - 1 {
+                cr if pending[cr] == b'\r' && cr <= input.limit && self.gap_elapsed(input, GAP) => {
+                    self.cr_line(pending, cr, Terminator::Cr, cr + 1)
+                }
+                _ => self.no_end(pending, input),
+            },
+        }
+    }
+
+    /// The line whose CR is at `cr`, and whose end is at `end`.
+    fn cr_line<'p>(
+        &mut self,
+        pending: &'p [u8],
+        cr: usize,
+        terminator: Terminator,
+        end: usize,
+    ) -> Frame<'p> {
+        self.end_line(terminator);
+        Frame::Message { text: &pending[..cr], rest: &pending[end..] }
     }
 
     /// The frame by the rules of the module's table, whose numbers are in brackets:
@@ -414,7 +438,8 @@ mod tests {
         assert_eq!(auto.line(b"1\n\0", 4), None);
         assert_eq!(line.line(b"1\n\0", 4), Some((&b"1"[..], &b"\0"[..])));
         assert_eq!(auto.line(b"1\0\n", 4), None);
-        assert_eq!(line.line(b"1\0\n", 4), Some((&b"1\0"[..], &b""[..])));
+        assert_eq!(line.line(b"1\0\n", 4), None);
+        assert_eq!(lines(4).next(b"1\0\n"), message(b"1\0", b""));
     }
 
     #[test]

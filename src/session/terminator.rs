@@ -13,6 +13,8 @@ pub(super) enum Terminator {
     None,
     Lf,
     CrLf,
+    /// A CR and a pause, from a terminal. The reply ends in CR LF, which is what a terminal needs.
+    Cr,
     Nul,
     LfNul,
     CrLfNul,
@@ -25,7 +27,7 @@ impl Terminator {
         match self {
             Self::None | Self::Length => b"",
             Self::Lf => b"\n",
-            Self::CrLf => b"\r\n",
+            Self::CrLf | Self::Cr => b"\r\n",
             Self::Nul => b"\0",
             Self::LfNul => b"\n\0",
             Self::CrLfNul => b"\r\n\0",
@@ -56,7 +58,7 @@ impl Terminator {
     pub(super) fn delimiter(self) -> Delimiter {
         match self {
             Self::None | Self::Nul => Delimiter::None,
-            Self::Lf | Self::CrLf => Delimiter::Newline,
+            Self::Lf | Self::CrLf | Self::Cr => Delimiter::Newline,
             Self::LfNul | Self::CrLfNul => Delimiter::NewlineNul,
             Self::Length => Delimiter::Length,
         }

@@ -278,6 +278,82 @@ fn every_telnet_request_is_refused_and_no_refusal_is_answered() {
     assert!(connection.finished);
 }
 
+fn by_lines() -> Connection {
+    let limits = Limits { framing_mode: FramingMode::Line, ..Limits::default() };
+    Connection::with_limits(Service::Calc.spec().build(peer(1)), limits)
+}
+
+#[test]
+fn the_return_key_of_a_terminal_ends_a_line_whatever_it_sends() {
+    for end in [&b"\r\0"[..], b"\r", b"\r\n"] {
+        // Each key by itself, or the whole line in one piece.
+        for pause in [Duration::from_millis(200), Duration::ZERO] {
+            let mut connection = by_lines();
+            for (question, replies) in [("6*7", "42\r\n"), ("1+1", "42\r\n2\r\n")] {
+                for key in question.bytes() {
+                    connection.receive(&[key], usize::MAX);
+                    connection.wait(pause);
+                }
+                connection.receive(end, usize::MAX);
+                connection.wait(GAP);
+                assert_bytes(&connection.output, replies.as_bytes());
+                assert!(!awaits_gap(&connection));
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_that_end_in_cr_nul_are_answered_without_a_gap() {
+    for piece in [1, 2, 3, usize::MAX] {
+        let mut connection = by_lines();
+        connection.receive(b"1\r\x002\n3\r\n4\r\0", piece);
+        assert_bytes(&connection.output, b"1\r\n2\n3\r\n4\r\n");
+        assert!(!awaits_gap(&connection));
+        // Only a NUL behind a CR ends a line.
+        connection.output.clear();
+        connection.receive(b"\0\r\0", piece);
+        let error = b"SyntaxError: source code string cannot contain null bytes\r\n";
+        assert_bytes(&connection.output, error);
+    }
+}
+
+#[test]
+fn a_late_half_of_a_line_end_is_no_line() {
+    for half in [b"\n", b"\0"] {
+        for late in [GAP, LINE_GAP, 10 * LINE_GAP] {
+            let mut connection = by_lines();
+            connection.receive(b"6*7\r", usize::MAX);
+            connection.wait(late);
+            assert_bytes(&connection.output, b"42\r\n");
+            connection.receive(half, usize::MAX);
+            connection.wait(LINE_GAP);
+            assert_bytes(&connection.output, b"42\r\n");
+            connection.receive(b"1+1\n", usize::MAX);
+            assert_bytes(&connection.output, b"42\r\n2\n");
+        }
+    }
+}
+
+#[test]
+fn a_cr_without_a_pause_ends_no_line() {
+    let mut connection = by_lines();
+    connection.receive(b"6*7\r", usize::MAX);
+    connection.wait(GAP.saturating_sub(MOMENT));
+    connection.receive(b"\r", usize::MAX);
+    connection.wait(GAP.saturating_sub(MOMENT));
+    connection.receive(b" ", usize::MAX);
+    connection.wait(LINE_GAP);
+    assert_eq!(connection.output, b"");
+    assert!(connection.session.deadline() > Some(connection.now + LINE_GAP), "no CR is at the end");
+
+    let mut connection = by_lines();
+    connection.receive(b"6*7\r", usize::MAX);
+    connection.end_input();
+    assert_bytes(&connection.output, b"42\r\n");
+    assert!(connection.finished);
+}
+
 #[test]
 fn a_telnet_command_in_pieces_is_skipped_without_a_reply() {
     for piece in [1, 3, usize::MAX] {
