@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::timers::Timer;
-use super::{Awaited, CloseReason, Input, LINGER_BYTES, Phase, Session};
+use super::{Awaited, CloseReason, Input, Phase, Session};
 use crate::buffer::Pool;
 use crate::service::Event;
 
@@ -65,9 +65,9 @@ impl<'s> ActiveSession<'s> {
             Phase::Serving(_) | Phase::Flushing if !session.outbox.is_empty() => {
                 Want::Send(session.outbox.pending())
             }
-            Phase::Serving(Awaited::Timeout(_)) => Want::Wait,
+            Phase::Serving(Awaited::Timeout) => Want::Wait,
             Phase::Serving(_) if session.over_budget() => Want::Yield,
-            Phase::New | Phase::Serving(_) | Phase::Lingering { .. } => {
+            Phase::New | Phase::Serving(_) | Phase::Lingering => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
                 Want::Receive(room)
@@ -80,8 +80,8 @@ impl<'s> ActiveSession<'s> {
     /// Reports `n` bytes in the buffer of [`Want::Receive`]; 0 means the end of input.
     pub fn received(&mut self, n: usize, now: Instant) {
         let session = &mut *self.session;
-        match &mut session.phase {
-            Phase::Lingering { .. } if n == 0 => session.phase = Phase::Finished,
+        match session.phase {
+            Phase::Lingering if n == 0 => session.phase = Phase::Finished,
             _ if n == 0 => {
                 session.input = Input::PeerClosed;
                 session.advance(now);
@@ -94,9 +94,8 @@ impl<'s> ActiveSession<'s> {
                 // Not earlier: the meaning of these bytes may depend on the silence before them.
                 session.active_at = now; // mutant: forget-what-was-received
             }
-            Phase::Lingering { discarded } => {
-                *discarded += n;
-                if *discarded > LINGER_BYTES {
+            Phase::Lingering => {
+                if !session.discard(n) {
                     session.phase = Phase::Finished;
                 }
             }
@@ -141,7 +140,8 @@ impl<'s> ActiveSession<'s> {
 
     /// Reports that the sending half of the connection is closed.
     pub fn shut_down(&mut self) {
-        self.session.phase = Phase::Lingering { discarded: 0 }; // mutant: close-without-lingering
+        self.session.phase = Phase::Lingering; // mutant: close-without-lingering
+        self.session.discarded = 0;
     }
 
     /// Fires the first timer that is due. A driver calls it after receiving: input that has arrived
@@ -156,7 +156,7 @@ impl<'s> ActiveSession<'s> {
                 session.advance(now);
             }
             (Timer::Gap, _) => session.advance(now),
-            (Timer::Silence, Phase::Lingering { .. }) => session.phase = Phase::Finished,
+            (Timer::Silence, Phase::Lingering) => session.phase = Phase::Finished,
             (Timer::Silence, _) => {
                 let owed = !session.outbox.is_empty();
                 session.cut(if owed { CloseReason::Unread } else { CloseReason::Idle });

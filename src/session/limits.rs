@@ -23,8 +23,9 @@ pub const MAX_MESSAGE_LIMIT: usize = BUFFER_SIZE / 2;
 /// A connection that was silent for longer is closed without waiting.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// The most input that is discarded while lingering, in bytes.
-pub const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// The most input that is discarded, in bytes: while lingering, or between two messages as padding
+/// and as telnet commands.
+pub const LINGER_BYTES: u32 = 16 * 1024 * 1024;
 
 const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
 

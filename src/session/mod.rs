@@ -55,10 +55,7 @@ enum Phase {
     New,
     Serving(Awaited),
     Flushing,
-    /// `discarded`: bytes of input since our FIN, at most [`LINGER_BYTES`].
-    Lingering {
-        discarded: usize,
-    },
+    Lingering,
     Finished,
 }
 
@@ -66,8 +63,8 @@ enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     Message,
-    MessageUntil(Instant),
-    Timeout(Instant),
+    MessageUntil,
+    Timeout,
 }
 
 /// The state of the input.
@@ -96,6 +93,11 @@ pub struct Session {
     /// Bytes written by the service and not sent, at most [`OUTBOX_LIMIT`].
     outbox: Buffer,
     phase: Phase,
+    /// The time of the event that the service waits for, if that is a timeout.
+    timeout_at: Option<Instant>,
+    /// Bytes of input discarded since the last message or, while lingering, since our FIN: at most
+    /// [`LINGER_BYTES`].
+    discarded: u32,
     /// The time of the last byte in either direction; discarded bytes do not count.
     active_at: Instant,
     /// The arrival of the first byte of the partial message in the inbox, if there is one.
@@ -126,6 +128,8 @@ impl Session {
             inbox: Buffer::default(),
             outbox: Buffer::default(),
             phase: Phase::New,
+            timeout_at: None,
+            discarded: 0,
             active_at: now,
             partial_since: None,
             work_left: i32::MAX,
@@ -193,7 +197,7 @@ impl Session {
     /// the budget is not used up.
     #[inline]
     fn is_serving(&self) -> bool {
-        matches!(self.phase, Phase::Serving(Awaited::Message | Awaited::MessageUntil(_)))
+        matches!(self.phase, Phase::Serving(Awaited::Message | Awaited::MessageUntil))
             && self.has_room()
             && !self.over_budget()
     }
@@ -208,6 +212,13 @@ impl Session {
     #[inline]
     fn over_budget(&self) -> bool {
         self.work_left < 0
+    }
+
+    /// Counts `n` bytes of discarded input. Returns false if they are too many.
+    #[cold]
+    fn discard(&mut self, n: usize) -> bool {
+        self.discarded = self.discarded.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        self.discarded <= LINGER_BYTES
     }
 
     /// Takes the record of a conversation that ends before its service has ended it.

@@ -192,8 +192,14 @@ impl Session {
         let awaited = match next {
             // By far the most frequent.
             Next::Read => Awaited::Message,
-            Next::ReadUntil(at) => Awaited::MessageUntil(at),
-            Next::SleepUntil(at) => Awaited::Timeout(at),
+            Next::ReadUntil(at) => {
+                self.timeout_at = Some(at);
+                Awaited::MessageUntil
+            }
+            Next::SleepUntil(at) => {
+                self.timeout_at = Some(at);
+                Awaited::Timeout
+            }
             Next::Close => return self.close(CloseReason::Served),
         };
         self.phase = Phase::Serving(awaited);

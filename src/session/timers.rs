@@ -50,8 +50,8 @@ impl Session {
 
     fn service_at(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Serving(Awaited::MessageUntil(at) | Awaited::Timeout(at)) => {
-                self.has_room().then_some(at)
+            Phase::Serving(Awaited::MessageUntil | Awaited::Timeout) => {
+                self.timeout_at.filter(|_| self.has_room())
             }
             _ => None,
         }
@@ -66,7 +66,7 @@ impl Session {
         let limits = &self.context.limits;
         let limit = match self.phase {
             Phase::Finished => return None,
-            Phase::Lingering { .. } => LINGER,
+            Phase::Lingering => LINGER,
             _ if self.outbox.is_empty() => limits.idle,
             _ => limits.unread,
         };

@@ -167,7 +167,7 @@ fn lingering_ends_when_the_peer_sends_without_end() {
     let mut connection = Connection::with(Box::new(Busy::full()));
     connection.exchange(None);
     let block = vec![0; 50_000];
-    for _ in 0..=LINGER_BYTES / block.len() {
+    for _ in 0..=LINGER_BYTES as usize / block.len() {
         connection.exchange(Some(&block));
     }
     assert!(connection.finished);
