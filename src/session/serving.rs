@@ -60,21 +60,22 @@ impl Session {
                 None => match self.framer.next(pending, &input) {
                     Frame::Message { text, rest } => (text, rest),
                     Frame::Skip { rest } => {
+                        self.skip(pending.len() - rest.len());
                         pending = rest;
-                        self.charge(0, 0);
                         continue;
                     }
                     Frame::Refuse { refusal, rest } => {
                         self.outbox.write(&refusal);
+                        self.skip(pending.len() - rest.len());
                         pending = rest;
-                        self.count(0, 0);
                         continue;
                     }
                     Frame::Padded { keep } => {
+                        self.partial_since = partial_since.or(Some(now));
+                        self.skip(pending.len() - keep);
                         let taken = inbox.len() - pending.len();
                         inbox.truncate(taken + keep);
                         pending = &inbox.pending()[taken..];
-                        self.partial_since = partial_since.or(Some(now));
                         break;
                     }
                     Frame::Incomplete => {
@@ -96,12 +97,22 @@ impl Session {
             self.answer(text, now);
             pending = rest;
             partial_since = None;
+            self.discarded = 0;
             messages += 1;
         }
         inbox.consume(inbox.len() - pending.len()); // mutant: serve-twice
         self.inbox = inbox;
         if messages > 0 {
             self.context.traffic.add_messages(messages);
+        }
+    }
+
+    /// Skips `n` bytes that belong to no message. After too many the next message is too long.
+    #[cold]
+    fn skip(&mut self, n: usize) {
+        self.charge(0, 0);
+        if !self.discard(n) {
+            self.refuse_message();
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use socklab::buffer::BUFFER_SIZE;
-use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, Limits};
+use socklab::session::{CloseReason, FramingMode, GAP, LINE_GAP, LINGER_BYTES, Limits};
 
 use crate::common::assert_bytes;
 use crate::common::connection::{Connection, peer};
@@ -433,6 +433,67 @@ fn endless_padding_costs_no_memory() {
     }
     connection.wait(GAP);
     assert_eq!(connection.output, b"3\0");
+}
+
+/// Sends `block` again and again, and expects that the session takes `LINGER_BYTES` of it.
+#[track_caller]
+fn is_closed_after_16_mebibytes_of(connection: &mut Connection, block: &[u8]) {
+    let blocks = LINGER_BYTES as usize / block.len();
+    for sent in 0..blocks + 2 {
+        if connection.session.close_reason().is_some() {
+            assert!(sent > blocks - 2, "after {sent} blocks of {blocks}");
+            break;
+        }
+        connection.receive(block, usize::MAX);
+        // So short a silence ends no message.
+        connection.wait(Duration::from_nanos(1));
+        connection.output.retain(|&byte| byte < 0x80);
+    }
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::TooLong));
+    let output = String::from_utf8_lossy(&connection.output);
+    let refusal = "ValueError: message too long (limit 4096 bytes)\n";
+    assert!(output.ends_with(refusal), "{output:?}");
+    assert!(connection.shut_down && !connection.finished, "it lingers");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it moves megabytes")]
+fn endless_input_that_is_no_message_is_too_long() {
+    let padding = vec![0; 50_000];
+    let stale = b"stale\n\0\xff".repeat(5000);
+    let subnegotiation = [b"\xff\xfa", &[b'x'; 50_000][..], b"\xff\xf0"].concat();
+    let request = [&b"\xff\xfd\x06"[..], &subnegotiation].concat();
+    for (first, block) in [
+        (&b"a\0"[..], &padding),
+        (b"a\0", &stale),
+        (b"a\n\0", &stale),
+        (b"\0\0", &padding),
+        (b"", &subnegotiation),
+        (b"1\n", &request),
+    ] {
+        let mut connection = calc();
+        connection.receive(first, usize::MAX);
+        is_closed_after_16_mebibytes_of(&mut connection, block);
+    }
+    // A NUL that comes after its line was answered.
+    let mut connection = calc();
+    connection.receive(b"1\n", usize::MAX);
+    is_closed_after_16_mebibytes_of(&mut connection, &padding);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it moves megabytes")]
+fn padding_is_counted_for_each_message() {
+    let mut connection = calc();
+    let buffer = [&b"1\0"[..], &[0; 50_000]].concat();
+    let blocks = LINGER_BYTES as usize / 50_000 * 2 / 3;
+    for _ in 0..3 {
+        for _ in 0..blocks {
+            connection.receive(&buffer, usize::MAX);
+        }
+        connection.wait(GAP);
+    }
+    assert_eq!(connection.output, b"1\x001\x001\0");
 }
 
 #[test]
