@@ -67,7 +67,7 @@ pub(super) struct SessionOptions {
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().arrival.into(),
         value_parser = time)]
     arrival_timeout: humantime::Duration,
-    /// The longest time in which a client reads no byte of its replies.
+    /// The longest time in which a client reads less than 16 bytes a second of its replies.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().unread.into(),
         value_parser = time)]
     unread_timeout: humantime::Duration,

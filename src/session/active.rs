@@ -116,15 +116,16 @@ impl<'s> ActiveSession<'s> {
     pub fn sent(&mut self, n: usize, now: Instant) {
         self.session.context.traffic.add_sent(n);
         self.session.active_at = now;
-        self.session.outbox.consume(n); // mutant: send-a-tail-twice
-        self.session.restart_silence(); // mutant: count-our-own-silence
+        self.session.pay_debt(n, now);
+        // The silence so far may have been ours.
+        self.session.framer.interrupt_gap(); // mutant: count-our-own-silence
         self.session.advance(now);
     }
 
     /// True if the rest of a message is awaited.
     #[inline]
     pub fn awaits_rest(&self) -> bool {
-        self.session.partial_since.is_some()
+        self.session.is_receiving() && self.session.waiting_since.is_some()
     }
 
     /// See [`Session::deadline`].

@@ -29,6 +29,10 @@ pub const LINGER_BYTES: u32 = 16 * 1024 * 1024;
 
 const _: () = assert!(MAX_MESSAGE_LIMIT + LONGEST_TERMINATOR < BUFFER_SIZE);
 
+/// The slowest rate at which a peer may take its replies, in bytes a second: 16, less than a modem
+/// ever had. A peer that takes a byte now and then would keep its place and its replies' memory.
+pub(super) const LEAST_RATE: u32 = 16;
+
 /// The limits of a connection, the same for all connections of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -41,7 +45,8 @@ pub struct Limits {
     /// The longest time from the first byte of a message to its last. It does not restart with each
     /// byte: a client that sends one now and then could stay indefinitely.
     pub arrival: Duration,
-    /// The longest time in which the peer takes no byte of a reply.
+    /// The longest time for which replies are owed, longer by a second for every [`LEAST_RATE`]
+    /// bytes that the peer takes, but never longer than this from now.
     pub unread: Duration,
 }
 

@@ -22,7 +22,7 @@
 //! window closes on the peer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
 use crate::service::{Framing, Service};
@@ -45,7 +45,7 @@ pub use close_reason::CloseReason;
 pub use context::Context;
 use framing::Framer;
 pub use framing::{FramingMode, GAP, LINE_GAP};
-use limits::OUTBOX_HIGH_WATER;
+use limits::{LEAST_RATE, OUTBOX_HIGH_WATER};
 pub use limits::{LINGER, LINGER_BYTES, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT};
 pub use traffic::Traffic;
 
@@ -100,8 +100,10 @@ pub struct Session {
     discarded: u32,
     /// The time of the last byte in either direction; discarded bytes do not count.
     active_at: Instant,
-    /// The arrival of the first byte of the partial message in the inbox, if there is one.
-    partial_since: Option<Instant>,
+    /// The start of the session's wait for its peer. While the outbox has bytes: the time at which
+    /// they began to be owed, moved forward by what was sent since. Otherwise the arrival of the
+    /// first byte of the partial message in the inbox, if there is one.
+    waiting_since: Option<Instant>,
     /// The rest of the budget, in products of 64-bit limbs. Below 0 the budget is used up, and
     /// other connections run first.
     work_left: i32,
@@ -131,7 +133,7 @@ impl Session {
             timeout_at: None,
             discarded: 0,
             active_at: now,
-            partial_since: None,
+            waiting_since: None,
             work_left: i32::MAX,
             close_reason: None,
         }
@@ -186,11 +188,23 @@ impl Session {
         self.outbox.is_empty()
     }
 
-    /// Restarts the timers of silence: the silence so far may have been ours.
+    /// Begins a debt at `now` if there is one, and there was none before. The wait for a partial
+    /// message ends with it: its rest is not received before the debt is paid.
     #[inline]
-    fn restart_silence(&mut self) {
-        self.framer.interrupt_gap();
-        self.partial_since = None;
+    fn begin_debt(&mut self, was_owed: bool, now: Instant) {
+        if !was_owed && !self.outbox.is_empty() {
+            self.waiting_since = Some(now);
+        }
+    }
+
+    /// Takes `n` bytes off the debt: the peer has [`Limits::unread`] from its start, and the time
+    /// that `n` bytes take at [`LEAST_RATE`] longer, but no credit.
+    #[inline]
+    fn pay_debt(&mut self, n: usize, now: Instant) {
+        self.outbox.consume(n); // mutant: send-a-tail-twice
+        let time = Duration::from_secs(n as u64) / LEAST_RATE;
+        let since = self.waiting_since.filter(|_| !self.outbox.is_empty());
+        self.waiting_since = since.map(|since| now.min(since + time));
     }
 
     /// True if a message would be served: the service waits for one, there is room for a reply, and

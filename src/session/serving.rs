@@ -10,11 +10,16 @@ use crate::service::{BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output};
 impl Session {
     /// Serves the inbox until something must be waited for, and advances the phase.
     pub(super) fn advance(&mut self, now: Instant) {
+        let owed_since = self.waiting_since.filter(|_| !self.outbox.is_empty());
         if self.is_raw {
             self.advance_raw(now);
         } else {
             self.advance_messages(now);
         }
+        if owed_since.is_some() {
+            self.waiting_since = owed_since;
+        }
+        self.begin_debt(owed_since.is_some(), now);
         if !matches!(self.phase, Phase::Serving(_)) {
             self.inbox.clear();
         }
@@ -50,7 +55,7 @@ impl Session {
         let mut inbox = mem::take(&mut self.inbox);
         let mut pending = inbox.pending();
         let mut messages = 0;
-        let mut partial_since = self.partial_since.take();
+        let mut waiting_since = self.waiting_since.take();
         let limit = self.context.limits.max_message;
         let ended = self.input != Input::Open;
         let input = InputState { ended, limit, active_at: self.active_at, now };
@@ -71,7 +76,7 @@ impl Session {
                         continue;
                     }
                     Frame::Padded { keep } => {
-                        self.partial_since = partial_since.or(Some(now));
+                        self.waiting_since = waiting_since.or(Some(now));
                         self.skip(pending.len() - keep);
                         let taken = inbox.len() - pending.len();
                         inbox.truncate(taken + keep);
@@ -80,7 +85,7 @@ impl Session {
                     }
                     Frame::Incomplete => {
                         if !pending.is_empty() {
-                            self.partial_since = partial_since.or(Some(now));
+                            self.waiting_since = waiting_since.or(Some(now));
                         }
                         break;
                     }
@@ -96,7 +101,7 @@ impl Session {
             };
             self.answer(text, now);
             pending = rest;
-            partial_since = None;
+            waiting_since = None;
             self.discarded = 0;
             messages += 1;
         }
@@ -134,6 +139,7 @@ impl Session {
 
     /// Gives the service an event other than a message.
     pub(super) fn notify(&mut self, event: Event<'_>, now: Instant) {
+        let was_owed = !self.outbox.is_empty();
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let records = self.context.records.as_deref();
@@ -147,6 +153,7 @@ impl Session {
         }
         self.charge(work, 0);
         self.end_reply(text_at);
+        self.begin_debt(was_owed, now);
         self.apply(next);
     }
 

@@ -18,7 +18,8 @@ pub(super) enum Timer {
     /// The end of a gap, which ends a message without a terminator. Disarmed while no message would
     /// be served.
     Gap,
-    /// The limit on time without a byte: idle, unread or lingering, by phase.
+    /// The limit on time without a byte, idle or lingering, or on the time for which replies are
+    /// owed.
     Silence,
     /// The limit on the time for a message to arrive whole. Disarmed while nothing is received.
     Arrival,
@@ -68,13 +69,13 @@ impl Session {
             Phase::Finished => return None,
             Phase::Lingering => LINGER,
             _ if self.outbox.is_empty() => limits.idle,
-            _ => limits.unread,
+            _ => return self.waiting_since.map(|since| since + limits.unread),
         };
         Some(self.active_at + limit)
     }
 
     fn arrival_at(&self) -> Option<Instant> {
-        let since = self.partial_since.filter(|_| self.is_receiving())?;
+        let since = self.waiting_since.filter(|_| self.is_receiving())?;
         Some(since + self.context.limits.arrival)
     }
 }

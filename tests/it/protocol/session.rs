@@ -7,7 +7,7 @@ use socklab::session::{
     CloseReason, GAP, LINE_GAP, LINGER, LINGER_BYTES, Limits, OUTBOX_LIMIT, Want,
 };
 
-use crate::common::connection::Connection;
+use crate::common::connection::{Connection, peer};
 use crate::common::transcript::{Service, TRANSCRIPTS, Transcript};
 
 /// Plays a transcript in pieces of `piece` bytes, with `trailing` bytes behind its input.
@@ -99,11 +99,12 @@ fn a_peer_that_does_not_read_is_not_received_from_and_memory_stays_bounded() {
 
 #[test]
 fn silence_ends_no_message_while_replies_are_unsent() {
-    let mut connection = Connection::to(Service::Calc);
+    let limits = Limits { unread: 3 * Limits::default().arrival, ..Limits::default() };
+    let mut connection = Connection::with_limits(Service::Calc.spec().build(peer(1)), limits);
     connection.reading = false;
     connection.exchange(Some(b"1\n22\n2 +"));
     // The rest of the line may wait in the kernel: nothing is received while replies are unsent.
-    let nearly = Limits::default().unread.min(Limits::default().arrival) * 2 / 3;
+    let nearly = limits.arrival * 2 / 3;
     for reply in [b'1', b'\n', b'2'] {
         connection.wait(nearly);
         let now = connection.now;
@@ -199,19 +200,83 @@ fn a_client_that_never_reads_is_closed_after_the_unread_timeout() {
     assert_eq!(connection.session.close_reason(), Some(CloseReason::Unread));
 }
 
-#[test]
-fn a_client_that_reads_slowly_is_kept() {
+/// The session of a client that is owed 30,000 bytes and does not read.
+fn owed() -> Connection {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
-    connection.receive(b"12345\n", usize::MAX);
-    let nearly = Limits::default().unread.saturating_sub(Duration::from_nanos(1));
-    for _ in 0..6 {
-        connection.wait(nearly);
+    connection.receive(b"(1,) * 10000\n", usize::MAX);
+    connection
+}
+
+/// The client reads `n` bytes after each `pause`. Returns the time after which it is closed, or
+/// `longest` if it is kept so long.
+fn kept_for(connection: &mut Connection, n: usize, pause: Duration, longest: Duration) -> Duration {
+    let start = connection.now;
+    while connection.now < start + longest && connection.session.close_reason().is_none() {
+        connection.wait(pause);
         let now = connection.now;
-        connection.activate().sent(1, now);
+        if connection.session.close_reason().is_none() {
+            connection.activate().sent(n, now);
+        }
     }
-    assert!(!connection.finished);
-    assert_eq!(connection.session.close_reason(), None);
+    connection.now - start
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of turns")]
+fn a_client_that_reads_16_bytes_a_second_is_kept() {
+    let second = Duration::from_secs(1);
+    let longest = 1000 * second;
+    for (n, pause) in [(16, second), (1, second / 16), (400, 25 * second), (960, 59 * second)] {
+        let mut connection = owed();
+        assert!(kept_for(&mut connection, n, pause, longest) >= longest, "{n} bytes");
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "thousands of turns")]
+fn a_client_that_reads_more_slowly_is_closed_after_the_unread_timeout() {
+    let (second, unread) = (Duration::from_secs(1), Limits::default().unread);
+    // A byte is worth 1/16 second.
+    for (n, pause, longest) in
+        [(1, second, unread + 4 * second), (8, second, 2 * unread), (15, second, 17 * unread)]
+    {
+        let mut connection = owed();
+        let kept = kept_for(&mut connection, n, pause, 100 * unread);
+        assert!((unread..=longest).contains(&kept), "{n} bytes a second: {kept:?}");
+        assert_eq!(connection.session.close_reason(), Some(CloseReason::Unread));
+        assert!(connection.finished);
+    }
+}
+
+#[test]
+fn what_was_read_before_is_no_credit() {
+    let mut connection = owed();
+    let now = connection.now;
+    connection.activate().sent(20_000, now);
+    let unread = Limits::default().unread;
+    assert_eq!(connection.session.deadline(), Some(connection.now + unread));
+    connection.wait(unread);
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::Unread));
+}
+
+#[test]
+fn each_debt_has_its_own_time() {
+    let mut connection = Connection::to(Service::Calc);
+    let nearly = Limits::default().unread.saturating_sub(Duration::from_secs(1));
+    connection.receive(b"2\n3\n", usize::MAX);
+    for _ in 0..4 {
+        connection.reading = false;
+        // The partial line arrives before its client owes anything.
+        connection.receive(b"1 ", usize::MAX);
+        connection.wait(LINE_GAP / 2);
+        connection.receive(b"+ 1\n3", usize::MAX);
+        connection.wait(nearly);
+        connection.reading = true;
+        connection.exchange(None);
+        connection.receive(b"\n", usize::MAX);
+    }
+    assert_eq!(connection.output, b"2\n3\n".repeat(5));
 }
 
 #[test]
