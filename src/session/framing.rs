@@ -22,8 +22,8 @@
 //!
 //! [`FramingMode::Line`] ends messages only at the ends of lines, and knows telnet's commands as
 //! well. It is for terminals in character mode, since a person's typing has gaps. Their return key
-//! sends CR LF, CR NUL (RFC 854) or CR alone, so there CR NUL ends a line, and so does a CR before a
-//! gap. The reply to both ends in CR LF. A raw service receives the bytes unframed.
+//! sends CR LF, CR NUL (RFC 854) or CR alone, so CR NUL ends a line there, and so does a CR before
+//! a gap. The reply to both ends in CR LF. A raw service receives the bytes unframed.
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ use super::terminator::{LENGTH, Terminator};
 use crate::buffer::{Buffer, Cursor};
 use crate::choice::choices;
 use crate::service::{Delimiter, Framing};
+
+mod line;
 
 /// The silence that ends a message without a terminator: longer than the pauses between the
 /// segments of one send, shorter than a person notices.
@@ -169,43 +171,6 @@ impl Framer {
             Frame::Message { text, .. } if text.len() > input.limit => Frame::TooLong,
             frame => frame,
         }
-    }
-
-    fn next_line<'p>(&mut self, pending: &'p [u8], input: &InputState) -> Frame<'p> {
-        if pending[0] == IAC
-            && let Sequence::Whole(whole) = telnet::sequence(pending)
-        {
-            return self.skip_telnet(pending, whole);
-        }
-        if self.terminator == Terminator::Cr && matches!(pending[0], b'\n' | 0) {
-            // The other half of a line's end. Its line was answered with CR LF.
-            return self.end_at(Terminator::CrLf, Frame::Skip { rest: &pending[1..] });
-        }
-        let searched = self.searched.at();
-        let is_end = |&at: &usize| pending[at] == b'\n' || at > 0 && pending[at - 1] == b'\r';
-        let mut ends = memchr::memchr2_iter(b'\n', 0, &pending[searched..]).map(|at| searched + at);
-        match ends.find(is_end) {
-            Some(at) if pending[at] == b'\n' => self.whole_line(pending, at),
-            Some(nul) => self.cr_line(pending, nul - 1, Terminator::CrLf, nul + 1),
-            None => match pending.len() - 1 {
-                cr if pending[cr] == b'\r' && cr <= input.limit && self.gap_elapsed(input, GAP) => {
-                    self.cr_line(pending, cr, Terminator::Cr, cr + 1)
-                }
-                _ => self.no_end(pending, input),
-            },
-        }
-    }
-
-    /// The line whose CR is at `cr`, and whose end is at `end`.
-    fn cr_line<'p>(
-        &mut self,
-        pending: &'p [u8],
-        cr: usize,
-        terminator: Terminator,
-        end: usize,
-    ) -> Frame<'p> {
-        self.end_line(terminator);
-        Frame::Message { text: &pending[..cr], rest: &pending[end..] }
     }
 
     /// The frame by the rules of the module's table, whose numbers are in brackets:

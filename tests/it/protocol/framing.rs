@@ -461,7 +461,7 @@ fn is_closed_after_16_mebibytes_of(connection: &mut Connection, block: &[u8]) {
 fn endless_input_that_is_no_message_is_too_long() {
     let padding = vec![0; 50_000];
     let stale = b"stale\n\0\xff".repeat(5000);
-    let subnegotiation = [b"\xff\xfa", &[b'x'; 50_000][..], b"\xff\xf0"].concat();
+    let subnegotiation = [&b"\xff\xfa"[..], &b"x".repeat(50_000), b"\xff\xf0"].concat();
     let request = [&b"\xff\xfd\x06"[..], &subnegotiation].concat();
     for (first, block) in [
         (&b"a\0"[..], &padding),
@@ -485,7 +485,7 @@ fn endless_input_that_is_no_message_is_too_long() {
 #[cfg_attr(miri, ignore = "it moves megabytes")]
 fn padding_is_counted_for_each_message() {
     let mut connection = calc();
-    let buffer = [&b"1\0"[..], &[0; 50_000]].concat();
+    let buffer = [&b"1\0"[..], &b"\0".repeat(50_000)].concat();
     let blocks = LINGER_BYTES as usize / 50_000 * 2 / 3;
     for _ in 0..3 {
         for _ in 0..blocks {
