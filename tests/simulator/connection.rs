@@ -60,6 +60,9 @@ pub struct Connection {
     pub turns_unserved: usize,
     /// The time when the server last sent a byte, or received one before its FIN.
     pub active_at: Instant,
+    /// The time when the server last owed nothing, because it received; each byte that it has sent
+    /// since moves it forward by 1/16 s, at most to the time of the send.
+    pub owed_since: Instant,
     /// The time since when the server owes bytes that it could send.
     pub reply_due_since: Option<Instant>,
 }
@@ -88,6 +91,7 @@ impl Connection {
             calls: 0,
             turns_unserved: 0,
             active_at: now,
+            owed_since: now,
             reply_due_since: None,
         }
     }

@@ -230,6 +230,7 @@ impl Read for FakeSocket {
         let mut world = self.world.borrow_mut();
         let (now, id) = (world.now, self.id);
         let connection = &mut world.clients[id].connection;
+        connection.owed_since = now;
         let received = connection.receive(buffer);
         if matches!(received, Ok(Some(1..))) && connection.fin_sent_at.is_none() {
             connection.active_at = now;
@@ -264,6 +265,8 @@ impl Write for FakeSocket {
         let n = sent.unwrap_or(None).unwrap_or(0);
         if n > 0 {
             client.connection.active_at = now;
+            let paid = client.connection.owed_since + Duration::from_secs(n as u64) / 16;
+            client.connection.owed_since = paid.min(now);
         }
         // After a drain has begun, only the replies that were owed then are known.
         let known = client.owed_at_drain.unwrap_or(client.plan.replies.len());

@@ -361,8 +361,8 @@ fn check_close(
     // arrived, and does not try a send twice if the kernel has no memory at that time.
     let stopped_for = |timeout: Duration| jumped >= timeout.saturating_sub(MAX_DELAY);
     let slow = reason == CloseReason::TooSlow && stopped_for(limits.arrival);
-    let unread =
-        silence >= limits.unread && (connection.send_blocked || stopped_for(limits.unread));
+    let unread = now - connection.owed_since + MAX_DELAY >= limits.unread
+        && (connection.send_blocked || stopped_for(limits.unread));
     // Each of these is a reason why it was not sent all that it was owed.
     let excused = slow || connection.broken.is_some() || forced || unread;
     assert!(connection.written >= owed || excused, "client {id} is left without a reply");

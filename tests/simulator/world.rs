@@ -151,6 +151,7 @@ impl World {
             Action::Connect => {
                 self.backlog.push_back(id);
                 self.clients[id].connection.active_at = self.now;
+                self.clients[id].connection.owed_since = self.now;
                 self.listener_event_at.get_or_insert(self.now);
                 self.run_client(id);
             }
