@@ -11,7 +11,10 @@ mod client {
     mod play;
     mod script;
 }
-mod load;
+mod load {
+    mod client;
+    mod program;
+}
 mod protocol {
     mod edges;
     mod framing;

@@ -1,0 +1,260 @@
+//! The load client in virtual time: latencies as theory has them when the server stalls, and every
+//! reply that differs from the expected one.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use socklab::buffer::Buffer;
+use socklab::load::conn_stats::ConnStats;
+use socklab::load::load_client::LoadClient;
+use socklab::load::recorder::{Counts, Recorder};
+use socklab::load::schedule::Schedule;
+use socklab::load::settings::ClientSettings;
+use socklab::load::workload::Workload;
+use socklab::service::{Delimiter, Event, Next, Output, Service};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A load on a simulated server in virtual time, which passes only when there is nothing to do.
+struct Simulation<S> {
+    now: Instant,
+    clients: Vec<LoadClient>,
+    /// The wait of each client.
+    next: Vec<Next>,
+    recorder: Arc<Mutex<Recorder>>,
+    /// Replies on their way: the time of arrival, the client, and the bytes.
+    replies: VecDeque<(Instant, usize, Vec<u8>)>,
+    /// Returns the replies to a request with their times of arrival, which must not decrease.
+    server: S,
+}
+
+impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
+    fn new(
+        start: Instant,
+        settings: ClientSettings,
+        connections: usize,
+        length: Length,
+        server: S,
+    ) -> Self {
+        let (requests, end) = match length {
+            Length::Time(time) => (None, Some(start + time)),
+            Length::Requests(n) => (Some(n), None),
+        };
+        let recorder = Arc::new(Mutex::new(Recorder::new(requests, end)));
+        let settings = Arc::new(settings);
+        let client = |index| {
+            let stats = Arc::new(ConnStats::new(index, 0));
+            LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), stats)
+        };
+        Self {
+            now: start,
+            clients: (0..connections).map(client).collect(),
+            next: vec![Next::Read; connections],
+            recorder,
+            replies: VecDeque::new(),
+            server,
+        }
+    }
+
+    /// Runs until no client waits.
+    fn run(mut self) -> Arc<Mutex<Recorder>> {
+        for n in 0..self.clients.len() {
+            self.step(n, Event::Open);
+        }
+        loop {
+            let waits = self.next.iter().enumerate().filter_map(|(n, next)| match next {
+                Next::ReadUntil(at) => Some((*at, n)),
+                _ => None,
+            });
+            let wait = waits.min();
+            match (self.replies.front().map(|reply| reply.0), wait) {
+                (None, None) => return self.recorder,
+                (Some(at), wait) if wait.is_none_or(|(wait, _)| at <= wait) => {
+                    let (at, n, bytes) = self.replies.pop_front().unwrap();
+                    self.now = self.now.max(at);
+                    if self.next[n] != Next::Close {
+                        self.step(n, Event::Message(&bytes));
+                    }
+                }
+                (_, Some((at, n))) => {
+                    self.now = self.now.max(at);
+                    self.step(n, Event::Timeout);
+                }
+                (Some(_), None) => unreachable!("a reply is taken above"),
+            }
+        }
+    }
+
+    fn step(&mut self, n: usize, event: Event<'_>) {
+        let mut buffer = Buffer::default();
+        let mut out = Output::new(&mut buffer, Delimiter::None);
+        self.next[n] = self.clients[n].step(event, self.now, &mut out);
+        if !buffer.is_empty() {
+            let replies = (self.server)(n, buffer.pending(), self.now);
+            self.replies.extend(replies.into_iter().map(|(at, bytes)| (at, n, bytes)));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Length {
+    Time(Duration),
+    Requests(u64),
+}
+
+fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> ClientSettings {
+    ClientSettings { workload, pipeline, schedule, reconnect: false, timeout: TIMEOUT }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
+fn any_time() -> Instant {
+    Instant::now()
+}
+
+/// Ten seconds with 1000 requests per second, and no reply during one of them. A tenth of the
+/// requests wait, and their waits are spread evenly from zero to one second.
+#[test]
+fn a_stall_of_a_second_has_the_latencies_of_theory() {
+    let start = any_time();
+    let second = Duration::from_secs(1);
+    let (stall, over) = (start + 4 * second, start + 5 * second);
+    let swift = Duration::from_micros(10);
+    let mut last = start;
+    let server = move |_: usize, request: &[u8], now: Instant| {
+        last = last.max(if now >= stall && now < over { over } else { now } + swift);
+        vec![(last, request.to_vec())]
+    };
+    let schedule = Schedule::new(start, 1000, 10);
+    let settings = settings(Workload::echo(16, 1), 1, Some(schedule));
+    let recorder = Simulation::new(start, settings, 10, Length::Time(10 * second), server).run();
+    let recorder = recorder.lock().unwrap();
+    let counts = *recorder.counts();
+    assert_eq!((counts.asked, counts.answered, counts.faults()), (10_000, 10_000, 0));
+
+    let [due, sending] = [&recorder.latencies().from_due, &recorder.latencies().from_sending];
+    let millis = |nanos: u64| Duration::from_nanos(nanos).as_secs_f64() * 1000.0;
+    for (quantile, theory) in [(0.95, 500.0), (0.98, 800.0), (0.99, 900.0), (0.999, 990.0)] {
+        let measured = millis(due.value_at_quantile(quantile));
+        assert!(
+            (measured - theory).abs() < 0.02 * theory,
+            "{quantile}: {measured} ms, not {theory} ms"
+        );
+    }
+    assert!((millis(due.max()) - 1000.0).abs() < 20.0);
+    assert!((due.mean() / 1e6 - 50.0).abs() < 1.0, "a tenth of them waits half a second");
+    assert!(millis(due.value_at_quantile(0.89)) < 1.0, "the others do not wait");
+
+    // One request of each connection was on its way when the server stalled. Counted from sending,
+    // ten replies in ten thousand are slow.
+    assert!(millis(sending.value_at_quantile(0.998)) < 1.0);
+    assert!(millis(sending.max()) > 980.0);
+    // All that were due in the stall but those ten, and some more until the load had caught up.
+    assert!((980..1010).contains(&counts.late), "{} late", counts.late);
+}
+
+#[test]
+fn requests_that_were_never_sent_are_not_in_the_latencies() {
+    let start = any_time();
+    let end = start + Duration::from_secs(2);
+    // After one second, the server does not reply.
+    let server = move |_: usize, request: &[u8], now: Instant| {
+        let silent = now >= start + Duration::from_secs(1);
+        if silent { Vec::new() } else { vec![(now, request.to_vec())] }
+    };
+    let schedule = Schedule::new(start, 100, 1);
+    let settings = settings(Workload::echo(16, 1), 1, Some(schedule));
+    let length = Length::Time(end - start);
+    let recorder = Simulation::new(start, settings, 1, length, server).run();
+    let recorder = recorder.lock().unwrap();
+    // The request on its way in the stall got no reply, and delayed the 99 behind it.
+    assert_eq!((recorder.counts().asked, recorder.counts().missing), (101, 1));
+    assert_eq!(recorder.latencies().from_due.len(), 100);
+}
+
+/// Runs a load of `count` expressions, four in flight, on a server whose replies are changed by
+/// `spoil`, which is given the number of the first. Returns the counts and the examples of faults.
+fn counted(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Counts, Vec<String>) {
+    let start = any_time();
+    let sums: Vec<String> = (0..50).map(|n| format!("{n}")).collect();
+    let mut count_so_far = 0;
+    let server = |_: usize, requests: &[u8], now: Instant| {
+        let lines = requests.split_inclusive(|&byte| byte == b'\n');
+        let mut replies: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
+        let first = count_so_far;
+        count_so_far += replies.len();
+        spoil(first, &mut replies);
+        vec![(now + Duration::from_millis(1), replies.concat())]
+    };
+    let settings = settings(Workload::calc(&sums, socklab::arithmetic::Dialect::Python), 4, None);
+    let recorder = Simulation::new(start, settings, 1, Length::Requests(count), server).run();
+    let recorder = recorder.lock().unwrap();
+    (*recorder.counts(), recorder.examples().to_vec())
+}
+
+/// The counts that a fault may change: right, wrong, duplicated, merged, reordered, missing.
+fn reply_counts(counts: &Counts) -> [u64; 6] {
+    let Counts { answered, wrong, duplicated, merged, reordered, missing, .. } = *counts;
+    [answered, wrong, duplicated, merged, reordered, missing]
+}
+
+/// Calls `spoil` for the batch of four replies that begins with number 20.
+fn at_20(first: usize, spoil: impl FnOnce()) {
+    if first == 20 {
+        spoil();
+    }
+}
+
+#[test]
+fn a_correct_server_has_no_faults() {
+    let (counts, examples) = counted(40, |_, _| {});
+    assert_eq!(reply_counts(&counts), [40, 0, 0, 0, 0, 0]);
+    assert!(counts.is_clean() && examples.is_empty());
+}
+
+#[test]
+fn a_wrong_reply_is_found_and_shown() {
+    let (counts, examples) =
+        counted(40, |first, replies| at_20(first, || replies[1] = b"\x1b[2J\n".to_vec()));
+    assert_eq!(reply_counts(&counts), [39, 1, 0, 0, 0, 0]);
+    assert_eq!(examples, [r#"connection 0, reply 21: expected "21\n", got "\x1b[2J\n""#]);
+}
+
+#[test]
+fn a_duplicated_reply_is_found() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| {
+        at_20(first, || replies.insert(2, replies[1].clone()));
+    };
+    assert_eq!(reply_counts(&counted(40, spoil).0), [40, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn swapped_replies_are_found() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| at_20(first, || replies.swap(1, 2));
+    assert_eq!(reply_counts(&counted(40, spoil).0), [39, 0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn replies_merged_into_one_line_are_found() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| {
+        at_20(first, || {
+            let end = replies[1].len() - 1;
+            replies[1].truncate(end);
+        });
+    };
+    assert_eq!(reply_counts(&counted(40, spoil).0), [38, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn a_missing_reply_is_found_by_the_next_one() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| at_20(first, || drop(replies.remove(1)));
+    assert_eq!(reply_counts(&counted(40, spoil).0), [39, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_missing_last_reply_is_found_by_the_timeout() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| at_20(first, || drop(replies.pop()));
+    let (counts, examples) = counted(24, spoil);
+    assert_eq!(reply_counts(&counts), [23, 0, 0, 0, 0, 1]);
+    assert_eq!(examples, ["connection 0: no reply to request 23 in time"]);
+}
