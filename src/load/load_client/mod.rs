@@ -9,14 +9,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::MAX_SHOWN;
 use super::conn_stats::ConnStats;
-use super::diagnosis::{Expected, Finding, ReplyDiagnosis};
+use super::diagnosis::ReplyDiagnosis;
 use super::in_flight::InFlight;
 use super::recorder::{LATE_AFTER, Recorder, lock, nanos};
 use super::settings::ClientSettings;
-use crate::escape;
 use crate::service::{BUSY_TEXT, Event, Framing, MAX_REPLY, Next, Output, Service};
+
+mod unexpected;
 
 /// The client's side of one connection.
 pub struct LoadClient {
@@ -219,74 +219,6 @@ impl LoadClient {
         self.settled += n as u64;
         self.next_reply = self.settings.workload.advance(self.next_reply, n);
         recorder.in_flight -= n as u64;
-    }
-
-    /// Reads line by line, from the beginning of the first reply that is not as expected.
-    #[cold]
-    fn diagnose(
-        &mut self,
-        bytes: &[u8],
-        recorder: &mut Recorder,
-        now: Instant,
-    ) -> Result<(), Next> {
-        let settings = Arc::clone(&self.settings);
-        let workload = &settings.workload;
-        if self.partial > 0 {
-            self.diagnosis.push(&workload.reply(self.next_reply)[..self.partial]);
-            self.partial = 0;
-        }
-        self.diagnosis.push(bytes);
-        loop {
-            let expected = Expected {
-                position: self.next_reply,
-                awaited: self.in_flight.len(),
-                answered: self.settled > 0,
-            };
-            let Some((line, finding)) = self.diagnosis.next(workload, expected) else {
-                return Ok(());
-            };
-            self.record_finding(&line, finding, recorder, now);
-            if finding == Finding::Endless {
-                return Err(self.give_up(recorder));
-            }
-        }
-    }
-
-    fn record_finding(
-        &mut self,
-        line: &[u8],
-        finding: Finding,
-        recorder: &mut Recorder,
-        now: Instant,
-    ) {
-        let counts = &mut recorder.counts;
-        match finding {
-            Finding::Right => return self.record_replies(1, line.len(), recorder, now),
-            Finding::Wrong | Finding::Endless => counts.wrong += 1,
-            Finding::Duplicated | Finding::Unasked => counts.duplicated += 1,
-            Finding::Merged => counts.merged += 1,
-            Finding::Reordered => {
-                counts.reordered += 1;
-                counts.missing -= 1;
-            }
-            Finding::Skipped(missing) => counts.missing += missing as u64,
-        }
-        recorder.add_example(|| self.describe_fault(line));
-        if let Finding::Skipped(missing) = finding {
-            self.settle(missing, recorder);
-            return self.record_replies(1, line.len(), recorder, now);
-        }
-        self.settle(finding.settles(), recorder);
-    }
-
-    fn describe_fault(&self, line: &[u8]) -> String {
-        let (index, reply) = (self.stats.index, self.settled);
-        let got = escape::excerpt(line, MAX_SHOWN);
-        if self.in_flight.len() == 0 {
-            return format!("connection {index}: got \"{got}\" without a request");
-        }
-        let expected = escape::excerpt(self.settings.workload.reply(self.next_reply), MAX_SHOWN);
-        format!("connection {index}, reply {reply}: expected \"{expected}\", got \"{got}\"")
     }
 
     /// Notes that the server is full. The requests in flight are not missing: it has said so.

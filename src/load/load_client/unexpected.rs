@@ -1,0 +1,81 @@
+//! Replies that are not as expected: the finding for each line, and what it settles.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::LoadClient;
+use crate::escape;
+use crate::load::MAX_SHOWN;
+use crate::load::diagnosis::{Expected, Finding};
+use crate::load::recorder::Recorder;
+use crate::service::Next;
+
+impl LoadClient {
+    /// Reads line by line, from the beginning of the first reply that is not as expected.
+    #[cold]
+    pub(super) fn diagnose(
+        &mut self,
+        bytes: &[u8],
+        recorder: &mut Recorder,
+        now: Instant,
+    ) -> Result<(), Next> {
+        let settings = Arc::clone(&self.settings);
+        let workload = &settings.workload;
+        if self.partial > 0 {
+            self.diagnosis.push(&workload.reply(self.next_reply)[..self.partial]);
+            self.partial = 0;
+        }
+        self.diagnosis.push(bytes);
+        loop {
+            let expected = Expected {
+                position: self.next_reply,
+                awaited: self.in_flight.len(),
+                answered: self.settled > 0,
+            };
+            let Some((line, finding)) = self.diagnosis.next(workload, expected) else {
+                return Ok(());
+            };
+            self.record_finding(&line, finding, recorder, now);
+            if finding == Finding::Endless {
+                return Err(self.give_up(recorder));
+            }
+        }
+    }
+
+    fn record_finding(
+        &mut self,
+        line: &[u8],
+        finding: Finding,
+        recorder: &mut Recorder,
+        now: Instant,
+    ) {
+        let counts = &mut recorder.counts;
+        match finding {
+            Finding::Right => return self.record_replies(1, line.len(), recorder, now),
+            Finding::Wrong | Finding::Endless => counts.wrong += 1,
+            Finding::Duplicated | Finding::Unasked => counts.duplicated += 1,
+            Finding::Merged => counts.merged += 1,
+            Finding::Reordered => {
+                counts.reordered += 1;
+                counts.missing -= 1;
+            }
+            Finding::Skipped(missing) => counts.missing += missing as u64,
+        }
+        recorder.add_example(|| self.describe_fault(line));
+        if let Finding::Skipped(missing) = finding {
+            self.settle(missing, recorder);
+            return self.record_replies(1, line.len(), recorder, now);
+        }
+        self.settle(finding.settles(), recorder);
+    }
+
+    fn describe_fault(&self, line: &[u8]) -> String {
+        let (index, reply) = (self.stats.index, self.settled);
+        let got = escape::excerpt(line, MAX_SHOWN);
+        if self.in_flight.len() == 0 {
+            return format!("connection {index}: got \"{got}\" without a request");
+        }
+        let expected = escape::excerpt(self.settings.workload.reply(self.next_reply), MAX_SHOWN);
+        format!("connection {index}, reply {reply}: expected \"{expected}\", got \"{got}\"")
+    }
+}
