@@ -44,7 +44,7 @@ pub struct BenchArgs {
     #[arg(short, long, value_name = "N",
         value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
     rate: Option<u64>,
-    /// Open a new connection for each request.
+    /// Open a new connection for each request. Its latency begins with the connect.
     #[arg(long, conflicts_with = "pipeline")]
     reconnect: bool,
     /// The time limit for each connection, and for each reply.

@@ -49,6 +49,7 @@ impl ConnStats {
     }
 
     /// Notes that something was received.
+    #[inline]
     pub(super) fn set_received(&self) {
         self.received.store(true, Relaxed);
     }

@@ -1,14 +1,14 @@
-//! Connecting: all connections before a load begins, or one while it runs.
+//! The connections that are made before a load begins.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 
 use super::clock;
+use super::connector::Connector;
 use super::workload::MAX_IN_FLIGHT;
 use crate::error::Failure;
 use crate::net::address::{self, Connected};
@@ -38,18 +38,12 @@ fn close_probe(mut stream: std::net::TcpStream) {
     while open && clock() < until && stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {}
 }
 
-/// Starts a nonblocking connect.
-pub(super) fn start_connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// Makes the send buffer of a connection hold `in_flight` bytes of requests.
-pub(super) fn enlarge_send_buffer(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
+/// Sets a new connection up for a load with up to `in_flight` bytes of requests on it.
+pub(super) fn set_up(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
     /// The bytes that a new send buffer surely holds: half of its default size on Linux (tcp(7),
     /// `tcp_wmem`), since a part of it is bookkeeping.
     const DEFAULT: usize = 8 * 1024;
+    stream.set_nodelay(true)?;
     if in_flight <= DEFAULT {
         return Ok(());
     }
@@ -61,43 +55,19 @@ pub(super) fn connect_all(
     address: SocketAddr,
     count: usize,
     timeout: Duration,
-) -> Vec<io::Result<TcpStream>> {
-    let mut done = Vec::with_capacity(count);
-    while done.len() < count {
-        let batch = CONNECT_BATCH.min(count - done.len());
-        let started = (0..batch).map(|_| start_connect(address)).collect();
-        done.extend(await_connects(started, timeout));
-    }
-    done
-}
-
-/// Waits until every connect has succeeded or failed, or `timeout` has passed.
-fn await_connects(
-    started: Vec<io::Result<TcpStream>>,
-    timeout: Duration,
-) -> impl Iterator<Item = io::Result<TcpStream>> {
-    let until = clock() + timeout;
-    started.into_iter().map(move |stream| {
-        let stream = stream?;
-        let ready = writable(&stream, until)?;
-        match stream.take_error()? {
-            None if ready => Ok(stream),
-            None => Err(io::ErrorKind::TimedOut.into()),
-            Some(error) => Err(error),
+) -> io::Result<Vec<io::Result<TcpStream>>> {
+    let mut connector = Connector::new(address, timeout)?;
+    let mut results = Vec::with_capacity(count);
+    while results.len() < count {
+        let batch = CONNECT_BATCH.min(count - results.len());
+        let now = clock();
+        let mut ended: Vec<_> = (0..batch).filter_map(|n| connector.start(n, now)).collect();
+        while let Some(until) = connector.deadline() {
+            connector.wait(until, clock())?;
+            ended.extend(connector.finished(clock())?);
         }
-    })
-}
-
-/// Waits until a connect has succeeded or failed; false if it has not by `until`.
-fn writable(stream: &TcpStream, until: Instant) -> io::Result<bool> {
-    loop {
-        let left = until.saturating_duration_since(clock());
-        let timeout = Timespec::try_from(left).ok();
-        let mut sockets = [PollFd::new(stream, PollFlags::OUT)];
-        match poll(&mut sockets, timeout.as_ref()) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        ended.sort_unstable_by_key(|end| end.data);
+        results.extend(ended.into_iter().map(|end| end.result));
     }
+    Ok(results)
 }

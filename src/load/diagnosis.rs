@@ -9,9 +9,10 @@
 //! | a reply that was skipped before | reordered | none |
 //! | the reply before the expected one | duplicated | none |
 //! | the reply to a later request | those between are skipped: missing unless they come later | up to it |
-//! | the next two replies without the newline between them | merged | two |
+//! | the next two replies without the newline between them | merged, and right | two |
 //! | any other line | wrong | one |
 //! | any line, while no reply is expected | unasked | none |
+//! | no newline within the limit | endless: the connection is given up | one, if there is one |
 
 use super::workload::Workload;
 
@@ -28,7 +29,7 @@ pub(super) enum Finding {
     Wrong,
     /// The previous reply again.
     Duplicated,
-    /// Two replies in one line.
+    /// A reply without its newline, and the next one right behind it.
     Merged,
     /// A reply that was counted as missing.
     Reordered,
@@ -38,18 +39,6 @@ pub(super) enum Finding {
     Unasked,
     /// No newline within [`MAX_LINE`]: nothing can be said of the rest of the connection.
     Endless,
-}
-
-impl Finding {
-    /// The number of requests in flight that the finding settles.
-    pub(super) fn settles(self) -> usize {
-        match self {
-            Self::Right | Self::Wrong => 1,
-            Self::Merged => 2,
-            Self::Skipped(missing) => missing + 1,
-            Self::Duplicated | Self::Reordered | Self::Unasked | Self::Endless => 0,
-        }
-    }
 }
 
 /// The replies that a connection expects.
@@ -149,6 +138,16 @@ mod tests {
     use super::*;
     use crate::arithmetic::Dialect;
 
+    /// The number of requests in flight that a finding settles.
+    fn settles(finding: Finding) -> usize {
+        match finding {
+            Finding::Right | Finding::Wrong => 1,
+            Finding::Merged => 2,
+            Finding::Skipped(missing) => missing + 1,
+            _ => 0,
+        }
+    }
+
     /// The findings in a stream while the values 1 to 5 are expected.
     fn found(stream: &str) -> Vec<Finding> {
         let expressions = ["1", "2", "3", "4", "5", "6"].map(str::to_owned);
@@ -161,9 +160,9 @@ mod tests {
             diagnosis.push(&[*byte]);
             while let Some((_, finding)) = diagnosis.next(&workload, expected) {
                 findings.push(finding);
-                expected.position = workload.advance(expected.position, finding.settles());
-                expected.awaited -= finding.settles();
-                expected.answered |= finding.settles() > 0;
+                expected.position = workload.advance(expected.position, settles(finding));
+                expected.awaited -= settles(finding);
+                expected.answered |= settles(finding) > 0;
             }
         }
         findings

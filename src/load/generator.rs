@@ -71,7 +71,7 @@ impl Generator {
         address: SocketAddr,
         threads: usize,
     ) -> Result<Self, Failure> {
-        let cannot = |error: io::Error| Failure::cannot("set up the load", &error);
+        let cannot = |error: io::Error| cannot_set_up(&error);
         let reactor = Reactor::new().map_err(cannot)?;
         let mut signals = signal::source(&signal::STOP)?;
         reactor.register(&mut signals, Source::Signals).map_err(cannot)?;
@@ -235,6 +235,10 @@ impl Generator {
     }
 }
 
+fn cannot_set_up(error: &io::Error) -> Failure {
+    Failure::cannot("set up the load", error)
+}
+
 /// Makes the connections before the load begins. It fails only if not a single one can be made.
 fn first_connections(
     address: SocketAddr,
@@ -242,6 +246,7 @@ fn first_connections(
 ) -> Result<Vec<Option<TcpStream>>, Failure> {
     let mut last_error = None;
     let streams: Vec<_> = connect::connect_all(address, config.connections, config.timeout)
+        .map_err(|error| cannot_set_up(&error))?
         .into_iter()
         .map(|stream| stream.map_err(|error| last_error = Some(error)).ok())
         .collect();

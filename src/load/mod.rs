@@ -16,8 +16,10 @@
 //! | [`settings`], [`schedule`] | what all connections share; due times in an open loop |
 //! | [`load_client`], `in_flight` | one connection: sends, compares, records |
 //! | `diagnosis` | the kinds of unexpected replies |
+//! | [`counts`] | the counters, and the sums that they make up |
 //! | [`recorder`], [`conn_stats`] | counters and latencies of a thread; the fate of a connection |
-//! | `connect`, `worker` | making connections; the thread that owns them |
+//! | `connect`, `connector` | making connections, before a load and in it |
+//! | `worker` | the thread that owns connections |
 //! | `generator` | all the threads, and the one that waits for them |
 //! | [`series`] | the intervals of the load, as CSV and as a log of HDR histograms |
 //! | [`report`], `plot` | the outcome for a person, for a program, and as a picture |
@@ -30,6 +32,8 @@ use std::time::{Instant, SystemTime};
 mod config;
 pub mod conn_stats;
 mod connect;
+mod connector;
+pub mod counts;
 mod diagnosis;
 mod generator;
 mod in_flight;
@@ -126,8 +130,7 @@ fn outcome(report: &LoadReport) -> Result<(), Failure> {
     } else if counts.answered == 0 && counts.missing > 0 && counts.wrong == 0 {
         Failure::new(Exit::NoAnswer, "the server answered no request in time")
     } else if counts.faults() > 0 {
-        let [faults, asked] = [counts.faults(), counts.asked].map(report::grouped);
-        Failure::new(Exit::Failed, format!("faulty replies: {faults} of {asked}"))
+        Failure::new(Exit::Failed, report::describe_faults(counts))
     } else {
         Failure::new(Exit::Failed, "some connections were not served")
     };

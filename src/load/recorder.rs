@@ -3,12 +3,12 @@
 //! All connections of a thread share it, and the thread that reports takes the latencies out of it
 //! once an interval. Each step of a connection takes the lock once, almost always uncontended.
 
-use std::ops::AddAssign;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+
+use super::counts::Counts;
 
 /// The longest latency that is told from longer ones, in nanoseconds: an hour.
 const MAX_LATENCY: u64 = 3600 * 1_000_000_000;
@@ -22,68 +22,6 @@ const MAX_EXAMPLES: usize = 5;
 /// A request that is sent more than this after its due time is late: about the time that a busy
 /// thread's turn takes.
 pub const LATE_AFTER: Duration = Duration::from_millis(1);
-
-/// Declares the counters and their sum together, so that no counter is left out of the sum.
-macro_rules! counts {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The counters of a load. The names are those of the JSON report.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-        pub struct Counts {
-            $($(#[$doc])* pub $name: u64,)*
-        }
-
-        impl AddAssign for Counts {
-            fn add_assign(&mut self, other: Self) {
-                $(self.$name += other.$name;)*
-            }
-        }
-    };
-}
-
-counts! {
-    /// Requests sent.
-    asked,
-    /// Right replies.
-    answered,
-    /// Requests sent more than [`LATE_AFTER`] after they were due.
-    late,
-    /// Requests that were due and not sent before the end.
-    unsent,
-    /// Bytes of right replies.
-    reply_bytes,
-    /// Replies with other bytes than expected.
-    wrong,
-    /// Replies that came twice, or without a request.
-    duplicated,
-    /// Lines that are two replies without the newline between them.
-    merged,
-    /// Replies that came after the reply to a later request.
-    reordered,
-    /// Replies that did not come.
-    missing,
-    /// Connections opened.
-    opened,
-    /// Connections that could not be made.
-    unopened,
-    /// Connections that the server or the network ended.
-    lost,
-    /// Connections on which the server said that it is full.
-    busy,
-    /// Connections on which a request was sent and nothing was received.
-    unserved,
-}
-
-impl Counts {
-    /// The number of faulty replies.
-    pub fn faults(&self) -> u64 {
-        self.wrong + self.duplicated + self.merged + self.reordered + self.missing
-    }
-
-    /// True if every request got its reply, and every connection was served.
-    pub fn is_clean(&self) -> bool {
-        self.faults() + self.unopened + self.lost + self.busy + self.unserved == 0
-    }
-}
 
 /// Latencies in nanoseconds, counted from two times.
 #[derive(Clone, Debug)]
@@ -137,9 +75,11 @@ pub struct Recorder {
     pub(super) end: Option<Instant>,
     /// The requests in flight on all connections.
     pub(super) in_flight: u64,
+    /// The connections that are open.
+    pub(super) open: u64,
     /// The time of the last right reply.
     pub(super) last_reply_at: Option<Instant>,
-    /// The user does not wait for the replies in flight, so they are not missing.
+    /// Nobody waits for the replies in flight, so they are not missing.
     pub(super) abandoned: bool,
 }
 
@@ -153,6 +93,7 @@ impl Recorder {
             requests_left: requests,
             end,
             in_flight: 0,
+            open: 0,
             last_reply_at: None,
             abandoned: false,
         }
@@ -190,6 +131,22 @@ impl Recorder {
         }
         self.in_flight += n;
         self.counts.asked += n;
+    }
+
+    /// Counts a connection that was made.
+    pub(super) fn record_open(&mut self) {
+        self.open += 1;
+        self.counts.opened += 1;
+    }
+
+    /// Panics, in a debug build, if a request or a connection is not in exactly one count.
+    #[inline]
+    pub(super) fn check(&self) {
+        let Self { counts, in_flight, open, .. } = self;
+        debug_assert!(
+            counts.add_up(*in_flight, *open),
+            "{in_flight} in flight, {open} open: {counts:?}"
+        );
     }
 
     /// Allows no more requests from `end` on.

@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::recorder::Counts;
+use super::counts::{Counts, total};
 use super::series::{Percentiles, Row};
 pub(super) use crate::number::grouped;
 
@@ -171,22 +171,13 @@ impl LoadReport {
         if counts.is_clean() {
             return writeln!(out, "\nall replies verified");
         }
-        let replies = [
-            (counts.wrong, "wrong"),
-            (counts.duplicated, "duplicated"),
-            (counts.merged, "merged"),
-            (counts.reordered, "reordered"),
-            (counts.missing, "missing"),
-        ];
         writeln!(out)?;
-        write_counts(out, "replies:    ", &replies)?;
-        let connections = [
-            (counts.busy, "rejected by the full server"),
-            (counts.unserved, "connected but never served"),
-            (counts.lost, "lost"),
-            (counts.unopened, "could not connect"),
-        ];
-        write_counts(out, "connections:", &connections)?;
+        write_sum(out, "requests:    ", counts.asked, "sent", &counts.requests())?;
+        let connections = counts.connections();
+        write_sum(out, "connections: ", total(&connections), "tried", &connections)?;
+        if counts.duplicated > 0 {
+            writeln!(out, "other lines: {} without a request", grouped(counts.duplicated))?;
+        }
         for example in &self.examples {
             writeln!(out, "  {example}")?;
         }
@@ -194,13 +185,31 @@ impl LoadReport {
     }
 }
 
-fn write_counts(out: &mut fmt::Formatter<'_>, of: &str, counts: &[(u64, &str)]) -> fmt::Result {
-    let some: Vec<String> = counts
+/// Writes a sum and its parts: `requests:    10 sent: 7 right, 3 missing`.
+fn write_sum(
+    out: &mut fmt::Formatter<'_>,
+    title: &str,
+    sum: u64,
+    of: &str,
+    parts: &[(u64, &str)],
+) -> fmt::Result {
+    let parts: Vec<String> = parts
         .iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, name)| format!("{} {name}", grouped(*n)))
         .collect();
-    if some.is_empty() { Ok(()) } else { writeln!(out, "{of} {}", some.join(", ")) }
+    write!(out, "{title}{} {of}", grouped(sum))?;
+    if parts.is_empty() { writeln!(out) } else { writeln!(out, ": {}", parts.join(", ")) }
+}
+
+/// The faults in a sentence: `faulty replies: 3 of 10, and 2 lines without a request`.
+pub(super) fn describe_faults(counts: &Counts) -> String {
+    let faulty = format!("{} of {}", grouped(counts.faulty()), grouped(counts.asked));
+    match (counts.faulty(), counts.duplicated) {
+        (_, 0) => format!("faulty replies: {faulty}"),
+        (0, n) => format!("{} without a request", counted(n, "line")),
+        (_, n) => format!("faulty replies: {faulty}, and {} without a request", counted(n, "line")),
+    }
 }
 
 /// `1 request`, `1,000 requests`.
@@ -263,5 +272,54 @@ mod tests {
         );
         assert_eq!(bytes(3_000_000, 2.0), "1.50 MB");
         assert_eq!(counted(1, "request"), "1 request");
+    }
+
+    #[test]
+    fn the_parts_of_each_sum_are_listed() {
+        let counts = Counts {
+            asked: 1010,
+            answered: 800,
+            wrong: 182,
+            missing: 28,
+            duplicated: 828,
+            opened: 10,
+            served: 2,
+            lost: 8,
+            unopened: 4,
+            ..Counts::default()
+        };
+        assert!(counts.add_up(0, 0));
+        let load = LoadParameters {
+            server: "127.0.0.1:5000".to_owned(),
+            service: "calc of sums".to_owned(),
+            connections: 4,
+            pipeline: 1,
+            threads: 1,
+            rate: None,
+            reconnect: false,
+        };
+        let report = LoadReport {
+            version: VERSION,
+            load,
+            interrupted: false,
+            elapsed_s: 1.0,
+            per_second: 800.0,
+            counts,
+            latency_us: LatencyReport { from_due: None, from_sending: None },
+            examples: Vec::new(),
+            intervals: Vec::new(),
+        };
+        let text = report.to_string();
+        let (_, faults) = text.split_once("\n\n").unwrap();
+        assert_eq!(
+            faults,
+            "requests:    1,010 sent: 800 right, 182 wrong, 28 missing\n\
+             connections: 14 tried: 2 served, 8 lost, 4 could not connect\n\
+             other lines: 828 without a request\n"
+        );
+        let sentence = "faulty replies: 210 of 1,010, and 828 lines without a request";
+        assert_eq!(describe_faults(&counts), sentence);
+        let more = Counts { asked: 3, answered: 3, duplicated: 1, ..Counts::default() };
+        assert_eq!(describe_faults(&more), "1 line without a request");
     }
 }

@@ -11,7 +11,8 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError};
 use serde::Serialize;
 
-use super::recorder::{Counts, Latencies, Recorder, lock};
+use super::counts::Counts;
+use super::recorder::{Latencies, Recorder, lock};
 
 /// Nanoseconds in a microsecond, the unit in which latencies are reported.
 const MICROS: f64 = 1000.0;

@@ -13,12 +13,13 @@ use mio::net::TcpStream;
 use super::clock;
 use super::conn_stats::ConnStats;
 use super::connect;
+use super::connector::{Connected, Connector};
 use super::load_client::LoadClient;
 use super::recorder::{Recorder, lock};
 use super::settings::ClientSettings;
 use crate::duration::{self, UNLIMITED};
 use crate::error::cause_of;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, Source};
 use crate::service::{Event, Framing, Next, Output, Service};
 use crate::session::{CloseReason, Context, Limits, Session};
 
@@ -75,7 +76,8 @@ pub(super) struct Worker {
     settings: Arc<ClientSettings>,
     recorder: Arc<Mutex<Recorder>>,
     context: Arc<Context>,
-    address: SocketAddr,
+    /// The connects in progress.
+    connector: Connector<Vacancy>,
     /// The indices of its connections among all connections of the load.
     indices: Range<usize>,
     /// The connections to make, the next one first.
@@ -93,12 +95,15 @@ impl Worker {
     ) -> io::Result<Self> {
         // The load has its own time limit for each request.
         let limits = Limits { idle: UNLIMITED, unread: settings.timeout, ..Limits::default() };
+        let mut connector = Connector::new(address, settings.timeout)?;
+        let reactor = Reactor::new()?;
+        reactor.register(&mut connector, Source::Listener)?;
         Ok(Self {
-            reactor: Reactor::new()?,
+            reactor,
             settings,
             recorder,
             context: Arc::new(limits.into()),
-            address,
+            connector,
             indices,
             vacant: BTreeSet::new(),
             phase: WorkerPhase::Running,
@@ -116,22 +121,33 @@ impl Worker {
         let now = self.reactor.now();
         for (index, stream) in self.indices.clone().zip(streams) {
             if let Some(stream) = stream {
-                self.add_connection(stream, index, 0)?;
+                self.add_connection(stream, index, 0, now)?;
             } else {
                 let reconnect = self.settings.reconnect;
                 let at = if reconnect { self.due(index, 0, now) } else { now + RETRY_DELAY };
                 self.vacant.insert(Vacancy { at, index, sent: 0 });
+                lock(&self.recorder).counts.unopened += u64::from(!reconnect);
             }
         }
         while !matches!(self.phase, WorkerPhase::Over) {
-            self.reactor.turn(self.wake_at())?;
+            let ready_sources = self.reactor.turn(self.wake_at())?;
             let now = self.reactor.now();
             self.reap(now);
+            let connect_deadline = self.connector.deadline();
+            if ready_sources.contains(Source::Listener)
+                || connect_deadline.is_some_and(|at| at <= now)
+            {
+                for end in self.connector.finished(now)? {
+                    self.connect_ended(end, now)?;
+                }
+            }
             self.connect_due(now)?;
             self.advance_phase(now);
         }
         self.reactor.cut();
         self.reap(self.reactor.now());
+        // These were not made before the load ended.
+        lock(&self.recorder).counts.unopened += self.connector.len() as u64;
         Ok(())
     }
 
@@ -142,13 +158,16 @@ impl Worker {
         }
         let now = self.reactor.now();
         let recorder = lock(&self.recorder);
+        let connect_deadline = self.connector.deadline();
         if recorder.is_over(now) {
-            return recorder.end.map(|end| end.max(now) + self.settings.timeout);
+            let end = recorder.end.map(|end| end.max(now) + self.settings.timeout);
+            return [connect_deadline, end].into_iter().flatten().min();
         }
         let due = self.settings.schedule.map(|schedule| schedule.next(now));
         let spin_at = due.map(|due| due.checked_sub(SPIN_BEFORE_DUE).unwrap_or(due));
-        let vacant_at = self.vacant.first().map(|vacancy| vacancy.at);
-        [spin_at, vacant_at, recorder.end].into_iter().flatten().min()
+        let vacancy = self.vacant.first().filter(|_| self.connects_wanted(&recorder) > 0);
+        let vacant_at = vacancy.map(|vacancy| vacancy.at);
+        [spin_at, vacant_at, connect_deadline, recorder.end].into_iter().flatten().min()
     }
 
     fn advance_phase(&mut self, now: Instant) {
@@ -162,7 +181,9 @@ impl Worker {
         let listened = matches!(self.phase, WorkerPhase::Listening { until } if now >= until);
         if recorder.abandoned || timed_out || listened {
             self.phase = WorkerPhase::Over;
-        } else if recorder.is_finished(now) && !matches!(self.phase, WorkerPhase::Listening { .. })
+        } else if recorder.is_finished(now)
+            && self.connector.len() == 0
+            && !matches!(self.phase, WorkerPhase::Listening { .. })
         {
             self.phase = WorkerPhase::Listening { until: now + LISTEN_AFTER_LAST };
         }
@@ -197,9 +218,7 @@ impl Worker {
     fn reap(&mut self, now: Instant) {
         let closed: Vec<_> = self.reactor.take_closed().collect();
         for (stats, reason, _) in closed {
-            if self.record_close(&stats, reason) {
-                self.connect_failed(stats.index, now);
-            }
+            self.record_close(&stats, reason);
             let sent = stats.sent_before + stats.sent();
             let served = reason == CloseReason::Served && stats.has_received() && !stats.is_busy();
             let at = if served && self.settings.reconnect {
@@ -211,26 +230,25 @@ impl Worker {
         }
     }
 
-    /// Records the end of a connection. True if it was never made: a connect that fails after it
-    /// was started is seen as a connection that is lost.
-    fn record_close(&self, stats: &ConnStats, reason: CloseReason) -> bool {
+    /// Records the end of a connection. [`counts`](super::counts) has the order of the cases.
+    fn record_close(&self, stats: &ConnStats, reason: CloseReason) {
         let mut recorder = lock(&self.recorder);
+        recorder.open -= 1;
         let counts = &mut recorder.counts;
-        match reason {
-            _ if stats.is_busy() => counts.busy += 1,
-            CloseReason::Served | CloseReason::Forced
-                if stats.has_received() || stats.sent() == 0 => {}
-            CloseReason::Served | CloseReason::Forced => counts.unserved += 1,
-            CloseReason::Lost if !stats.has_received() => {
-                counts.unopened += 1;
-                return true;
-            }
-            _ => {
-                counts.lost += 1;
-                recorder.add_example(|| format!("connection {}: {reason}", stats.index));
-            }
+        let closed_by_us = matches!(reason, CloseReason::Served | CloseReason::Forced);
+        if stats.is_busy() {
+            counts.busy += 1;
+        } else if !closed_by_us {
+            counts.lost += 1;
+            recorder.add_example(|| format!("connection {}: {reason}", stats.index));
+        } else if stats.sent() == 0 {
+            counts.unused += 1;
+        } else if !stats.has_received() {
+            counts.unserved += 1;
+        } else {
+            counts.served += 1;
         }
-        false
+        recorder.check();
     }
 
     /// The time at which a connection has its next request to send: now, in a closed loop.
@@ -238,26 +256,50 @@ impl Worker {
         self.settings.schedule.map_or(now, |schedule| schedule.due(index, sent))
     }
 
-    /// Makes the connections whose time has come, as long as there are requests to send.
-    fn connect_due(&mut self, now: Instant) -> io::Result<()> {
-        while let Some(&Vacancy { at, index, sent }) = self.vacant.first() {
-            if at > now || lock(&self.recorder).is_over(now) {
-                break;
+    /// The number of connects that may be started. A connection for one request is made only if
+    /// there is a request for it.
+    fn connects_wanted(&self, recorder: &Recorder) -> usize {
+        match recorder.requests_left {
+            Some(left) if self.settings.reconnect => {
+                usize::try_from(left).unwrap_or(usize::MAX).saturating_sub(self.connector.len())
             }
+            _ => usize::MAX,
+        }
+    }
+
+    /// Starts the connects whose time has come, as long as there are requests to send.
+    fn connect_due(&mut self, now: Instant) -> io::Result<()> {
+        let wanted = {
+            let recorder = lock(&self.recorder);
+            if recorder.is_over(now) { 0 } else { self.connects_wanted(&recorder) }
+        };
+        for _ in 0..wanted {
+            let Some(&vacancy) = self.vacant.first().filter(|vacancy| vacancy.at <= now) else {
+                break;
+            };
             self.vacant.pop_first();
-            match connect::start_connect(self.address) {
-                Ok(stream) => self.add_connection(stream, index, sent)?,
-                Err(error) => {
-                    let mut recorder = lock(&self.recorder);
-                    recorder.counts.unopened += 1;
-                    recorder.add_example(|| format!("cannot connect: {}", cause_of(&error)));
-                    drop(recorder);
-                    self.connect_failed(index, now);
-                    self.vacant.insert(Vacancy { at: now + RETRY_DELAY, index, sent });
-                }
+            if let Some(end) = self.connector.start(vacancy, clock()) {
+                self.connect_ended(end, now)?;
             }
         }
         Ok(())
+    }
+
+    fn connect_ended(&mut self, end: Connected<Vacancy>, now: Instant) -> io::Result<()> {
+        let Connected { data: Vacancy { index, sent, .. }, started_at, result } = end;
+        match result {
+            Ok(stream) => self.add_connection(stream, index, sent, started_at),
+            Err(error) => {
+                {
+                    let mut recorder = lock(&self.recorder);
+                    recorder.counts.unopened += 1;
+                    recorder.add_example(|| format!("cannot connect: {}", cause_of(&error)));
+                }
+                self.connect_failed(index, now);
+                self.vacant.insert(Vacancy { at: now + RETRY_DELAY, index, sent });
+                Ok(())
+            }
+        }
     }
 
     fn add_connection(
@@ -265,16 +307,19 @@ impl Worker {
         stream: TcpStream,
         index: usize,
         sent_before: u64,
+        connect_at: Instant,
     ) -> io::Result<()> {
         let in_flight = self.settings.pipeline * self.settings.workload.longest_request();
-        connect::enlarge_send_buffer(&stream, in_flight)?;
-        lock(&self.recorder).counts.opened += 1;
+        connect::set_up(&stream, in_flight)?;
         let stats = Arc::new(ConnStats::new(index, sent_before));
         let (settings, recorder) = (Arc::clone(&self.settings), Arc::clone(&self.recorder));
-        let client = OnRealClock(LoadClient::new(settings, recorder, Arc::clone(&stats)));
+        let client = LoadClient::new(settings, recorder, Arc::clone(&stats), connect_at);
         let context = Arc::clone(&self.context);
-        let session = Session::new(Box::new(client), context, index as u64, self.reactor.now());
-        self.reactor.add(stream, session, stats).map_err(|(_, error)| error)
+        let service = Box::new(OnRealClock(client));
+        let session = Session::new(service, context, index as u64, self.reactor.now());
+        self.reactor.add(stream, session, stats).map_err(|(_, error)| error)?;
+        lock(&self.recorder).record_open();
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use super::diagnosis::ReplyDiagnosis;
 use super::in_flight::InFlight;
 use super::recorder::{LATE_AFTER, Recorder, lock, nanos};
 use super::settings::ClientSettings;
-use crate::service::{BUSY_TEXT, Event, Framing, MAX_REPLY, Next, Output, Service};
+use crate::service::{Event, Framing, MAX_REPLY, Next, Output, Service};
 
 mod unexpected;
 
@@ -23,6 +23,8 @@ pub struct LoadClient {
     settings: Arc<ClientSettings>,
     recorder: Arc<Mutex<Recorder>>,
     stats: Arc<ConnStats>,
+    /// The time from which the latency of a request counts that has a connection of its own.
+    connect_at: Instant,
     /// The requests sent and not settled.
     in_flight: InFlight,
     /// Requests that were answered or given up: all that were sent, less those in flight.
@@ -37,17 +39,19 @@ pub struct LoadClient {
 }
 
 impl LoadClient {
-    /// The client of a new connection.
+    /// The client of a new connection, the making of which began at `connect_at`.
     pub fn new(
         settings: Arc<ClientSettings>,
         recorder: Arc<Mutex<Recorder>>,
         stats: Arc<ConnStats>,
+        connect_at: Instant,
     ) -> Self {
         let position = settings.workload.first(stats.index);
         Self {
             settings,
             recorder,
             stats,
+            connect_at,
             in_flight: InFlight::default(),
             settled: 0,
             next_request: position,
@@ -139,20 +143,20 @@ impl LoadClient {
         let (index, request) = (self.stats.index, self.settled);
         recorder
             .add_example(|| format!("connection {index}: no reply to request {request} in time"));
+        self.lose(recorder);
+        Next::Close
+    }
+
+    /// Counts all requests in flight as missing.
+    fn lose(&mut self, recorder: &mut Recorder) {
         let missing = self.in_flight.len();
         recorder.counts.missing += missing as u64;
         self.settle(missing, recorder);
-        Next::Close
     }
 
     /// Compares the bytes received with the replies expected. An error is the service's last word.
     fn receive(&mut self, bytes: &[u8], recorder: &mut Recorder, now: Instant) -> Result<(), Next> {
-        if !self.stats.has_received() {
-            self.stats.set_received();
-            if bytes.starts_with(BUSY_TEXT.as_bytes()) {
-                return Err(self.server_busy(recorder));
-            }
-        }
+        self.stats.set_received();
         let mut rest = bytes;
         while !rest.is_empty() && self.diagnosis.is_in_step() {
             let in_flight = self.in_flight.len();
@@ -203,7 +207,9 @@ impl LoadClient {
                 recorder.latencies.from_due.saturating_record(waited);
             }
         }
+        let reconnect = self.settings.reconnect;
         for (count, sent_at) in self.in_flight.oldest(n) {
+            let sent_at = if reconnect { self.connect_at } else { sent_at };
             let waited = nanos(now.saturating_duration_since(sent_at));
             recorder.latencies.from_sending.saturating_record_n(waited, count as u64);
         }
@@ -224,7 +230,9 @@ impl LoadClient {
     /// Notes that the server is full. The requests in flight are not missing: it has said so.
     fn server_busy(&mut self, recorder: &mut Recorder) -> Next {
         self.stats.set_busy();
-        self.settle(self.in_flight.len(), recorder);
+        let rejected = self.in_flight.len();
+        recorder.counts.rejected += rejected as u64;
+        self.settle(rejected, recorder);
         Next::Close
     }
 }
@@ -238,31 +246,34 @@ impl Service for LoadClient {
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
         let shared = Arc::clone(&self.recorder);
         let mut recorder = lock(&shared);
-        match event {
+        let next = match event {
             // A connection that is opened for one request begins with it. The others are open
             // before the load begins, and begin in a turn of their own: so the first requests are
             // not sent by a loop that is still adding a thousand connections.
-            Event::Open if !self.settings.reconnect => return Next::ReadUntil(now),
-            Event::Open | Event::Timeout => {}
-            Event::Message(bytes) => {
-                if let Err(last) = self.receive(bytes, &mut recorder, now) {
-                    return last;
-                }
-            }
-        }
-        self.send_due(&mut recorder, now, out)
+            Event::Open if !self.settings.reconnect => Next::ReadUntil(now),
+            Event::Open | Event::Timeout => self.send_due(&mut recorder, now, out),
+            Event::Message(bytes) => match self.receive(bytes, &mut recorder, now) {
+                Err(last) => last,
+                Ok(()) => self.send_due(&mut recorder, now, out),
+            },
+        };
+        recorder.check();
+        next
     }
 }
 
 impl Drop for LoadClient {
     /// The connection has closed: the requests in flight will not be answered.
     fn drop(&mut self) {
-        let missing = self.in_flight.len();
+        let in_flight = self.in_flight.len();
         let shared = Arc::clone(&self.recorder);
         let mut recorder = lock(&shared);
-        if !recorder.abandoned {
-            recorder.counts.missing += missing as u64;
+        if recorder.abandoned {
+            recorder.counts.abandoned += in_flight as u64;
+            self.settle(in_flight, &mut recorder);
+        } else {
+            self.lose(&mut recorder);
         }
-        self.settle(missing, &mut recorder);
+        recorder.check();
     }
 }

@@ -8,7 +8,7 @@ use crate::escape;
 use crate::load::MAX_SHOWN;
 use crate::load::diagnosis::{Expected, Finding};
 use crate::load::recorder::Recorder;
-use crate::service::Next;
+use crate::service::{BUSY_TEXT, Next};
 
 impl LoadClient {
     /// Reads line by line, from the beginning of the first reply that is not as expected.
@@ -35,9 +35,13 @@ impl LoadClient {
             let Some((line, finding)) = self.diagnosis.next(workload, expected) else {
                 return Ok(());
             };
+            if self.settled == 0 && line == BUSY_TEXT.as_bytes() {
+                return Err(self.server_busy(recorder));
+            }
             self.record_finding(&line, finding, recorder, now);
             if finding == Finding::Endless {
-                return Err(self.give_up(recorder));
+                self.lose(recorder);
+                return Err(Next::Close);
             }
         }
     }
@@ -49,24 +53,45 @@ impl LoadClient {
         recorder: &mut Recorder,
         now: Instant,
     ) {
+        if finding == Finding::Right {
+            return self.record_replies(1, line.len(), recorder, now);
+        }
+        recorder.add_example(|| self.describe_fault(line));
         let counts = &mut recorder.counts;
-        match finding {
-            Finding::Right => return self.record_replies(1, line.len(), recorder, now),
-            Finding::Wrong | Finding::Endless => counts.wrong += 1,
-            Finding::Duplicated | Finding::Unasked => counts.duplicated += 1,
-            Finding::Merged => counts.merged += 1,
+        let in_flight = self.in_flight.len();
+        let settled = match finding {
+            Finding::Endless if in_flight == 0 => {
+                counts.duplicated += 1;
+                0
+            }
+            Finding::Right | Finding::Wrong | Finding::Endless => {
+                counts.wrong += 1;
+                1
+            }
+            Finding::Duplicated | Finding::Unasked => {
+                counts.duplicated += 1;
+                0
+            }
+            Finding::Merged => {
+                counts.merged += 1;
+                1
+            }
             Finding::Reordered => {
                 counts.reordered += 1;
                 counts.missing -= 1;
+                0
             }
-            Finding::Skipped(missing) => counts.missing += missing as u64,
+            Finding::Skipped(missing) => {
+                counts.missing += missing as u64;
+                missing
+            }
+        };
+        self.settle(settled, recorder);
+        if matches!(finding, Finding::Merged | Finding::Skipped(_)) {
+            // Behind the reply that is not right, the next one is.
+            let length = self.settings.workload.reply_length(self.next_reply);
+            self.record_replies(1, length, recorder, now);
         }
-        recorder.add_example(|| self.describe_fault(line));
-        if let Finding::Skipped(missing) = finding {
-            self.settle(missing, recorder);
-            return self.record_replies(1, line.len(), recorder, now);
-        }
-        self.settle(finding.settles(), recorder);
     }
 
     fn describe_fault(&self, line: &[u8]) -> String {

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::Buffer;
 use socklab::load::conn_stats::ConnStats;
+use socklab::load::counts::Counts;
 use socklab::load::load_client::LoadClient;
-use socklab::load::recorder::{Counts, Recorder};
+use socklab::load::recorder::Recorder;
 use socklab::load::schedule::Schedule;
 use socklab::load::settings::ClientSettings;
 use socklab::load::workload::Workload;
-use socklab::service::{Delimiter, Event, Next, Output, Service};
+use socklab::service::{BUSY_TEXT, Delimiter, Event, Next, Output, Service};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -45,7 +46,7 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
         let settings = Arc::new(settings);
         let client = |index| {
             let stats = Arc::new(ConnStats::new(index, 0));
-            LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), stats)
+            LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), stats, start)
         };
         Self {
             now: start,
@@ -57,8 +58,16 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
         }
     }
 
-    /// Runs until no client waits.
+    /// Runs until no client waits. Then every request is in one count.
     fn run(mut self) -> Arc<Mutex<Recorder>> {
+        let recorder = Arc::clone(&self.recorder);
+        self.run_to_rest();
+        drop(self);
+        assert!(recorder.lock().unwrap().counts().add_up(0, 0));
+        recorder
+    }
+
+    fn run_to_rest(&mut self) {
         for n in 0..self.clients.len() {
             self.step(n, Event::Open);
         }
@@ -69,7 +78,7 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
             });
             let wait = waits.min();
             match (self.replies.front().map(|reply| reply.0), wait) {
-                (None, None) => return self.recorder,
+                (None, None) => return,
                 (Some(at), wait) if wait.is_none_or(|(wait, _)| at <= wait) => {
                     let (at, n, bytes) = self.replies.pop_front().unwrap();
                     self.now = self.now.max(at);
@@ -192,7 +201,8 @@ fn counted(count: u64, spoil: impl Fn(usize, &mut Vec<Vec<u8>>)) -> (Counts, Vec
     (*recorder.counts(), recorder.examples().to_vec())
 }
 
-/// The counts that a fault may change: right, wrong, duplicated, merged, reordered, missing.
+/// The counts that a fault may change: right, wrong, duplicated, merged, reordered, missing. A
+/// duplicated reply is an additional line; the others are the requests.
 fn reply_counts(counts: &Counts) -> [u64; 6] {
     let Counts { answered, wrong, duplicated, merged, reordered, missing, .. } = *counts;
     [answered, wrong, duplicated, merged, reordered, missing]
@@ -242,7 +252,8 @@ fn replies_merged_into_one_line_are_found() {
             replies[1].truncate(end);
         });
     };
-    assert_eq!(reply_counts(&counted(40, spoil).0), [38, 0, 0, 1, 0, 0]);
+    // The first of the two has lost its newline, the second is whole.
+    assert_eq!(reply_counts(&counted(40, spoil).0), [39, 0, 0, 1, 0, 0]);
 }
 
 #[test]
@@ -257,4 +268,33 @@ fn a_missing_last_reply_is_found_by_the_timeout() {
     let (counts, examples) = counted(24, spoil);
     assert_eq!(reply_counts(&counts), [23, 0, 0, 0, 0, 1]);
     assert_eq!(examples, ["connection 0: no reply to request 23 in time"]);
+}
+
+/// Nothing can be said of the replies behind a line without an end: the first is wrong, the others
+/// are missing.
+#[test]
+fn a_line_without_an_end_is_one_wrong_reply() {
+    let spoil = |first, replies: &mut Vec<Vec<u8>>| {
+        at_20(first, || *replies = vec![vec![b'x'; 2 << 20]]);
+    };
+    assert_eq!(reply_counts(&counted(40, spoil).0), [20, 1, 0, 0, 0, 3]);
+}
+
+#[test]
+fn a_full_server_has_rejected_the_requests_in_flight() {
+    // The text comes in two pieces, and before any reply.
+    let busy = |count| {
+        let start = any_time();
+        let text = BUSY_TEXT.as_bytes();
+        let server = move |_: usize, _: &[u8], now: Instant| {
+            vec![(now, text[..count].to_vec()), (now, text[count..].to_vec())]
+        };
+        let settings = settings(Workload::echo(16, 4), 4, None);
+        let recorder = Simulation::new(start, settings, 1, Length::Requests(40), server).run();
+        *recorder.lock().unwrap().counts()
+    };
+    for count in 1..BUSY_TEXT.len() {
+        let counts = busy(count);
+        assert_eq!((counts.asked, counts.rejected, counts.faults()), (4, 4, 0), "{count}");
+    }
 }

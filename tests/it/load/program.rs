@@ -1,7 +1,7 @@
 //! The command `bench` on real sockets.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output as Ended, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -27,8 +27,50 @@ fn outcome(ended: &Ended) -> (i32, Value, String) {
     (ended.status.code().unwrap(), json, String::from_utf8(ended.stderr.clone()).unwrap())
 }
 
+/// Runs a load to its end. In its report, every request and every connection is in one count.
+#[track_caller]
 fn run(address: SocketAddr, options: &[&str]) -> (i32, Value, String) {
-    outcome(&bench(address, options).arg("--json").output().unwrap())
+    let (code, json, stderr) = outcome(&bench(address, options).arg("--json").output().unwrap());
+    if json != Value::Null {
+        assert_adds_up(&json["counts"]);
+    }
+    (code, json, stderr)
+}
+
+/// The counts of requests: each request is in exactly one.
+const REQUESTS: [&str; 7] =
+    ["answered", "wrong", "merged", "reordered", "missing", "rejected", "abandoned"];
+
+/// The counts of connections that were made: each connection is in exactly one.
+const CONNECTIONS: [&str; 5] = ["served", "unused", "unserved", "busy", "lost"];
+
+#[track_caller]
+fn assert_adds_up(counts: &Value) {
+    let sum = |names: &[&str]| names.iter().filter_map(|name| counts[name].as_u64()).sum::<u64>();
+    assert_eq!(counts["asked"], sum(&REQUESTS), "{counts}");
+    assert_eq!(counts["opened"], sum(&CONNECTIONS), "{counts}");
+}
+
+/// The value of a count.
+#[track_caller]
+fn count(json: &Value, name: &str) -> u64 {
+    json["counts"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {json}"))
+}
+
+/// A server that gives each connection a thread, and to it the number of the connection; the probe
+/// has number 0.
+fn serve(connection: impl Fn(usize, TcpStream) + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let accept = move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let connection = connection.clone();
+            let serve = move || connection(number, stream.unwrap());
+            thread::Builder::new().spawn(serve).unwrap();
+        }
+    };
+    thread::Builder::new().spawn(accept).unwrap();
+    address
 }
 
 /// A server of one thread, which replies to each line by `answer`, until its clients have closed.
@@ -136,7 +178,7 @@ fn one_wrong_reply_of_a_real_server_fails_the_load() {
 fn an_extra_reply_after_the_last_one_is_found() {
     let address = serve_once(3, b"more\n");
     let (code, json, stderr) = run(address, &["--service", "echo", "-c", "1", "-n", "3"]);
-    assert_eq!((code, stderr.as_str()), (1, "socklab: faulty replies: 1 of 3\n"));
+    assert_eq!((code, stderr.as_str()), (1, "socklab: 1 line without a request\n"));
     assert_eq!(
         (&json["counts"]["answered"], &json["counts"]["duplicated"]),
         (&3.into(), &1.into())
@@ -266,4 +308,52 @@ fn the_files_hold_every_interval_of_the_load() {
 
     let picture = std::fs::read_to_string(&svg).unwrap();
     assert!(picture.starts_with("<svg") && picture.trim_end().ends_with("</svg>"));
+}
+
+/// In [`run`], the sums are compared.
+#[test]
+fn every_request_and_every_connection_is_in_one_count() {
+    let options = ["-c", "4", "-n", "100", "--timeout", "300ms"];
+    // Two of four connections cannot be made, or are reset in the accept queue.
+    let server = Server::start(&["--max-clients", "2", "--when-full", "refuse", "-q"]);
+    let (code, json, _) = run(server.address, &options);
+    assert_eq!((code, count(&json, "served")), (1, 2), "{json}");
+    assert!(count(&json, "lost") + count(&json, "unopened") >= 2, "{json}");
+
+    // Two of four connections are told that the server is full.
+    let server = Server::start(&["--max-clients", "2", "-q"]);
+    let (code, json, _) = run(server.address, &options);
+    assert_eq!((code, count(&json, "served")), (1, 2), "{json}");
+    assert_eq!(count(&json, "answered") + count(&json, "rejected"), 100, "{json}");
+    assert!(count(&json, "busy") >= 2, "{json}");
+
+    // The banner is taken for the reply. The reply is a line without a request, unless the
+    // connection has been closed before it comes.
+    let server = Server::start(&["--banner", "Hi", "-q"]);
+    let (code, json, stderr) = run(server.address, &["-c", "2", "-n", "10", "--reconnect"]);
+    assert_eq!((code, count(&json, "wrong"), count(&json, "served")), (1, 10, 10), "{json}");
+    assert!(stderr.starts_with("socklab: faulty replies: 10 of 10"), "{stderr}");
+
+    // Many lines for each request, and then the end of the connection.
+    let http = serve(|_, mut stream| {
+        let mut line = Vec::new();
+        BufReader::new(&stream).read_until(b'\n', &mut line).ok();
+        stream.write_all(b"HTTP/1.0 400 Bad\r\nServer: x\r\n\r\n<html>\n</html>\n").ok();
+    });
+    let (code, json, stderr) = run(http, &["-c", "2", "-n", "10", "--timeout", "300ms"]);
+    assert_eq!((code, count(&json, "wrong") + count(&json, "missing")), (1, 10), "{json}");
+    assert!(stderr.starts_with("socklab: faulty replies: 10 of 10"), "{stderr}");
+
+    // The server closes after each reply.
+    let once = Server::start(&["--once", "-q"]);
+    let (code, json, _) = run(once.address, &["-c", "3", "-n", "20", "--timeout", "300ms"]);
+    assert_eq!((code, count(&json, "served")), (1, 0), "{json}");
+}
+
+#[test]
+fn a_connection_without_a_request_is_unused() {
+    let server = Server::start(&["-q"]);
+    let (code, json, _) = run(server.address, &["-c", "7", "-n", "1"]);
+    assert_eq!((code, count(&json, "opened")), (0, 7), "{json}");
+    assert_eq!((count(&json, "served"), count(&json, "unused")), (1, 6), "{json}");
 }
