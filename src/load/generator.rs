@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mio::Waker;
 use mio::net::TcpStream;
 
+use super::budget::Budget;
 use super::clock;
 use super::config::{Config, Length};
 use super::connect;
@@ -107,12 +108,11 @@ impl Generator {
             start,
             end,
         };
+        let budget = Arc::new(Budget::new(requests));
         let mut first = 0;
         for n in 0..threads {
-            let count = share(config.connections as u64, threads, n);
-            let count = usize::try_from(count).expect("a part of a number of connections");
-            let requests = requests.map(|all| share(all, threads, n));
-            let recorder = Arc::new(Mutex::new(Recorder::new(requests, end)));
+            let count = share(config.connections, threads, n);
+            let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end)));
             generator.recorders.push(Arc::clone(&recorder));
             let indices = first..first + count;
             first += count;
@@ -262,10 +262,9 @@ fn first_connections(
     }
 }
 
-/// The share of thread `n` in `total`. The shares differ by at most 1.
-fn share(total: u64, threads: usize, n: usize) -> u64 {
-    let (threads, n) = (threads as u64, n as u64);
-    total / threads + u64::from(n < total % threads)
+/// The share of thread `n` in the connections. The shares differ by at most 1.
+fn share(connections: usize, threads: usize, n: usize) -> usize {
+    connections / threads + usize::from(n < connections % threads)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]

@@ -14,6 +14,7 @@
 //! | `config` | the options, and their check |
 //! | [`workload`] | the requests, and the bytes that must come back |
 //! | [`settings`], [`schedule`] | what all connections share; due times in an open loop |
+//! | [`budget`] | the number of requests that may still be sent |
 //! | [`load_client`], `in_flight` | one connection: sends, compares, records |
 //! | `diagnosis` | the kinds of unexpected replies |
 //! | [`counts`] | the counters, and the sums that they make up |
@@ -29,6 +30,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
+pub mod budget;
 mod config;
 pub mod conn_stats;
 mod connect;

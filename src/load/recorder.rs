@@ -3,11 +3,12 @@
 //! All connections of a thread share it, and the thread that reports takes the latencies out of it
 //! once an interval. Each step of a connection takes the lock once, almost always uncontended.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::budget::Budget;
 use super::counts::Counts;
 
 /// The longest latency that is told from longer ones, in nanoseconds: an hour.
@@ -69,8 +70,8 @@ pub struct Recorder {
     pub(super) latencies: Latencies,
     /// Descriptions of the first faults.
     pub(super) examples: Vec<String>,
-    /// The number of requests that may still be sent, if it is limited.
-    pub(super) requests_left: Option<u64>,
+    /// The requests that may still be sent, in common with the other threads.
+    pub(super) budget: Arc<Budget>,
     /// The time from which on no request is sent, if there is one.
     pub(super) end: Option<Instant>,
     /// The requests in flight on all connections.
@@ -84,13 +85,13 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for connections that may send `requests` together, before `end`.
-    pub fn new(requests: Option<u64>, end: Option<Instant>) -> Self {
+    /// A recorder for connections that may send the requests of `budget` before `end`.
+    pub fn new(budget: Arc<Budget>, end: Option<Instant>) -> Self {
         Self {
             counts: Counts::default(),
             latencies: Latencies::new(),
             examples: Vec::new(),
-            requests_left: requests,
+            budget,
             end,
             in_flight: 0,
             open: 0,
@@ -114,23 +115,16 @@ impl Recorder {
         &self.examples
     }
 
-    /// The number of requests that may be sent now, of `wanted`.
+    /// Takes up to `wanted` requests from the budget and counts them as sent. Returns the number.
     #[inline]
-    pub(super) fn allowance(&self, wanted: u64, now: Instant) -> u64 {
+    pub(super) fn take_requests(&mut self, wanted: u64, now: Instant) -> u64 {
         if self.end.is_some_and(|end| now >= end) {
             return 0;
         }
-        self.requests_left.map_or(wanted, |left| left.min(wanted))
-    }
-
-    /// Counts `n` requests sent, no more than were [allowed](Self::allowance).
-    #[inline]
-    pub(super) fn record_sent(&mut self, n: u64) {
-        if let Some(left) = &mut self.requests_left {
-            *left -= n;
-        }
+        let n = self.budget.take(wanted);
         self.in_flight += n;
         self.counts.asked += n;
+        n
     }
 
     /// Counts a connection that was made.
@@ -156,7 +150,7 @@ impl Recorder {
 
     /// True if no more requests will be sent.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.requests_left == Some(0) || self.end.is_some_and(|end| now >= end)
+        self.budget.left() == Some(0) || self.end.is_some_and(|end| now >= end)
     }
 
     /// True if no more requests will be sent, and none is in flight.

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn an_interval_has_only_its_own_latencies() {
-        let recorder = Arc::new(Mutex::new(Recorder::new(None, None)));
+        let recorder = Arc::new(Mutex::new(Recorder::new(Arc::default(), None)));
         let mut series = Series::new(None, Duration::from_secs(1));
         for (n, micros) in [900u32, 20].into_iter().enumerate() {
             {

@@ -172,10 +172,10 @@ impl Worker {
 
     fn advance_phase(&mut self, now: Instant) {
         let mut recorder = lock(&self.recorder);
-        if recorder.requests_left.is_some() && self.is_failing(&recorder, now) {
+        if recorder.budget.left().is_some() && self.is_failing(&recorder, now) {
             let timeout = duration::format(self.settings.timeout);
             log::warn!("no connection could be made for {timeout}: the load ends early");
-            recorder.requests_left = Some(0);
+            recorder.stop_at(now);
         }
         let timed_out = recorder.end.is_some_and(|end| now >= end + self.settings.timeout);
         let listened = matches!(self.phase, WorkerPhase::Listening { until } if now >= until);
@@ -259,7 +259,7 @@ impl Worker {
     /// The number of connects that may be started. A connection for one request is made only if
     /// there is a request for it.
     fn connects_wanted(&self, recorder: &Recorder) -> usize {
-        match recorder.requests_left {
+        match recorder.budget.left() {
             Some(left) if self.settings.reconnect => {
                 usize::try_from(left).unwrap_or(usize::MAX).saturating_sub(self.connector.len())
             }

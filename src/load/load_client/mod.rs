@@ -111,9 +111,9 @@ impl LoadClient {
         out: &mut Output<'_>,
     ) -> usize {
         let workload = &self.settings.workload;
-        let allowed = recorder.allowance(wanted as u64, now);
         let fit = MAX_REPLY / workload.longest_request();
-        let n = usize::try_from(allowed).map_or(fit, |allowed| allowed.min(fit));
+        let taken = recorder.take_requests(wanted.min(fit) as u64, now);
+        let n = usize::try_from(taken).expect("no more than were wanted");
         if n == 0 {
             return 0;
         }
@@ -133,7 +133,6 @@ impl LoadClient {
         }
         self.stats.add_sent(n as u64);
         self.in_flight.push(n, now);
-        recorder.record_sent(n as u64);
         n
     }
 

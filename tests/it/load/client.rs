@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use socklab::buffer::Buffer;
+use socklab::load::budget::Budget;
 use socklab::load::conn_stats::ConnStats;
 use socklab::load::counts::Counts;
 use socklab::load::load_client::LoadClient;
@@ -23,7 +24,8 @@ struct Simulation<S> {
     clients: Vec<LoadClient>,
     /// The wait of each client.
     next: Vec<Next>,
-    recorder: Arc<Mutex<Recorder>>,
+    /// The recorder of each thread.
+    recorders: Vec<Arc<Mutex<Recorder>>>,
     /// Replies on their way: the time of arrival, the client, and the bytes.
     replies: VecDeque<(Instant, usize, Vec<u8>)>,
     /// Returns the replies to a request with their times of arrival, which must not decrease.
@@ -31,6 +33,7 @@ struct Simulation<S> {
 }
 
 impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
+    /// A load of one thread.
     fn new(
         start: Instant,
         settings: ClientSettings,
@@ -38,33 +41,53 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
         length: Length,
         server: S,
     ) -> Self {
+        Self::with_threads(start, settings, &[connections], length, server)
+    }
+
+    /// A load of several threads, which have these numbers of connections.
+    fn with_threads(
+        start: Instant,
+        settings: ClientSettings,
+        connections: &[usize],
+        length: Length,
+        server: S,
+    ) -> Self {
         let (requests, end) = match length {
             Length::Time(time) => (None, Some(start + time)),
             Length::Requests(n) => (Some(n), None),
         };
-        let recorder = Arc::new(Mutex::new(Recorder::new(requests, end)));
+        let budget = Arc::new(Budget::new(requests));
         let settings = Arc::new(settings);
-        let client = |index| {
-            let stats = Arc::new(ConnStats::new(index, 0));
-            LoadClient::new(Arc::clone(&settings), Arc::clone(&recorder), stats, start)
-        };
+        let (mut recorders, mut clients) = (Vec::new(), Vec::new());
+        for &count in connections {
+            let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end)));
+            for _ in 0..count {
+                let stats = Arc::new(ConnStats::new(clients.len(), 0));
+                let (settings, recorder) = (Arc::clone(&settings), Arc::clone(&recorder));
+                clients.push(LoadClient::new(settings, recorder, stats, start));
+            }
+            recorders.push(recorder);
+        }
         Self {
             now: start,
-            clients: (0..connections).map(client).collect(),
-            next: vec![Next::Read; connections],
-            recorder,
+            next: vec![Next::Read; clients.len()],
+            clients,
+            recorders,
             replies: VecDeque::new(),
             server,
         }
     }
 
-    /// Runs until no client waits. Then every request is in one count.
+    /// Runs until no client waits, and returns the recorder of the first thread. Then every request
+    /// is in one count.
     fn run(mut self) -> Arc<Mutex<Recorder>> {
-        let recorder = Arc::clone(&self.recorder);
         self.run_to_rest();
-        drop(self);
-        assert!(recorder.lock().unwrap().counts().add_up(0, 0));
-        recorder
+        let Self { clients, recorders, .. } = self;
+        drop(clients);
+        for recorder in &recorders {
+            assert!(recorder.lock().unwrap().counts().add_up(0, 0));
+        }
+        Arc::clone(&recorders[0])
     }
 
     fn run_to_rest(&mut self) {
@@ -179,6 +202,23 @@ fn requests_that_were_never_sent_are_not_in_the_latencies() {
     // The request on its way in the stall got no reply, and delayed the 99 behind it.
     assert_eq!((recorder.counts().asked, recorder.counts().missing), (101, 1));
     assert_eq!(recorder.latencies().from_due.len(), 100);
+}
+
+/// The first thread has two of three connections, and so two of three requests: half of them would
+/// take the other thread one and a half seconds.
+#[test]
+fn a_load_of_several_threads_follows_its_schedule() {
+    let start = any_time();
+    let mut last = start;
+    let server = |_: usize, request: &[u8], now: Instant| {
+        last = now;
+        vec![(now, request.to_vec())]
+    };
+    let settings = settings(Workload::echo(16, 1), 1, Some(Schedule::new(start, 300, 3)));
+    let length = Length::Requests(300);
+    let load = Simulation::with_threads(start, settings, &[2, 1], length, server);
+    let first = load.run().lock().unwrap().counts().asked;
+    assert_eq!((first, last), (200, start + Duration::from_nanos(299 * 1_000_000_000 / 300)));
 }
 
 /// Runs a load of `count` expressions, four in flight, on a server whose replies are changed by

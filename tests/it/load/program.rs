@@ -1,6 +1,6 @@
 //! The command `bench` on real sockets.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output as Ended, Stdio};
 use std::sync::mpsc;
@@ -71,6 +71,23 @@ fn serve(connection: impl Fn(usize, TcpStream) + Clone + Send + 'static) -> Sock
     };
     thread::Builder::new().spawn(accept).unwrap();
     address
+}
+
+/// Echoes lines until the peer closes.
+fn echo(stream: &TcpStream) {
+    let mut writer = stream;
+    for line in BufReader::new(stream).split(b'\n') {
+        let Ok(mut line) = line else { return };
+        line.push(b'\n');
+        if writer.write_all(&line).is_err() {
+            return;
+        }
+    }
+}
+
+/// Receives and discards until the peer closes.
+fn ignore(mut stream: &TcpStream) {
+    while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {}
 }
 
 /// A server of one thread, which replies to each line by `answer`, until its clients have closed.
@@ -356,4 +373,14 @@ fn a_connection_without_a_request_is_unused() {
     let (code, json, _) = run(server.address, &["-c", "7", "-n", "1"]);
     assert_eq!((code, count(&json, "opened")), (0, 7), "{json}");
     assert_eq!((count(&json, "served"), count(&json, "unused")), (1, 6), "{json}");
+}
+
+#[test]
+fn threads_take_their_requests_from_a_common_budget() {
+    let half_silent =
+        serve(|number, stream| if number == 1 { ignore(&stream) } else { echo(&stream) });
+    let options = ["--service", "echo", "-c", "2", "--threads", "2", "-n", "1000"];
+    let (_, json, _) = run(half_silent, &options);
+    // The thread with the silent connection has only one request on it.
+    assert_eq!((count(&json, "answered"), count(&json, "missing")), (999, 1), "{json}");
 }
