@@ -15,6 +15,7 @@
 //! | no newline within the limit | endless: the connection is given up | one, if there is one |
 
 use super::workload::Workload;
+use crate::buffer::Buffer;
 
 /// The longest line, in bytes. After more than that without a newline no later reply can be found.
 const MAX_LINE: usize = 1 << 20;
@@ -55,8 +56,9 @@ pub(super) struct Expected {
 /// The bytes of a connection from the first unexpected one on.
 #[derive(Debug, Default)]
 pub(super) struct ReplyDiagnosis {
-    /// Bytes received and not classified.
-    pending: Vec<u8>,
+    /// Bytes received and not classified. A server may send line after line without a request, so
+    /// taking one costs no more than its own length.
+    pending: Buffer,
     /// The positions of skipped replies, at most [`MAX_SKIPPED`].
     skipped: Vec<usize>,
 }
@@ -70,7 +72,7 @@ impl ReplyDiagnosis {
 
     /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
+        self.pending.write(bytes);
     }
 
     /// Removes the first line and classifies it. None if that needs more bytes.
@@ -79,21 +81,22 @@ impl ReplyDiagnosis {
         workload: &Workload,
         expected: Expected,
     ) -> Option<(Vec<u8>, Finding)> {
-        if self.pending.is_empty() {
+        let pending = self.pending.pending();
+        if pending.is_empty() {
             return None;
         }
         let reply = workload.reply(expected.position);
         if expected.awaited > 0 {
-            if self.pending.starts_with(reply) {
+            if pending.starts_with(reply) {
                 return Some((self.take(reply.len()), Finding::Right));
             }
-            if reply.starts_with(&self.pending) {
+            if reply.starts_with(pending) {
                 return None;
             }
         }
-        let Some(end) = memchr::memchr(b'\n', &self.pending) else {
-            let endless = self.pending.len() > MAX_LINE;
-            return endless.then(|| (std::mem::take(&mut self.pending), Finding::Endless));
+        let Some(end) = memchr::memchr(b'\n', pending) else {
+            let length = pending.len();
+            return (length > MAX_LINE).then(|| (self.take(length), Finding::Endless));
         };
         let line = self.take(end + 1);
         let finding = self.classify(&line, workload, expected);
@@ -128,8 +131,9 @@ impl ReplyDiagnosis {
     }
 
     fn take(&mut self, n: usize) -> Vec<u8> {
-        let rest = self.pending.split_off(n);
-        std::mem::replace(&mut self.pending, rest)
+        let taken = self.pending.pending()[..n].to_vec();
+        self.pending.consume(n);
+        taken
     }
 }
 
