@@ -20,7 +20,7 @@
 //! | [`counts`] | the counters, and the sums that they make up |
 //! | [`recorder`], [`conn_stats`] | counters and latencies of a thread; the fate of a connection |
 //! | `connect`, `connector` | making connections, before a load and in it |
-//! | `worker` | the thread that owns connections |
+//! | `worker`, `ending` | the thread that owns connections; the end of its part of the load |
 //! | `generator` | all the threads, and the one that waits for them |
 //! | [`series`] | the intervals of the load, as CSV and as a log of HDR histograms |
 //! | [`report`], `plot` | the outcome for a person, for a program, and as a picture |
@@ -37,6 +37,7 @@ mod connect;
 mod connector;
 pub mod counts;
 mod diagnosis;
+mod ending;
 mod generator;
 mod in_flight;
 pub mod load_client;

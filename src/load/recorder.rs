@@ -80,6 +80,10 @@ pub struct Recorder {
     pub(super) open: u64,
     /// The time of the last right reply.
     pub(super) last_reply_at: Option<Instant>,
+    /// A reply has settled a request, right or not, since the worker looked last.
+    pub(super) answered: bool,
+    /// Requests that were lost since a reply came.
+    pub(super) lost_in_a_row: u64,
     /// Nobody waits for the replies in flight, so they are not missing.
     pub(super) abandoned: bool,
 }
@@ -96,6 +100,8 @@ impl Recorder {
             in_flight: 0,
             open: 0,
             last_reply_at: None,
+            answered: false,
+            lost_in_a_row: 0,
             abandoned: false,
         }
     }
@@ -153,9 +159,11 @@ impl Recorder {
         self.budget.left() == Some(0) || self.end.is_some_and(|end| now >= end)
     }
 
-    /// True if no more requests will be sent, and none is in flight.
-    pub(super) fn is_finished(&self, now: Instant) -> bool {
-        self.in_flight == 0 && self.is_over(now)
+    /// Notes that the server has answered a request.
+    #[inline]
+    pub(super) fn record_answer(&mut self) {
+        self.answered = true;
+        self.lost_in_a_row = 0;
     }
 
     /// Keeps the description of a fault, unless there are enough. It is made only then.

@@ -14,10 +14,11 @@ use super::clock;
 use super::conn_stats::ConnStats;
 use super::connect;
 use super::connector::{Connected, Connector};
+use super::ending::Ending;
 use super::load_client::LoadClient;
 use super::recorder::{Recorder, lock};
 use super::settings::ClientSettings;
-use crate::duration::{self, UNLIMITED};
+use crate::duration::UNLIMITED;
 use crate::error::cause_of;
 use crate::reactor::{Reactor, Source};
 use crate::service::{Event, Framing, Next, Output, Service};
@@ -30,11 +31,6 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// good to a millisecond, and a request sent late by that much would be blamed on the server.
 const SPIN_BEFORE_DUE: Duration = Duration::from_millis(1);
 
-/// The time for which a load listens after its last reply, for replies without a request. It is
-/// not part of the time that the load took. A connection for one request is closed earlier, and
-/// shows such a reply only if it comes together with the expected one.
-const LISTEN_AFTER_LAST: Duration = Duration::from_millis(50);
-
 /// A connection to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Vacancy {
@@ -43,31 +39,6 @@ struct Vacancy {
     index: usize,
     /// Requests sent on earlier connections of this index.
     sent: u64,
-}
-
-/// A worker's way to its end.
-#[derive(Debug)]
-enum WorkerPhase {
-    /// Requests are sent and replies awaited.
-    Running,
-    /// The same, but connections could not be made since the last request was sent.
-    Failing(Outage),
-    /// No request is left to send or in flight. Replies without a request are counted.
-    Listening {
-        until: Instant,
-    },
-    Over,
-}
-
-/// Connections that could not be made since the last request was sent.
-#[derive(Debug)]
-struct Outage {
-    /// The time at which the first of them failed.
-    since: Instant,
-    /// The requests sent until then.
-    asked: u64,
-    /// Their indices.
-    failed: BTreeSet<usize>,
 }
 
 /// One thread's part of a load.
@@ -82,7 +53,7 @@ pub(super) struct Worker {
     indices: Range<usize>,
     /// The connections to make, the next one first.
     vacant: BTreeSet<Vacancy>,
-    phase: WorkerPhase,
+    ending: Ending,
 }
 
 impl Worker {
@@ -98,6 +69,7 @@ impl Worker {
         let mut connector = Connector::new(address, settings.timeout)?;
         let reactor = Reactor::new()?;
         reactor.register(&mut connector, Source::Listener)?;
+        let ending = Ending::new(Arc::clone(&settings), indices.clone(), reactor.now());
         Ok(Self {
             reactor,
             settings,
@@ -106,7 +78,7 @@ impl Worker {
             connector,
             indices,
             vacant: BTreeSet::new(),
-            phase: WorkerPhase::Running,
+            ending,
         })
     }
 
@@ -129,20 +101,19 @@ impl Worker {
                 lock(&self.recorder).counts.unopened += u64::from(!reconnect);
             }
         }
-        while !matches!(self.phase, WorkerPhase::Over) {
+        while !self.ending.is_over() {
             let ready_sources = self.reactor.turn(self.wake_at())?;
             let now = self.reactor.now();
             self.reap(now);
-            let connect_deadline = self.connector.deadline();
-            if ready_sources.contains(Source::Listener)
-                || connect_deadline.is_some_and(|at| at <= now)
-            {
+            let deadline = self.connector.deadline();
+            if ready_sources.contains(Source::Listener) || deadline.is_some_and(|at| at <= now) {
                 for end in self.connector.finished(now)? {
                     self.connect_ended(end, now)?;
                 }
             }
             self.connect_due(now)?;
-            self.advance_phase(now);
+            let connecting = self.connector.len() > 0;
+            self.ending.turn_ended(&mut lock(&self.recorder), connecting, now);
         }
         self.reactor.cut();
         self.reap(self.reactor.now());
@@ -153,65 +124,18 @@ impl Worker {
 
     /// The time by which the loop has something to do, whatever happens on its connections.
     fn wake_at(&self) -> Option<Instant> {
-        if let WorkerPhase::Listening { until } = self.phase {
-            return Some(until);
-        }
         let now = self.reactor.now();
         let recorder = lock(&self.recorder);
+        let ending_at = self.ending.wake_at(&recorder, now);
         let connect_deadline = self.connector.deadline();
         if recorder.is_over(now) {
-            let end = recorder.end.map(|end| end.max(now) + self.settings.timeout);
-            return [connect_deadline, end].into_iter().flatten().min();
+            return [ending_at, connect_deadline].into_iter().flatten().min();
         }
         let due = self.settings.schedule.map(|schedule| schedule.next(now));
         let spin_at = due.map(|due| due.checked_sub(SPIN_BEFORE_DUE).unwrap_or(due));
         let vacancy = self.vacant.first().filter(|_| self.connects_wanted(&recorder) > 0);
         let vacant_at = vacancy.map(|vacancy| vacancy.at);
-        [spin_at, vacant_at, connect_deadline, recorder.end].into_iter().flatten().min()
-    }
-
-    fn advance_phase(&mut self, now: Instant) {
-        let mut recorder = lock(&self.recorder);
-        if recorder.budget.left().is_some() && self.is_failing(&recorder, now) {
-            let timeout = duration::format(self.settings.timeout);
-            log::warn!("no connection could be made for {timeout}: the load ends early");
-            recorder.stop_at(now);
-        }
-        let timed_out = recorder.end.is_some_and(|end| now >= end + self.settings.timeout);
-        let listened = matches!(self.phase, WorkerPhase::Listening { until } if now >= until);
-        if recorder.abandoned || timed_out || listened {
-            self.phase = WorkerPhase::Over;
-        } else if recorder.is_finished(now)
-            && self.connector.len() == 0
-            && !matches!(self.phase, WorkerPhase::Listening { .. })
-        {
-            self.phase = WorkerPhase::Listening { until: now + LISTEN_AFTER_LAST };
-        }
-    }
-
-    /// True if no connection of this worker could be made for the time limit of a reply. A load
-    /// with a number of requests would otherwise never end.
-    fn is_failing(&self, recorder: &Recorder, now: Instant) -> bool {
-        let WorkerPhase::Failing(outage) = &self.phase else { return false };
-        !recorder.is_over(now)
-            && outage.failed.len() == self.indices.len()
-            && outage.asked == recorder.counts.asked
-            && now >= outage.since + self.settings.timeout
-    }
-
-    /// Notes that the connection `index` could not be made.
-    fn connect_failed(&mut self, index: usize, now: Instant) {
-        let asked = lock(&self.recorder).counts.asked;
-        match &mut self.phase {
-            WorkerPhase::Failing(outage) if outage.asked == asked => {
-                outage.failed.insert(index);
-            }
-            WorkerPhase::Running | WorkerPhase::Failing(_) => {
-                let failed = BTreeSet::from([index]);
-                self.phase = WorkerPhase::Failing(Outage { since: now, asked, failed });
-            }
-            WorkerPhase::Listening { .. } | WorkerPhase::Over => {}
-        }
+        [ending_at, connect_deadline, spin_at, vacant_at].into_iter().flatten().min()
     }
 
     /// Records the connections that have closed, and plans those that replace them.
@@ -288,14 +212,17 @@ impl Worker {
     fn connect_ended(&mut self, end: Connected<Vacancy>, now: Instant) -> io::Result<()> {
         let Connected { data: Vacancy { index, sent, .. }, started_at, result } = end;
         match result {
-            Ok(stream) => self.add_connection(stream, index, sent, started_at),
+            Ok(stream) => {
+                self.ending.connected();
+                self.add_connection(stream, index, sent, started_at)
+            }
             Err(error) => {
                 {
                     let mut recorder = lock(&self.recorder);
                     recorder.counts.unopened += 1;
                     recorder.add_example(|| format!("cannot connect: {}", cause_of(&error)));
+                    self.ending.connect_failed(index, &mut recorder, now);
                 }
-                self.connect_failed(index, now);
                 self.vacant.insert(Vacancy { at: now + RETRY_DELAY, index, sent });
                 Ok(())
             }
@@ -323,8 +250,8 @@ impl Worker {
     }
 }
 
-/// A load client that is told the time of each step instead of the time of the loop's turn. A turn
-/// that serves many connections takes longer than a fast server's reply.
+/// A load client that is told the time of each step beside the time of the loop's turn. A turn that
+/// serves many connections takes longer than a fast server's reply.
 struct OnRealClock(LoadClient);
 
 impl Service for OnRealClock {
@@ -334,7 +261,7 @@ impl Service for OnRealClock {
 
     fn step(&mut self, event: Event<'_>, turn_at: Instant, out: &mut Output<'_>) -> Next {
         let now = clock();
-        match self.0.step(event, now, out) {
+        match self.0.step_at(event, turn_at, now, out) {
             // The loop would wait for a time that has come since its turn began.
             Next::ReadUntil(at) if at <= now => Next::ReadUntil(turn_at),
             next => next,

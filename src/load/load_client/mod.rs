@@ -69,10 +69,6 @@ impl LoadClient {
 
     /// Sends the requests that may be sent now, and returns what to wait for.
     fn send_due(&mut self, recorder: &mut Recorder, now: Instant, out: &mut Output<'_>) -> Next {
-        let timeout = self.settings.timeout;
-        if self.in_flight.oldest_sent_at().is_some_and(|at| at + timeout <= now) {
-            return self.give_up(recorder);
-        }
         if self.settings.reconnect && self.settled > 0 {
             return Next::Close;
         }
@@ -95,8 +91,7 @@ impl LoadClient {
         } else {
             self.due(self.stats.sent())
         };
-        let give_up_at = self.in_flight.oldest_sent_at().map(|at| at + timeout);
-        match give_up_at.into_iter().chain(send_at).min() {
+        match self.give_up_at().into_iter().chain(send_at).min() {
             Some(at) => Next::ReadUntil(at),
             None => Next::Read,
         }
@@ -136,6 +131,11 @@ impl LoadClient {
         n
     }
 
+    /// The end of the time in which the oldest request in flight must be answered.
+    fn give_up_at(&self) -> Option<Instant> {
+        self.in_flight.oldest_sent_at().map(|at| at + self.settings.timeout)
+    }
+
     /// Closes a connection whose oldest request was not answered in time. All requests in flight
     /// are missing: their replies could no longer be told from those of later requests.
     fn give_up(&mut self, recorder: &mut Recorder) -> Next {
@@ -150,6 +150,7 @@ impl LoadClient {
     fn lose(&mut self, recorder: &mut Recorder) {
         let missing = self.in_flight.len();
         recorder.counts.missing += missing as u64;
+        recorder.lost_in_a_row += missing as u64;
         self.settle(missing, recorder);
     }
 
@@ -215,6 +216,7 @@ impl LoadClient {
         recorder.counts.answered += n as u64;
         recorder.counts.reply_bytes += bytes as u64;
         recorder.last_reply_at = Some(now);
+        recorder.record_answer();
         self.settle(n, recorder);
     }
 
@@ -236,13 +238,17 @@ impl LoadClient {
     }
 }
 
-impl Service for LoadClient {
-    /// Raw: replies are compared as blocks of bytes, whatever is in them.
-    fn framing(&self) -> Framing {
-        Framing::Raw
-    }
-
-    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+impl LoadClient {
+    /// A step at the time `now`, in a turn of the loop that has looked at the connection at
+    /// `turn_at`. A reply that is overdue may have arrived since then, so only that time counts for
+    /// a timeout, and only when the loop has found nothing to receive.
+    pub(super) fn step_at(
+        &mut self,
+        event: Event<'_>,
+        turn_at: Instant,
+        now: Instant,
+        out: &mut Output<'_>,
+    ) -> Next {
         let shared = Arc::clone(&self.recorder);
         let mut recorder = lock(&shared);
         let next = match event {
@@ -250,6 +256,9 @@ impl Service for LoadClient {
             // before the load begins, and begin in a turn of their own: so the first requests are
             // not sent by a loop that is still adding a thousand connections.
             Event::Open if !self.settings.reconnect => Next::ReadUntil(now),
+            Event::Timeout if self.give_up_at().is_some_and(|at| at <= turn_at) => {
+                self.give_up(&mut recorder)
+            }
             Event::Open | Event::Timeout => self.send_due(&mut recorder, now, out),
             Event::Message(bytes) => match self.receive(bytes, &mut recorder, now) {
                 Err(last) => last,
@@ -258,6 +267,17 @@ impl Service for LoadClient {
         };
         recorder.check();
         next
+    }
+}
+
+impl Service for LoadClient {
+    /// Raw: replies are compared as blocks of bytes, whatever is in them.
+    fn framing(&self) -> Framing {
+        Framing::Raw
+    }
+
+    fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
+        self.step_at(event, now, now, out)
     }
 }
 

@@ -86,6 +86,9 @@ impl LoadClient {
                 missing
             }
         };
+        if settled > 0 {
+            recorder.record_answer();
+        }
         self.settle(settled, recorder);
         if matches!(finding, Finding::Merged | Finding::Skipped(_)) {
             // Behind the reply that is not right, the next one is.

@@ -338,3 +338,25 @@ fn a_full_server_has_rejected_the_requests_in_flight() {
         assert_eq!((counts.asked, counts.rejected, counts.faults()), (4, 4, 0), "{count}");
     }
 }
+
+/// The process was stopped for longer than the timeout. The first receive brings one of four
+/// replies, and the others are still in the socket.
+#[test]
+fn replies_that_arrived_while_the_process_was_stopped_are_not_missing() {
+    let start = any_time();
+    let settings = Arc::new(settings(Workload::echo(16, 4), 4, None));
+    let recorder = Arc::new(Mutex::new(Recorder::new(Arc::new(Budget::new(Some(4))), None)));
+    let stats = Arc::new(ConnStats::new(0, 0));
+    let mut client = LoadClient::new(settings, Arc::clone(&recorder), stats, start);
+    let mut buffer = Buffer::default();
+    client.step(Event::Open, start, &mut Output::new(&mut buffer, Delimiter::None));
+    client.step(Event::Timeout, start, &mut Output::new(&mut buffer, Delimiter::None));
+    let replies = buffer.pending().to_vec();
+    let later = start + 100 * TIMEOUT;
+    for reply in replies.chunks(16) {
+        let mut out = Output::new(&mut buffer, Delimiter::None);
+        assert_ne!(client.step(Event::Message(reply), later, &mut out), Next::Close);
+    }
+    drop(client);
+    assert_eq!(reply_counts(recorder.lock().unwrap().counts()), [4, 0, 0, 0, 0, 0]);
+}

@@ -384,3 +384,29 @@ fn threads_take_their_requests_from_a_common_budget() {
     // The thread with the silent connection has only one request on it.
     assert_eq!((count(&json, "answered"), count(&json, "missing")), (999, 1), "{json}");
 }
+
+/// A load of a number of requests would otherwise last as long as all its time limits together, or
+/// without end where no request can be sent.
+#[test]
+fn a_load_ends_early_when_nothing_is_answered() {
+    let options = ["-c", "2", "-n", "1000000", "--timeout", "100ms"];
+    let gave_up = "nothing was answered for 600 ms: the load ends early";
+    let silent = serve(|_, stream| ignore(&stream));
+    let (code, json, stderr) = run(silent, &options);
+    assert_eq!(code, 4, "{json}");
+    assert!(stderr.contains(gave_up), "{stderr}");
+    assert!(count(&json, "asked") < 1000, "{json}");
+
+    // The connections are closed before a request can be sent, or soon after.
+    let closing = serve(|_, _| {});
+    let (code, json, stderr) = run(closing, &options);
+    assert_eq!((code, count(&json, "answered")), (4, 0), "{json}");
+    assert!(stderr.contains(gave_up), "{stderr}");
+
+    let full = Server::start(&["--max-clients", "1", "-q"]);
+    let mut only = full.connect();
+    only.ask(b"1\n", b"1\n");
+    let (code, json, stderr) = run(full.address, &options);
+    assert_eq!(code, 3, "{json}");
+    assert!(stderr.contains(gave_up), "{stderr}");
+}
