@@ -203,6 +203,7 @@ impl Ending {
 mod tests {
     use super::*;
     use crate::load::budget::Budget;
+    use crate::load::intervals::Intervals;
     use crate::load::schedule::Schedule;
     use crate::load::workload::Workload;
 
@@ -228,7 +229,8 @@ mod tests {
                 timeout: TIMEOUT,
             };
             let end = requests.is_none().then_some(now + Duration::from_secs(1));
-            let recorder = Recorder::new(Arc::new(Budget::new(requests)), end);
+            let intervals = Intervals::new(now, HOUR);
+            let recorder = Recorder::new(Arc::new(Budget::new(requests)), end, intervals);
             Self { ending: Ending::new(Arc::new(settings), 0..2, now), recorder, now }
         }
 

@@ -1,5 +1,5 @@
-//! The load generator: the threads of a load, and the main thread, which waits for them. It closes
-//! the intervals, shows the progress on a terminal, and stops the load after a signal.
+//! The load generator: the threads of a load, and the main thread, which waits for them. It
+//! collects the intervals, shows the progress on a terminal, and stops the load after a signal.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{io, panic};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use mio::Waker;
 use mio::net::TcpStream;
 
@@ -16,10 +15,12 @@ use super::budget::Budget;
 use super::clock;
 use super::config::{Config, Length};
 use super::connect;
+use super::intervals::{Intervals, rate};
+use super::progress::Progress;
 use super::recorder::{Recorder, lock};
 use super::report::{self, LatencyReport, LoadParameters, LoadReport};
 use super::schedule::Schedule;
-use super::series::{Percentiles, Series};
+use super::series::{HdrLog, Percentiles, Series};
 use super::settings::ClientSettings;
 use super::worker::Worker;
 use super::workload::Workload;
@@ -60,6 +61,7 @@ pub(super) struct Generator {
     /// The number of requests, if it is limited.
     requests: Option<u64>,
     start: Instant,
+    intervals: Intervals,
     /// The time from which on no request is sent, if there is one.
     end: Option<Instant>,
 }
@@ -87,6 +89,7 @@ impl Generator {
             Length::Time(time) => (None, Some(start + time)),
             Length::Requests(n) => (Some(n), None),
         };
+        let intervals = Intervals::new(start, interval_length(config.length));
         let schedule = config.rate.map(|rate| Schedule::new(start, rate, config.connections));
         let settings = Arc::new(ClientSettings {
             workload,
@@ -106,13 +109,14 @@ impl Generator {
             schedule,
             requests,
             start,
+            intervals,
             end,
         };
         let budget = Arc::new(Budget::new(requests));
         let mut first = 0;
         for n in 0..threads {
             let count = share(config.connections, threads, n);
-            let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end)));
+            let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end, intervals)));
             generator.recorders.push(Arc::clone(&recorder));
             let indices = first..first + count;
             first += count;
@@ -137,19 +141,23 @@ impl Generator {
         Ok(())
     }
 
-    /// Waits for all threads to end, and closes the intervals until then.
+    /// An empty series of the load's intervals; `hdr` takes the latencies of each.
+    pub(super) fn series(&self, hdr: Option<HdrLog>) -> Series {
+        Series::new(hdr, self.intervals)
+    }
+
+    /// Waits for all threads to end, and collects the intervals that are over until then.
     pub(super) fn wait(
         &mut self,
         series: &mut Series,
         length: Length,
     ) -> Result<Finished, Failure> {
-        let interval = interval_length(length);
         let cannot = |error: io::Error| Failure::cannot("run the load", &error);
-        let progress = progress_bar();
+        let mut progress = Progress::new(self.start, length);
         let mut interrupted = false;
-        let mut close_at = self.start + interval;
+        let mut collect_at = self.intervals.end_of(0);
         while self.running.load(Ordering::Acquire) > 0 {
-            let ready_sources = self.reactor.turn(Some(close_at)).map_err(cannot)?;
+            let ready_sources = self.reactor.turn(Some(collect_at)).map_err(cannot)?;
             let now = self.reactor.now();
             if ready_sources.contains(Source::Signals) {
                 for _ in self.signals.pending().collect::<Vec<_>>() {
@@ -157,23 +165,20 @@ impl Generator {
                     interrupted = true;
                 }
             }
-            if now >= close_at {
-                let passed = now - self.start;
-                series.close_interval(&self.recorders, passed).map_err(cannot)?;
-                progress.set_message(progress_text(series, passed, length));
-                // After a pause of the process there is one long interval, not many empty ones.
-                close_at = (close_at + interval).max(now + interval / 2);
+            if now >= collect_at {
+                series.collect(&self.recorders, now, self.end).map_err(cannot)?;
+                progress.show(&series.counts, now);
+                collect_at = self.intervals.end_of(self.intervals.number_at(now));
             }
         }
-        progress.finish_and_clear();
+        progress.clear();
         for thread in self.threads.drain(..) {
             let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
             result.map_err(|error| Failure::cannot("run the load", &error))?;
         }
         let at = clock();
-        // The threads have listened for some time after the last reply, which does not count.
-        let (_, elapsed) = self.end_and_elapsed(at);
-        series.close_interval(&self.recorders, elapsed).map_err(cannot)?;
+        let (end, _) = self.end_and_elapsed(at);
+        series.finish(&self.recorders, end, self.last_reply_at()).map_err(cannot)?;
         Ok(Finished { at, interrupted })
     }
 
@@ -196,10 +201,13 @@ impl Generator {
     /// The time from which on no request was sent, and the duration of the load: until then, or
     /// until the last reply if that came later.
     fn end_and_elapsed(&self, finished_at: Instant) -> (Instant, Duration) {
-        let last_reply_at =
-            self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
+        let last_reply_at = self.last_reply_at();
         let end = self.end.or(last_reply_at).unwrap_or(finished_at);
         (end, last_reply_at.map_or(end, |at| at.max(end)) - self.start)
+    }
+
+    fn last_reply_at(&self) -> Option<Instant> {
+        self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max()
     }
 
     /// The report of a load that has ended.
@@ -267,36 +275,8 @@ fn share(connections: usize, threads: usize, n: usize) -> usize {
     connections / threads + usize::from(n < connections % threads)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
-fn rate(n: u64, time: Duration) -> f64 {
-    if time.is_zero() { 0.0 } else { n as f64 / time.as_secs_f64() }
-}
-
-/// The line that shows the progress on a terminal; it is hidden anywhere else.
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg}").expect("the template is valid");
-    ProgressBar::new_spinner().with_style(style)
-}
-
-fn progress_text(series: &Series, passed: Duration, length: Length) -> String {
-    let rate = series.rows.last().map_or(0.0, |row| row.per_second);
-    let rate = report::grouped(report::whole(rate));
-    let far = match length {
-        Length::Time(time) => format!("{} of {} s", passed.as_secs(), time.as_secs_f64()),
-        Length::Requests(n) => {
-            let [asked, n] = [series.counts.asked, n].map(report::grouped);
-            format!("{asked} of {n} requests")
-        }
-    };
-    let faults = match series.counts.faults() {
-        0 => String::new(),
-        n => format!(", {} faulty", report::grouped(n)),
-    };
-    format!("{far}: {rate} replies per second{faults}")
-}
-
 /// The length of a load's intervals.
-pub(super) fn interval_length(length: Length) -> Duration {
+fn interval_length(length: Length) -> Duration {
     match length {
         Length::Time(time) => (time / INTERVALS).clamp(MIN_INTERVAL, MAX_INTERVAL),
         Length::Requests(_) => MIN_INTERVAL,

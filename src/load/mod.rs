@@ -18,11 +18,11 @@
 //! | [`load_client`], `in_flight` | one connection: sends, compares, records |
 //! | `diagnosis` | the kinds of unexpected replies |
 //! | [`counts`] | the counters, and the sums that they make up |
-//! | [`recorder`], [`conn_stats`] | counters and latencies of a thread; the fate of a connection |
+//! | [`recorder`], [`latencies`], [`conn_stats`] | what a thread counts; the fate of a connection |
 //! | `connect`, `connector` | making connections, before a load and in it |
 //! | `worker`, `ending` | the thread that owns connections; the end of its part of the load |
-//! | `generator` | all the threads, and the one that waits for them |
-//! | [`series`] | the intervals of the load, as CSV and as a log of HDR histograms |
+//! | `generator`, `progress` | all the threads, and the one that waits for them; its line on a terminal |
+//! | [`intervals`], [`series`] | the intervals of the load, as CSV and as a log of HDR histograms |
 //! | [`report`], `plot` | the outcome for a person, for a program, and as a picture |
 
 use std::fs::File;
@@ -40,8 +40,11 @@ mod diagnosis;
 mod ending;
 mod generator;
 mod in_flight;
+pub mod intervals;
+pub mod latencies;
 pub mod load_client;
 mod plot;
+mod progress;
 pub mod recorder;
 pub mod report;
 pub mod schedule;
@@ -97,7 +100,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         None => None,
     };
     let mut generator = Generator::start(config, workload, address, load.threads)?;
-    let mut series = Series::new(hdr, generator::interval_length(config.length));
+    let mut series = generator.series(hdr);
     let finished = generator.wait(&mut series, config.length)?;
     let report = generator.report(load, &mut series, &finished);
     write_outputs(config, &report, &series)?;

@@ -13,7 +13,7 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
-use super::recorder::Latencies;
+use super::latencies::Latencies;
 use super::report::{LoadReport, grouped, time, whole};
 use super::series::Row;
 

@@ -1,21 +1,16 @@
 //! The recorder of one thread of a load: counters, latencies, and examples of faults.
 //!
-//! All connections of a thread share it, and the thread that reports takes the latencies out of it
-//! once an interval. Each step of a connection takes the lock once, almost always uncontended.
+//! All connections of a thread share it, and the thread that reports takes the intervals that are
+//! over out of it. Each step of a connection takes the lock once, almost always uncontended.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-
 use super::budget::Budget;
 use super::counts::Counts;
-
-/// The longest latency that is told from longer ones, in nanoseconds: an hour.
-const MAX_LATENCY: u64 = 3600 * 1_000_000_000;
-
-/// The decimal digits to which latencies are kept.
-const DIGITS: u8 = 3;
+use super::intervals::{Interval, Intervals};
+use super::latencies::Latencies;
 
 /// The number of faults that are shown; all are counted.
 const MAX_EXAMPLES: usize = 5;
@@ -24,50 +19,24 @@ const MAX_EXAMPLES: usize = 5;
 /// thread's turn takes.
 pub const LATE_AFTER: Duration = Duration::from_millis(1);
 
-/// Latencies in nanoseconds, counted from two times.
-#[derive(Clone, Debug)]
-pub struct Latencies {
-    /// From the time at which the request was due. Empty in a closed loop, which has no due times.
-    pub from_due: Histogram<u64>,
-    /// From the time at which the request was sent.
-    pub from_sending: Histogram<u64>,
-}
-
-impl Latencies {
-    pub(super) fn new() -> Self {
-        let empty =
-            || Histogram::new_with_max(MAX_LATENCY, DIGITS).expect("the bounds are in order");
-        Self { from_due: empty(), from_sending: empty() }
-    }
-
-    /// The wait of a user: from the due time, if there is one.
-    pub fn waited(&self) -> &Histogram<u64> {
-        if self.from_due.is_empty() { &self.from_sending } else { &self.from_due }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.from_due.add(&other.from_due).expect("the bounds are the same");
-        self.from_sending.add(&other.from_sending).expect("the bounds are the same");
-    }
-
-    /// Empties both histograms.
-    pub(super) fn reset(&mut self) {
-        self.from_due.reset();
-        self.from_sending.reset();
-    }
-}
-
-/// A time in nanoseconds.
-pub(super) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 /// The recorder of one thread.
 #[derive(Debug)]
 pub struct Recorder {
     pub(super) counts: Counts,
+    intervals: Intervals,
+    /// The number of the current interval, and its end.
+    interval: u32,
+    interval_end: Instant,
     /// The latencies of the current interval.
     pub(super) latencies: Latencies,
+    /// Right replies and faults before the current interval.
+    answered_before: u64,
+    faults_before: u64,
+    /// The intervals that are over, oldest first, but for those in which nothing came.
+    closed: Vec<Interval>,
+    /// The latencies of the next interval, empty: to allocate them takes time, and would be
+    /// measured.
+    spare: Option<Latencies>,
     /// Descriptions of the first faults.
     pub(super) examples: Vec<String>,
     /// The requests that may still be sent, in common with the other threads.
@@ -90,10 +59,17 @@ pub struct Recorder {
 
 impl Recorder {
     /// A recorder for connections that may send the requests of `budget` before `end`.
-    pub fn new(budget: Arc<Budget>, end: Option<Instant>) -> Self {
+    pub fn new(budget: Arc<Budget>, end: Option<Instant>, intervals: Intervals) -> Self {
         Self {
             counts: Counts::default(),
+            intervals,
+            interval: 0,
+            interval_end: intervals.end_of(0),
             latencies: Latencies::new(),
+            answered_before: 0,
+            faults_before: 0,
+            closed: Vec::new(),
+            spare: None,
             examples: Vec::new(),
             budget,
             end,
@@ -119,6 +95,49 @@ impl Recorder {
     /// Descriptions of the first faults.
     pub fn examples(&self) -> &[String] {
         &self.examples
+    }
+
+    /// Begins the interval of `now`, if it is later than the current one. Whatever is counted next
+    /// belongs to it.
+    #[inline]
+    pub(super) fn advance_to(&mut self, now: Instant) {
+        if now >= self.interval_end {
+            self.close_interval();
+            self.interval = self.intervals.number_at(now);
+            self.interval_end = self.intervals.end_of(self.interval);
+        }
+    }
+
+    #[cold]
+    fn close_interval(&mut self) {
+        let (answered, faults) = (self.counts.answered, self.counts.faults());
+        if (answered, faults) == (self.answered_before, self.faults_before) {
+            return;
+        }
+        let empty = self.spare.take().unwrap_or_else(Latencies::new);
+        self.closed.push(Interval {
+            number: self.interval,
+            answered: answered - self.answered_before,
+            faults: faults - self.faults_before,
+            latencies: mem::replace(&mut self.latencies, empty),
+        });
+        (self.answered_before, self.faults_before) = (answered, faults);
+    }
+
+    /// Takes the intervals that are over by `now`, or all of them. `spare` is for the next one.
+    pub(super) fn take_intervals(
+        &mut self,
+        now: Option<Instant>,
+        spare: &mut Option<Latencies>,
+    ) -> Vec<Interval> {
+        match now {
+            Some(now) => self.advance_to(now),
+            None => self.close_interval(),
+        }
+        if self.spare.is_none() {
+            self.spare = spare.take();
+        }
+        mem::take(&mut self.closed)
     }
 
     /// Takes up to `wanted` requests from the budget and counts them as sent. Returns the number.

@@ -1,10 +1,12 @@
 //! The intervals of a load: a row of figures for each, and the sums of all.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
+use std::mem;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
@@ -12,7 +14,9 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Interv
 use serde::Serialize;
 
 use super::counts::Counts;
-use super::recorder::{Latencies, Recorder, lock};
+use super::intervals::{Interval, Intervals, rate};
+use super::latencies::Latencies;
+use super::recorder::{Recorder, lock};
 
 /// Nanoseconds in a microsecond, the unit in which latencies are reported.
 const MICROS: f64 = 1000.0;
@@ -50,13 +54,16 @@ impl Percentiles {
 }
 
 /// The figures of one interval. The names are the columns of the CSV file.
+///
+/// The rows cover a load from its start to its end, intervals without a reply included. The last
+/// interval ends with the load, and has also the replies that came after that.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Row {
     /// The end of the interval, in seconds from the start.
     pub time_s: f64,
     /// Right replies in the interval.
     pub answered: u64,
-    /// Right replies per second.
+    /// Right replies per second; in the last interval, up to the last of them.
     pub per_second: f64,
     /// Wrong, duplicated, merged, reordered and missing replies since the start.
     pub faults: u64,
@@ -74,74 +81,153 @@ pub struct Row {
 
 /// The intervals of a load so far, and their sums.
 pub struct Series {
-    /// The figures of each interval, in order.
+    /// The figures of each interval, in order of their numbers and without a gap.
     pub rows: Vec<Row>,
     /// The counters of all threads together.
     pub counts: Counts,
     /// The latencies of all threads and intervals.
     pub total: Latencies,
-    /// The latencies of the last interval.
-    interval: Latencies,
-    /// Empty histograms, which a recorder gets in exchange for its own.
-    spare: Latencies,
+    intervals: Intervals,
+    /// The intervals that have no row yet, by their numbers.
+    pending: BTreeMap<u32, Interval>,
+    /// The faults in the rows.
+    faults: u64,
+    /// Empty histograms for the recorders.
+    spare: Option<Latencies>,
     hdr: Option<HdrLog>,
-    /// The length of every interval but the last.
-    interval_length: Duration,
-    /// The end of the last interval, counted from the start of the load.
-    end: Duration,
 }
 
 impl Series {
     /// No interval so far; `hdr` takes the latencies of each.
-    pub(super) fn new(hdr: Option<HdrLog>, interval_length: Duration) -> Self {
+    pub(super) fn new(hdr: Option<HdrLog>, intervals: Intervals) -> Self {
         Self {
-            interval_length,
             rows: Vec::new(),
             counts: Counts::default(),
             total: Latencies::new(),
-            interval: Latencies::new(),
-            spare: Latencies::new(),
+            intervals,
+            pending: BTreeMap::new(),
+            faults: 0,
+            spare: None,
             hdr,
-            end: Duration::ZERO,
         }
     }
 
-    /// Ends an interval, `passed` after the start of the load, with what the recorders have got in
-    /// it.
-    #[expect(clippy::cast_precision_loss, reason = "a rate needs few digits")]
-    pub(super) fn close_interval(
+    /// Takes the intervals before the current one from the recorders, and adds their rows. The last
+    /// row of a load that has an `end` is left to [`finish`](Self::finish).
+    pub(super) fn collect(
         &mut self,
         recorders: &[Arc<Mutex<Recorder>>],
-        passed: Duration,
+        now: Instant,
+        end: Option<Instant>,
     ) -> io::Result<()> {
-        let before = self.counts.answered;
-        self.counts = Counts::default();
-        self.interval.reset();
-        for recorder in recorders {
-            {
-                let mut recorder = lock(recorder);
-                self.counts += recorder.counts;
-                // A swap, because the thread waits for this lock.
-                std::mem::swap(&mut recorder.latencies, &mut self.spare);
+        self.take(recorders, Some(now));
+        let current = self.intervals.number_at(now);
+        let until = end.map_or(current, |end| current.min(self.last_before(end)));
+        while let Some(interval) = self.pending.first_entry().filter(|next| *next.key() < until) {
+            let interval = interval.remove();
+            self.add_rows_before(interval.number)?;
+            self.add_whole_row(&interval)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rest from the recorders, and adds the rows up to `end`, the end of the load. The
+    /// last one has also the replies that came after it, up to `last_reply_at`.
+    pub(super) fn finish(
+        &mut self,
+        recorders: &[Arc<Mutex<Recorder>>],
+        end: Instant,
+        last_reply_at: Option<Instant>,
+    ) -> io::Result<()> {
+        self.take(recorders, None);
+        let last_number = self.last_before(end);
+        let mut last: Option<Interval> = None;
+        for (number, interval) in mem::take(&mut self.pending) {
+            if number < last_number {
+                self.add_rows_before(number)?;
+                self.add_whole_row(&interval)?;
+            } else if let Some(last) = &mut last {
+                last.add(&interval);
+            } else {
+                last = Some(interval);
             }
-            self.interval.add(&self.spare);
-            self.spare.reset();
         }
-        self.total.add(&self.interval);
-        let length = passed.saturating_sub(self.end);
-        let answered = self.counts.answered - before;
-        // A load ends a moment after its last whole interval; the rest has nothing in it.
-        if length.is_zero() || answered == 0 && length < self.interval_length {
-            return Ok(());
+        let start = self.intervals.start();
+        if last.is_some() || end > start && self.next_number() <= last_number {
+            self.add_rows_before(last_number)?;
+            let begins = self.intervals.before(self.next_number());
+            let lasts = last_reply_at.map_or(end, |at| at.max(end)) - start;
+            self.add_row(last.as_ref(), end - start, lasts.saturating_sub(begins))?;
         }
-        let waited = self.interval.waited();
-        let percentiles = Percentiles::of(waited);
+        Ok(())
+    }
+
+    /// The number of the last interval that begins before `end`.
+    fn last_before(&self, end: Instant) -> u32 {
+        self.intervals.number_at(end.checked_sub(Duration::from_nanos(1)).unwrap_or(end))
+    }
+
+    /// The number of the interval that gets the next row.
+    fn next_number(&self) -> u32 {
+        u32::try_from(self.rows.len()).expect("intervals are counted in 32 bits")
+    }
+
+    fn take(&mut self, recorders: &[Arc<Mutex<Recorder>>], now: Option<Instant>) {
+        self.counts = Counts::default();
+        for recorder in recorders {
+            let mut spare = self.spare.take().or_else(|| Some(Latencies::new()));
+            let taken = {
+                let mut recorder = lock(recorder);
+                let taken = recorder.take_intervals(now, &mut spare);
+                self.counts += recorder.counts;
+                taken
+            };
+            self.spare = spare;
+            for mut interval in taken {
+                self.total.add(&interval.latencies);
+                if let Some(pending) = self.pending.get_mut(&interval.number) {
+                    pending.add(&interval);
+                    interval.latencies.reset();
+                    self.spare = Some(interval.latencies);
+                } else {
+                    self.pending.insert(interval.number, interval);
+                }
+            }
+        }
+    }
+
+    /// Adds the rows of the intervals without a reply before `number`.
+    fn add_rows_before(&mut self, number: u32) -> io::Result<()> {
+        while self.next_number() < number {
+            let end = self.intervals.before(self.next_number() + 1);
+            self.add_row(None, end, self.intervals.length())?;
+        }
+        Ok(())
+    }
+
+    fn add_whole_row(&mut self, interval: &Interval) -> io::Result<()> {
+        let end = self.intervals.before(interval.number + 1);
+        self.add_row(Some(interval), end, self.intervals.length())
+    }
+
+    /// Adds the row of an interval that has lasted for `length`.
+    fn add_row(
+        &mut self,
+        interval: Option<&Interval>,
+        end: Duration,
+        length: Duration,
+    ) -> io::Result<()> {
+        let begins = self.intervals.before(self.next_number());
+        let answered = interval.map_or(0, |interval| interval.answered);
+        self.faults += interval.map_or(0, |interval| interval.faults);
+        let waited = interval.map(|interval| interval.latencies.waited());
+        let percentiles = waited.and_then(Percentiles::of);
         let of = |pick: fn(Percentiles) -> f64| percentiles.map(pick);
         self.rows.push(Row {
-            time_s: passed.as_secs_f64(),
+            time_s: end.as_secs_f64(),
             answered,
-            per_second: answered as f64 / length.as_secs_f64(),
-            faults: self.counts.faults(),
+            per_second: rate(answered, length),
+            faults: self.faults,
             p50_us: of(|all| all.p50),
             p90_us: of(|all| all.p90),
             p99_us: of(|all| all.p99),
@@ -149,9 +235,9 @@ impl Series {
             max_us: of(|all| all.max),
         });
         if let Some(hdr) = &mut self.hdr {
-            hdr.write(waited, self.end, length)?;
+            let none = Latencies::new();
+            hdr.write(waited.unwrap_or(none.waited()), begins, length)?;
         }
-        self.end = passed;
         Ok(())
     }
 }
@@ -212,24 +298,108 @@ impl HdrLog {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A load in virtual time, with intervals of a second.
+    struct Load {
+        start: Instant,
+        recorders: Vec<Arc<Mutex<Recorder>>>,
+        series: Series,
+    }
+
+    impl Load {
+        fn new(threads: usize) -> Self {
+            #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
+            let start = Instant::now();
+            let intervals = Intervals::new(start, SECOND);
+            let recorder = || Arc::new(Mutex::new(Recorder::new(Arc::default(), None, intervals)));
+            let recorders = (0..threads).map(|_| recorder()).collect();
+            Self { start, recorders, series: Series::new(None, intervals) }
+        }
+
+        /// A reply of thread `n` that came `at` seconds after the start and took so many
+        /// microseconds.
+        fn reply(&self, n: usize, at: f64, micros: u32) {
+            let mut recorder = lock(&self.recorders[n]);
+            recorder.advance_to(self.start + Duration::from_secs_f64(at));
+            recorder.latencies.from_sending.record(u64::from(micros) * 1000).unwrap();
+            recorder.counts.answered += 1;
+        }
+
+        fn collect(&mut self, at: f64, end: Option<f64>) {
+            let time = |at| self.start + Duration::from_secs_f64(at);
+            self.series.collect(&self.recorders, time(at), end.map(time)).unwrap();
+        }
+
+        /// Ends the load. Returns the times and replies of the rows.
+        fn finish(mut self, end: f64, last_reply: Option<f64>) -> Vec<(f64, u64)> {
+            let time = |at| self.start + Duration::from_secs_f64(at);
+            self.series.finish(&self.recorders, time(end), last_reply.map(time)).unwrap();
+            self.series.rows.iter().map(|row| (row.time_s, row.answered)).collect()
+        }
+    }
+
     #[test]
     fn an_interval_has_only_its_own_latencies() {
-        let recorder = Arc::new(Mutex::new(Recorder::new(Arc::default(), None)));
-        let mut series = Series::new(None, Duration::from_secs(1));
-        for (n, micros) in [900u32, 20].into_iter().enumerate() {
-            {
-                let mut recorder = lock(&recorder);
-                recorder.latencies.from_sending.record(u64::from(micros) * 1000).unwrap();
-                recorder.counts.answered += 1;
-            }
-            let passed = Duration::from_secs(n as u64 + 1);
-            series.close_interval(&[Arc::clone(&recorder)], passed).unwrap();
-            let row = series.rows[n];
+        let mut load = Load::new(2);
+        load.reply(0, 0.5, 900);
+        load.reply(1, 1.5, 20);
+        // Collected late, each is still in its own.
+        load.collect(2.5, None);
+        for (row, micros) in load.series.rows.iter().zip([900.0, 20.0]) {
             assert_eq!((row.answered, row.per_second.round()), (1, 1.0));
             let [p50, max] = [row.p50_us, row.max_us].map(|time| time.unwrap().round());
-            assert_eq!((p50, max), (f64::from(micros), f64::from(micros)));
+            assert_eq!((p50, max), (micros, micros));
         }
-        assert_eq!(series.total.from_sending.max() / 10_000, 90);
-        assert_eq!((series.counts.answered, series.total.from_sending.len()), (2, 2));
+        assert_eq!(load.series.total.from_sending.max() / 10_000, 90);
+        assert_eq!((load.series.counts.answered, load.series.total.from_sending.len()), (2, 2));
+        assert_eq!(load.finish(1.5, Some(1.5)), [(1.0, 1), (2.0, 1)]);
+    }
+
+    #[test]
+    fn a_load_of_a_given_time_has_a_row_for_each_interval() {
+        let mut load = Load::new(1);
+        load.reply(0, 2.5, 1);
+        for n in 0..10 {
+            load.collect(f64::from(n), Some(5.0));
+        }
+        assert_eq!(load.finish(5.0, Some(2.5)), [(1.0, 0), (2.0, 0), (3.0, 1), (4.0, 0), (5.0, 0)]);
+    }
+
+    #[test]
+    fn replies_after_the_end_are_in_the_last_row() {
+        let mut load = Load::new(2);
+        load.reply(0, 0.5, 1);
+        load.reply(1, 1.7, 1);
+        load.reply(0, 3.5, 1);
+        load.collect(4.0, Some(1.5));
+        let series = &load.series;
+        assert_eq!(series.rows.len(), 1);
+        assert_eq!(load.finish(1.5, Some(3.5)), [(1.0, 1), (1.5, 2)]);
+    }
+
+    #[test]
+    fn a_load_of_a_number_of_requests_has_no_row_after_the_last_reply() {
+        let mut load = Load::new(1);
+        load.reply(0, 1.25, 1);
+        for n in 0..10 {
+            load.collect(f64::from(n), None);
+        }
+        assert_eq!(load.finish(1.25, Some(1.25)), [(1.0, 0), (2.0, 1)]);
+        assert_eq!(Load::new(1).finish(0.0, None), []);
+        assert_eq!(Load::new(1).finish(0.25, None), [(0.25, 0)]);
+    }
+
+    #[test]
+    fn faults_are_counted_from_the_start() {
+        let mut load = Load::new(1);
+        load.reply(0, 0.5, 1);
+        lock(&load.recorders[0]).counts.wrong += 3;
+        load.reply(0, 2.5, 1);
+        lock(&load.recorders[0]).counts.missing += 1;
+        load.collect(9.0, None);
+        load.series.finish(&load.recorders, load.start + 3 * SECOND, None).unwrap();
+        let faults: Vec<_> = load.series.rows.iter().map(|row| row.faults).collect();
+        assert_eq!(faults, [3, 3, 4]);
     }
 }

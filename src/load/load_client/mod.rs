@@ -12,7 +12,8 @@ use std::time::Instant;
 use super::conn_stats::ConnStats;
 use super::diagnosis::ReplyDiagnosis;
 use super::in_flight::InFlight;
-use super::recorder::{LATE_AFTER, Recorder, lock, nanos};
+use super::latencies::nanos;
+use super::recorder::{LATE_AFTER, Recorder, lock};
 use super::settings::ClientSettings;
 use crate::service::{Event, Framing, MAX_REPLY, Next, Output, Service};
 
@@ -251,6 +252,7 @@ impl LoadClient {
     ) -> Next {
         let shared = Arc::clone(&self.recorder);
         let mut recorder = lock(&shared);
+        recorder.advance_to(now);
         let next = match event {
             // A connection that is opened for one request begins with it. The others are open
             // before the load begins, and begin in a turn of their own: so the first requests are

@@ -9,6 +9,7 @@ use socklab::buffer::Buffer;
 use socklab::load::budget::Budget;
 use socklab::load::conn_stats::ConnStats;
 use socklab::load::counts::Counts;
+use socklab::load::intervals::Intervals;
 use socklab::load::load_client::LoadClient;
 use socklab::load::recorder::Recorder;
 use socklab::load::schedule::Schedule;
@@ -60,7 +61,7 @@ impl<S: FnMut(usize, &[u8], Instant) -> Vec<(Instant, Vec<u8>)>> Simulation<S> {
         let settings = Arc::new(settings);
         let (mut recorders, mut clients) = (Vec::new(), Vec::new());
         for &count in connections {
-            let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end)));
+            let recorder = recorder(&budget, start, end);
             for _ in 0..count {
                 let stats = Arc::new(ConnStats::new(clients.len(), 0));
                 let (settings, recorder) = (Arc::clone(&settings), Arc::clone(&recorder));
@@ -137,6 +138,12 @@ enum Length {
 
 fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> ClientSettings {
     ClientSettings { workload, pipeline, schedule, reconnect: false, timeout: TIMEOUT }
+}
+
+/// A recorder with one interval.
+fn recorder(budget: &Arc<Budget>, start: Instant, end: Option<Instant>) -> Arc<Mutex<Recorder>> {
+    let intervals = Intervals::new(start, Duration::from_secs(3600));
+    Arc::new(Mutex::new(Recorder::new(Arc::clone(budget), end, intervals)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
@@ -345,7 +352,7 @@ fn a_full_server_has_rejected_the_requests_in_flight() {
 fn replies_that_arrived_while_the_process_was_stopped_are_not_missing() {
     let start = any_time();
     let settings = Arc::new(settings(Workload::echo(16, 4), 4, None));
-    let recorder = Arc::new(Mutex::new(Recorder::new(Arc::new(Budget::new(Some(4))), None)));
+    let recorder = recorder(&Arc::new(Budget::new(Some(4))), start, None);
     let stats = Arc::new(ConnStats::new(0, 0));
     let mut client = LoadClient::new(settings, Arc::clone(&recorder), stats, start);
     let mut buffer = Buffer::default();

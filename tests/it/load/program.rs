@@ -410,3 +410,41 @@ fn a_load_ends_early_when_nothing_is_answered() {
     assert_eq!(code, 3, "{json}");
     assert!(stderr.contains(gave_up), "{stderr}");
 }
+
+/// The times at which the intervals of a load end.
+fn interval_ends(json: &Value) -> Vec<f64> {
+    let rows = json["intervals"].as_array().unwrap();
+    rows.iter().map(|row| row["time_s"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn a_load_of_a_given_time_has_all_its_intervals() {
+    let server = Server::start(&["--service", "echo", "-q"]);
+    let options = ["--service", "echo", "-d", "2s", "-c", "2", "--rate", "2"];
+    let (code, json, _) = run(server.address, &options);
+    assert_eq!(code, 0);
+    let tenths: Vec<f64> = (1..=20).map(|n| f64::from(n) / 10.0).collect();
+    assert_eq!(interval_ends(&json), tenths);
+
+    // The connections in the queue wait for their replies long after the end.
+    let queueing = ["--service", "echo", "--max-clients", "1", "--when-full", "queue", "-q"];
+    let server = Server::start(&queueing);
+    let options = ["--service", "echo", "-d", "250ms", "-c", "2", "--timeout", "700ms"];
+    let (code, json, _) = run(server.address, &options);
+    assert_eq!((code, interval_ends(&json)), (1, vec![0.1, 0.2, 0.25]));
+}
+
+#[test]
+fn no_interval_is_later_than_the_last_reply() {
+    let mute_in_the_end = serve(|_, mut stream| {
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        let mut line = Vec::new();
+        lines.read_until(b'\n', &mut line).ok();
+        stream.write_all(&line).ok();
+        ignore(&stream);
+    });
+    let options = ["--service", "echo", "-c", "1", "-n", "2", "--timeout", "500ms"];
+    let (_, json, _) = run(mute_in_the_end, &options);
+    assert_eq!((count(&json, "answered"), count(&json, "missing")), (1, 1));
+    assert_eq!(interval_ends(&json).last(), json["elapsed_s"].as_f64().as_ref());
+}
