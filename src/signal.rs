@@ -71,6 +71,15 @@ pub fn flag(signal: c_int) -> Result<Arc<AtomicBool>, Failure> {
     Ok(set)
 }
 
+/// Gives `signals` their default action again, for a program that does not wait for them any more.
+pub fn end_on(signals: &[c_int]) -> Result<(), Failure> {
+    for &signal in signals {
+        let always = Arc::new(AtomicBool::new(true));
+        flag::register_conditional_default(signal, always).map_err(cannot_install)?;
+    }
+    Ok(())
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the signature that map_err wants")]
 fn cannot_install(error: io::Error) -> Failure {
     Failure::cannot("install signal handlers", &error)

@@ -15,12 +15,13 @@ use super::budget::Budget;
 use super::clock;
 use super::config::{Config, Length};
 use super::connect;
+use super::hdr_log::HdrLog;
 use super::intervals::{Intervals, rate};
 use super::progress::Progress;
 use super::recorder::{Recorder, lock};
 use super::report::{self, LatencyReport, LoadParameters, LoadReport};
 use super::schedule::Schedule;
-use super::series::{HdrLog, Percentiles, Series};
+use super::series::{Percentiles, Series};
 use super::settings::ClientSettings;
 use super::worker::Worker;
 use super::workload::Workload;
@@ -166,7 +167,7 @@ impl Generator {
                 }
             }
             if now >= collect_at {
-                series.collect(&self.recorders, now, self.end).map_err(cannot)?;
+                series.collect(&self.recorders, now, self.end);
                 progress.show(&series.counts, now);
                 collect_at = self.intervals.end_of(self.intervals.number_at(now));
             }
@@ -178,7 +179,7 @@ impl Generator {
         }
         let at = clock();
         let (end, _) = self.end_and_elapsed(at);
-        series.finish(&self.recorders, end, self.last_reply_at()).map_err(cannot)?;
+        series.finish(&self.recorders, end, self.last_reply_at());
         Ok(Finished { at, interrupted })
     }
 

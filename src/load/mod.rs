@@ -7,7 +7,8 @@
 //! One request passes through it so: the [`Schedule`](schedule::Schedule) says when it is due, a
 //! [`LoadClient`](load_client::LoadClient) sends it from the [`Workload`](workload::Workload) and
 //! compares the reply with the one prepared there, the [`Recorder`](recorder::Recorder) of the
-//! thread counts it and keeps its latency, and the [`Series`] takes it from there for the report.
+//! thread counts it and keeps its latency, and the [`Series`](series::Series) takes it from there
+//! for the report.
 //!
 //! | where to read | what |
 //! | --- | --- |
@@ -22,12 +23,10 @@
 //! | `connect`, `connector` | making connections, before a load and in it |
 //! | `worker`, `ending` | the thread that owns connections; the end of its part of the load |
 //! | `generator`, `progress` | all the threads, and the one that waits for them; its line on a terminal |
-//! | [`intervals`], [`series`] | the intervals of the load, as CSV and as a log of HDR histograms |
-//! | [`report`], `plot` | the outcome for a person, for a program, and as a picture |
+//! | [`intervals`], [`series`] | the intervals of the load |
+//! | [`report`] | the outcome, for a person and for a program |
+//! | `outputs`, [`hdr_log`], `plot` | standard output and the files; a log and a picture for them |
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 pub mod budget;
@@ -39,10 +38,12 @@ pub mod counts;
 mod diagnosis;
 mod ending;
 mod generator;
+pub mod hdr_log;
 mod in_flight;
 pub mod intervals;
 pub mod latencies;
 pub mod load_client;
+mod outputs;
 mod plot;
 mod progress;
 pub mod recorder;
@@ -57,11 +58,13 @@ pub use config::{
     Config, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
 };
 use generator::Generator;
+use hdr_log::HdrLog;
+use outputs::Outputs;
 use report::{LoadParameters, LoadReport};
-use series::{HdrLog, Series};
 
 use crate::error::{Exit, Failure};
 use crate::net::nofile;
+use crate::signal;
 
 /// The longest part of a request or reply that is shown, in bytes.
 const MAX_SHOWN: usize = 60;
@@ -88,42 +91,16 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         rate: config.rate,
         reconnect: config.reconnect,
     };
-    // They are written at the end, but a failure to write them must not come as late as that.
-    for path in config.csv.iter().chain(&config.plot) {
-        File::create(path).map_err(|error| cannot_write(path, &error))?;
-    }
-    let hdr = match &config.hdr {
-        Some(path) => Some(
-            HdrLog::create(path, &load.to_string(), wall_clock())
-                .map_err(|error| cannot_write(path, &error))?,
-        ),
-        None => None,
-    };
+    let outputs = Outputs::create(config)?;
+    let hdr = config.hdr.as_ref().map(|_| HdrLog::new(&load.to_string(), wall_clock()));
     let mut generator = Generator::start(config, workload, address, load.threads)?;
     let mut series = generator.series(hdr);
     let finished = generator.wait(&mut series, config.length)?;
+    // Nothing receives signals any more, and a file may be one that nobody reads.
+    signal::end_on(&signal::STOP)?;
     let report = generator.report(load, &mut series, &finished);
-    write_outputs(config, &report, &series)?;
+    outputs.write(&report, &series.total, series.hdr.as_ref(), config.json)?;
     outcome(&report)
-}
-
-/// Writes the report to standard output, and to the files that were asked for.
-fn write_outputs(config: &Config, report: &LoadReport, series: &Series) -> Result<(), Failure> {
-    let text = if config.json { report.json() + "\n" } else { report.to_string() };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader has left, but the files are still wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        result => {
-            result.map_err(|error| Failure::cannot("write to standard output", &error))?;
-        }
-    }
-    if let Some(path) = &config.csv {
-        series::write_csv(&series.rows, path).map_err(|error| cannot_write(path, &error))?;
-    }
-    if let Some(path) = &config.plot {
-        plot::write(report, &series.total, path).map_err(|error| cannot_write(path, &error))?;
-    }
-    Ok(())
 }
 
 /// The failure that the counters amount to, if they do.
@@ -141,10 +118,6 @@ fn outcome(report: &LoadReport) -> Result<(), Failure> {
         Failure::new(Exit::Failed, "some connections were not served")
     };
     Err(failure)
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::cannot(format_args!("write {}", path.display()), error)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the load's edge: the clock of its latencies")]

@@ -4,9 +4,7 @@
 //! percentiles leaves out nine tenths of the replies; on a linear axis the slowest of a million
 //! replies would be the last pixel.
 
-use std::path::Path;
-use std::{fs, io};
-
+use std::io;
 use std::ops::Range;
 
 use plotters::coord::Shift;
@@ -46,11 +44,15 @@ struct Line {
     pieces: Vec<Vec<(f64, f64)>>,
 }
 
-/// Draws the picture and writes it to `path`.
-pub(super) fn write(report: &LoadReport, latencies: &Latencies, path: &Path) -> io::Result<()> {
+/// Draws the picture and writes it to `file`.
+pub(super) fn write(
+    report: &LoadReport,
+    latencies: &Latencies,
+    file: &mut impl io::Write,
+) -> io::Result<()> {
     let mut picture = String::new();
     draw(report, latencies, &mut picture).map_err(|error| io::Error::other(error.to_string()))?;
-    fs::write(path, picture)
+    file.write_all(picture.as_bytes())
 }
 
 fn draw(report: &LoadReport, latencies: &Latencies, picture: &mut String) -> Drawn {

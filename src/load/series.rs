@@ -1,19 +1,15 @@
 //! The intervals of a load: a row of figures for each, and the sums of all.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
 use std::mem;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError};
 use serde::Serialize;
 
 use super::counts::Counts;
+use super::hdr_log::HdrLog;
 use super::intervals::{Interval, Intervals, rate};
 use super::latencies::Latencies;
 use super::recorder::{Recorder, lock};
@@ -94,7 +90,8 @@ pub struct Series {
     faults: u64,
     /// Empty histograms for the recorders.
     spare: Option<Latencies>,
-    hdr: Option<HdrLog>,
+    /// The log of the intervals, if it was asked for.
+    pub(super) hdr: Option<HdrLog>,
 }
 
 impl Series {
@@ -119,16 +116,15 @@ impl Series {
         recorders: &[Arc<Mutex<Recorder>>],
         now: Instant,
         end: Option<Instant>,
-    ) -> io::Result<()> {
+    ) {
         self.take(recorders, Some(now));
         let current = self.intervals.number_at(now);
         let until = end.map_or(current, |end| current.min(self.last_before(end)));
         while let Some(interval) = self.pending.first_entry().filter(|next| *next.key() < until) {
             let interval = interval.remove();
-            self.add_rows_before(interval.number)?;
-            self.add_whole_row(&interval)?;
+            self.add_rows_before(interval.number);
+            self.add_whole_row(&interval);
         }
-        Ok(())
     }
 
     /// Takes the rest from the recorders, and adds the rows up to `end`, the end of the load. The
@@ -138,14 +134,14 @@ impl Series {
         recorders: &[Arc<Mutex<Recorder>>],
         end: Instant,
         last_reply_at: Option<Instant>,
-    ) -> io::Result<()> {
+    ) {
         self.take(recorders, None);
         let last_number = self.last_before(end);
         let mut last: Option<Interval> = None;
         for (number, interval) in mem::take(&mut self.pending) {
             if number < last_number {
-                self.add_rows_before(number)?;
-                self.add_whole_row(&interval)?;
+                self.add_rows_before(number);
+                self.add_whole_row(&interval);
             } else if let Some(last) = &mut last {
                 last.add(&interval);
             } else {
@@ -154,12 +150,11 @@ impl Series {
         }
         let start = self.intervals.start();
         if last.is_some() || end > start && self.next_number() <= last_number {
-            self.add_rows_before(last_number)?;
+            self.add_rows_before(last_number);
             let begins = self.intervals.before(self.next_number());
             let lasts = last_reply_at.map_or(end, |at| at.max(end)) - start;
-            self.add_row(last.as_ref(), end - start, lasts.saturating_sub(begins))?;
+            self.add_row(last.as_ref(), end - start, lasts.saturating_sub(begins));
         }
-        Ok(())
     }
 
     /// The number of the last interval that begins before `end`.
@@ -197,26 +192,20 @@ impl Series {
     }
 
     /// Adds the rows of the intervals without a reply before `number`.
-    fn add_rows_before(&mut self, number: u32) -> io::Result<()> {
+    fn add_rows_before(&mut self, number: u32) {
         while self.next_number() < number {
             let end = self.intervals.before(self.next_number() + 1);
-            self.add_row(None, end, self.intervals.length())?;
+            self.add_row(None, end, self.intervals.length());
         }
-        Ok(())
     }
 
-    fn add_whole_row(&mut self, interval: &Interval) -> io::Result<()> {
+    fn add_whole_row(&mut self, interval: &Interval) {
         let end = self.intervals.before(interval.number + 1);
-        self.add_row(Some(interval), end, self.intervals.length())
+        self.add_row(Some(interval), end, self.intervals.length());
     }
 
     /// Adds the row of an interval that has lasted for `length`.
-    fn add_row(
-        &mut self,
-        interval: Option<&Interval>,
-        end: Duration,
-        length: Duration,
-    ) -> io::Result<()> {
+    fn add_row(&mut self, interval: Option<&Interval>, end: Duration, length: Duration) {
         let begins = self.intervals.before(self.next_number());
         let answered = interval.map_or(0, |interval| interval.answered);
         self.faults += interval.map_or(0, |interval| interval.faults);
@@ -236,61 +225,8 @@ impl Series {
         });
         if let Some(hdr) = &mut self.hdr {
             let none = Latencies::new();
-            hdr.write(waited.unwrap_or(none.waited()), begins, length)?;
+            hdr.add(waited.unwrap_or(none.waited()), begins, length);
         }
-        Ok(())
-    }
-}
-
-/// Writes the intervals as CSV, with a header.
-pub(super) fn write_csv(rows: &[Row], path: &Path) -> io::Result<()> {
-    let mut table = csv::Writer::from_path(path)?;
-    for row in rows {
-        table.serialize(row)?;
-    }
-    table.flush()
-}
-
-/// A log of HDR histograms, one for each interval, in the format of the tools
-/// `HistogramLogProcessor` and `HistogramLogAnalyzer`.
-pub struct HdrLog {
-    file: BufWriter<File>,
-    serializer: V2DeflateSerializer,
-}
-
-impl HdrLog {
-    /// Creates the file and writes its header; `about` describes the load.
-    pub(super) fn create(path: &Path, about: &str, start: SystemTime) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
-        let mut serializer = V2DeflateSerializer::new();
-        IntervalLogWriterBuilder::new()
-            .add_comment("[Histogram log format version 1.3]")
-            .add_comment(about)
-            .add_comment("latencies in nanoseconds")
-            .with_start_time(start)
-            .with_base_time(start)
-            .begin_log_with(&mut file, &mut serializer)?;
-        writeln!(
-            file,
-            "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\
-             \"Interval_Compressed_Histogram\""
-        )?;
-        Ok(Self { file, serializer })
-    }
-
-    fn write(&mut self, all: &Histogram<u64>, from: Duration, length: Duration) -> io::Result<()> {
-        let mut line = Vec::new();
-        IntervalLogWriterBuilder::new()
-            .begin_log_with(&mut line, &mut self.serializer)?
-            .write_histogram(all, from, length, None)
-            .map_err(|error| match error {
-                IntervalLogWriterError::IoError(error) => error,
-                error @ IntervalLogWriterError::SerializeError(_) => {
-                    io::Error::other(error.to_string())
-                }
-            })?;
-        self.file.write_all(&line)?;
-        self.file.flush()
     }
 }
 
@@ -328,13 +264,13 @@ mod tests {
 
         fn collect(&mut self, at: f64, end: Option<f64>) {
             let time = |at| self.start + Duration::from_secs_f64(at);
-            self.series.collect(&self.recorders, time(at), end.map(time)).unwrap();
+            self.series.collect(&self.recorders, time(at), end.map(time));
         }
 
         /// Ends the load. Returns the times and replies of the rows.
         fn finish(mut self, end: f64, last_reply: Option<f64>) -> Vec<(f64, u64)> {
             let time = |at| self.start + Duration::from_secs_f64(at);
-            self.series.finish(&self.recorders, time(end), last_reply.map(time)).unwrap();
+            self.series.finish(&self.recorders, time(end), last_reply.map(time));
             self.series.rows.iter().map(|row| (row.time_s, row.answered)).collect()
         }
     }
@@ -398,7 +334,7 @@ mod tests {
         load.reply(0, 2.5, 1);
         lock(&load.recorders[0]).counts.missing += 1;
         load.collect(9.0, None);
-        load.series.finish(&load.recorders, load.start + 3 * SECOND, None).unwrap();
+        load.series.finish(&load.recorders, load.start + 3 * SECOND, None);
         let faults: Vec<_> = load.series.rows.iter().map(|row| row.faults).collect();
         assert_eq!(faults, [3, 3, 4]);
     }

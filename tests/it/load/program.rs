@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output as Ended, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -447,4 +449,53 @@ fn no_interval_is_later_than_the_last_reply() {
     let (_, json, _) = run(mute_in_the_end, &options);
     assert_eq!((count(&json, "answered"), count(&json, "missing")), (1, 1));
     assert_eq!(interval_ends(&json).last(), json["elapsed_s"].as_f64().as_ref());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_does_not_lose_the_report() {
+    let server = Server::start(&["--service", "echo", "-q"]);
+    let folder = TempPath::new("full");
+    std::fs::create_dir(folder.as_path()).unwrap();
+    let (csv, svg) = (format!("{}/csv", folder.as_str()), format!("{}/svg", folder.as_str()));
+    let load = ["--service", "echo", "-n", "100"];
+    for options in [
+        ["--csv", "/dev/full", "--plot", &svg],
+        ["--hdr", "/dev/full", "--csv", &csv],
+        ["--plot", "/dev/full", "--csv", &csv],
+    ] {
+        let (code, json, stderr) = run(server.address, &[&load[..], &options].concat());
+        assert_eq!((code, count(&json, "answered")), (1, 100), "{options:?}");
+        assert_eq!(stderr, "socklab: cannot write /dev/full: no space left on device\n");
+        let other = std::fs::metadata(options[3]).unwrap();
+        assert!(other.len() > 0, "{options:?}: the other file is empty");
+    }
+    // The files are written, also when the report cannot be.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = bench(server.address, &[&load[..], &["--csv", &csv]].concat());
+    let ended = command.stdout(full).output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(stderr, "socklab: cannot write to standard output: no space left on device\n");
+    assert!(std::fs::read_to_string(&csv).unwrap().lines().count() > 1);
+}
+
+/// After a load nothing waits for signals, so they have their default action again.
+#[test]
+fn a_signal_ends_the_writing_of_a_file_that_nobody_reads() {
+    let server = Server::start(&["--service", "echo", "-q"]);
+    let fifo = TempPath::new("fifo");
+    mknodat(CWD, fifo.as_path(), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    let mut full = std::fs::OpenOptions::new().read(true).write(true).open(fifo.as_path()).unwrap();
+    rustix::io::ioctl_fionbio(&full, true).unwrap();
+    while full.write(&[0; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&full, false).unwrap();
+    let options = ["--service", "echo", "-n", "10", "--csv", fifo.as_str()];
+    let mut child = bench(server.address, &options).spawn().unwrap();
+    // The report comes before the files.
+    let mut report = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    while !report.ends_with("all replies verified\n") {
+        assert!(stdout.read_line(&mut report).unwrap() > 0, "{report}");
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
 }

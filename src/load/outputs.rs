@@ -1,0 +1,107 @@
+//! The outputs of a load: the report, and the files that were asked for.
+//!
+//! The files are created before the load, so that a wrong path is told before it, and written after
+//! it. The report comes first, and a file that cannot be written does not keep back the others.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::config::Config;
+use super::hdr_log::HdrLog;
+use super::latencies::Latencies;
+use super::plot;
+use super::report::LoadReport;
+use super::series::Row;
+use crate::error::{Exit, Failure};
+
+/// A file that is open for writing.
+struct Target {
+    path: PathBuf,
+    file: File,
+}
+
+impl Target {
+    fn create(path: Option<&PathBuf>) -> Result<Option<Self>, Failure> {
+        let Some(path) = path else { return Ok(None) };
+        let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+        Ok(Some(Self { path: path.clone(), file }))
+    }
+
+    fn write(
+        self,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut file = BufWriter::new(self.file);
+        write(&mut file)
+            .and_then(|()| file.flush())
+            .map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::cannot(format_args!("write {}", path.display()), error)
+}
+
+/// The files of a load.
+pub(super) struct Outputs {
+    csv: Option<Target>,
+    hdr: Option<Target>,
+    plot: Option<Target>,
+}
+
+impl Outputs {
+    /// Creates the files that were asked for.
+    pub(super) fn create(config: &Config) -> Result<Self, Failure> {
+        Ok(Self {
+            csv: Target::create(config.csv.as_ref())?,
+            hdr: Target::create(config.hdr.as_ref())?,
+            plot: Target::create(config.plot.as_ref())?,
+        })
+    }
+
+    /// Writes the report to standard output, and then the files. Fails with all that could not be
+    /// written.
+    pub(super) fn write(
+        self,
+        report: &LoadReport,
+        latencies: &Latencies,
+        hdr: Option<&HdrLog>,
+        json: bool,
+    ) -> Result<(), Failure> {
+        let csv = |file: &mut BufWriter<File>| write_csv(&report.intervals, file);
+        let log = |file: &mut BufWriter<File>| file.write_all(hdr.map_or(&[], HdrLog::text));
+        let picture = |file: &mut BufWriter<File>| plot::write(report, latencies, file);
+        let results = [
+            write_report(report, json),
+            self.csv.map_or(Ok(()), |target| target.write(csv)),
+            self.hdr.map_or(Ok(()), |target| target.write(log)),
+            self.plot.map_or(Ok(()), |target| target.write(picture)),
+        ];
+        let failures: Vec<String> =
+            results.into_iter().filter_map(|result| Some(result.err()?.to_string())).collect();
+        if failures.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, failures.join("; ")))
+    }
+}
+
+fn write_report(report: &LoadReport, json: bool) -> Result<(), Failure> {
+    let text = if json { report.json() + "\n" } else { report.to_string() };
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // The reader has left.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|error| Failure::cannot("write to standard output", &error)),
+    }
+}
+
+/// Writes the intervals as CSV, with a header.
+fn write_csv(rows: &[Row], file: &mut impl Write) -> io::Result<()> {
+    let mut table = csv::Writer::from_writer(file);
+    for row in rows {
+        table.serialize(row)?;
+    }
+    table.flush()
+}
