@@ -69,8 +69,8 @@ use crate::signal;
 /// The longest part of a request or reply that is shown, in bytes.
 const MAX_SHOWN: usize = 60;
 
-/// Runs the load and reports on standard output. A faulty reply, or a connection that was not
-/// served, is a failure.
+/// Runs the load and reports on standard output. A faulty reply, a connection that was not served,
+/// or nothing at all is a failure.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let workload = config::prepare_workload(config)?;
     let service = config::describe_workload(config);
@@ -106,8 +106,11 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 /// The failure that the counters amount to, if they do.
 fn outcome(report: &LoadReport) -> Result<(), Failure> {
     let counts = &report.counts;
-    let failure = if counts.is_clean() {
+    let failure = if counts.is_clean() && counts.answered > 0 {
         return Ok(());
+    } else if counts.is_clean() {
+        let text = "nothing was measured: the load ended before the first reply";
+        Failure::new(Exit::Failed, text)
     } else if counts.answered == 0 && counts.busy > 0 {
         Failure::new(Exit::Busy, "the server is full, and served none of the connections")
     } else if counts.answered == 0 && counts.missing > 0 && counts.wrong == 0 {

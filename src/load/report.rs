@@ -169,7 +169,9 @@ impl LoadReport {
     fn write_faults(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;
         if counts.is_clean() {
-            return writeln!(out, "\nall replies verified");
+            let all = counts.answered > 0;
+            let text = if all { "all replies verified" } else { "nothing was measured" };
+            return writeln!(out, "\n{text}");
         }
         writeln!(out)?;
         write_sum(out, "requests:    ", counts.asked, "sent", &counts.requests())?;

@@ -478,6 +478,22 @@ fn a_file_that_cannot_be_written_does_not_lose_the_report() {
     assert!(std::fs::read_to_string(&csv).unwrap().lines().count() > 1);
 }
 
+#[test]
+fn a_load_without_a_reply_has_measured_nothing() {
+    let server = Server::start(&["--service", "echo", "-q"]);
+    // A load of 1 ms is over before its threads have started, unless the machine is very fast.
+    let measured_nothing = "socklab: nothing was measured: the load ended before the first reply\n";
+    for options in [["-d", "1ms"], ["-d", "1ms"], ["-d", "1ms"]] {
+        let options = [&["--service", "echo", "--rate", "1", "-c", "1000"][..], &options].concat();
+        let (code, json, stderr) = run(server.address, &options);
+        if count(&json, "answered") == 0 {
+            assert_eq!((code, stderr.as_str()), (1, measured_nothing));
+        } else {
+            assert_eq!((code, stderr.as_str()), (0, ""));
+        }
+    }
+}
+
 /// After a load nothing waits for signals, so they have their default action again.
 #[test]
 fn a_signal_ends_the_writing_of_a_file_that_nobody_reads() {
