@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::service_options::message_limit;
 use super::{choice, host, in_range, time};
 use crate::arithmetic::Dialect;
 use crate::load::workload::MAX_REQUEST;
 use crate::load::{
     self, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
 };
+use crate::session::Limits;
 
 /// The highest rate, in requests per second.
 const MAX_RATE: u64 = 1_000_000_000;
@@ -62,6 +64,9 @@ pub struct BenchArgs {
     /// The arithmetic of the server's calc.
     #[arg(long, default_value = "python", value_parser = choice::<Dialect>())]
     dialect: Dialect,
+    /// The longest message that the server's calc takes, in bytes [default: 4096].
+    #[arg(long, value_name = "BYTES", value_parser = message_limit)]
+    max_message: Option<usize>,
     /// The size of the lines for echo, including the newline [default: 16].
     #[arg(long, value_name = "BYTES", value_parser = size)]
     size: Option<usize>,
@@ -83,9 +88,13 @@ impl BenchArgs {
     /// The plain configuration, or an error if the options exclude each other.
     pub fn config(self) -> Result<load::Config, clap::Error> {
         let calc_only = !self.expressions.is_empty() || self.file.is_some();
+        let default_limit = Limits::default().max_message;
         let workload = match self.service {
             LoadServiceArg::Echo if calc_only => {
                 return Err(conflict("expressions need --service calc"));
+            }
+            LoadServiceArg::Echo if self.max_message.is_some() => {
+                return Err(conflict("--max-message needs --service calc"));
             }
             LoadServiceArg::Calc if self.size.is_some() => {
                 return Err(conflict("--size needs --service echo"));
@@ -95,6 +104,7 @@ impl BenchArgs {
                 expressions: self.expressions,
                 file: self.file,
                 dialect: self.dialect,
+                max_message: self.max_message.unwrap_or(default_limit),
             },
         };
         Ok(load::Config {

@@ -41,6 +41,8 @@ pub enum WorkloadSpec {
         file: Option<PathBuf>,
         /// The dialect in which the server evaluates.
         dialect: Dialect,
+        /// The longest message that the server takes, in bytes.
+        max_message: usize,
     },
 }
 
@@ -90,7 +92,7 @@ pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
     }
     let workload = match &config.workload {
         WorkloadSpec::Echo(size) => Workload::echo(*size, config.pipeline),
-        WorkloadSpec::Calc { expressions, file, dialect } => {
+        WorkloadSpec::Calc { expressions, file, dialect, max_message } => {
             let mut expressions = expressions.clone();
             if let Some(path) = file {
                 let text = fs::read_to_string(path)
@@ -100,8 +102,8 @@ pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
                     return Err(usage(format!("no expression in {}", path.display())));
                 }
             }
-            if expressions.iter().any(|text| text.contains('\n')) {
-                return Err(usage("an expression must be a single line".to_owned()));
+            for text in &expressions {
+                check_expression(text, *max_message)?;
             }
             Workload::calc(&expressions, *dialect)
         }
@@ -116,6 +118,29 @@ pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
         return Err(too_much_in_flight());
     }
     Ok(workload)
+}
+
+/// Refuses an expression that the server would not take for one message, so that its reply would
+/// not be the one that is expected.
+fn check_expression(text: &str, max_message: usize) -> Result<(), Failure> {
+    if text.len() > max_message {
+        let length = text.len();
+        let text =
+            format!("an expression of {length} bytes is over the server's limit, {max_message}");
+        let hint = "if the server has another limit, use the same --max-message";
+        return Err(Failure::new(Exit::Usage, text).hint(hint));
+    }
+    let problem = if text.contains('\n') {
+        "is more than one line"
+    } else if text.ends_with('\r') {
+        "ends in a carriage return, which is a part of the end of a line"
+    } else if text.contains('\0') {
+        "has a NUL in it, which ends a message"
+    } else {
+        return Ok(());
+    };
+    let text = escape::excerpt(text.as_bytes(), MAX_SHOWN);
+    Err(Failure::new(Exit::Usage, format!("the expression \"{text}\" {problem}")))
 }
 
 fn too_much_in_flight() -> Failure {

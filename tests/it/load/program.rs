@@ -282,9 +282,12 @@ fn each_failure_has_its_message_and_its_exit_code() {
     assert_eq!((code, stderr.as_str()), (4, "socklab: the server answered no request in time\n"));
     assert_eq!((&json["counts"]["unserved"], &json["counts"]["missing"]), (&3.into(), &3.into()));
 
-    for options in
-        [&["--size", "5"][..], &["--service", "echo", "-e", "1"], &["-d", "1s", "-n", "1"]]
-    {
+    for options in [
+        &["--size", "5"][..],
+        &["--service", "echo", "-e", "1"],
+        &["-d", "1s", "-n", "1"],
+        &["--service", "echo", "--max-message", "5"],
+    ] {
         assert_eq!(run(unused, options).0, 2, "{options:?}");
     }
     let options = ["--service", "echo", "--size", "65536", "--pipeline", "3"];
@@ -514,4 +517,42 @@ fn a_signal_ends_the_writing_of_a_file_that_nobody_reads() {
     }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
+}
+
+#[test]
+fn an_expression_that_is_not_one_message_is_refused() {
+    let server = Server::start(&["-q"]);
+    let file = TempPath::new("expressions");
+    let long = "1+".repeat(2048) + "1";
+    for (text, message) in [
+        (&b"1\r"[..], "the expression \"1\\r\" ends in a carriage return"),
+        (b"1\0+1", "the expression \"1\\x00+1\" has a NUL in it"),
+        (long.as_bytes(), "an expression of 4097 bytes is over the server's limit, 4096"),
+    ] {
+        std::fs::write(file.as_path(), [b"1 + 1\n", text, b"\n"].concat()).unwrap();
+        // A line of the file that ends in CR LF has no carriage return in its text.
+        if !text.ends_with(b"\r") {
+            let (code, json, stderr) = run(server.address, &["-n", "9", "--expr", file.as_str()]);
+            assert_eq!((code, json), (2, Value::Null), "{stderr}");
+            assert!(stderr.contains(message), "{stderr}");
+        }
+        if !text.contains(&0) {
+            let text = std::str::from_utf8(text).unwrap();
+            let (code, json, stderr) = run(server.address, &["-n", "9", "-e", text]);
+            assert_eq!((code, json), (2, Value::Null), "{stderr}");
+            assert!(stderr.contains(message), "{stderr}");
+        }
+    }
+    let (code, _, stderr) = run(server.address, &["-n", "9", "-e", "1\n2"]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("the expression \"1\\n2\" is more than one line"), "{stderr}");
+
+    // Expressions with a carriage return within, blank ones and the longest are sent.
+    for text in ["1\r+ 2", "", "\t", &long[1..]] {
+        let (code, json, stderr) = run(server.address, &["-n", "99", "-e", text]);
+        assert_eq!((code, stderr.as_str()), (0, ""), "{text:?}: {json}");
+    }
+    let server = Server::start(&["--max-message", "5000", "-q"]);
+    let options = ["-n", "99", "-e", &long, "--max-message", "5000"];
+    assert_eq!(run(server.address, &options).0, 0);
 }
