@@ -22,7 +22,7 @@ use crate::duration::UNLIMITED;
 use crate::error::cause_of;
 use crate::reactor::{Reactor, Source};
 use crate::service::{Event, Framing, Next, Output, Service};
-use crate::session::{CloseReason, Context, Limits, Session};
+use crate::session::{CloseReason, Context, Limits, Session, Side};
 
 /// The time before a connection that failed, was lost or was not served is made again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ impl Worker {
             reactor,
             settings,
             recorder,
-            context: Arc::new(limits.into()),
+            context: Arc::new(Context { side: Side::Client, ..limits.into() }),
             connector,
             indices,
             vacant: BTreeSet::new(),

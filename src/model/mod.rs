@@ -76,7 +76,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     let contexts: Vec<_> = (0..loops)
         .map(|_| {
             let (limits, records) = (config.session.limits, records.clone());
-            Arc::new(Context { limits, traffic: Arc::default(), records })
+            Arc::new(Context { limits, records, ..Context::default() })
         })
         .collect();
     let traffic = contexts.iter().map(|context| Arc::clone(&context.traffic)).collect();

@@ -48,7 +48,7 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let mut stream = Stdio::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
     let peer = Peer { number: config.client, address: peer() };
     let (limits, records) = (config.session.limits, config.session.open_results()?);
-    let context = Arc::new(Context { limits, traffic: Arc::default(), records });
+    let context = Arc::new(Context { limits, records, ..Context::default() });
     let service = config.session.service.build(peer);
     let mut session = Session::new(service, Arc::clone(&context), peer.number, now());
     if report.is_none() {

@@ -42,7 +42,7 @@ mod traffic;
 
 pub use active::{ActiveSession, Want};
 pub use close_reason::CloseReason;
-pub use context::Context;
+pub use context::{Context, Side};
 use framing::Framer;
 pub use framing::{FramingMode, GAP, LINE_GAP};
 use limits::{LEAST_RATE, OUTBOX_HIGH_WATER};

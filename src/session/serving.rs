@@ -4,7 +4,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::frame::{Frame, InputState};
-use super::{Awaited, CloseReason, Input, Phase, Session};
+use super::{Awaited, CloseReason, Input, Phase, Session, Side};
 use crate::service::{BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output};
 
 impl Session {
@@ -149,7 +149,7 @@ impl Session {
         let (work, is_empty) = (out.work(), out.is_empty());
         if !is_empty {
             let reply = self.outbox.pending()[text_at..].escape_ascii();
-            log::debug!("client {}: -> \"{reply}\"", self.client);
+            log::debug!("{} {}: -> \"{reply}\"", self.context.side, self.client);
         }
         self.charge(work, 0);
         self.end_reply(text_at);
@@ -183,7 +183,16 @@ impl Session {
     fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
         let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
         let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
-        log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client);
+        match self.context.side {
+            Side::Server => log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client),
+            // The message is the answer to what was sent before, not to what is sent now.
+            Side::Client => {
+                log::debug!("connection {}: <- \"{text}\"", self.client);
+                if reply_at.is_some_and(|at| at < self.outbox.len()) {
+                    log::debug!("connection {}: -> \"{reply}\"", self.client);
+                }
+            }
+        }
     }
 
     /// Ends the reply of a step, if it wrote one, with the terminator of the last message.

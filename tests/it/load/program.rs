@@ -556,3 +556,14 @@ fn an_expression_that_is_not_one_message_is_refused() {
     let options = ["-n", "99", "-e", &long, "--max-message", "5000"];
     assert_eq!(run(server.address, &options).0, 0);
 }
+
+#[test]
+fn the_log_of_a_load_shows_what_is_sent_and_what_is_received() {
+    let server = Server::start(&["-q"]);
+    let (code, _, stderr) = run(server.address, &["-c", "1", "-n", "2", "-e", "1 + 2", "-v"]);
+    assert_eq!(code, 0);
+    let lines = stderr.lines().filter_map(|line| line.split_once("DEBUG] "));
+    let sent = "connection 0: -> \"1 + 2\\n\"";
+    let received = "connection 0: <- \"3\\n\"";
+    assert_eq!(lines.map(|line| line.1).collect::<Vec<_>>(), [sent, received, sent, received]);
+}
