@@ -65,7 +65,7 @@ pub(super) fn messages_of(text: &str) -> impl Iterator<Item = &str> {
 /// A greeting is logged, because it is not one of the replies.
 fn log_greeting(server: &mut Connection) -> Result<(), Failure> {
     if let Some(text) = server.greeting()? {
-        log::info!("greeting of the server: {}", escape::for_terminal(&text));
+        log::info!("greeting of the server: {}", escape::for_log(&text));
     }
     Ok(())
 }

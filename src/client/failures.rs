@@ -60,7 +60,7 @@ pub(super) fn input_ended_mid_game() -> Failure {
 /// The server replied with `text` that it is full.
 pub(super) fn server_busy(text: &[u8]) -> Failure {
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let quote: String = escape::for_terminal(first_line).chars().take(MAX_QUOTE).collect();
+    let quote: String = escape::for_failure(first_line).chars().take(MAX_QUOTE).collect();
     Failure::new(Exit::Busy, format!("the server replied: {quote}"))
 }
 

@@ -1,6 +1,6 @@
 //! The rows of the table of results: what a player sent stays text in one cell.
 //!
-//! Control and invisible characters are escaped. An apostrophe is put before what a spreadsheet
+//! Hidden characters are escaped. An apostrophe is put before what a spreadsheet
 //! would take for a formula, at the beginning of a cell, and behind a character that separates
 //! cells in another spreadsheet's opinion.
 
@@ -74,7 +74,7 @@ fn sanitize_cell(text: &[u8]) -> String {
             cell.push('\'');
         }
         begins_cell = SEPARATORS.contains(&letter) || begins_cell && letter == ' ';
-        if letter.is_control() || escape::is_invisible(letter) {
+        if escape::is_hidden(letter) {
             cell.extend(letter.escape_default());
         } else {
             cell.push(letter);
@@ -146,8 +146,7 @@ mod tests {
                     let part = part.trim_start();
                     assert!(part == "-" || !part.starts_with(FORMULA), "{cell:?}");
                 }
-                assert!(!cell.contains(char::is_control), "{cell:?}");
-                assert!(!cell.contains(escape::is_invisible), "{cell:?}");
+                assert!(!cell.contains(escape::is_hidden), "{cell:?}");
             }
         }
     }

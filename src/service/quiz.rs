@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::game::{Answer, Game, Question, Rules};
 use super::{Event, Framing, Next, Output, Peer, Receipt, RecordState, Service};
+use crate::escape;
 use crate::random::Random;
 
 /// The time between two messages that nothing else separates, and so the longest sleep of a
@@ -100,7 +101,7 @@ impl Quiz {
 
     fn begin(&mut self, name: &[u8], now: Instant, out: &mut Output<'_>) -> Next {
         let game = Game::new(self.rules, self.peer, name);
-        let (number, name, seed) = (self.peer.number, game.name.escape_ascii(), game.seed);
+        let (number, name, seed) = (self.peer.number, escape::for_log(&game.name), game.seed);
         log::info!("client {number}: \"{name}\" plays with seed {seed}");
         let random = Random::new(seed);
         self.state = State::Playing(Play { game, random, begun: now, asked: None });
@@ -149,7 +150,7 @@ impl Quiz {
         play.game.lasted = now - play.begun;
         let answer = Answer::to(question, text.trim_ascii());
         let correct = answer.correct;
-        let (number, text) = (self.peer.number, answer.text.escape_ascii());
+        let (number, text) = (self.peer.number, escape::for_log(&answer.text));
         let mark = if correct { "+1" } else { "-0.25" };
         log::info!("client {number}: {question} = \"{text}\": {mark}");
         play.game.answers.push(answer);
@@ -164,7 +165,7 @@ impl Quiz {
             self.state = state;
             return None;
         };
-        let (number, name, total) = (self.peer.number, game.name.escape_ascii(), game.total());
+        let (number, name, total) = (self.peer.number, escape::for_log(&game.name), game.total());
         let (answered, questions) = (game.answers.len(), game.questions);
         log::info!(
             "client {number}: \"{name}\" {verb} {total} ({answered} of {questions} answered)"

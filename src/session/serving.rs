@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::frame::{Frame, InputState};
 use super::{Awaited, CloseReason, Input, Phase, Session, Side};
+use crate::escape;
 use crate::service::{BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output};
 
 impl Session {
@@ -148,7 +149,7 @@ impl Session {
         let next = self.service.step(event, now, &mut out);
         let (work, is_empty) = (out.work(), out.is_empty());
         if !is_empty {
-            let reply = self.outbox.pending()[text_at..].escape_ascii();
+            let reply = escape::for_log(&self.outbox.pending()[text_at..]);
             log::debug!("{} {}: -> \"{reply}\"", self.context.side, self.client);
         }
         self.charge(work, 0);
@@ -182,7 +183,7 @@ impl Session {
     #[cold]
     fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
         let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
-        let (text, reply) = (text.escape_ascii(), reply.escape_ascii());
+        let (text, reply) = (escape::for_log(text), escape::for_log(reply));
         match self.context.side {
             Side::Server => log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client),
             // The message is the answer to what was sent before, not to what is sent now.

@@ -478,7 +478,7 @@ fn the_log_has_the_whole_game_and_at_debug_every_message() {
         "DEBUG] client 1: -> \"Welcome\"\n",
         "DEBUG] client 1: \"yes\" -> \"\"\n",
         "DEBUG] client 1: \"Bob\" -> \" -> 5*8  \"\n",
-        "DEBUG] client 1: \"40\" -> \"\\xe2\\xad\\x90 Correct answer \\xe2\\xad\\x90\"\n",
+        "DEBUG] client 1: \"40\" -> \"⭐ Correct answer ⭐\"\n",
         "DEBUG] client 1: -> \"1\"\n",
         "DEBUG] client 1: -> \"Bravo!\"\n",
     ] {
