@@ -1,23 +1,27 @@
 //! The command line: its commands and options, and their conversion to plain configurations.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::choice::Choice;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::duration::UNLIMITED;
+use crate::escape;
 use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, Model};
 use crate::net::limiter::WhenFull;
 use crate::service::ServiceKind;
 
 mod bench;
+mod host;
 mod service_options;
 
 pub use bench::BenchArgs;
+use host::host;
 pub use service_options::SessionArgs;
-use service_options::{SessionOptions, child_args};
+use service_options::{SessionOptions, check_service, child_args};
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
 #[derive(Debug, Parser)]
@@ -36,6 +40,28 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// Parses a command line, of which the first argument is the name of the program. An error is
+    /// a usage error, or the help or version text that was asked for.
+    pub fn parse_line(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let line: Vec<_> = line.into_iter().collect();
+        Self::try_parse(&line).map_err(|error| {
+            // An error quotes arguments, and may be shown on a terminal: the error of the same
+            // line with its hidden characters escaped says the same.
+            let shown = line.iter().map(|arg| escape::for_failure(arg.as_encoded_bytes()).into());
+            Self::try_parse(&shown.collect::<Vec<_>>()).err().unwrap_or(error)
+        })
+    }
+
+    fn try_parse(line: &[OsString]) -> Result<Self, clap::Error> {
+        let mut parser = Self::command();
+        let matches = parser.try_get_matches_from_mut(line)?;
+        if let Some((command, options)) = matches.subcommand() {
+            let command = parser.find_subcommand_mut(command).expect("it has matched");
+            check_service(command, options)?;
+        }
+        Self::from_arg_matches(&matches)
+    }
+
     /// The log level that -v and -q select. Without either, `RUST_LOG` does.
     pub fn log_level(&self) -> Option<log::LevelFilter> {
         match (self.verbose, self.quiet) {
@@ -54,12 +80,15 @@ pub enum Command {
     /// Serve clients until Ctrl-C or SIGTERM.
     Serve(ServeArgs),
     /// The first of the original servers: calc for one client at a time (serve --model single).
+    #[command(mut_arg("model", |model| model.default_value(Model::Single.name())))]
     Server1(ServeArgs),
     /// The second: calc with a thread for each client (serve --model thread).
+    #[command(mut_arg("model", |model| model.default_value(Model::Thread.name())))]
     Server2(ServeArgs),
     /// The third: calc in one readiness loop (serve --model loop).
     Server3(ServeArgs),
     /// The fourth: echo in one readiness loop (serve --model loop --service echo).
+    #[command(mut_arg("service", |service| service.default_value(ServiceKind::Echo.name())))]
     Server4(ServeArgs),
     /// Serve the connection on stdin and stdout, for inetd, socat and other superservers.
     Session(SessionArgs),
@@ -92,14 +121,14 @@ impl Command {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The name or address to listen on.
-    #[arg(default_value = DEFAULT_HOST, value_parser = host)]
+    #[arg(default_value = DEFAULT_HOST, value_parser = host())]
     host: String,
     /// The port to listen on; 0 for any that is free.
     #[arg(default_value_t = DEFAULT_PORT)]
     port: u16,
-    /// The design of the server [default: loop].
-    #[arg(long, value_parser = choice::<Model>())]
-    model: Option<Model>,
+    /// The design of the server.
+    #[arg(long, default_value = Model::Loop.name(), value_parser = choice::<Model>())]
+    model: Model,
     /// The limit on clients [default: 1 for single, 3 for quiz, else what the descriptor limit
     /// allows].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -121,13 +150,13 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// The plain configuration. `model` and `service` are the defaults of the command.
-    pub fn config(self, model: Model, service: ServiceKind) -> model::Config {
-        let session = self.session.config(service);
+    /// The plain configuration.
+    pub fn config(self) -> model::Config {
+        let session = self.session.config();
         model::Config {
             host: self.host,
             port: self.port,
-            model: self.model.unwrap_or(model),
+            model: self.model,
             child_args,
             session,
             max_clients: self.max_clients,
@@ -143,7 +172,7 @@ impl ServeArgs {
 #[derive(Debug, Args)]
 pub struct ClientArgs {
     /// The server's name or address [default: prompted for on a terminal].
-    #[arg(value_parser = host)]
+    #[arg(value_parser = host())]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -176,7 +205,7 @@ impl ClientArgs {
 #[derive(Debug, Args)]
 pub struct PlayArgs {
     /// The server's name or address [default: prompted for on a terminal].
-    #[arg(value_parser = host)]
+    #[arg(value_parser = host())]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -200,15 +229,6 @@ fn choice<C: Choice + Send + Sync>() -> impl TypedValueParser<Value = C> {
         C::ALL.iter().map(|value| PossibleValue::new(value.name()).help(value.description()));
     PossibleValuesParser::new(values)
         .map(|name| C::named(&name).expect("the parser takes only names of the list"))
-}
-
-/// Parses a host. An IPv6 address may be in brackets, as in the ready line.
-fn host(text: &str) -> Result<String, String> {
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    if bare.is_empty() {
-        return Err("expected a host name or an address such as 127.0.0.1 or ::1".to_owned());
-    }
-    Ok(bare.to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! The command `socklab`: parse, log, run, exit code.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::panic::{self, PanicHookInfo};
@@ -8,14 +9,11 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
 use env_logger::WriteStyle;
 use socklab::background_writer::BackgroundWriter;
-use socklab::cli::{Cli, Command, ServeArgs};
+use socklab::cli::{Cli, Command};
 use socklab::error::{Exit, Failure};
-use socklab::model::Model;
-use socklab::service::ServiceKind;
-use socklab::{client, load, model, signal};
+use socklab::{client, escape, load, model, signal};
 
 /// The longest wait at the end for output that nobody reads.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
@@ -26,9 +24,13 @@ static STDERR: LazyLock<BackgroundWriter> =
 
 fn main() -> ExitCode {
     panic::set_hook(Box::new(report_panic));
-    let cli = Cli::parse();
-    start_log(&cli);
-    let code = run_guarded(cli.command);
+    let code = match Cli::parse_line(env::args_os()) {
+        Ok(cli) => {
+            start_log(&cli);
+            run_guarded(cli.command)
+        }
+        Err(error) => print_usage(&error),
+    };
     STDERR.flush(FLUSH_PATIENCE);
     code
 }
@@ -38,21 +40,34 @@ fn run_guarded(command: Command) -> ExitCode {
     match panic::catch_unwind(run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(Exit::Failed as u8),
-        Ok(Err(failure)) => {
-            print_error(&failure.to_string());
-            ExitCode::from(failure.exit as u8)
-        }
+        Ok(Err(failure)) => fail(&failure),
     }
+}
+
+/// Prints a usage error, or the help or version text that was asked for.
+fn print_usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed {
+        _ if error.use_stderr() => ExitCode::from(Exit::Usage as u8),
+        // The reader has left: `socklab --help | head -1`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(&Failure::cannot("write to standard output", &error)),
+        Ok(()) => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    print_error(&failure.to_string());
+    ExitCode::from(failure.exit as u8)
 }
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) | Command::Server3(args) => {
-            serve(args, Model::Loop, ServiceKind::Calc)
-        }
-        Command::Server1(args) => serve(args, Model::Single, ServiceKind::Calc),
-        Command::Server2(args) => serve(args, Model::Thread, ServiceKind::Calc),
-        Command::Server4(args) => serve(args, Model::Loop, ServiceKind::Echo),
+        Command::Serve(args)
+        | Command::Server1(args)
+        | Command::Server2(args)
+        | Command::Server3(args)
+        | Command::Server4(args) => model::serve(&args.config(), announce),
         Command::Session(args) => model::stdio_session::serve(&args.config()),
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),
@@ -60,12 +75,9 @@ fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn serve(args: ServeArgs, model: Model, service: ServiceKind) -> Result<(), Failure> {
-    model::serve(&args.config(model, service), announce)
-}
-
-/// Writes one line for the user.
+/// Writes one line for the user. The text may quote an argument, which may have come from anywhere.
 fn print_error(text: &str) {
+    let text = escape::for_failure(text.as_bytes());
     STDERR.push(format!("socklab: {text}\n").as_bytes());
 }
 
@@ -93,11 +105,15 @@ fn start_log(cli: &Cli) {
     };
     let default = env_logger::Env::default().default_filter_or(level);
     let mut log = env_logger::Builder::from_env(default);
+    // An empty RUST_LOG would let nothing but errors through.
+    if env::var("RUST_LOG").is_ok_and(|filter| filter.trim().is_empty()) {
+        log.parse_filters(level);
+    }
     if let Some(level) = cli.log_level() {
         log.filter_level(level);
     }
     log.filter_module(model::COUNTERS, log::LevelFilter::Info);
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     log.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
     log.target(env_logger::Target::Pipe(Box::new(&*STDERR)));
     log.format_target(false).init();

@@ -20,7 +20,7 @@ const MAX_RATE: u64 = 1_000_000_000;
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The server's name or address.
-    #[arg(value_parser = host)]
+    #[arg(value_parser = host())]
     host: String,
     /// The server's port.
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]

@@ -1,14 +1,15 @@
 //! The options of a client's session: for a server, for the command `session`, and for the command
 //! line with which a server of the model `process` starts its children.
 
-use std::ffi::OsString;
-use std::fmt::Display;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 
 use super::{choice, in_range, time};
 use crate::arithmetic::Dialect;
@@ -20,12 +21,44 @@ use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 /// The longest text of an option that is part of a reply, in bytes.
 const MAX_TEXT: usize = MAX_REPLY / 2;
 
+/// The options that only one service has. `--once` is for all: some services always close.
+const OPTIONS_OF: [(ServiceKind, &[&str]); 3] = [
+    (ServiceKind::Calc, &["dialect", "error-text"]),
+    (ServiceKind::Hello, &["greeting"]),
+    (ServiceKind::Quiz, &["seed", "questions", "results"]),
+];
+
+/// The only service that has the option, if not all have it.
+fn service_of(option: &str) -> Option<ServiceKind> {
+    OPTIONS_OF.iter().find(|(_, options)| options.contains(&option)).map(|(service, _)| *service)
+}
+
+/// Refuses options of services other than the one chosen.
+pub(super) fn check_service(
+    command: &mut clap::Command,
+    matches: &ArgMatches,
+) -> Result<(), clap::Error> {
+    let Ok(Some(&service)) = matches.try_get_one::<ServiceKind>("service") else { return Ok(()) };
+    for &(other, options) in OPTIONS_OF.iter().filter(|(other, _)| *other != service) {
+        for option in options {
+            let id = option.replace('-', "_");
+            if matches.value_source(&id) == Some(ValueSource::CommandLine) {
+                let (other, service) = (other.name(), service.name());
+                let text =
+                    format!("--{option} is an option of {other}, but the service is {service}");
+                return Err(command.error(ErrorKind::ArgumentConflict, text));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The options of a client's session.
 #[derive(Debug, Args)]
 pub(super) struct SessionOptions {
-    /// The service [default: calc].
-    #[arg(long, value_parser = choice::<ServiceKind>())]
-    service: Option<ServiceKind>,
+    /// The service.
+    #[arg(long, default_value = ServiceKind::Calc.name(), value_parser = choice::<ServiceKind>())]
+    service: ServiceKind,
     /// The rule that finds the end of a message.
     #[arg(long, default_value = "auto", value_parser = choice::<FramingMode>())]
     framing: FramingMode,
@@ -67,25 +100,28 @@ pub(super) struct SessionOptions {
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().arrival.into(),
         value_parser = time)]
     arrival_timeout: humantime::Duration,
-    /// The longest time in which a client reads less than 16 bytes a second of its replies.
+    /// The longest time in which a client reads no byte of its replies.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().unread.into(),
         value_parser = time)]
     unread_timeout: humantime::Duration,
 }
 
 impl SessionOptions {
-    /// The plain configuration. `service` is the default of the command.
-    pub(super) fn config(self, service: ServiceKind) -> SessionConfig {
+    /// The plain configuration.
+    pub(super) fn config(self) -> SessionConfig {
+        let rules = match self.service {
+            ServiceKind::Quiz => {
+                Rules { seed: self.seed.unwrap_or_else(random_seed), questions: self.questions }
+            }
+            _ => Rules::default(),
+        };
         SessionConfig {
             service: ServiceSpec {
-                kind: self.service.unwrap_or(service),
+                kind: self.service,
                 dialect: self.dialect,
                 error_text: self.error_text,
                 greeting: self.greeting,
-                rules: Rules {
-                    seed: self.seed.unwrap_or_else(random_seed),
-                    questions: self.questions,
-                },
+                rules,
                 banner: self.banner,
                 once: self.once,
             },
@@ -107,44 +143,41 @@ pub(super) fn child_args(config: &StdioConfig) -> Vec<OsString> {
     let SessionConfig { service, limits, results } = session;
     let ServiceSpec { kind, dialect, error_text, greeting, rules, banner, once } = service;
     let Limits { framing_mode, max_message, idle, arrival, unread } = limits;
-    let mut args = vec![
-        "session".into(),
-        option("client", client),
-        option("service", kind.name()),
-        option("dialect", dialect.name()),
-        option("greeting", greeting),
-        option("seed", rules.seed),
-        option("questions", rules.questions),
-        option("framing", framing_mode.name()),
-        option("max-message", max_message),
-        option("idle-timeout", exact(*idle)),
-        option("arrival-timeout", exact(*arrival)),
-        option("unread-timeout", exact(*unread)),
+    let mut options = vec![
+        ("client", client.to_string().into()),
+        ("service", OsString::from(kind.name())),
+        ("dialect", dialect.name().into()),
+        ("greeting", greeting.as_ref().into()),
+        ("seed", rules.seed.to_string().into()),
+        ("questions", rules.questions.to_string().into()),
+        ("framing", framing_mode.name().into()),
+        ("max-message", max_message.to_string().into()),
+        ("idle-timeout", exact(*idle)),
+        ("arrival-timeout", exact(*arrival)),
+        ("unread-timeout", exact(*unread)),
     ];
-    args.extend(error_text.as_ref().map(|text| option("error-text", text)));
-    args.extend(banner.as_ref().map(|text| option("banner", text)));
-    args.extend(once.then(|| "--once".into()));
-    let mut files = vec![("results", results.as_deref())];
+    options.extend(error_text.as_ref().map(|text| ("error-text", text.as_ref().into())));
+    options.extend(banner.as_ref().map(|text| ("banner", text.as_ref().into())));
+    options.extend(results.as_ref().map(|path| ("results", path.into())));
     if let Some(ParentPipes { until, report }) = parent {
-        files.extend([("until", Some(until.as_path())), ("report", Some(report.as_path()))]);
+        options.extend([("until", until.into()), ("report", report.into())]);
     }
-    for (name, path) in files {
-        args.extend(path.map(|path| {
-            let mut option = option(name, "");
-            option.push(path);
-            option
-        }));
-    }
+    options.retain(|(name, _)| service_of(name).is_none_or(|service| service == *kind));
+    let mut args = vec!["session".into()];
+    args.extend(options.into_iter().map(|(name, value)| option(name, &value)));
+    args.extend(once.then(|| "--once".into()));
     args
 }
 
-fn option(name: &str, value: impl Display) -> OsString {
-    format!("--{name}={value}").into()
+fn option(name: &str, value: &OsStr) -> OsString {
+    let mut option = OsString::from(format!("--{name}="));
+    option.push(value);
+    option
 }
 
 /// A time in the form that the command line accepts, without rounding.
-fn exact(time: Duration) -> impl Display {
-    humantime::format_duration(time)
+fn exact(time: Duration) -> OsString {
+    humantime::format_duration(time).to_string().into()
 }
 
 /// The options of the command `session`.
@@ -168,7 +201,7 @@ impl SessionArgs {
     pub fn config(self) -> StdioConfig {
         let parent = self.until.zip(self.report);
         StdioConfig {
-            session: self.options.config(ServiceKind::Calc),
+            session: self.options.config(),
             client: self.client,
             parent: parent.map(|(until, report)| ParentPipes { until, report }),
         }
@@ -187,7 +220,7 @@ fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-pub(super) fn message_limit(text: &str) -> Result<usize, String> {
+fn message_limit(text: &str) -> Result<usize, String> {
     in_range(text, 1, MAX_MESSAGE_LIMIT)
         .ok_or_else(|| format!("expected a number of bytes, 1 to {MAX_MESSAGE_LIMIT}"))
 }

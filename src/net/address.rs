@@ -7,8 +7,66 @@ use std::{fmt, io};
 use crate::duration;
 use crate::error::{Exit, Failure};
 
+const HOST_FORMS: &str = "expected a host name or an address such as 127.0.0.1 or ::1";
+
+/// The host that a port alone stands for.
+const LOOPBACK: &str = "127.0.0.1";
+
 /// The shortest time that a connection attempt is given; std refuses zero.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// A text that is no host.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BadHost {
+    /// The host and the port that were probably meant.
+    pub meant: Option<(String, u16)>,
+}
+
+impl fmt::Display for BadHost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self.meant {
+            Some(_) => "the host comes first, then the port",
+            None => HOST_FORMS,
+        })
+    }
+}
+
+/// The host that a person wrote: a name or an address. An IPv6 address may stand in brackets, as
+/// it does in the ready line. A number is refused, though the resolver takes it for an IPv4
+/// address (`5000` for 0.0.19.136): it is a port.
+pub fn parse_host(text: &str) -> Result<&str, BadHost> {
+    let text = text.trim();
+    if let Some((host, port)) = split_port(text) {
+        let host = if host.is_empty() { LOOPBACK } else { host };
+        return Err(BadHost { meant: Some((host.to_owned(), port)) });
+    }
+    let bare = without_brackets(text);
+    if bare.is_empty() || is_number(bare) { Err(BadHost { meant: None }) } else { Ok(bare) }
+}
+
+fn without_brackets(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text)
+}
+
+/// Splits `HOST:PORT`, `[HOST]:PORT`, `:PORT` or `PORT`. An IPv6 address without brackets has no
+/// port behind it.
+fn split_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let bare = without_brackets(host);
+    let is_plain = bare.len() < host.len() || !host.contains(':');
+    let is_decimal = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_plain || !is_decimal || is_number(bare) {
+        return None;
+    }
+    Some((bare, port.parse().ok()?))
+}
+
+/// Whether inet_aton(3), and so the resolver, reads an address of one number.
+fn is_number(text: &str) -> bool {
+    let hex = text.strip_prefix("0x").or(text.strip_prefix("0X"));
+    let (digits, radix) = hex.map_or((text, 10), |digits| (digits, 16));
+    !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix))
+}
 
 /// The addresses of `host` with `port`, at least one, in the resolver's order of preference.
 ///
@@ -17,12 +75,11 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let addresses: Vec<_> = (host, port)
         .to_socket_addrs()
         .map_err(|error| {
-            Failure::cannot(format_args!("find the address of {host:?}"), &error)
-                .hint("expected a host name or an address such as 127.0.0.1 or ::1")
+            Failure::cannot(format_args!("find the address of \"{host}\""), &error).hint(HOST_FORMS)
         })?
         .collect();
     if addresses.is_empty() {
-        return Err(Failure::new(Exit::Failed, format!("{host:?} has no address")));
+        return Err(Failure::new(Exit::Failed, format!("\"{host}\" has no address")));
     }
     Ok(addresses)
 }
@@ -86,6 +143,40 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_may_stand_in_brackets() {
+        for (text, host) in [
+            ("localhost", "localhost"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("127.1", "127.1"),
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            (" [fe80::1%eth0] ", "fe80::1%eth0"),
+            ("::5000", "::5000"),
+            ("0xcafe.example", "0xcafe.example"),
+        ] {
+            assert_eq!(parse_host(text), Ok(host), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_port_where_the_host_should_be_is_told_from_a_host() {
+        for (text, host, port) in [
+            ("5000", "127.0.0.1", 5000),
+            (":5000", "127.0.0.1", 5000),
+            ("0", "127.0.0.1", 0),
+            ("localhost:5000", "localhost", 5000),
+            ("10.0.0.7:80", "10.0.0.7", 80),
+            ("[::1]:5000", "::1", 5000),
+        ] {
+            let meant = Some((host.to_owned(), port));
+            assert_eq!(parse_host(text), Err(BadHost { meant }), "{text}");
+        }
+        for text in ["", " ", "[]", "70000", "0x1388", "0X7f000001", "017700000001", "5000:80"] {
+            assert_eq!(parse_host(text), Err(BadHost { meant: None }), "{text}");
+        }
+    }
 
     #[test]
     fn a_connect_that_takes_too_long_is_no_answer() {

@@ -28,6 +28,7 @@ mod system {
     mod admission;
     mod blockers;
     mod close_reasons;
+    mod command_line;
     mod processes;
     mod server;
     mod sharded;
