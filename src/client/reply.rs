@@ -7,6 +7,9 @@
 //! - a newline as the last byte received, not counting NULs behind it (the end of a C string);
 //! - a gap without a byte: [`GAP`], or [`LINE_GAP`] once the server has sent a newline;
 //! - the end of input.
+//!
+//! A server written in C may send its whole buffer: text, a NUL, and bytes of earlier messages. So
+//! the text of a reply ends at its first NUL, and the newlines behind it end nothing.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -48,14 +51,15 @@ pub(super) struct Reply {
     deadline: Instant,
     /// The time of the last byte of `text`; without meaning while `text` is empty.
     received_at: Instant,
-    /// The last byte of `text` that is not NUL is a newline.
+    /// The position of the first NUL in `text`.
+    nul_at: Option<usize>,
+    /// `text` ends with a newline, and with any number of NULs behind it.
     line_ended: bool,
-    /// The server has sent a newline on this connection.
+    /// The server has sent a newline on this connection, before any NUL of its reply.
     seen_newline: bool,
-    /// The previous reply ended with a gap, so a newline at the beginning of this one terminates
-    /// the previous one. Where a server writes text and newline apart, Nagle's algorithm holds the
-    /// newline back until our delayed acknowledgement, up to 40 ms.
-    late_newline: bool,
+    /// The previous reply ended with a gap, so a newline or NULs at the beginning of this one
+    /// terminate the previous one: a server may write text and terminator apart.
+    late_terminator: bool,
 }
 
 impl Reply {
@@ -65,40 +69,52 @@ impl Reply {
             text: Vec::new(),
             deadline: now,
             received_at: now,
+            nul_at: None,
             line_ended: false,
             seen_newline: false,
-            late_newline: false,
+            late_terminator: false,
         }
     }
 
     /// Begins a new reply, with a `deadline` for its last byte.
     pub(super) fn expect(&mut self, deadline: Instant) {
         self.text.clear();
+        self.nul_at = None;
         self.line_ended = false;
         self.deadline = deadline;
     }
 
     /// The time at which the state changes if no byte comes before.
     pub(super) fn due(&self) -> Instant {
-        match (self.text.is_empty(), self.seen_newline) {
-            (true, _) => self.deadline,
-            (false, false) => self.received_at + GAP,
-            (false, true) => self.received_at + LINE_GAP,
+        if self.text.is_empty() {
+            self.deadline
+        } else if self.seen_newline && self.nul_at.is_none() {
+            self.received_at + LINE_GAP
+        } else {
+            self.received_at + GAP
         }
     }
 
     /// Takes the bytes received at `now`, at least one.
     pub(super) fn received(&mut self, bytes: &[u8], now: Instant) -> ReplyState {
-        self.seen_newline |= memchr::memchr(b'\n', bytes).is_some();
-        let bytes = self.without_late_newline(bytes);
+        let bytes = self.without_late_terminator(bytes);
         if bytes.len() > MAX_REPLY_LEN - self.text.len() {
             return ReplyState::TooLong;
         }
+        let start = self.text.len();
         self.text.extend_from_slice(bytes);
         self.received_at = now;
-        if let Some(last) = bytes.iter().rfind(|&&byte| byte != 0) {
-            self.line_ended = *last == b'\n';
+        let mut behind_nul = bytes;
+        if self.nul_at.is_none() {
+            let end = memchr::memchr(0, bytes);
+            self.nul_at = end.map(|end| start + end);
+            let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+            self.seen_newline |= memchr::memchr(b'\n', line).is_some();
+            self.line_ended = line.last().map_or(self.line_ended, |&last| last == b'\n');
+            behind_nul = rest;
         }
+        // Stale bytes: more of them may follow.
+        self.line_ended &= behind_nul.iter().all(|&byte| byte == 0);
         if self.line_ended {
             ReplyState::Complete
         } else if now > self.deadline {
@@ -129,24 +145,33 @@ impl Reply {
         self.text.is_empty()
     }
 
-    /// Takes the text received so far, without its terminator.
+    /// Takes the text received so far, without its terminator and what is behind it.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.late_newline = !self.text.is_empty() && !self.line_ended;
-        let mut text = mem::take(&mut self.text);
-        let end = text.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        text.truncate(end);
+        let nul_at = self.nul_at;
+        let mut text = self.take_raw();
+        text.truncate(nul_at.unwrap_or(text.len()));
         if text.pop_if(|last| *last == b'\n').is_some() {
             text.pop_if(|last| *last == b'\r');
         }
         text
     }
 
-    /// `bytes` without the newline that terminates the previous reply.
-    fn without_late_newline<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        if !mem::take(&mut self.late_newline) {
+    /// Takes all bytes received so far, for a parser that knows newlines and NULs itself.
+    pub(super) fn take_raw(&mut self) -> Vec<u8> {
+        self.late_terminator = !self.text.is_empty() && !self.line_ended && self.nul_at.is_none();
+        self.nul_at = None;
+        mem::take(&mut self.text)
+    }
+
+    /// `bytes` without those that terminate the previous reply.
+    fn without_late_terminator<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if !mem::take(&mut self.late_terminator) {
             return bytes;
         }
-        bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")).unwrap_or(bytes)
+        let newline = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n"));
+        self.seen_newline |= newline.is_some();
+        let rest = newline.unwrap_or(bytes);
+        &rest[rest.iter().take_while(|&&byte| byte == 0).count()..]
     }
 }
 
@@ -255,10 +280,47 @@ mod tests {
     }
 
     #[test]
-    fn nuls_at_the_end_are_a_terminator_and_others_are_text() {
+    fn a_nul_ends_the_text_and_what_is_behind_it_is_dropped() {
+        let pieces: [&[&[u8]]; 6] = [
+            &[b"66\0"],
+            &[b"66\0\0\0"],
+            &[b"66\0 44"],
+            &[b"66\0 44\n"],
+            &[b"66\0", b" 44\n\0"],
+            &[b"66\n\0 44\n\0\0"],
+        ];
+        for pieces in pieces {
+            let (mut reply, start) = expected();
+            for piece in pieces {
+                assert_eq!(reply.received(piece, start), ReplyState::Incomplete, "{pieces:?}");
+            }
+            assert_eq!(reply.due(), start + GAP, "{pieces:?}");
+            assert_eq!(reply.take(), b"66", "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_newline_behind_a_nul_is_no_habit_of_the_server() {
+        let (mut reply, start) = once_answered(b"66\0 44\n");
+        assert_eq!(reply.received(b"7", start), ReplyState::Incomplete);
+        assert_eq!(reply.due(), start + GAP);
+    }
+
+    #[test]
+    fn nuls_that_come_after_the_gap_belong_to_the_reply_before() {
+        let (mut reply, start) = once_answered(b"66");
+        assert_eq!(reply.received(b"\0\0", start), ReplyState::Incomplete);
+        assert_eq!(reply.due(), start + DEADLINE, "no byte of the next reply has come");
+        assert_eq!(reply.received(b"67\0", start), ReplyState::Incomplete);
+        assert_eq!(reply.take(), b"67");
+    }
+
+    #[test]
+    fn an_empty_string_of_c_is_an_empty_reply() {
         let (mut reply, start) = expected();
-        assert_eq!(reply.received(b"6\x006\0\0", start), ReplyState::Incomplete);
-        assert_eq!(reply.take(), b"6\x006");
+        assert_eq!(reply.received(b"\0", start), ReplyState::Incomplete);
+        assert_eq!(reply.silence(start + GAP), ReplyState::Complete);
+        assert_eq!(reply.take(), b"");
     }
 
     #[test]
