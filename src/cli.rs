@@ -183,6 +183,9 @@ pub struct ClientArgs {
     /// The time limit for the connection, and for each answer, such as 500ms or 2s.
     #[arg(long, value_name = "TIME", default_value_t = DEFAULT_TIMEOUT.into(), value_parser = time)]
     timeout: humantime::Duration,
+    /// Send messages without a newline, for a server that cannot take one.
+    #[arg(long)]
+    bare: bool,
     /// After each answer, ask whether to continue; only on a terminal.
     #[arg(long)]
     confirm: bool,
@@ -196,6 +199,7 @@ impl ClientArgs {
             port: self.port,
             expressions: self.expressions,
             timeout: self.timeout.into(),
+            bare: self.bare,
             confirm: self.confirm,
         }
     }

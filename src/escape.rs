@@ -12,7 +12,7 @@
 
 use std::fmt::Write as _;
 
-/// Whether a reader would not see the character: a terminal obeys it, or it has no glyph of its
+/// True if a reader would not see the character: a terminal obeys it, or it has no glyph of its
 /// own and makes two different texts look the same.
 ///
 /// In terms of Unicode 16 these are the general categories Cc (control), Cf (format: the soft

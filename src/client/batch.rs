@@ -1,9 +1,14 @@
 //! Messages from a pipe and from the command line, sent in lock-step with their replies.
 
-use std::io::{BufRead, Read, Write};
+use std::io::Write;
+use std::os::fd::AsFd;
 
-use super::connection::{Connection, MAX_MESSAGE};
-use super::printer::{Flow, Printer};
+use rustix::event::PollFlags;
+
+use super::connection::Connection;
+use super::failures;
+use super::line_input::{LineInput, Waited};
+use super::printer::Printer;
 use crate::error::Failure;
 use crate::escape;
 
@@ -12,17 +17,30 @@ use crate::escape;
 /// The last line may lack its newline. An empty input is a success, if the connection is made.
 pub fn ask_lines(
     server: &mut Connection,
-    mut input: impl BufRead,
+    input: impl AsFd,
     printer: &mut Printer<impl Write>,
 ) -> Result<(), Failure> {
     log_greeting(server)?;
+    let mut input = LineInput::new(input);
     let mut line = Vec::new();
-    while read_line(&mut input, &mut line)? {
-        if ask(server, &line, printer)?.is_break() {
-            break;
+    let mut late = LateTexts::default();
+    loop {
+        match input.next(&mut line, server.as_fd(), PollFlags::IN)? {
+            Waited::Line => {
+                late.receive(server)?;
+                if printer.reply(&server.ask(&line)?)?.is_break() {
+                    return Ok(());
+                }
+            }
+            Waited::Server => {
+                late.receive(server)?;
+                if server.is_closed() {
+                    return Err(failures::closed_meanwhile());
+                }
+            }
+            Waited::End => return late.end(server),
         }
     }
-    Ok(())
 }
 
 /// Sends each line of each of `expressions`, and prints the replies in order.
@@ -32,28 +50,53 @@ pub fn ask_each(
     printer: &mut Printer<impl Write>,
 ) -> Result<(), Failure> {
     log_greeting(server)?;
+    let mut late = LateTexts::default();
     for message in expressions.iter().flat_map(|expression| messages_of(expression)) {
-        if ask(server, message.as_bytes(), printer)?.is_break() {
-            break;
+        late.receive(server)?;
+        if printer.reply(&server.ask(message.as_bytes())?)?.is_break() {
+            return Ok(());
         }
     }
-    Ok(())
+    late.end(server)
 }
 
-/// Sends one message and prints the reply. Text that has arrived since the previous reply is
-/// printed first.
-pub(super) fn ask(
-    server: &mut Connection,
-    message: &[u8],
-    printer: &mut Printer<impl Write>,
-) -> Result<Flow, Failure> {
-    if let Some(text) = server.unsolicited()?
-        && printer.unsolicited(&text)?.is_break()
-    {
-        return Ok(Flow::Break(()));
+/// The texts that came between a reply and the next message. A program that reads the replies in
+/// order would take them for replies, so they are reported on stderr instead.
+#[derive(Default)]
+struct LateTexts {
+    count: u64,
+    first: Vec<u8>,
+}
+
+impl LateTexts {
+    /// Receives what has come since the last reply.
+    fn receive(&mut self, server: &mut Connection) -> Result<(), Failure> {
+        let text = server.unsolicited()?;
+        self.note(server, text);
+        Ok(())
     }
-    let reply = server.ask(message)?;
-    printer.reply(&reply)
+
+    fn note(&mut self, server: &Connection, text: Option<Vec<u8>>) {
+        let Some(text) = text else { return };
+        if !server.has_answered() {
+            return log_text("late greeting", &text);
+        }
+        log::warn!("after a reply the server sent \"{}\"", escape::for_log(&text));
+        if self.count == 0 {
+            self.first = text;
+        }
+        self.count += 1;
+    }
+
+    /// Fails if there were any, also behind the last reply.
+    fn end(mut self, server: &mut Connection) -> Result<(), Failure> {
+        let text = server.last_words()?;
+        self.note(server, text);
+        match self.count {
+            0 => Ok(()),
+            count => Err(failures::late_texts(count, &self.first)),
+        }
+    }
 }
 
 /// The lines of `text`, each of which is a message, since a newline ends one. An empty text is an
@@ -65,49 +108,18 @@ pub(super) fn messages_of(text: &str) -> impl Iterator<Item = &str> {
 /// A greeting is logged, because it is not one of the replies.
 fn log_greeting(server: &mut Connection) -> Result<(), Failure> {
     if let Some(text) = server.greeting()? {
-        log::info!("greeting of the server: {}", escape::for_log(&text));
+        log_text("greeting", &text);
     }
     Ok(())
 }
 
-/// Reads the next line into `line`, without its newline. False at the end of input. Of a line over
-/// the limit only one byte more than the limit is read, so that it is refused when sent.
-pub(super) fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
-    const LINE_LIMIT: u64 = MAX_MESSAGE as u64 + 1;
-    line.clear();
-    let read = input.by_ref().take(LINE_LIMIT).read_until(b'\n', line);
-    let read = read.map_err(|error| Failure::cannot("read standard input", &error))?;
-    line.pop_if(|last| *last == b'\n');
-    Ok(read > 0)
+fn log_text(kind: &str, text: &[u8]) {
+    log::info!("{kind} of the server: {}", escape::for_log(text));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(mut input: &[u8]) -> Vec<Vec<u8>> {
-        let mut line = Vec::new();
-        let mut lines = Vec::new();
-        while read_line(&mut input, &mut line).unwrap() {
-            lines.push(line.clone());
-        }
-        lines
-    }
-
-    #[test]
-    fn a_last_line_without_a_newline_is_a_line() {
-        assert_eq!(lines(b"1 + 2\n\n3"), [&b"1 + 2"[..], b"", b"3"]);
-        assert_eq!(lines(b"1 + 2\n"), [b"1 + 2"]);
-        assert!(lines(b"").is_empty());
-    }
-
-    #[test]
-    fn of_a_line_over_the_limit_enough_is_read_to_refuse_it() {
-        let mut longest = vec![b'1'; MAX_MESSAGE];
-        longest.push(b'\n');
-        assert_eq!(lines(&longest)[0].len(), MAX_MESSAGE);
-        assert!(lines(&vec![b'1'; 3 * MAX_MESSAGE])[0].len() > MAX_MESSAGE);
-    }
 
     #[test]
     fn each_line_of_a_text_is_a_message() {

@@ -3,13 +3,18 @@
 //! The only clock of the client is read here. The end of a reply is decided in [`super::reply`].
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::failures::{self, connection_failed, is_disconnect, is_timeout};
+use rustix::net::sockopt;
+
+use super::failures::{self, Asked, connection_failed, is_disconnect, is_timeout};
 use super::reply::{self, GAP, Reply, ReplyState};
 use crate::duration::UNLIMITED;
 use crate::error::Failure;
+use crate::escape;
 use crate::net::address::{self, Connected};
 use crate::service::BUSY_TEXT;
 
@@ -20,6 +25,9 @@ pub(super) const MAX_MESSAGE: usize = (1 << 20) - 1;
 
 /// The shortest timeout of a socket, for which zero would mean none.
 const MIN_WAIT: Duration = Duration::from_millis(1);
+
+/// An empty message, where messages have no newlines: something must be sent.
+const BLANK: &[u8] = b" ";
 
 /// The most bytes received by one call.
 const READ_SIZE: usize = 16 * 1024;
@@ -34,9 +42,15 @@ pub struct Connection {
     timeout: Duration,
     /// The time that the handshake took, which is the least that a greeting needs.
     round_trip: Duration,
+    /// The end of each message that [`Connection::ask`] sends: a newline, or nothing.
+    terminator: &'static [u8],
     reply: Reply,
     /// A text was received.
     got_text: bool,
+    /// A message was answered.
+    answered: bool,
+    /// The time of the last message, or else of the connection.
+    sent_at: Instant,
     /// The server has closed the connection.
     closed: bool,
     /// The message being sent, with its terminator.
@@ -56,12 +70,22 @@ impl Connection {
             stream,
             timeout,
             round_trip,
+            terminator: b"\n",
             reply: Reply::new(now()),
             got_text: false,
+            answered: false,
+            sent_at: now(),
             closed: false,
             message: Vec::new(),
             read_buffer: vec![0; READ_SIZE].into(),
         })
+    }
+
+    /// The same connection to a server that cannot take the newline behind a message.
+    #[must_use]
+    pub fn without_newlines(mut self) -> Self {
+        self.terminator = b"";
+        self
     }
 
     /// The greeting of a server that speaks first.
@@ -69,6 +93,15 @@ impl Connection {
     /// It is received before the first message is sent, so that it is not taken for the reply.
     pub(super) fn greeting(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let state = self.receive_reply(now() + self.greeting_wait())?;
+        self.unsolicited_text(state)
+    }
+
+    /// The text that arrives within a gap after a last reply that only a gap has ended.
+    pub(super) fn last_words(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        if self.closed || !self.reply.may_go_on() {
+            return self.unsolicited();
+        }
+        let state = self.receive_reply(now() + GAP.min(self.timeout))?;
         self.unsolicited_text(state)
     }
 
@@ -91,14 +124,22 @@ impl Connection {
         self.unsolicited_text(state)
     }
 
-    /// Sends `message` with a newline, and returns the reply without its terminator.
+    /// Sends `message` with its terminator, and returns the reply without one. Where there is no
+    /// newline, an empty message is a space: something must be sent.
     pub fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
-        let deadline = self.send_message(message, b"\n")?;
-        match self.next_text(deadline)? {
-            Some(reply) => Ok(reply),
-            None if self.closed => Err(self.closed_early()),
-            None => Err(self.no_answer()),
+        let deadline = self.send_message(message, self.terminator)?;
+        match self.receive_reply(deadline)? {
+            ReplyState::Incomplete | ReplyState::Complete => {}
+            ReplyState::Late if self.reply.is_empty() => {
+                return Err(failures::no_answer(self.timeout, self.asked()));
+            }
+            ReplyState::Late => return Err(failures::partial_answer(self.timeout)),
+            ReplyState::TooLong => return Err(failures::reply_too_long()),
+            ReplyState::Closed => return Err(failures::closed_early(self.asked())),
         }
+        let reply = self.take_text()?;
+        self.answered = true;
+        Ok(reply)
     }
 
     /// Sends `text` and `terminator`, and returns the deadline of the reply.
@@ -110,19 +151,26 @@ impl Connection {
         if text.len() > MAX_MESSAGE {
             return Err(failures::message_too_long(MAX_MESSAGE));
         }
+        let text = if text.is_empty() && terminator.is_empty() { BLANK } else { text };
         self.message.clear();
         self.message.extend_from_slice(text);
         self.message.extend_from_slice(terminator);
+        log::debug!("sent \"{}\"", escape::for_log(text));
+        self.sent_at = now();
         let deadline = self.deadline();
         self.send(deadline)?;
         Ok(deadline)
     }
 
-    /// The next text from the server, without its terminator. `None` if nothing has arrived by
+    /// The next bytes from the server, for a parser of its own. `None` if nothing has arrived by
     /// `deadline`, or if the server has [closed](Self::is_closed) the connection.
-    pub(super) fn next_text(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) fn next_bytes(&mut self, deadline: Instant) -> Result<Option<Vec<u8>>, Failure> {
         match self.receive_reply(deadline)? {
-            ReplyState::Incomplete | ReplyState::Complete => self.take_text().map(Some),
+            ReplyState::Incomplete | ReplyState::Complete => {
+                let bytes = self.reply.take_raw();
+                self.take_note(bytes.trim_ascii_end())?;
+                Ok(Some(bytes))
+            }
             ReplyState::Late if self.reply.is_empty() => Ok(None),
             ReplyState::Late => Err(failures::partial_answer(self.timeout)),
             ReplyState::TooLong => Err(failures::reply_too_long()),
@@ -135,9 +183,18 @@ impl Connection {
         now() + self.timeout
     }
 
-    /// The failure of a server that sent nothing until the deadline of a reply.
-    pub(super) fn no_answer(&self) -> Failure {
-        failures::no_answer(self.timeout)
+    /// True if the server has answered a message.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// The facts about a server that does not reply.
+    pub(super) fn asked(&self) -> Asked {
+        Asked {
+            got_text: self.got_text,
+            answered: self.answered,
+            newline: Some(!self.terminator.is_empty()),
+        }
     }
 
     /// The time after which a greeting that the server sends immediately has arrived: one round
@@ -146,14 +203,14 @@ impl Connection {
         (self.round_trip + GAP).min(self.timeout)
     }
 
-    /// True if the end of input was received.
+    /// True if the server has closed the connection, as far as was received.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
 
-    /// The failure of a server that closed the connection instead of replying.
-    pub(super) fn closed_early(&self) -> Failure {
-        failures::closed_early(self.got_text)
+    /// The time limit for each reply.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Sends the message, normally in one write.
@@ -165,7 +222,9 @@ impl Connection {
             match self.stream.write(unsent) {
                 Ok(sent) => unsent = &unsent[sent..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) => return Err(failures::no_answer(self.timeout)),
+                Err(error) if is_timeout(&error) => {
+                    return Err(failures::no_answer(self.timeout, self.asked()));
+                }
                 // What the server sent before it closed can still be received, and explains more.
                 Err(error) if is_disconnect(&error) => return Ok(()),
                 Err(error) => return Err(connection_failed(&error)),
@@ -196,7 +255,13 @@ impl Connection {
                 self.closed = true;
                 Ok(Some(self.reply.ended()))
             }
-            Ok(received) => Ok(Some(self.reply.received(&self.read_buffer[..received], now()))),
+            Ok(received) => {
+                let state = self.reply.received(&self.read_buffer[..received], now());
+                if state == ReplyState::Incomplete {
+                    self.acknowledge();
+                }
+                Ok(Some(state))
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 Ok(Some(ReplyState::Incomplete))
             }
@@ -222,16 +287,36 @@ impl Connection {
         Ok(Some(self.take_text()?).filter(|text| !text.is_empty()))
     }
 
+    /// Acknowledges what has been received. The server's kernel may hold back the rest of the reply
+    /// until then (Nagle's algorithm), and ours would wait 40 ms, which is longer than the gap that
+    /// ends a reply. The option does not stay set (tcp(7)).
+    fn acknowledge(&self) {
+        // Without it the reply comes in two parts, as if the server had paused.
+        sockopt::set_tcp_quickack(&self.stream, true).ok();
+    }
+
     /// The text that has arrived, unless it says that the server is full.
     fn take_text(&mut self) -> Result<Vec<u8>, Failure> {
         let text = self.reply.take();
-        let first = !self.got_text;
-        self.got_text = true;
-        if first && text == BUSY_TEXT.trim_end().as_bytes() {
-            Err(failures::server_busy(&text))
-        } else {
-            Ok(text)
+        self.take_note(&text)?;
+        Ok(text)
+    }
+
+    /// Logs a text that was received. Fails if it says that the server is full.
+    fn take_note(&mut self, text: &[u8]) -> Result<(), Failure> {
+        let millis = (now() - self.sent_at).as_secs_f64() * 1e3;
+        log::debug!("received \"{}\" after {millis:.3} ms", escape::for_log(text));
+        let is_first = !mem::replace(&mut self.got_text, true);
+        if is_first && text == BUSY_TEXT.trim_end().as_bytes() {
+            return Err(failures::server_busy(text));
         }
+        Ok(())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

@@ -9,8 +9,10 @@
 //! | `reply` | the end of a reply, as a state machine without I/O |
 //! | `connection` | connecting, sending and receiving within time limits |
 //! | `batch` | messages from a pipe and from the command line |
+//! | `line_input` | the lines of a pipe, waited for without losing sight of the server |
 //! | `terminal` | the dialogue with a person |
 //! | [`play`] | the quiz, played by a person or a program |
+//! | `quiz_client` | one game: prompts and messages in order |
 //! | `quiz_connection` | a connection that receives quiz messages one by one |
 //! | `quiz_parser` | the kinds of quiz messages, told apart by a state machine without I/O |
 //! | `failures` | the failures, one line each |
@@ -19,8 +21,10 @@
 mod batch;
 mod connection;
 mod failures;
+mod line_input;
 pub mod play;
 mod printer;
+mod quiz_client;
 mod quiz_connection;
 mod quiz_parser;
 mod reply;
@@ -29,9 +33,11 @@ mod terminal;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use rustix::stdio::{stdin, stdout};
+
 pub use batch::{ask_each, ask_lines};
 pub use connection::Connection;
-pub use printer::{PrintMode, Printer};
+pub use printer::{PrintMode, Printer, Unbuffered};
 pub use terminal::{Prompt, talk};
 
 use crate::error::{Exit, Failure};
@@ -59,6 +65,8 @@ pub struct Config {
     pub expressions: Vec<String>,
     /// The time limit for connecting, and for each reply.
     pub timeout: Duration,
+    /// True to send messages without a newline, for a server that cannot take one.
+    pub bare: bool,
     /// True if a prompt after each reply asks whether to continue; only on a terminal.
     pub confirm: bool,
 }
@@ -75,14 +83,17 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     };
     let Some((host, port)) = address else { return Ok(()) };
     let dialogue = on_terminal && config.expressions.is_empty();
-    let mut printer = Printer::new(io::stdout().lock(), print_mode(dialogue));
+    let mut printer = Printer::new(Unbuffered(stdout()), print_mode(dialogue));
     let mut server = Connection::open(&host, port, config.timeout)?;
+    if config.bare {
+        server = server.without_newlines();
+    }
     if !config.expressions.is_empty() {
         ask_each(&mut server, &config.expressions, &mut printer)
     } else if on_terminal {
         talk(&mut server, typed, &mut printer, config.confirm)
     } else {
-        ask_lines(&mut server, io::stdin().lock(), &mut printer)
+        ask_lines(&mut server, stdin(), &mut printer)
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, write};
 
 use crate::error::Failure;
 use crate::escape::for_terminal;
@@ -73,9 +77,59 @@ impl<W: Write> Printer<W> {
     }
 }
 
+/// A descriptor that is written to without a buffer. It may be non-blocking, which a program that
+/// shares it decides: then what does not fit is waited for.
+#[derive(Debug)]
+pub struct Unbuffered<F>(pub F);
+
+impl<F: AsFd> Write for Unbuffered<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match write(&self.0, bytes) {
+                Err(Errno::AGAIN) => {
+                    match poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(Errno::INTR) => {}
+                written => return Ok(written?),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::io::{Read, pipe};
+    use std::thread;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+    #[test]
+    fn a_non_blocking_output_is_waited_for() {
+        let (mut from, to) = pipe().unwrap();
+        let flags = fcntl_getfl(&to).unwrap();
+        fcntl_setfl(&to, flags | OFlags::NONBLOCK).unwrap();
+        // More than a pipe holds.
+        let line = vec![b'6'; 1 << 20];
+        let mut printer = Printer::new(Unbuffered(to), PrintMode::Raw);
+        let read = move || {
+            let mut read = Vec::new();
+            from.read_to_end(&mut read).unwrap();
+            read
+        };
+        let reader = thread::Builder::new().spawn(read).unwrap();
+        assert!(printer.reply(&line).unwrap().is_continue());
+        drop(printer);
+        assert_eq!(reader.join().unwrap(), [&line[..], b"\n"].concat());
+    }
 
     fn shown(how: PrintMode, text: &[u8]) -> Vec<u8> {
         let mut printer = Printer::new(Vec::new(), how);

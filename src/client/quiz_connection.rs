@@ -1,9 +1,11 @@
 //! A [`Connection`] to a quiz server, which receives the messages of one game.
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, now};
+use super::failures::{self, Asked};
 use super::quiz_parser::{QuizMessage, QuizParser};
 use crate::error::Failure;
 
@@ -11,8 +13,20 @@ use crate::error::Failure;
 /// receives them apart. It makes the same pause between its own messages.
 const MESSAGE_GAP: Duration = Duration::from_millis(200);
 
-/// An empty line, where messages have no newlines: something must be sent.
-const BLANK: &[u8] = b" ";
+/// The most messages that are received ahead: a game has three at a time.
+const MAX_AHEAD: usize = 1000;
+
+/// The next event of a game.
+pub(super) enum Received {
+    /// A message.
+    Message(QuizMessage),
+    /// The server has closed the connection.
+    Closed,
+    /// The server was silent until the deadline.
+    Silence,
+    /// The deadline passed while the server sent texts that are no part of a game.
+    Chatter,
+}
 
 /// A connection to a quiz server.
 pub(super) struct QuizConnection {
@@ -56,14 +70,27 @@ impl QuizConnection {
 
     /// The failure of a server that closed the connection instead of playing.
     pub(super) fn closed_early(&self) -> Failure {
-        self.server.closed_early()
+        failures::closed_early(self.asked())
+    }
+
+    /// The failure of a server that sent nothing until the deadline.
+    pub(super) fn no_answer(&self) -> Failure {
+        failures::no_answer(self.server.timeout(), self.asked())
+    }
+
+    /// The failure of a server that sends `said`, but no question until the deadline.
+    pub(super) fn no_question(&self, said: &[u8]) -> Failure {
+        failures::no_question(self.server.timeout(), said)
+    }
+
+    fn asked(&self) -> Asked {
+        // A server that wants no newlines is found out.
+        Asked { newline: None, ..self.server.asked() }
     }
 
     /// Sends a message, and lets the time for the next one begin.
     pub(super) fn send_message(&mut self, line: &[u8]) -> Result<(), Failure> {
-        let nothing = line.is_empty() && self.terminator.is_empty();
-        self.deadline =
-            self.server.send_message(if nothing { BLANK } else { line }, self.terminator)?;
+        self.deadline = self.server.send_message(line, self.terminator)?;
         Ok(())
     }
 
@@ -76,28 +103,40 @@ impl QuizConnection {
         Ok(())
     }
 
-    /// The next message; `None` if the server has closed the connection.
-    pub(super) fn next_message(&mut self) -> Result<Option<QuizMessage>, Failure> {
+    /// The next message, or the reason why there is none.
+    pub(super) fn next_message(&mut self) -> Result<Received, Failure> {
         loop {
-            if let Some(message) = self.messages.pop_front() {
-                if !matches!(message, QuizMessage::Text(_)) {
-                    self.restart_deadline();
+            match self.messages.pop_front() {
+                // A server may send texts without end.
+                Some(QuizMessage::Text(_)) if now() > self.deadline => {
+                    return Ok(Received::Chatter);
                 }
-                return Ok(Some(message));
-            }
-            if self.server.is_closed() {
-                return Ok(None);
+                Some(message) => {
+                    if !matches!(message, QuizMessage::Text(_)) {
+                        self.restart_deadline();
+                    }
+                    return Ok(Received::Message(message));
+                }
+                None if self.server.is_closed() => return Ok(Received::Closed),
+                None => {}
             }
             if !self.receive_until(self.deadline)? && !self.server.is_closed() {
-                return Err(self.server.no_answer());
+                return Ok(Received::Silence);
             }
         }
     }
 
-    /// Receives a text; false if none has come by `deadline`.
+    /// Receives messages; false if none has come by `deadline`.
     fn receive_until(&mut self, deadline: Instant) -> Result<bool, Failure> {
-        let Some(text) = self.server.next_text(deadline)? else { return Ok(false) };
-        self.parser.push(&text, &mut self.messages);
+        let Some(bytes) = self.server.next_bytes(deadline)? else { return Ok(false) };
+        self.parser.push(&bytes, &mut self.messages);
+        self.messages.truncate(MAX_AHEAD);
         Ok(true)
+    }
+}
+
+impl AsFd for QuizConnection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.server.as_fd()
     }
 }

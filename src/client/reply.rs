@@ -140,9 +140,14 @@ impl Reply {
         if self.text.is_empty() { ReplyState::Closed } else { ReplyState::Complete }
     }
 
-    /// True if no byte of the reply was received.
+    /// True if no byte of the reply has come.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
+    }
+
+    /// True if the last reply ended with a gap, so that more of it may come.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.late_terminator
     }
 
     /// Takes the text received so far, without its terminator and what is behind it.

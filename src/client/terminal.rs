@@ -6,11 +6,13 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Behavior, Editor};
 
-use super::batch::{ask, messages_of};
+use super::batch::messages_of;
 use super::connection::Connection;
-use super::printer::Printer;
+use super::failures;
+use super::printer::{Flow, Printer};
 use super::{DEFAULT_HOST, DEFAULT_PORT};
 use crate::error::{Exit, Failure};
+use crate::net::address::parse_host;
 
 /// A prompt for the user's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +23,9 @@ pub enum Prompt {
     Port,
     /// The next message.
     Message,
-    /// A yes or no: send another message.
+    /// A yes or a no to another message.
     Continue,
-    /// A yes or no: begin the quiz.
+    /// A yes or a no to the quiz.
     Ready,
     /// The player's name.
     Name,
@@ -85,21 +87,45 @@ pub fn talk(
     }
 }
 
+/// Sends one message and prints the reply. Text that has arrived since the previous reply is
+/// printed first.
+fn ask(
+    server: &mut Connection,
+    message: &[u8],
+    printer: &mut Printer<impl Write>,
+) -> Result<Flow, Failure> {
+    if let Some(text) = server.unsolicited()?
+        && printer.unsolicited(&text)?.is_break()
+    {
+        return Ok(Flow::Break(()));
+    }
+    let reply = server.ask(message)?;
+    printer.reply(&reply)
+}
+
 /// Prompts for the server's address; `None` at the end of input.
 pub(super) fn ask_address(
     mut typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
 ) -> Result<Option<(String, u16)>, Failure> {
-    let Some(host) = typed(Prompt::Host)? else { return Ok(None) };
-    let host = if host.trim().is_empty() { DEFAULT_HOST } else { host.trim() };
+    let host = loop {
+        let Some(host) = typed(Prompt::Host)? else { return Ok(None) };
+        if host.trim().is_empty() {
+            break DEFAULT_HOST.to_owned();
+        }
+        // What is no host is asked for again; the prompt shows a valid one.
+        if let Ok(host) = parse_host(&host) {
+            break host.to_owned();
+        }
+    };
     loop {
         let Some(port) = typed(Prompt::Port)? else { return Ok(None) };
         let port = port.trim();
         if port.is_empty() {
-            return Ok(Some((host.into(), DEFAULT_PORT)));
+            return Ok(Some((host, DEFAULT_PORT)));
         }
-        // An invalid port is asked for again; the prompt shows a valid one.
+        // The same for the port.
         if let Ok(port @ 1..) = port.parse() {
-            return Ok(Some((host.into(), port)));
+            return Ok(Some((host, port)));
         }
     }
 }
@@ -111,7 +137,7 @@ fn server_closed(
     answers: u64,
 ) -> Result<(), Failure> {
     if answers == 0 {
-        return Err(server.closed_early());
+        return Err(failures::closed_early(server.asked()));
     }
     printer.remark("The server closed the connection.").map(|_| ())
 }
@@ -193,6 +219,14 @@ mod tests {
     #[test]
     fn the_port_is_asked_for_until_it_is_valid() {
         let address = ask_address(typing(&[" ::1 ", "http", "0", "70000", "80"])).unwrap();
+        assert_eq!(address, Some(("::1".into(), 80)));
+    }
+
+    #[test]
+    fn the_host_is_asked_for_until_it_is_one() {
+        let address = ask_address(typing(&["5000", "", "80"])).unwrap();
+        assert_eq!(address, Some(("127.0.0.1".into(), 80)));
+        let address = ask_address(typing(&["localhost:80", "[::1]", "80"])).unwrap();
         assert_eq!(address, Some(("::1".into(), 80)));
     }
 

@@ -61,7 +61,7 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
     Some((bare, port.parse().ok()?))
 }
 
-/// Whether inet_aton(3), and so the resolver, reads an address of one number.
+/// True if `inet_aton(3)`, and so the resolver, reads an address of one number.
 fn is_number(text: &str) -> bool {
     let hex = text.strip_prefix("0x").or(text.strip_prefix("0X"));
     let (digits, radix) = hex.map_or((text, 10), |digits| (digits, 16));
@@ -124,7 +124,10 @@ pub fn cannot_connect(target: impl fmt::Display, timeout: Duration, error: &io::
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             let timeout = duration::format(timeout);
             let text = format!("cannot connect to {target}: no answer within {timeout}");
-            Failure::new(Exit::NoAnswer, text).hint("is the server busy with another client?")
+            // A client in the accept queue is connected (listen(2)).
+            Failure::new(Exit::NoAnswer, text).hint(
+                "the SYN is not answered: is the accept queue full, or is a firewall in the way?",
+            )
         }
         _ => failure,
     }
@@ -185,7 +188,7 @@ mod tests {
         assert_eq!(
             failure.to_string(),
             "cannot connect to 127.0.0.1:5000: no answer within 2 s \
-             (is the server busy with another client?)"
+             (the SYN is not answered: is the accept queue full, or is a firewall in the way?)"
         );
         assert_eq!(failure.exit, Exit::NoAnswer);
     }

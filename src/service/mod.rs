@@ -30,7 +30,7 @@ mod wrappers;
 
 pub use busy::{BUSY_TEXT, Busy};
 pub use game::{Answer, Game, MAX_QUESTIONS, Rules};
-pub use quiz::MAX_SLEEP;
+pub use quiz::{MAX_SLEEP, REFUSAL};
 pub use record::{Receipt, RecordSink, RecordState};
 pub use spec::{Peer, ServiceKind, ServiceSpec};
 

@@ -26,7 +26,7 @@ use crate::random::Random;
 pub const MAX_SLEEP: Duration = Duration::from_millis(200);
 
 /// The reply to a client that does not say yes.
-const REFUSAL: &str = "I hope you make a wise choice next time!";
+pub const REFUSAL: &str = "I hope you make a wise choice next time!";
 
 const RIGHT: &str = "⭐ Correct answer ⭐";
 const WRONG: &str = "Wrong answer👎";

@@ -1,8 +1,10 @@
 //! The client of line services against small scripted servers, one for each behaviour.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -52,6 +54,18 @@ impl Scripted {
 
     /// Runs the client with this input from a pipe. Returns its output and its result.
     fn piped(&self, input: &[u8], timeout: Duration) -> (String, Result<(), Failure>) {
+        let (from, mut to) = pipe().unwrap();
+        let input = input.to_vec();
+        // The client may end before it has read all.
+        let write = move || to.write_all(&input).ok();
+        let writer = thread::Builder::new().spawn(write).unwrap();
+        let answered = self.asked(from, timeout);
+        writer.join().unwrap();
+        answered
+    }
+
+    /// Runs the client with this input. Returns its output and its result.
+    fn asked(&self, input: impl AsFd, timeout: Duration) -> (String, Result<(), Failure>) {
         let mut printed = Vec::new();
         let mut output = Printer::new(&mut printed, PrintMode::Raw);
         let result = ask_lines(&mut self.connect(timeout), input, &mut output);
@@ -75,6 +89,45 @@ impl Scripted {
         let mut output = Printer::new(&mut printed, PrintMode::Labelled);
         let result = talk(&mut self.connect(DEFAULT_TIMEOUT), typed, &mut output, confirm);
         (String::from_utf8(printed).unwrap(), result)
+    }
+}
+
+/// A conversation step by step: the test writes each line and reads each reply.
+struct Stepwise {
+    input: Option<PipeWriter>,
+    output: BufReader<PipeReader>,
+    client: Option<JoinHandle<Result<(), Failure>>>,
+}
+
+impl Stepwise {
+    fn with(server: &Scripted) -> Self {
+        let (from, input) = pipe().unwrap();
+        let (output, to) = pipe().unwrap();
+        let mut connection = server.connect(DEFAULT_TIMEOUT);
+        let ask = move || {
+            let mut printer = Printer::new(to, PrintMode::Raw);
+            ask_lines(&mut connection, from, &mut printer)
+        };
+        let client = thread::Builder::new().spawn(ask).unwrap();
+        Self { input: Some(input), output: BufReader::new(output), client: Some(client) }
+    }
+
+    fn ask(&mut self, line: &str, reply: &str) {
+        self.input.as_ref().unwrap().write_all(line.as_bytes()).unwrap();
+        let mut printed = String::new();
+        self.output.read_line(&mut printed).unwrap();
+        assert_eq!(printed, reply);
+    }
+
+    fn end_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Waits for the client's end. Returns the rest of its output, and its result.
+    fn end(mut self) -> (String, Result<(), Failure>) {
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        (rest, self.client.take().unwrap().join().unwrap())
     }
 }
 
@@ -162,6 +215,119 @@ fn a_late_newline_is_not_the_answer_to_the_next_question() {
 }
 
 #[test]
+fn a_reply_in_two_writes_that_nagle_holds_apart_is_one_reply() {
+    let server = Scripted::new(|mut peer| {
+        // The second write waits in the server's kernel for our acknowledgement of the first.
+        peer.stream.set_nodelay(false).unwrap();
+        while let Some(question) = peer.question() {
+            peer.send(b"Result: ");
+            peer.send(question.as_bytes());
+        }
+    });
+    let replies = "Result: 1\nResult: 2\nResult: 3\nResult: 4\n";
+    assert_eq!(server.prints(b"1\n2\n3\n4\n"), replies);
+}
+
+/// A server that pauses inside its first reply, until the client has taken it for complete. Returns
+/// a channel that goes on with it, and one that hears when the rest is sent.
+fn pausing_server() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (go_on, pause) = mpsc::channel();
+    let (sent, rest) = mpsc::channel();
+    let server = Scripted::new(move |mut peer| {
+        peer.question();
+        peer.send(b"Result: ");
+        pause.recv().unwrap();
+        peer.send(b"66");
+        sent.send(()).unwrap();
+        while let Some(question) = peer.question() {
+            peer.send(question.as_bytes());
+        }
+    });
+    (server, go_on, rest)
+}
+
+const LATE: &str = "the server sent \"66\" after a reply had ended \
+                    (it pauses within a reply or answers twice, so answers may be incomplete)";
+
+#[test]
+fn a_late_rest_of_a_reply_is_reported_and_is_not_the_answer_to_the_next_question() {
+    let (server, go_on, rest) = pausing_server();
+    let mut client = Stepwise::with(&server);
+    client.ask("22 + 44\n", "Result: \n");
+    go_on.send(()).unwrap();
+    rest.recv().unwrap();
+    client.ask("seven\n", "seven\n");
+    client.ask("eight\n", "eight\n");
+    client.end_input();
+    let (printed, result) = client.end();
+    assert_eq!(printed, "");
+    assert_failure(result, Exit::Failed, LATE);
+}
+
+#[test]
+fn a_late_rest_of_the_last_reply_is_reported() {
+    let (server, go_on, rest) = pausing_server();
+    let mut client = Stepwise::with(&server);
+    client.ask("22 + 44\n", "Result: \n");
+    go_on.send(()).unwrap();
+    rest.recv().unwrap();
+    client.end_input();
+    let (printed, result) = client.end();
+    assert_eq!(printed, "");
+    assert_failure(result, Exit::Failed, LATE);
+}
+
+#[test]
+fn a_server_that_leaves_while_the_input_is_quiet_ends_the_client() {
+    let server = Scripted::new(|mut peer| {
+        peer.question();
+        peer.send(b"66\n");
+    });
+    let mut client = Stepwise::with(&server);
+    client.ask("22 + 44\n", "66\n");
+    // The input stays open: no line comes, and no end.
+    let input = client.input.take();
+    let (printed, result) = client.end();
+    assert_eq!(printed, "");
+    let text = "the server closed the connection before the input ended \
+                (was it stopped, or was the pause between two messages too long?)";
+    assert_failure(result, Exit::Failed, text);
+    drop(input);
+}
+
+#[test]
+fn stale_bytes_behind_a_nul_are_not_printed() {
+    let server = Scripted::answering(|question| format!("<{question}>\0+ 44\n\0\0").into());
+    assert_eq!(server.prints(b"1\n2\n"), "<1>\n<2>\n");
+}
+
+#[test]
+fn a_bare_message_has_no_newline() {
+    let server = Scripted::new(|mut peer| {
+        for (message, reply) in [(&b"22 + 44"[..], b"66"), (b" ", b"no")] {
+            let mut received = vec![0; message.len()];
+            peer.stream.read_exact(&mut received).unwrap();
+            assert_eq!(received, message);
+            peer.send(reply);
+        }
+        let mut rest = Vec::new();
+        peer.stream.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"");
+    });
+    let mut connection = server.connect(DEFAULT_TIMEOUT).without_newlines();
+    assert_eq!(connection.ask(b"22 + 44").unwrap(), b"66");
+    assert_eq!(connection.ask(b"").unwrap(), b"no");
+}
+
+#[test]
+fn a_server_that_waits_for_a_newline_is_told_from_one_that_cannot_take_it() {
+    let server = Scripted::new(|mut peer| peer.wait_for_end());
+    let mut connection = server.connect(SHORT).without_newlines();
+    let failure = connection.ask(b"1 + 2").unwrap_err().to_string();
+    assert!(failure.ends_with(" if it waits for a newline, leave out --bare)"), "{failure}");
+}
+
+#[test]
 fn a_reply_is_read_although_the_server_resets_after_it() {
     let server = Scripted::new(|mut peer| {
         let mut byte = [0];
@@ -202,7 +368,8 @@ fn a_silent_server_is_no_answer_after_the_timeout() {
     let server = Scripted::new(|mut peer| peer.wait_for_end());
     let (printed, result) = server.piped(b"1 + 2\n", SHORT);
     assert_eq!(printed, "");
-    let text = "no answer within 200 ms (is the server busy with another client?)";
+    let text = "no answer within 200 ms (connected, but perhaps still in the accept queue: is the \
+                server busy with another client? if it cannot take a newline, try --bare)";
     assert_failure(result, Exit::NoAnswer, text);
 }
 
@@ -216,7 +383,7 @@ fn a_full_accept_queue_is_no_answer_after_the_timeout() {
     let failure = Connection::open(HOST, port, SHORT).unwrap_err();
     let text = format!(
         "cannot connect to 127.0.0.1:{port}: no answer within 200 ms \
-         (is the server busy with another client?)"
+         (the SYN is not answered: is the accept queue full, or is a firewall in the way?)"
     );
     assert_failure(Err(failure), Exit::NoAnswer, &text);
     drop(queued);
@@ -263,7 +430,7 @@ fn a_server_that_closes_instead_of_answering_is_a_failure() {
     });
     let (_, result) = server.piped(b"1 + 2\n", DEFAULT_TIMEOUT);
     let text = "the server closed the connection before it answered \
-                (is the server full, or did it fail?)";
+                (is the server full, or did it fail? if it cannot take a newline, try --bare)";
     assert_failure(result, Exit::Failed, text);
 }
 

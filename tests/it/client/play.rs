@@ -2,9 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use socklab::client::play::{Player, play};
+use socklab::client::play::{Player, Typed, play};
 use socklab::client::{Connection, DEFAULT_TIMEOUT, PrintMode, Printer, Prompt};
 use socklab::error::{Exit, Failure};
 
@@ -52,7 +53,7 @@ impl Scripted {
         let mut printed = Vec::new();
         let mut output = Printer::new(&mut printed, PrintMode::Escaped);
         let mut lines = lines.iter();
-        let typed = |_| Ok(lines.next().map(|&line| line.into()));
+        let typed = |_, _: BorrowedFd<'_>| Ok(lines.next().map(|&line| line.into()).into());
         let connect = || Connection::open(HOST, self.0.port, timeout);
         let result = play(connect, typed, &mut output, player);
         (String::from_utf8(printed).unwrap(), result)
@@ -287,7 +288,7 @@ fn a_silent_server_is_no_answer_after_the_timeout() {
         peer.wait_for_end();
     });
     let (_, result) = server.played(Player::Program, ANSWERS, SHORT);
-    let text = "no answer within 200 ms (is the server busy with another client?)";
+    let text = "no answer within 200 ms (is the server busy?)";
     assert_failure(result, Exit::NoAnswer, text);
 }
 
@@ -297,6 +298,73 @@ fn a_server_that_sends_no_question_is_no_answer_after_the_timeout() {
     let (printed, result) = server.played(Player::Program, ANSWERS, SHORT);
     assert_eq!(printed, "");
     assert_eq!(result.unwrap_err().exit, Exit::NoAnswer);
+}
+
+#[test]
+fn a_flood_before_the_first_question_ends_at_the_deadline() {
+    let server = line_server(|peer| while peer.stream.write_all(&b"3\n".repeat(8192)).is_ok() {});
+    let (printed, result) = server.played(Player::Program, ANSWERS, SHORT);
+    assert_eq!(printed, "");
+    let failure = result.unwrap_err();
+    assert_eq!(failure.exit, Exit::NoAnswer, "{failure}");
+    let text = "no question within 200 ms; the server says \"3\\n3\\n";
+    assert!(failure.to_string().starts_with(text), "{failure}");
+}
+
+#[test]
+fn a_flood_within_a_game_ends_at_the_deadline() {
+    let server = line_server(|peer| {
+        peer.send(" -> 3+4  \n");
+        peer.expect("7\n");
+        while peer.stream.write_all(&b"well done\n".repeat(1000)).is_ok() {}
+    });
+    let (_, result) = server.played(Player::Program, ANSWERS, SHORT);
+    // A flood is cut anywhere, so a line may seem to have no end.
+    assert!(matches!(result.unwrap_err().exit, Exit::NoAnswer | Exit::Failed));
+}
+
+#[test]
+fn a_server_that_is_no_quiz_is_a_failure_that_quotes_it() {
+    // As calc and echo answer, line by line.
+    let server = line_server(|peer| {
+        peer.send("NameError: name 'Yes' is not defined\nNameError: name 'Bob' is not defined\n");
+        peer.wait_for_end();
+    });
+    let (printed, result) = server.played(Player::Program, ANSWERS, SHORT);
+    assert_eq!(printed, "");
+    let text = "the server asks no question; it says \"NameError: name 'Yes' is not defined\\n\
+                NameError: name 'Bob' is not defined\" (is it a quiz server?)";
+    assert_failure(result, Exit::Failed, text);
+
+    // As hello and fourops answer: one reply, then the end.
+    let server = Scripted::listening(|listener| {
+        for text in ["Yes\n", "Yes"] {
+            let mut peer = Peer::accept(&listener);
+            peer.expect(text);
+            peer.send("Hello from the server!\n");
+        }
+    });
+    let (printed, result) = server.played(Player::Program, ANSWERS, DEFAULT_TIMEOUT);
+    assert_eq!(printed, "");
+    let text = "the server asks no question; it says \"Hello from the server!\" \
+                (is it a quiz server?)";
+    assert_failure(result, Exit::Failed, text);
+}
+
+#[test]
+fn a_server_that_leaves_while_the_player_is_quiet_ends_the_game() {
+    let server = line_server(|peer| peer.send(" -> 3+4  \nthe server stops\n"));
+    let mut printed = Vec::new();
+    let mut output = Printer::new(&mut printed, PrintMode::Escaped);
+    let mut lines = ["Yes", "Bob"].into_iter();
+    let typed = |_, _: BorrowedFd<'_>| match lines.next() {
+        Some(line) => Ok(Typed::Line(line.into())),
+        None => Ok(Typed::ServerClosed),
+    };
+    let connect = || Connection::open(HOST, server.0.port, DEFAULT_TIMEOUT);
+    let failure = play(connect, typed, &mut output, Player::Program).unwrap_err();
+    assert!(failure.to_string().starts_with("the server closed the connection in the middle"));
+    assert_eq!(printed, b"Question 1 -> 3+4\nthe server stops\n");
 }
 
 #[test]
@@ -333,9 +401,9 @@ fn an_interactive_player_sees_the_rules_and_a_countdown() {
     let mut output = Printer::new(&mut printed, PrintMode::Escaped);
     let mut prompts = Vec::new();
     let mut lines = [" ", "Yes", "", "Bob", "", "7"].into_iter();
-    let typed = |prompt| {
+    let typed = |prompt, _: BorrowedFd<'_>| {
         prompts.push(prompt);
-        Ok(lines.next().map(Into::into))
+        Ok(lines.next().map(String::from).into())
     };
     let connect = || Connection::open(HOST, server.0.port, DEFAULT_TIMEOUT);
     play(connect, typed, &mut output, PERSON).unwrap();
@@ -369,7 +437,7 @@ fn a_countdown_ends_when_the_server_closes() {
     let mut printed = Vec::new();
     let mut output = Printer::new(&mut printed, PrintMode::Escaped);
     let mut lines = ["Yes", "Bob"].into_iter();
-    let typed = |_| Ok(lines.next().map(Into::into));
+    let typed = |_, _: BorrowedFd<'_>| Ok(lines.next().map(String::from).into());
     let connect = || Connection::open(HOST, ports.next().unwrap(), SHORT);
     assert_eq!(play(connect, typed, &mut output, player).unwrap_err().exit, Exit::Failed);
     assert!(printed.ends_with(b"\n3 ...\n"));
