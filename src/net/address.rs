@@ -1,8 +1,12 @@
 //! Addresses: the resolver, and a connection to the first address of a host that accepts one.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
+
+use rustix::io::Errno;
+use socket2::SockRef;
 
 use crate::duration;
 use crate::error::{Exit, Failure};
@@ -38,7 +42,8 @@ pub fn parse_host(text: &str) -> Result<&str, BadHost> {
     let text = text.trim();
     if let Some((host, port)) = split_port(text) {
         let host = if host.is_empty() { LOOPBACK } else { host };
-        return Err(BadHost { meant: Some((host.to_owned(), port)) });
+        let meant = (!is_number(host)).then(|| (host.to_owned(), port));
+        return Err(BadHost { meant });
     }
     let bare = without_brackets(text);
     if bare.is_empty() || is_number(bare) { Err(BadHost { meant: None }) } else { Ok(bare) }
@@ -55,7 +60,7 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
     let bare = without_brackets(host);
     let is_plain = bare.len() < host.len() || !host.contains(':');
     let is_decimal = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_plain || !is_decimal || is_number(bare) {
+    if !is_plain || !is_decimal {
         return None;
     }
     Some((bare, port.parse().ok()?))
@@ -107,12 +112,32 @@ pub fn connect(host: &str, port: u16, timeout: Duration) -> Result<Connected, Fa
         let share = deadline.saturating_duration_since(start) / left;
         left = left.saturating_sub(1).max(1);
         match TcpStream::connect_timeout(&address, share.max(MIN_TIMEOUT)) {
-            Ok(stream) => return Ok(Connected { stream, address, round_trip: now() - start }),
+            Ok(stream) => match refuse_self_connection(&stream) {
+                Ok(()) => return Ok(Connected { stream, address, round_trip: now() - start }),
+                Err(error) => last_error = Some(error),
+            },
             Err(error) => last_error = Some(error),
         }
     }
     let error = last_error.expect("there is at least one address");
     Err(cannot_connect(host_and_port(host, port), timeout, &error))
+}
+
+/// Fails with "connection refused" if a connected socket is its own peer.
+///
+/// Nobody listens at that address: the kernel has given the socket the very port that it was to
+/// connect to, which is one of those for clients, and has connected it to itself (simultaneous
+/// open, RFC 9293, 3.5). When it is closed, it resets itself, so that no TIME-WAIT holds the port
+/// against a server that is started there.
+pub fn refuse_self_connection(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    // A peer that has already reset the connection has no address; it was another one.
+    let Ok(peer) = socket.peer_addr() else { return Ok(()) };
+    if socket.local_addr()? != peer {
+        return Ok(());
+    }
+    socket.set_linger(Some(Duration::ZERO))?;
+    Err(Errno::CONNREFUSED.into())
 }
 
 /// The failure to connect to `target` within `timeout`.
@@ -147,6 +172,10 @@ fn now() -> Instant {
 mod tests {
     use super::*;
 
+    use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
+
     #[test]
     fn a_host_is_a_name_or_an_address_and_may_stand_in_brackets() {
         for (text, host) in [
@@ -179,6 +208,31 @@ mod tests {
         for text in ["", " ", "[]", "70000", "0x1388", "0X7f000001", "017700000001", "5000:80"] {
             assert_eq!(parse_host(text), Err(BadHost { meant: None }), "{text}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_is_its_own_peer_is_refused_and_frees_its_port() {
+        for host in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+            let any = SocketAddr::new(host, 0);
+            let socket = Socket::new(Domain::for_address(any), Type::STREAM, None).unwrap();
+            // A machine may have no IPv6.
+            let Ok(()) = socket.bind(&any.into()) else { continue };
+            let own = socket.local_addr().unwrap();
+            socket.connect(&own).unwrap();
+            let error = refuse_self_connection(&socket).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            drop(socket);
+            let successor = Socket::new(Domain::for_address(any), Type::STREAM, None).unwrap();
+            successor.bind(&own).unwrap();
+            successor.listen(1).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_socket_with_another_peer_is_not_refused() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        refuse_self_connection(&stream).unwrap();
     }
 
     #[test]
