@@ -113,6 +113,11 @@ fn start_log(cli: &Cli) {
         log.filter_level(level);
     }
     log.filter_module(model::COUNTERS, log::LevelFilter::Info);
+    // It logs every key.
+    log.filter_module("rustyline", log::LevelFilter::Warn);
+    if matches!(cli.command, Command::Client(_) | Command::Play(_)) {
+        log.format_timestamp_millis();
+    }
     let color = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     log.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });
     log.target(env_logger::Target::Pipe(Box::new(&*STDERR)));

@@ -220,7 +220,7 @@ fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn message_limit(text: &str) -> Result<usize, String> {
+pub(super) fn message_limit(text: &str) -> Result<usize, String> {
     in_range(text, 1, MAX_MESSAGE_LIMIT)
         .ok_or_else(|| format!("expected a number of bytes, 1 to {MAX_MESSAGE_LIMIT}"))
 }

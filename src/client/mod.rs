@@ -11,6 +11,7 @@
 //! | `batch` | messages from a pipe and from the command line |
 //! | `line_input` | the lines of a pipe, waited for without losing sight of the server |
 //! | `terminal` | the dialogue with a person |
+//! | `line_editor` | line editing and history |
 //! | [`play`] | the quiz, played by a person or a program |
 //! | `quiz_client` | one game: prompts and messages in order |
 //! | `quiz_connection` | a connection that receives quiz messages one by one |
@@ -21,6 +22,7 @@
 mod batch;
 mod connection;
 mod failures;
+mod line_editor;
 mod line_input;
 pub mod play;
 mod printer;
@@ -41,7 +43,8 @@ pub use printer::{PrintMode, Printer, Unbuffered};
 pub use terminal::{Prompt, talk};
 
 use crate::error::{Exit, Failure};
-use terminal::{LineEditor, ask_address};
+use line_editor::LineEditor;
+use terminal::ask_address;
 
 /// The default host.
 pub const DEFAULT_HOST: &str = "127.0.0.1";

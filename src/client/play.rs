@@ -15,11 +15,12 @@ use rustix::event::PollFlags;
 use rustix::stdio::{stdin, stdout};
 
 use super::connection::Connection;
+use super::line_editor::LineEditor;
 use super::line_input::{LineInput, Waited};
 use super::printer::{Printer, Unbuffered};
 use super::quiz_client::{EarlyExit, QuizClient};
 pub use super::quiz_client::{Player, Typed};
-use super::terminal::{LineEditor, Prompt, ask_address};
+use super::terminal::{Prompt, ask_address};
 use super::{address, missing_address, print_mode};
 use crate::error::Failure;
 

@@ -1,17 +1,13 @@
-//! The dialogue with a person on a terminal: prompts, line editing, history.
+//! The dialogue with a person on a terminal.
 
-use std::io::{self, IsTerminal, Write};
-
-use rustyline::error::ReadlineError;
-use rustyline::history::MemHistory;
-use rustyline::{Behavior, Editor};
+use std::io::Write;
 
 use super::batch::messages_of;
 use super::connection::Connection;
 use super::failures;
 use super::printer::{Flow, Printer};
 use super::{DEFAULT_HOST, DEFAULT_PORT};
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::net::address::parse_host;
 
 /// A prompt for the user's input.
@@ -152,49 +148,6 @@ fn confirm_continue(
             "n" | "no" => return Ok(false),
             _ => {}
         }
-    }
-}
-
-/// The line editor of the terminal, with a history of messages.
-#[derive(Default)]
-pub(super) struct LineEditor {
-    /// Created by the first prompt, so that the terminal is left alone where there is none.
-    editor: Option<Editor<(), MemHistory>>,
-}
-
-impl LineEditor {
-    /// Shows a prompt and reads a line; `None` after Ctrl-D or Ctrl-C.
-    pub(super) fn line(&mut self, prompt: Prompt) -> Result<Option<String>, Failure> {
-        let editor = match &mut self.editor {
-            Some(editor) => editor,
-            none => none.insert(new_editor().map_err(cannot_read)?),
-        };
-        match editor.readline(&prompt.text()) {
-            Ok(line) => {
-                if prompt == Prompt::Message {
-                    editor.add_history_entry(&line).map_err(cannot_read)?;
-                }
-                Ok(Some(line))
-            }
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
-            // The reader of the prompt has left, so no failure could be shown.
-            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
-            Err(error) => Err(cannot_read(error)),
-        }
-    }
-}
-
-fn new_editor() -> rustyline::Result<Editor<(), MemHistory>> {
-    // The prompts go to the terminal even if the replies go to a file.
-    let behavior = if io::stdout().is_terminal() { Behavior::Stdio } else { Behavior::PreferTerm };
-    let config = rustyline::Config::builder().behavior(behavior).build();
-    Editor::with_history(config, MemHistory::new())
-}
-
-fn cannot_read(error: ReadlineError) -> Failure {
-    match error {
-        ReadlineError::Io(error) => Failure::cannot("read from the terminal", &error),
-        other => Failure::new(Exit::Failed, format!("cannot read from the terminal: {other}")),
     }
 }
 

@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_host_is_shown_in_brackets() {
-        let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
+        let refused = io::Error::from(Errno::CONNREFUSED);
         let target = host_and_port("::1", 5000);
         let failure = cannot_connect(target, Duration::from_secs(2), &refused);
         assert_eq!(

@@ -9,7 +9,9 @@ mod common;
 mod client {
     mod conversation;
     mod play;
+    mod program;
     mod script;
+    mod terminal;
 }
 mod load {
     mod client;
