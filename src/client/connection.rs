@@ -96,10 +96,11 @@ impl Connection {
         self.unsolicited_text(state)
     }
 
-    /// The text that arrives within a gap after a last reply that only a gap has ended.
+    /// The text that arrives within a gap behind the last reply, as from a server that pauses inside
+    /// its replies: only behind the last message is a part sure to be left over.
     pub(super) fn last_words(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        if self.closed || !self.reply.may_go_on() {
-            return self.unsolicited();
+        if self.closed {
+            return Ok(None);
         }
         let state = self.receive_reply(now() + GAP.min(self.timeout))?;
         self.unsolicited_text(state)

@@ -145,11 +145,6 @@ impl Reply {
         self.text.is_empty()
     }
 
-    /// True if the last reply ended with a gap, so that more of it may come.
-    pub(super) fn may_go_on(&self) -> bool {
-        self.late_terminator
-    }
-
     /// Takes the text received so far, without its terminator and what is behind it.
     pub(super) fn take(&mut self) -> Vec<u8> {
         let nul_at = self.nul_at;
