@@ -96,8 +96,8 @@ impl Connection {
         self.unsolicited_text(state)
     }
 
-    /// The text that arrives within a gap behind the last reply, as from a server that pauses inside
-    /// its replies: only behind the last message is a part sure to be left over.
+    /// The text that arrives within a gap behind the last reply, as from a server that pauses
+    /// inside its replies: only behind the last message is a part sure to be left over.
     pub(super) fn last_words(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         if self.closed {
             return Ok(None);

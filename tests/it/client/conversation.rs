@@ -231,7 +231,7 @@ fn a_reply_in_two_writes_that_nagle_holds_apart_is_one_reply() {
 /// A server that pauses inside its first reply, until the client has taken it for complete. Returns
 /// a channel that goes on with it, and one that hears when the rest is sent.
 fn pausing_server() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let (go_on, pause) = mpsc::channel();
+    let (resume, pause) = mpsc::channel();
     let (sent, rest) = mpsc::channel();
     let server = Scripted::new(move |mut peer| {
         peer.question();
@@ -243,7 +243,7 @@ fn pausing_server() -> (Scripted, mpsc::Sender<()>, mpsc::Receiver<()>) {
             peer.send(question.as_bytes());
         }
     });
-    (server, go_on, rest)
+    (server, resume, rest)
 }
 
 const LATE: &str = "the server sent \"66\" after a reply had ended \
@@ -251,10 +251,10 @@ const LATE: &str = "the server sent \"66\" after a reply had ended \
 
 #[test]
 fn a_late_rest_of_a_reply_is_reported_and_is_not_the_answer_to_the_next_question() {
-    let (server, go_on, rest) = pausing_server();
+    let (server, resume, rest) = pausing_server();
     let mut client = Stepwise::with(&server);
     client.ask("22 + 44\n", "Result: \n");
-    go_on.send(()).unwrap();
+    resume.send(()).unwrap();
     rest.recv().unwrap();
     client.ask("seven\n", "seven\n");
     client.ask("eight\n", "eight\n");
@@ -266,10 +266,10 @@ fn a_late_rest_of_a_reply_is_reported_and_is_not_the_answer_to_the_next_question
 
 #[test]
 fn a_late_rest_of_the_last_reply_is_reported() {
-    let (server, go_on, rest) = pausing_server();
+    let (server, resume, rest) = pausing_server();
     let mut client = Stepwise::with(&server);
     client.ask("22 + 44\n", "Result: \n");
-    go_on.send(()).unwrap();
+    resume.send(()).unwrap();
     rest.recv().unwrap();
     client.end_input();
     let (printed, result) = client.end();
