@@ -1,57 +1,67 @@
 //! socklab: a laboratory for TCP servers.
 //!
 //! The design in one sentence: a **service** is a state machine without I/O, a **session** turns
-//! bytes into its events and its replies into bytes, and every server **model** only moves bytes
-//! between a socket and a session. One service therefore runs unchanged under every server design,
-//! and services, sessions and the readiness loop are tested without a socket, a thread or a clock.
+//! received bytes into events of its service and the service's replies into bytes to send, and a
+//! server **model** accepts connections, limits their number, moves bytes between sockets and
+//! sessions, and stops. One service therefore runs unchanged under every model, and services,
+//! sessions and the readiness loop are tested without a socket, a thread or a clock.
 //!
-//! This chapter is the architecture of the tree: the words, the layers, the way of one message, one
-//! connection and one stop, and the shapes that come back everywhere. The rules for changing it are
-//! in `.github/CONTRIBUTING.md`.
+//! This chapter describes the architecture: the words, the layers, the path of a message, the life
+//! of a connection, the steps of a stop, and the recurring patterns. The rules for changing the
+//! tree are in `.github/CONTRIBUTING.md`.
 //!
 //! # Words
 //!
-//! Each has one meaning, and each thing one word. The sources are RFC 9293 (TCP), POSIX, the
-//! documentation of mio and tokio, and "UNIX Network Programming".
+//! Each word has one meaning. The sources are RFC 9293 (TCP), POSIX, the documentation of mio and
+//! tokio, and "UNIX Network Programming".
 //!
 //! | word | meaning |
 //! | --- | --- |
-//! | turn | one iteration of the readiness loop: wait, mark, expire, run, reap |
-//! | slice, budget | the run of one connection within a turn, and the most work that it may do |
-//! | work | the cost of a step, in products of 64-bit limbs |
-//! | inbox, outbox | bytes received and not served; bytes written and not sent |
-//! | message | the input of one step of a service; its end is found by the framing mode |
+//! | client, peer | a connection that the server accepted, as it is counted; the other end of any connection |
+//! | end of input | a receive of 0 bytes: the peer has closed its sending half (its FIN has arrived) |
+//! | message, reply | the input of one step of a service, such as a line; its output |
+//! | framing | the rule that finds the end of a message: a newline, a NUL, a length, or a gap |
 //! | gap | silence that ends a message without a terminator |
-//! | drain | stop accepting, answer what has arrived, close |
-//! | linger | our FIN is out; receive and discard until the peer's FIN |
-//! | limiter, permit | the limit on clients; one client's share of it, released when dropped |
-//! | admission | the decision about a client that was accepted: serve, reply busy, shed, reset |
-//! | close reason | the reason for which a connection ended |
-//! | stage | of a stop: serving, emptying the accept queues, closing, over |
-//! | stats, traffic | the counters of a server: clients by close reason; messages and bytes |
-//! | worker | a thread or process that serves a client; in a load, a thread that has connections |
+//! | event | of a service: open, message or timeout; of the kernel: a socket may be readable or writable |
+//! | inbox, outbox | bytes received and not served; bytes written by the service and not sent |
+//! | limb, work | 64 bits of a large integer; the cost of a step, in products of two limbs |
+//! | slice, budget | one run of a connection; the most work of a slice, about 0.1 ms |
+//! | readiness loop | one thread that waits for all its connections and runs those that can go on; [`reactor::Reactor`] |
+//! | turn | one iteration of the readiness loop: wait, mark, expire (fire timers), run, reap (remove the finished) |
+//! | event loop | the loop of a model: a reactor, a listener, signals, and the steps of a stop |
+//! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
+//! | worker | a thread or a process that serves one client; a load worker is a thread of the load generator |
+//! | limiter, permit | the limit on clients; the right to one place, released when dropped |
+//! | admission | the decision about an accepted client: serve, reply busy, shed, reset |
+//! | shed | to send the busy line without waiting for the client, and close: its descriptor is needed |
+//! | linger | to receive and discard until the peer's FIN, after our own FIN (not the option `SO_LINGER`) |
+//! | close reason | why a connection ended; exactly one, the first |
+//! | stop, stage | the end of a server, after SIGTERM or SIGINT; its stages: serving, emptying, closing, over |
+//! | drain | to answer what has arrived, then close; all connections do so in the stage closing |
+//! | cut | to end a connection at once, whatever it still owes |
+//! | stats, traffic | a server's counters: clients by close reason; messages and bytes |
 //! | workload | the requests of a load, and the replies that must come back |
 //!
 //! # Layers
 //!
-//! A file imports only from lower layers and from its own module, and no modules import each other
-//! in a circle. `tests/tidy.rs` holds the tree to both.
+//! A file imports only from lower layers and from its own module, and there are no import cycles.
+//! `tests/tidy.rs` checks both.
 //!
-//! | layer | modules | knows nothing of |
+//! | layer | modules | does not know |
 //! | --- | --- | --- |
 //! | 0 | [`background_writer`], [`buffer`], [`choice`], [`duration`], [`error`], [`escape`], [`number`], [`random`] | everything else |
 //! | 1 | [`arithmetic`]: the language of the calculator | messages |
-//! | 2 | [`service`]: calc, echo, hello, quiz, fourops, busy | sockets, clocks, framing |
-//! | 3 | [`session`]: framing, inbox, outbox, phases, timers: one connection's life | sockets, clocks |
-//! | 4 | [`drive`]: the blocking and the ready driver; [`net`]: listener, limiter, accept errors; [`signal`] | services |
+//! | 2 | [`service`]: calc, echo, hello, quiz, fourops; busy, which only rejects | sockets, clocks, framing |
+//! | 3 | [`session`]: framing, inbox, outbox, phases, timers | sockets, clocks |
+//! | 4 | [`drive`]: the blocking and the ready driver; [`net`]: listener, limiter, accept errors; [`signal`] | which service runs |
 //! | 5 | [`reactor`]: the readiness loop, on a [`Kernel`](reactor::Kernel) | listeners, models |
 //! | 6 | [`model`]: the server designs; [`load`]: the load generator; [`client`] | the command line |
-//! | 7 | [`cli`]: options, turned into plain configurations, and printed for child processes | sockets |
-//! | 8 | `main.rs`: parse, log, run, exit code | logic |
+//! | 7 | [`cli`]: options, parsed into configurations, and written as arguments of child processes | sockets |
+//! | 8 | `src/main.rs`: parse, log, run, exit code | how a command works |
 //!
-//! # The way of one message
+//! # Path of a message
 //!
-//! A request of the service calc under the model loop, and the functions that it passes:
+//! A request to the service calc under the model loop, and the functions on its path:
 //!
 //! ```text
 //!  kernel   epoll_wait, recv                                        send
@@ -65,49 +75,59 @@
 //!                                                  │  ▲
 //!  service                                Calc::step  Output::write
 //!                                                  │  ▲
-//!  arithmetic                             evaluate_fast, or evaluate_full
+//!  arithmetic         evaluate_fast (small integers), else evaluate_full
 //! ```
 //!
-//! 1. The kernel reports the socket readable. The event only marks the connection
-//!    ([`Readiness`](drive::ready::Readiness)) and puts its key into a queue.
+//! 1. The kernel reports the socket readable. The event only updates the connection's
+//!    [`Readiness`](drive::ready::Readiness) and puts its key, an index of the slab of connections,
+//!    into a queue.
 //! 2. The turn runs the queued connections. Activating a session ([`session::Session::activate`])
 //!    borrows buffers from the loop's pool and gives the slice its budget.
-//! 3. The driver ([`drive::ready::run`]) asks one question, [`session::Want`], until the answer is
-//!    to wait. It receives into the inbox.
-//! 4. The framer finds the message, the service takes it in one [`service::Service::step`] and
-//!    writes its reply, and the session appends the terminator that the message had.
-//! 5. The next answer is to send. A whole batch of requests is answered by one send. A short
-//!    receive is believed, so a request costs two system calls and its share of a wait.
+//! 3. The driver ([`drive::ready::run`]) asks the session for its next action
+//!    ([`session::Want`]) and does it, until the socket would block, the session waits or its
+//!    budget is used up. It receives into the inbox. If only a part of a message has arrived, it is
+//!    acknowledged without delay (`TCP_QUICKACK`), so that a peer with Nagle's algorithm sends the
+//!    rest.
+//! 4. The framer finds the message. The service takes it in one [`service::Service::step`] and
+//!    writes its reply, and the session appends the terminator with which the message ended.
+//! 5. The next action is to send: one send carries the replies to all requests of a batch. A
+//!    receive that did not fill its buffer has emptied the socket, so no second one follows, and a
+//!    request costs two system calls and a share of a wait.
 //! 6. When nothing is left to do, the timer of the connection is armed for the session's deadline,
-//!    and the buffers go back to the pool. An idle connection owns none.
+//!    and the buffers return to the pool. An idle connection owns none.
 //!
-//! A thread or a process goes the same way with [`drive::blocking`] instead of reactor and ready.
+//! Under `thread` and `process` a message follows the same path with [`drive::blocking`] in place
+//! of the reactor and [`drive::ready`].
 //!
-//! # The way of one connection
+//! # Life of a connection
 //!
 //! ```text
 //!  accept(2) ──▶ LimitedListener::accept ──▶ Admission ─┬─ Serve(permit) ──▶ Client ─┬─▶ reactor
 //!                     │        ▲                        ├─ ReplyBusy(permit) ────────┘   thread
-//!               Limiter: is there a permit?             ├─ Shed                          process
-//!                              │                        └─ Reset                            │
+//!               Limiter: is there a permit?             ├─ Shed  ─┬▶ Stats::ended        process
+//!                              │                        └─ Reset ─┘    (refused)             │
 //!                              └── permit dropped ◀── Stats::left(client, reason) ◀─────────┘
 //! ```
 //!
-//! [`net::limited_listener`] accepts and admits; the permit is inside the admission. The event loop
-//! of the model gives it to a `Client`, the record that travels with the connection: as the
-//! reactor's data, in a thread's closure, or in the map of processes. Whoever sees the connection
-//! end hands the client to `Stats::left`, which drops the permit, counts the close reason and logs
-//! it. The permit is released before the socket is closed.
+//! [`net::limited_listener`] accepts and admits; the permit is inside the admission. There are two
+//! kinds of permit: to be served, and to be told that the server is full (at most 256 of them). A
+//! client that is shed or reset has none. The event loop puts the permit into a `Client`, the
+//! record that stays with the connection: as the reactor's data, in a thread's closure, or in the
+//! map of processes. When the connection ends, its owner passes the client to `Stats::left`, which
+//! drops the permit, counts the close reason and logs it. The permit is released before the socket
+//! is closed, so a client that sees the end and reconnects finds a place.
 //!
-//! The phases of a session, and the events that lead from one to the next:
+//! The phases of a session, and the conditions that lead from one to the next:
 //!
 //! ```text
 //!  New ──▶ Serving ──────────────▶ Flushing ──────────▶ Lingering ─────────▶ Finished
 //!  first     │  service closes,      │  outbox empty:     │  peer's FIN,        ▲
-//!  activation│  end of input,        │  our FIN is sent   │  2 s of silence,    │
+//!  activation│  end of input,        │  our FIN is sent   │  2 s since the last │
+//!            │  server stops,        │                    │  byte not discarded,│
 //!            │  message too long     │                    │  16 MiB discarded   │
+//!            │  or too slow          │                    │                     │
 //!            │                       └── peer's FIN was seen before ─────────────┤
-//!            └── reset, idle, unread, cut ───────────────────────────────────────┘
+//!            └── from any phase: socket failed, idle, unread, cut (forced) ──────┘
 //! ```
 //!
 //! A connection in the queues of the reactor:
@@ -121,8 +141,9 @@
 //! ```
 //!
 //! In a turn, the ready connections run first, then those deferred from an earlier turn, each group
-//! for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) slices of work. Then the kernel is
-//! asked again.
+//! for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) full slices of work. Then the loop
+//! polls again. The budget is checked between messages: one evaluation is not interrupted, and its
+//! own limit is 5 to 30 ms.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
 //! the peer has not read (RFC 1122, 4.2.2.13):
@@ -139,51 +160,60 @@
 //!                                             │  close
 //! ```
 //!
-//! # The way of one stop
+//! # Steps of a stop
 //!
-//! 1. SIGTERM or SIGINT is an event of the leading loop. It raises the stage of `model/shutdown.rs`
-//!    from serving to emptying, and wakes the other loops.
-//! 2. Each loop accepts the clients in its own accept queue and arrives at the barrier. No listener
-//!    may close before that: the kernel gives new connections to all listeners of an address
-//!    (`SO_REUSEPORT`), and resets the queue of the one that closes.
-//! 3. In the stage closing, each loop closes its listener and drains: an empty socket is now the
-//!    end of input, so every message that has arrived is answered. Threads are woken by a shutdown
-//!    of their socket's receiving half, processes by the end of a pipe.
+//! 1. SIGTERM or SIGINT is an event of the leader. It raises the stage from serving to emptying,
+//!    and wakes the other loops.
+//! 2. Each loop accepts the clients in its own accept queue, then arrives at a barrier. No loop
+//!    closes its listener before that: the kernel gives new connections to all listeners of an
+//!    address (`SO_REUSEPORT`), and resets those in the queue of the one that closes. (Under the
+//!    policy `refuse` listeners also close while the server is full; a client still in the queue is
+//!    then reset.)
+//! 3. In the stage closing, each loop closes its listener and drains: a receive that would block
+//!    now counts as the end of input, so every message that has arrived is answered. Threads are
+//!    woken by a shutdown of their socket's receiving half, processes by the end of a pipe.
 //! 4. A loop without connections, or at the end of the drain time, arrives at the second barrier.
-//!    When all have, the stage is over, connections that are left are cut, and the counters are
-//!    logged. A second signal goes there at once.
+//!    When all have, the stage is over: connections that are left are cut, and the counters are
+//!    logged. A second signal jumps straight to this stage.
 //!
-//! # Shapes
+//! # Recurring patterns
 //!
 //! - Time is an argument. Only drivers, loops and the edges of commands read a clock.
-//! - An event is a hint. Write first, and wait after a refusal; a stale hint costs one call that
-//!   would block.
-//! - What has arrived comes before what is due: a timer fires only after a receive that found
-//!   nothing.
-//! - Room is reserved before a step, so a service's writing cannot fail, and backpressure needs no
-//!   code.
-//! - Failures are of three kinds. A peer's ends one connection, the machine's pauses accepting, and
-//!   a bug of ours asserts.
+//! - An event is a hint. Send first, and wait for an event only after `EAGAIN`; a stale hint costs
+//!   one call that would block.
+//! - Arrived input beats due timers: a timer fires only after a receive that found nothing. An
+//!   interrupted wait or a halted process ends no connection whose bytes had arrived.
+//! - A step is taken only while the outbox has room for the largest reply, so a service's writes
+//!   cannot fail. Output is sent before input is received, so a peer that does not read stops its
+//!   own input.
+//! - Failures are of three kinds. A peer's ends one connection, the machine's is survived (a
+//!   rejection, or a pause in accepting), and a bug of ours asserts.
 //! - Errors on the wire are replies, not `Err`.
+//! - No loop waits for a log or a file: a queue of limited size and a thread write them.
 //! - Every limit is a named constant or an option, with its unit; limits that depend on each other
 //!   are related by assertions at compile time.
 //!
 //! # Where things are
 //!
-//! | question | place |
+//! | subject | file |
 //! | --- | --- |
-//! | Who accepts, and what happens without a free descriptor (EMFILE)? | [`net::limited_listener`], [`net::accept`] |
-//! | How many clients may there be, how many are there? | [`net::limiter`] |
-//! | Where does a message end? | `session/framing.rs` |
-//! | When does a connection time out? | `session/timers.rs`; its limits: [`session::Limits`] |
-//! | What happens in a turn of the loop? | [`reactor::Reactor::turn`] |
-//! | How does a server stop? | `model/shutdown.rs`, `model/event_loop.rs` |
-//! | Which model is what? | `model/design.rs` |
-//! | Which services are there? | `service/spec.rs` |
-//! | Who writes a row of quiz results? | `model/results.rs` |
-//! | Which exit code means what? | [`error::Exit`] |
-//! | Where are a load's latencies counted? | [`load::recorder`] |
-//! | How is the loop tested without a kernel? | `tests/simulator` |
+//! | accepting; a client beyond the limit; no free descriptor (EMFILE) | `src/net/limited_listener.rs` |
+//! | errors of accept(2), by class | `src/net/accept.rs` |
+//! | the limit on clients, and their count | `src/net/limiter.rs` |
+//! | the end of a message | `src/session/framing.rs` |
+//! | the deadlines of a connection | `src/session/timers.rs` |
+//! | the values of its limits | `src/session/limits.rs` |
+//! | a turn of the readiness loop | `src/reactor/mod.rs` |
+//! | the stages of a stop | `src/model/shutdown.rs` |
+//! | the work of each stage; the event loop | `src/model/event_loop.rs` |
+//! | the differences between models | `src/model/design.rs` |
+//! | the services by name | `src/service/spec.rs` |
+//! | the close reasons | `src/session/close_reason.rs` |
+//! | the counters of a server | `src/model/stats.rs` |
+//! | the rows of quiz results | `src/model/results.rs` |
+//! | the exit codes | `src/error.rs` |
+//! | the latencies of a load (its histogram) | `src/load/recorder.rs` |
+//! | the readiness loop on a simulated kernel | `tests/simulator/` |
 //!
 //! The modules are public for the tests; the program itself needs [`cli`], [`client`], [`error`],
 //! [`load`] and [`model`].
