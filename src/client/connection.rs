@@ -16,7 +16,7 @@ use crate::duration::UNLIMITED;
 use crate::error::Failure;
 use crate::escape;
 use crate::net::address::{self, Connected};
-use crate::service::BUSY_TEXT;
+use crate::service::is_rejection;
 
 /// The longest message, in bytes without its newline. With the newline it is no longer than the
 /// longest reply, so that every echo can be received, and it fits into the kernel's buffers while
@@ -308,7 +308,7 @@ impl Connection {
         let millis = (now() - self.sent_at).as_secs_f64() * 1e3;
         log::debug!("received \"{}\" after {millis:.3} ms", escape::for_log(text));
         let is_first = !mem::replace(&mut self.got_text, true);
-        if is_first && text == BUSY_TEXT.trim_end().as_bytes() {
+        if is_first && is_rejection(text) {
             return Err(failures::server_busy(text));
         }
         Ok(())

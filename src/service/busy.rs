@@ -10,6 +10,12 @@ pub const BUSY_TEXT: &str = "busy: the server is full, try again later\n";
 /// The text for a client that the machine has no thread or process for.
 const UNAVAILABLE_TEXT: &str = "busy: the server cannot start a worker, try again later\n";
 
+/// True for the line, with or without its newline, of a server that does not serve the client.
+pub fn is_rejection(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    [BUSY_TEXT, UNAVAILABLE_TEXT].iter().any(|text| line == text.trim_ascii_end().as_bytes())
+}
+
 /// Sends a text, whatever the client sends.
 #[derive(Clone, Copy, Debug)]
 pub struct Busy {

@@ -28,7 +28,7 @@ mod record;
 mod spec;
 mod wrappers;
 
-pub use busy::{BUSY_TEXT, Busy};
+pub use busy::{BUSY_TEXT, Busy, is_rejection};
 pub use game::{Answer, Game, MAX_QUESTIONS, Rules};
 pub use quiz::{MAX_SLEEP, REFUSAL};
 pub use record::{Receipt, RecordSink, RecordState};

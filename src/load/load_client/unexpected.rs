@@ -8,7 +8,7 @@ use crate::escape;
 use crate::load::MAX_SHOWN;
 use crate::load::diagnosis::{Expected, Finding};
 use crate::load::recorder::Recorder;
-use crate::service::{BUSY_TEXT, Next};
+use crate::service::{Next, is_rejection};
 
 impl LoadClient {
     /// Reads line by line, from the beginning of the first reply that is not as expected.
@@ -35,7 +35,7 @@ impl LoadClient {
             let Some((line, finding)) = self.diagnosis.next(workload, expected) else {
                 return Ok(());
             };
-            if self.settled == 0 && line == BUSY_TEXT.as_bytes() {
+            if self.settled == 0 && is_rejection(&line) {
                 return Err(self.server_busy(recorder));
             }
             self.record_finding(&line, finding, recorder, now);
