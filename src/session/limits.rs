@@ -45,7 +45,7 @@ pub struct Limits {
     /// The longest time from the first byte of a message to its last. It does not restart with each
     /// byte: a client that sends one now and then could stay indefinitely.
     pub arrival: Duration,
-    /// The longest time for which replies are owed, longer by a second for every [`LEAST_RATE`]
+    /// The longest time for which replies are owed, longer by a second for every 16
     /// bytes that the peer takes, but never longer than this from now.
     pub unread: Duration,
 }
