@@ -18,8 +18,8 @@ type Destination = Box<dyn Write + Send>;
 /// A queue of lines with a thread that writes them. The thread starts with the first line.
 pub struct BackgroundWriter {
     shared: Arc<Shared>,
-    /// Taken by the thread when it starts.
-    destination: Mutex<Option<Destination>>,
+    /// True once the thread has started.
+    started: Mutex<bool>,
     name: &'static str,
 }
 
@@ -27,6 +27,8 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Notified when a line is added or was written.
     changed: Condvar,
+    /// Taken by the thread.
+    destination: Mutex<Option<Destination>>,
 }
 
 #[derive(Default)]
@@ -43,9 +45,9 @@ struct Queue {
 impl BackgroundWriter {
     /// A writer whose thread has this name.
     pub fn new(name: &'static str, destination: impl Write + Send + 'static) -> Self {
-        let shared = Shared { queue: Mutex::default(), changed: Condvar::new() };
         let destination = Mutex::new(Some(Box::new(destination) as Destination));
-        Self { shared: Arc::new(shared), destination, name }
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), destination };
+        Self { shared: Arc::new(shared), started: Mutex::default(), name }
     }
 
     /// Adds a line, which has its newline. A line that finds no room is dropped and counted.
@@ -70,12 +72,12 @@ impl BackgroundWriter {
     }
 
     fn start(&self) {
-        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(destination) = destination.take() {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*started {
             let shared = Arc::clone(&self.shared);
-            let body = move || shared.write_all(destination);
-            // Without a thread the queue fills up, and its lines are lost.
-            thread::Builder::new().name(self.name.to_owned()).spawn(body).ok();
+            let body = move || shared.write_all();
+            // Without a thread the lines wait in the queue, and the next line tries again.
+            *started = thread::Builder::new().name(self.name.to_owned()).spawn(body).is_ok();
         }
     }
 }
@@ -97,7 +99,9 @@ impl Shared {
     }
 
     /// Writes line after line, without end. A line that cannot be written is lost.
-    fn write_all(&self, mut destination: Destination) {
+    fn write_all(&self) {
+        let destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut destination = destination.expect("one thread is started");
         let mut queue = self.queue();
         loop {
             let idle = |queue: &mut Queue| queue.lines.is_empty() && queue.dropped == 0;
