@@ -3,7 +3,7 @@
     python3 probe.py HOST PORT SERVICE CONNECTIONS THREADS [SEED]
 
 Each connection asks calc for several sums, or has echo return random bytes. The last line of the
-output has the number of connections that were served, and of those that were rejected with the busy
+output has the number of connections that were served, and of those that were rejected with a busy
 line or with a reset before the first reply: `served 990 rejected 10`. Any other end, any wrong byte
 and any missing byte is a failure.
 """

@@ -33,7 +33,7 @@
 #include <unistd.h>
 
 /* A fault happens to one call in N; but WHOLE_IN is for calls that are not cut short. */
-enum { WHOLE_IN = 24, INTERRUPTED_IN = 4, WAIT_IN = 8, ACCEPT_IN = 16, CREATE_IN = 32 };
+enum { WHOLE_IN = 24, INTERRUPTED_IN = 4, WAIT_IN = 8, ACCEPT_IN = 8, CREATE_IN = 32 };
 
 /* The most bytes that a call moves which is cut short. */
 enum { LONGEST_CUT = 48 };
