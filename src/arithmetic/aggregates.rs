@@ -29,12 +29,15 @@ pub(super) fn extreme(
         return Err(Error::Formatted(Class::Value, message.into()));
     };
     for candidate in others {
-        if compare::holds(comparison, candidate, extreme)? {
+        if compare::holds(comparison, candidate, extreme, meter)? {
             extreme = candidate;
         }
     }
     Ok(extreme.clone())
 }
+
+/// The cost of adding an item to a sum, besides its limbs, in limb products.
+const ADDITION_COST: u64 = 24;
 
 /// `sum`
 pub(super) fn sum(of: &Value, start: Option<&Value>, meter: &mut Meter) -> Result<Value, Error> {
@@ -42,6 +45,7 @@ pub(super) fn sum(of: &Value, start: Option<&Value>, meter: &mut Meter) -> Resul
     if start.is_some_and(|start| start.kind() == Kind::Str) {
         return Err(Error::type_("sum() can't sum strings [use ''.join(seq) instead]"));
     }
+    meter.charge(items.len() as u64 * ADDITION_COST)?;
     let mut total = start.cloned().unwrap_or(Value::Int(0));
     for item in items.iter() {
         total = operators::binary(Binary::Add, &total, item, meter)?;

@@ -5,7 +5,7 @@ use super::bytecode::{Binary, Comparison, Unary};
 use super::convert;
 use super::error::Error;
 use super::float;
-use super::integer;
+use super::integer::{self, Int};
 use super::meter::Meter;
 use super::number::Number;
 use super::operators;
@@ -21,7 +21,7 @@ pub(super) fn call(
     meter: &mut Meter,
 ) -> Result<Value, Error> {
     match (function, arguments) {
-        (Function::Abs, [of]) => absolute(of),
+        (Function::Abs, [of]) => absolute(of, meter),
         (Function::Bin, [of]) => convert::to_digits(of, 2, meter),
         (Function::Oct, [of]) => convert::to_digits(of, 8, meter),
         (Function::Hex, [of]) => convert::to_digits(of, 16, meter),
@@ -33,10 +33,10 @@ pub(super) fn call(
         (Function::Complex, [real, imaginary]) => convert::to_complex(real, Some(imaginary)),
         (Function::Divmod, [left, right]) => divmod(left, right, meter),
         (Function::Float, []) => Ok(Value::Float(0.0)),
-        (Function::Float, [of]) => convert::to_float(of),
+        (Function::Float, [of]) => convert::to_float(of, meter),
         (Function::Int, []) => Ok(Value::Int(0)),
-        (Function::Int, [of]) => convert::to_int(of),
-        (Function::Int, [text, base]) => convert::to_int_of_base(text, base),
+        (Function::Int, [of]) => convert::to_int(of, meter),
+        (Function::Int, [text, base]) => convert::to_int_of_base(text, base, meter),
         (Function::Len, [of]) => aggregates::length(of),
         (Function::Max, [_, ..]) => {
             aggregates::extreme("max", Comparison::Greater, arguments, meter)
@@ -103,10 +103,12 @@ pub(super) fn named_argument(function: Function) -> Error {
     }
 }
 
-fn absolute(of: &Value) -> Result<Value, Error> {
+fn absolute(of: &Value, meter: &mut Meter) -> Result<Value, Error> {
     match Number::of(of) {
-        Some(Number::Int(value)) if value.is_negative() => Ok(integer::unary(Unary::Minus, value)),
-        Some(Number::Int(value)) => Ok(integer::unary(Unary::Plus, value)),
+        Some(Number::Int(value)) => {
+            let sign = if value.is_negative() { Unary::Minus } else { Unary::Plus };
+            integer::unary(sign, value, meter)
+        }
         Some(Number::Float(value)) => Ok(Value::Float(value.abs())),
         Some(Number::Complex(value)) => value.absolute().map(Value::Float),
         None => Err(Error::Operand("abs()", of.kind())),
@@ -129,5 +131,10 @@ fn divmod(left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error
         _ => return Err(Error::Operands("divmod()", left.kind(), right.kind())),
     };
     meter.count_elements(2)?;
+    for result in [&quotient, &remainder] {
+        if let Value::Large(result) = result {
+            meter.count_integer(Int::Large(result).limbs())?;
+        }
+    }
     Ok(vec![quotient, remainder].into())
 }

@@ -1,4 +1,7 @@
 //! Comparisons: of numbers by their exact values, of tuples item by item.
+//!
+//! A comparison of two values is charged before it is done, for the limbs that it may look at.
+//! Tuples are searched for their first difference once, however deep they are nested.
 
 use crate::choice::Choice;
 use core::cmp::Ordering;
@@ -7,58 +10,101 @@ use super::bytecode::Comparison;
 use super::error::Error;
 use super::int_float;
 use super::integer::Int;
+use super::meter::{self, Meter};
 use super::number::Number;
 use super::value::Value;
 
+/// The cost of comparing two values of a limb each, in limb products.
+const PAIR_COST: u64 = 8;
+
+/// Limbs of the largest float as an integer.
+const FLOAT_LIMBS: u64 = 16;
+
 /// Returns true if `left comparison right` holds.
 #[inline]
-pub(super) fn holds(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, Error> {
+pub(super) fn holds(
+    comparison: Comparison,
+    left: &Value,
+    right: &Value,
+    meter: &mut Meter,
+) -> Result<bool, Error> {
+    if let (Value::Int(left), Value::Int(right)) = (left, right)
+        && let Some(holds) = small(comparison, *left, *right)
+    {
+        return meter.charge(PAIR_COST).map(|()| holds);
+    }
     match comparison {
-        Comparison::Equal => Ok(equal(left, right)),
-        Comparison::NotEqual => Ok(!equal(left, right)),
-        Comparison::In => contains(right, left),
-        Comparison::NotIn => contains(right, left).map(|contains| !contains),
-        Comparison::Is => Ok(identical(left, right)),
-        Comparison::IsNot => Ok(!identical(left, right)),
+        Comparison::Equal => equal(left, right, meter),
+        Comparison::NotEqual => equal(left, right, meter).map(|equal| !equal),
+        Comparison::In => contains(right, left, meter),
+        Comparison::NotIn => contains(right, left, meter).map(|contains| !contains),
+        Comparison::Is => identical(left, right, meter),
+        Comparison::IsNot => identical(left, right, meter).map(|identical| !identical),
         Comparison::Less
         | Comparison::LessEqual
         | Comparison::Greater
-        | Comparison::GreaterEqual => ordered(comparison, left, right),
+        | Comparison::GreaterEqual => ordered(comparison, left, right, meter),
+    }
+}
+
+/// A comparison of machine words, if they have it.
+#[inline]
+fn small(comparison: Comparison, left: i64, right: i64) -> Option<bool> {
+    Some(match comparison {
+        Comparison::Less => left < right,
+        Comparison::LessEqual => left <= right,
+        Comparison::Greater => left > right,
+        Comparison::GreaterEqual => left >= right,
+        Comparison::Equal | Comparison::Is => left == right,
+        Comparison::NotEqual | Comparison::IsNot => left != right,
+        Comparison::In | Comparison::NotIn => return None,
+    })
+}
+
+/// Charges for one look at two values, of which one at least is no tuple.
+fn charge(left: &Value, right: &Value, meter: &mut Meter) -> Result<(), Error> {
+    meter.charge(PAIR_COST + limbs(left).min(limbs(right)))
+}
+
+/// The limbs of a value that a comparison may look at, besides the first.
+fn limbs(value: &Value) -> u64 {
+    match value {
+        Value::Large(value) => Int::Large(value).limbs(),
+        Value::Str(text) => meter::limbs_of(text.len()),
+        Value::Float(_) | Value::Complex(_) => FLOAT_LIMBS,
+        _ => 0,
     }
 }
 
 /// `left == right`, which is false for values of unrelated types.
-pub(super) fn equal(left: &Value, right: &Value) -> bool {
-    if let (Some(left), Some(right)) = (Number::of(left), Number::of(right)) {
-        return match (left, right) {
-            (Number::Complex(left), Number::Complex(right)) => left == right,
-            (Number::Complex(complex), real) | (real, Number::Complex(complex)) => {
-                complex.im == 0.0
-                    && order(&real, &Number::Float(complex.re)) == Some(Ordering::Equal)
-            }
-            (left, right) => order(&left, &right) == Some(Ordering::Equal),
-        };
-    }
+fn equal(left: &Value, right: &Value, meter: &mut Meter) -> Result<bool, Error> {
     match (left, right) {
-        (Value::Tuple(left), Value::Tuple(right)) => {
-            left.len() == right.len() && left.iter().zip(right.iter()).all(|(a, b)| equal(a, b))
+        (Value::Tuple(a), Value::Tuple(b)) if a.len() != b.len() => {
+            meter.charge(PAIR_COST).map(|()| false)
         }
-        (Value::Str(left), Value::Str(right)) => left == right,
-        (Value::Function(left), Value::Function(right)) => left == right,
-        (Value::None, Value::None) | (Value::Ellipsis, Value::Ellipsis) => true,
-        _ => false,
+        _ => Ok(matches!(difference(left, right, meter)?, Difference::None)),
     }
 }
 
 /// `left is right`: Python has one object for equal constants of the same type.
-fn identical(left: &Value, right: &Value) -> bool {
-    left.kind() == right.kind() && equal(left, right)
+fn identical(left: &Value, right: &Value, meter: &mut Meter) -> Result<bool, Error> {
+    Ok(left.kind() == right.kind() && equal(left, right, meter)?)
 }
 
-fn contains(container: &Value, item: &Value) -> Result<bool, Error> {
+fn contains(container: &Value, item: &Value, meter: &mut Meter) -> Result<bool, Error> {
     match (container, item) {
-        (Value::Tuple(items), _) => Ok(items.iter().any(|candidate| equal(candidate, item))),
-        (Value::Str(text), Value::Str(part)) => Ok(text.contains(part.as_str())),
+        (Value::Tuple(items), _) => {
+            for candidate in items.iter() {
+                if equal(candidate, item, meter)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        (Value::Str(text), Value::Str(part)) => {
+            meter.charge((text.len() + part.len()) as u64)?;
+            Ok(text.contains(part.as_str()))
+        }
         (Value::Str(_), _) => {
             let kind = item.kind().name();
             let message = format!("'in <string>' requires string as left operand, not {kind}");
@@ -71,25 +117,71 @@ fn contains(container: &Value, item: &Value) -> Result<bool, Error> {
     }
 }
 
-fn ordered(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, Error> {
-    let order = match (left, right) {
-        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
-        (Value::Str(left), Value::Str(right)) => Some(left.cmp(right)),
-        (Value::Tuple(left), Value::Tuple(right)) => {
-            // The first two items that differ decide.
-            let different = left.iter().zip(right.iter()).find(|(a, b)| !equal(a, b));
-            match different {
-                Some((left, right)) => return ordered(comparison, left, right),
-                None => Some(left.len().cmp(&right.len())),
-            }
+/// The first difference of two values.
+enum Difference<'v> {
+    None,
+    /// Two values that are no two tuples: the values themselves, or items of their tuples.
+    Values(&'v Value, &'v Value),
+    /// The lengths of two tuples. The shorter one begins the longer one.
+    Lengths(Ordering),
+}
+
+fn difference<'v>(
+    left: &'v Value,
+    right: &'v Value,
+    meter: &mut Meter,
+) -> Result<Difference<'v>, Error> {
+    let (Value::Tuple(lefts), Value::Tuple(rights)) = (left, right) else {
+        charge(left, right, meter)?;
+        let equal = scalars_are_equal(left, right);
+        return Ok(if equal { Difference::None } else { Difference::Values(left, right) });
+    };
+    meter.charge(PAIR_COST)?;
+    for (left, right) in lefts.iter().zip(rights.iter()) {
+        let difference = difference(left, right, meter)?;
+        if !matches!(difference, Difference::None) {
+            return Ok(difference);
         }
-        _ => match (Number::of(left), Number::of(right)) {
-            (
-                Some(left @ (Number::Int(_) | Number::Float(_))),
-                Some(right @ (Number::Int(_) | Number::Float(_))),
-            ) => order(&left, &right),
-            _ => return Err(Error::Order(comparison.name(), left.kind(), right.kind())),
+    }
+    Ok(match lefts.len().cmp(&rights.len()) {
+        Ordering::Equal => Difference::None,
+        order => Difference::Lengths(order),
+    })
+}
+
+/// `left == right` for values of which one at least is no tuple.
+fn scalars_are_equal(left: &Value, right: &Value) -> bool {
+    if let (Some(left), Some(right)) = (Number::of(left), Number::of(right)) {
+        return match (left, right) {
+            (Number::Complex(left), Number::Complex(right)) => left == right,
+            (Number::Complex(complex), real) | (real, Number::Complex(complex)) => {
+                complex.im == 0.0
+                    && order(&real, &Number::Float(complex.re)) == Some(Ordering::Equal)
+            }
+            (left, right) => order(&left, &right) == Some(Ordering::Equal),
+        };
+    }
+    match (left, right) {
+        (Value::Str(left), Value::Str(right)) => left == right,
+        (Value::Function(left), Value::Function(right)) => left == right,
+        (Value::None, Value::None) | (Value::Ellipsis, Value::Ellipsis) => true,
+        _ => false,
+    }
+}
+
+fn ordered(
+    comparison: Comparison,
+    left: &Value,
+    right: &Value,
+    meter: &mut Meter,
+) -> Result<bool, Error> {
+    let order = match (left, right) {
+        (Value::Tuple(_), Value::Tuple(_)) => match difference(left, right, meter)? {
+            Difference::None => Some(Ordering::Equal),
+            Difference::Values(left, right) => scalar_order(comparison, left, right, meter)?,
+            Difference::Lengths(order) => Some(order),
         },
+        _ => scalar_order(comparison, left, right, meter)?,
     };
     // NaN has no order.
     Ok(order.is_some_and(|order| match comparison {
@@ -98,6 +190,26 @@ fn ordered(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, 
         Comparison::Greater => order.is_gt(),
         _ => order.is_ge(),
     }))
+}
+
+/// The order of two values of which one at least is no tuple.
+fn scalar_order(
+    comparison: Comparison,
+    left: &Value,
+    right: &Value,
+    meter: &mut Meter,
+) -> Result<Option<Ordering>, Error> {
+    charge(left, right, meter)?;
+    match (left, right) {
+        (Value::Str(left), Value::Str(right)) => Ok(Some(left.cmp(right))),
+        _ => match (Number::of(left), Number::of(right)) {
+            (
+                Some(left @ (Number::Int(_) | Number::Float(_))),
+                Some(right @ (Number::Int(_) | Number::Float(_))),
+            ) => Ok(order(&left, &right)),
+            _ => Err(Error::Order(comparison.name(), left.kind(), right.kind())),
+        },
+    }
 }
 
 /// The order of two real numbers.
@@ -128,7 +240,14 @@ fn integer_and_float(integer: Int<'_>, float: f64) -> Option<Ordering> {
     if float.is_infinite() {
         return Some(if float > 0.0 { Ordering::Less } else { Ordering::Greater });
     }
-    let whole = int_float::truncated(float);
     let fraction = 0.0.partial_cmp(&float.fract())?;
-    Some(integer.large().as_ref().cmp(&whole).then(fraction))
+    let whole = match integer {
+        Int::Small(value) => match int_float::small(float.trunc()) {
+            Some(whole) => value.cmp(&whole),
+            None if float > 0.0 => Ordering::Less,
+            None => Ordering::Greater,
+        },
+        Int::Large(value) => value.as_ref().cmp(&int_float::truncated(float)),
+    };
+    Some(whole.then(fraction))
 }

@@ -11,7 +11,7 @@ use super::meter::{Meter, check_bytes};
 use super::number::Number;
 use super::value::{Complex, Value};
 
-/// The cost of a digit of `hex`, `oct` or `bin`, in limb products.
+/// The cost of a digit of `hex`, `oct` or `bin`, to write it or to read it, in limb products.
 const DIGIT_COST: u64 = 4;
 
 /// The characters shown of a string that `int` cannot read, including its opening quote.
@@ -37,12 +37,12 @@ pub(super) fn whole(float: f64) -> Result<Value, Error> {
 }
 
 /// `int(value)`
-pub(super) fn to_int(value: &Value) -> Result<Value, Error> {
+pub(super) fn to_int(value: &Value, meter: &mut Meter) -> Result<Value, Error> {
     match value {
         Value::Int(_) | Value::Large(_) => Ok(value.clone()),
         Value::Bool(value) => Ok(Value::Int(i64::from(*value))),
         Value::Float(value) => whole(value.trunc()),
-        Value::Str(text) => read_integer(text, 10),
+        Value::Str(text) => read_integer(text, 10, meter),
         _ => Err(Error::arguments(format!(
             "int() argument must be a string, a bytes-like object or a real number, not '{}'",
             value.kind().name()
@@ -51,19 +51,24 @@ pub(super) fn to_int(value: &Value) -> Result<Value, Error> {
 }
 
 /// `int(text, base)`
-pub(super) fn to_int_of_base(text: &Value, base: &Value) -> Result<Value, Error> {
+pub(super) fn to_int_of_base(
+    text: &Value,
+    base: &Value,
+    meter: &mut Meter,
+) -> Result<Value, Error> {
     let Int::Small(base @ (0 | 2..=36)) = index(base)? else {
         return Err(Error::value("int() base must be >= 2 and <= 36, or 0"));
     };
     match text {
-        Value::Str(text) => read_integer(text, u32::try_from(base).unwrap_or_default()),
+        Value::Str(text) => read_integer(text, u32::try_from(base).unwrap_or_default(), meter),
         _ => Err(Error::type_("int() can't convert non-string with explicit base")),
     }
 }
 
 /// Reads an integer from a string. Strings are made by `hex`, `oct` and `bin` only, so they have
 /// neither blanks nor `_`.
-fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
+fn read_integer(text: &str, base: u32, meter: &mut Meter) -> Result<Value, Error> {
+    meter.charge(text.len() as u64 * DIGIT_COST)?;
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)]
         .into_iter()
@@ -96,7 +101,7 @@ fn read_integer(text: &str, base: u32) -> Result<Value, Error> {
 }
 
 /// `float(value)`
-pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
+pub(super) fn to_float(value: &Value, meter: &mut Meter) -> Result<Value, Error> {
     let float = match Number::of(value) {
         Some(Number::Float(value)) => value,
         Some(Number::Int(value)) => int_float::from_int(value)?,
@@ -107,7 +112,8 @@ pub(super) fn to_float(value: &Value) -> Result<Value, Error> {
                     format!("float() argument must be a string or a real number, not '{kind}'");
                 return Err(Error::arguments(message));
             };
-            // Python shows the whole string.
+            // Python shows the whole string. It is copied twice.
+            meter.charge_bytes(2 * text.len())?;
             let message = format!("could not convert string to float: '{text}'");
             check_bytes(Class::Value.name().len() + ": ".len() + message.len())?;
             digit(text).ok_or(Error::Formatted(Class::Value, message.into()))?

@@ -50,7 +50,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn overflow(message: &'static str) -> Self {
+    pub(super) const fn overflow(message: &'static str) -> Self {
         Self::Fixed(Class::Overflow, message)
     }
 

@@ -5,14 +5,23 @@ use dashu_int::IBig;
 use dashu_int::ops::{BitTest as _, DivRem as _};
 
 use super::error::Error;
-use super::integer::{self, Int};
+use super::integer::Int;
 use super::meter::Meter;
 
 /// All integers up to 2^53 are exact as floats.
 const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
 
+/// Machine words are less than this, and not less than its negative.
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// The bits of a float's mantissa that are stored: all but the first.
 const FRACTION_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+
+/// Bits of the largest float as an integer.
+const MOST_BITS: usize = f64::MAX_EXP as usize;
+
+/// Passes over the limbs of the longer operand that a quotient takes.
+const QUOTIENT_PASSES: u64 = 4;
 
 /// The exponent of the smallest float, 2^-1074.
 const SMALLEST: i64 = f64::MIN_EXP as i64 - f64::MANTISSA_DIGITS as i64;
@@ -23,14 +32,26 @@ pub(super) fn from_int(integer: Int<'_>) -> Result<f64, Error> {
         #[expect(clippy::cast_precision_loss, reason = "it rounds to the nearest, ties to even")]
         Int::Small(value) => Ok(value as f64),
         Int::Large(value) => {
-            let excess = value.bit_len() - u64::BITS as usize;
+            const TOO_LARGE: Error = Error::overflow("int too large to convert to float");
+            let bits = value.bit_len();
+            // So that no more limbs are copied than a float has.
+            if bits > MOST_BITS {
+                return Err(TOO_LARGE);
+            }
+            let excess = bits - u64::BITS as usize;
             let top = u64::try_from(integer.magnitude() >> excess).expect("the top 64 bits");
             let inexact = value.trailing_zeros().is_some_and(|zeros| zeros < excess);
             let magnitude = nearest(top, inexact, i64::try_from(excess).unwrap_or(i64::MAX))
-                .ok_or(Error::overflow("int too large to convert to float"))?;
+                .ok_or(TOO_LARGE)?;
             Ok(if integer.is_negative() { -magnitude } else { magnitude })
         }
     }
+}
+
+/// A float without a fraction as a machine word, if it fits.
+pub(super) fn small(float: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "checked to fit")]
+    (-TWO_TO_63..TWO_TO_63).contains(&float).then_some(float as i64)
 }
 
 /// A finite float without its fraction, as an integer.
@@ -55,8 +76,12 @@ pub(super) fn quotient(
     divisor: Int<'_>,
     meter: &mut Meter,
 ) -> Result<f64, Error> {
-    integer::charge_operands(dividend, divisor, meter)?;
-    integer::charge_division(dividend, divisor, "division by zero", meter)?;
+    if divisor.is_zero() {
+        return Err(Error::zero_division("division by zero"));
+    }
+    // The quotient has one limb. Both operands are copied, one is shifted, both are scaled, and
+    // there is a remainder.
+    meter.charge(QUOTIENT_PASSES * dividend.limbs().max(divisor.limbs()))?;
     let negative = dividend.is_negative() != divisor.is_negative();
     if dividend.is_zero() {
         return Ok(if negative { -0.0 } else { 0.0 });

@@ -5,6 +5,7 @@
 
 use crate::choice::Choice;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use dashu_int::ops::{BitTest as _, DivRem as _, UnsignedAbs as _};
 use dashu_int::{IBig, Sign, UBig};
@@ -19,7 +20,7 @@ use super::value::{Kind, Value};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Int<'v> {
     Small(i64),
-    Large(&'v IBig),
+    Large(&'v Rc<IBig>),
 }
 
 impl<'v> Int<'v> {
@@ -37,6 +38,14 @@ impl<'v> Int<'v> {
         match self {
             Self::Small(value) => Cow::Owned(IBig::from(value)),
             Self::Large(value) => Cow::Borrowed(value),
+        }
+    }
+
+    /// The integer itself as a value. A large one is shared, not copied.
+    pub(super) fn value(self) -> Value {
+        match self {
+            Self::Small(value) => Value::Int(value),
+            Self::Large(value) => Value::Large(Rc::clone(value)),
         }
     }
 
@@ -126,7 +135,7 @@ pub(super) fn binary(
         Binary::And => &*a & &*b,
         Binary::Or => &*a | &*b,
         Binary::Xor => &*a ^ &*b,
-        Binary::ShiftLeft => return shift_left(left, right),
+        Binary::ShiftLeft => return shift_left(left, right, meter),
         Binary::ShiftRight => return shift_right(left, right),
         Binary::Divide | Binary::Power | Binary::MatrixMultiply => {
             return Err(Error::Operands(operator.name(), Kind::Int, Kind::Int));
@@ -136,17 +145,20 @@ pub(super) fn binary(
 }
 
 /// A sign or the complement of an integer.
-pub(super) fn unary(operator: Unary, operand: Int<'_>) -> Value {
-    match (operator, operand) {
-        (Unary::Plus, Int::Small(value)) => Value::Int(value),
-        (Unary::Plus, Int::Large(value)) => value.clone().into(),
-        (Unary::Minus, operand) => match operand {
-            Int::Small(value) if value != i64::MIN => Value::Int(-value),
-            _ => Value::from(-operand.large().into_owned()),
-        },
+pub(super) fn unary(operator: Unary, operand: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
+    Ok(match (operator, operand) {
+        (Unary::Plus, _) => operand.value(),
+        (Unary::Minus, Int::Small(value)) if value != i64::MIN => Value::Int(-value),
         (Unary::Invert, Int::Small(value)) => Value::Int(!value),
-        (Unary::Invert, Int::Large(value)) => Value::from(!value),
-    }
+        (Unary::Minus, _) => {
+            charge_operands(operand, operand, meter)?;
+            Value::from(-operand.large().into_owned())
+        }
+        (Unary::Invert, Int::Large(value)) => {
+            charge_operands(operand, operand, meter)?;
+            Value::from(!&**value)
+        }
+    })
 }
 
 /// Refuses a result beyond the limit after it is computed, where that costs next to nothing: sums,
@@ -155,7 +167,7 @@ pub(super) fn checked(result: IBig) -> Result<IBig, Error> {
     check_bits(result.bit_len() as u64).map(|()| result)
 }
 
-/// Charges for going through the limbs of both: one product each, and the first is free.
+/// Charges for a pass over the limbs of both: one product each, and the first is free.
 pub(super) fn charge_operands(
     left: Int<'_>,
     right: Int<'_>,
@@ -174,8 +186,13 @@ pub(super) fn charge_division(
     if right.is_zero() {
         return Err(Error::zero_division(message));
     }
-    let (dividend, divisor) = (left.limbs(), right.limbs());
-    meter.charge((dividend + 1).saturating_sub(divisor) * divisor)
+    meter.charge(division_cost(left, right))
+}
+
+/// The cost of a division: products for each limb of the quotient, and finding that limb.
+pub(super) fn division_cost(dividend: Int<'_>, divisor: Int<'_>) -> u64 {
+    let (dividend, divisor) = (dividend.limbs(), divisor.limbs());
+    (dividend + 1).saturating_sub(divisor) * (divisor + QUOTIENT_LIMB_COST)
 }
 
 /// The quotient rounded down, and the remainder with the divisor's sign.
@@ -193,14 +210,18 @@ pub(super) fn divmod(
     right: Int<'_>,
     meter: &mut Meter,
 ) -> Result<(Value, Value), Error> {
+    charge_operands(left, right, meter)?;
     charge_division(left, right, "integer division or modulo by zero", meter)?;
     let (quotient, remainder) = floored(&left.large(), &right.large());
     Ok((quotient.into(), remainder.into()))
 }
 
+/// The cost of finding a limb of a quotient, in limb products.
+const QUOTIENT_LIMB_COST: u64 = 4;
+
 const NEGATIVE_SHIFT: &str = "negative shift count";
 
-fn shift_left(left: Int<'_>, right: Int<'_>) -> Result<Value, Error> {
+fn shift_left(left: Int<'_>, right: Int<'_>, meter: &mut Meter) -> Result<Value, Error> {
     if right.is_negative() {
         return Err(Error::value(NEGATIVE_SHIFT));
     }
@@ -210,7 +231,9 @@ fn shift_left(left: Int<'_>, right: Int<'_>) -> Result<Value, Error> {
     let Int::Small(count) = right else {
         return Err(Error::overflow("too many digits in integer"));
     };
-    check_bits(left.bits().saturating_add(count.unsigned_abs()))?;
+    let bits = left.bits().saturating_add(count.unsigned_abs());
+    check_bits(bits)?;
+    meter.charge(bits / LIMB_BITS)?;
     let count = usize::try_from(count).map_err(|_| Error::TooLarge)?;
     Ok(Value::from(&*left.large() << count))
 }

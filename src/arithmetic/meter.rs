@@ -1,7 +1,16 @@
 //! The cost of a request, counted against the limits.
 
 use super::error::{Class, Error};
-use super::limits::{ELEMENTS, INTEGER_BITS, LIMBS, REPLY_BYTES, WORK};
+use super::limits::{ELEMENTS, INTEGER_BITS, LIMB_BITS, LIMBS, REPLY_BYTES, WORK};
+
+/// The cost of an element of a tuple: to copy the value, and to drop it.
+const ELEMENT_COST: u64 = 8;
+
+/// The cost of allocating a value and freeing it.
+const ALLOCATION_COST: u64 = 16;
+
+/// The cost of a limb of memory besides writing it: the kernel clears a page at its first use.
+const MEMORY_COST: u64 = 2;
 
 /// The cost of a request so far.
 #[derive(Debug, Default)]
@@ -10,7 +19,7 @@ pub(super) struct Meter {
     spent: u64,
     /// Elements of tuples made; at most [`ELEMENTS`].
     elements: usize,
-    /// Limbs of large integers made; at most [`LIMBS`].
+    /// Limbs of large integers and strings made; at most [`LIMBS`].
     limbs: u64,
 }
 
@@ -30,24 +39,44 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts the elements of a tuple before it is made, or refuses it.
+    /// Charges for a pass over this many bytes, a limb at a time, or refuses it.
+    pub(super) fn charge_bytes(&mut self, bytes: usize) -> Result<(), Error> {
+        self.charge(limbs_of(bytes))
+    }
+
+    /// Counts the elements of a tuple and charges for them before it is made, or refuses it.
     pub(super) fn count_elements(&mut self, elements: usize) -> Result<(), Error> {
         let total = self.elements.saturating_add(elements);
         if total > ELEMENTS {
             return Err(refusal("tuple too large", ELEMENTS as u64, "elements"));
         }
         self.elements = total;
-        Ok(())
+        self.charge(elements as u64 * ELEMENT_COST)
     }
 
-    /// Counts the limbs of a large integer after it is made, or refuses it.
-    pub(super) fn count_limbs(&mut self, limbs: u64) -> Result<(), Error> {
+    /// Counts the limbs of a large integer after it is made and charges for their memory, or
+    /// refuses it.
+    pub(super) fn count_integer(&mut self, limbs: u64) -> Result<(), Error> {
+        self.count_limbs("integers too large in all", limbs)
+    }
+
+    /// The same for a string.
+    pub(super) fn count_string(&mut self, bytes: usize) -> Result<(), Error> {
+        self.count_limbs("strings too large in all", limbs_of(bytes))
+    }
+
+    fn count_limbs(&mut self, message: &str, limbs: u64) -> Result<(), Error> {
         self.limbs += limbs;
         if self.limbs > LIMBS {
-            return Err(refusal("integers too large in all", LIMBS, "limbs"));
+            return Err(refusal(message, LIMBS, "limbs"));
         }
-        Ok(())
+        self.charge(ALLOCATION_COST + limbs * MEMORY_COST)
     }
+}
+
+/// The limbs that hold this many bytes.
+pub(super) fn limbs_of(bytes: usize) -> u64 {
+    (bytes as u64 * 8).div_ceil(LIMB_BITS)
 }
 
 /// Refuses a string of more than [`REPLY_BYTES`].

@@ -61,7 +61,7 @@ pub use error::{Class, Error};
 pub use value::{Complex, Function, Kind, Value};
 
 use bytecode::Bytecode;
-use limits::TEXT_BYTES;
+use limits::{BYTE_COST, FAST_BYTE_COST, TEXT_BYTES};
 use meter::Meter;
 
 /// The outcome of a text.
@@ -69,20 +69,23 @@ use meter::Meter;
 pub struct Evaluation {
     /// Its value, or the error that it raises.
     pub outcome: Result<Value, Error>,
-    /// The cost of computing it, in products of 64-bit limbs: 0 for an ordinary small request. The
-    /// cost of reading is not in it; that is linear in the text's length.
+    /// The cost of reading the text, computing its value and writing that, in products of 64-bit
+    /// limbs: a unit is about 1 ns of processor time, and at most 4 ns.
     pub work: u64,
 }
 
 /// Evaluates a text.
 pub fn evaluate(text: &[u8], dialect: Dialect) -> Evaluation {
     match evaluate_fast(text, dialect) {
-        Some(value) => Evaluation { outcome: Ok(Value::Int(value)), work: 0 },
+        Some(value) => {
+            Evaluation { outcome: Ok(Value::Int(value)), work: text.len() as u64 * FAST_BYTE_COST }
+        }
         None => evaluate_full(text, dialect),
     }
 }
 
-/// Evaluates a text of a few small integers, for no work. Any other text is for [`evaluate_full`].
+/// Evaluates a text of a few small integers, for [`FAST_BYTE_COST`](limits::FAST_BYTE_COST) a byte.
+/// Any other text is for [`evaluate_full`].
 #[inline]
 pub fn evaluate_fast(text: &[u8], dialect: Dialect) -> Option<i64> {
     if dialect == Dialect::Python { fast_path::evaluate(text) } else { None }
@@ -100,10 +103,11 @@ fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Err
         let message = format!("text too long (limit {TEXT_BYTES} bytes)");
         return Err(Error::Formatted(Class::Syntax, message.into()));
     }
+    meter.charge(text.len() as u64 * BYTE_COST)?;
     let mut code = Bytecode::new();
     grammar::parse(text, dialect, &mut code)?;
     let value = vm::run(&code, text, dialect, meter)?;
-    render::check(&value)?;
+    render::check(&value, meter)?;
     Ok(value)
 }
 
@@ -264,8 +268,11 @@ mod tests {
             ("(-1)**2**80", "1"),
             ("-1>>2**80", "-1"),
         ]);
-        assert_eq!(evaluate(b"9**9**9", Dialect::Python).work, 0);
-        assert!(evaluate(b"9**9999", Dialect::Python).work > 0);
+        let computing = |text: &str| {
+            evaluate(text.as_bytes(), Dialect::Python).work - text.len() as u64 * BYTE_COST
+        };
+        assert_eq!(computing("9**9**9"), 0);
+        assert!(computing("9**9999") > 0);
     }
 
     #[test]

@@ -90,9 +90,9 @@ fn rounds_up(left: i64, right: i64) -> bool {
 }
 
 /// `operator operand`
-pub(super) fn unary(operator: Unary, operand: &Value) -> Result<Value, Error> {
+pub(super) fn unary(operator: Unary, operand: &Value, meter: &mut Meter) -> Result<Value, Error> {
     match (Number::of(operand), operator) {
-        (Some(Number::Int(value)), _) => Ok(integer::unary(operator, value)),
+        (Some(Number::Int(value)), _) => integer::unary(operator, value, meter),
         (Some(Number::Float(_) | Number::Complex(_)), Unary::Plus) => Ok(operand.clone()),
         (Some(Number::Float(value)), Unary::Minus) => Ok(Value::Float(-value)),
         (Some(Number::Complex(value)), Unary::Minus) => {

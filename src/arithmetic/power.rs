@@ -19,10 +19,6 @@ const ONE: Complex = Complex { re: 1.0, im: 0.0 };
 /// The largest integral exponent of a complex number that is done by repeated squaring.
 const MOST_SQUARED: f64 = 100.0;
 
-/// The cost of a bit of the exponent besides its products, in limb products. With a short modulus
-/// it is the larger part.
-const BIT_OVERHEAD: u64 = 16;
-
 /// `base ** exponent`
 pub(super) fn power(
     base: Number<'_>,
@@ -176,6 +172,19 @@ pub(super) fn modular(arguments: [&Value; 3], meter: &mut Meter) -> Result<Value
     )))
 }
 
+/// The cost of a bit of the exponent: a square, now and then a product, and their reductions. It is
+/// fitted to measurements; with a short modulus the products are the smaller part.
+fn bit_cost(limbs: u64) -> u64 {
+    2 * limbs * limbs + 5 * limbs + 20
+}
+
+/// The cost of an inverse by Lehmer's form of Euclid's algorithm: divisions of single limbs, and a
+/// pass over all limbs for each limb's worth of bits that they remove. It is fitted to
+/// measurements.
+fn inverse_cost(modulus: Int<'_>) -> u64 {
+    8 * modulus.bits() + 4 * modulus.limbs() * modulus.limbs()
+}
+
 fn modular_integer(
     base: Int<'_>,
     exponent: Int<'_>,
@@ -189,14 +198,13 @@ fn modular_integer(
         return Ok(Value::Int(0));
     }
     let limbs = modulus.limbs();
-    meter.charge(base.limbs().saturating_sub(limbs) * limbs)?;
-    // A square, perhaps a product, and their reductions.
-    meter.charge(exponent.bits().saturating_mul(3 * limbs * limbs + BIT_OVERHEAD))?;
+    integer::charge_operands(base, modulus, meter)?;
+    meter.charge(integer::division_cost(base, modulus))?;
+    meter.charge(exponent.bits().saturating_mul(bit_cost(limbs)))?;
     let ring = ConstDivisor::new(modulus.magnitude());
     let mut base = ring.reduce(base.large().into_owned());
     if exponent.is_negative() {
-        // Each division of Euclid's algorithm removes about a bit and a half.
-        meter.charge(modulus.bits() * limbs)?;
+        meter.charge(inverse_cost(modulus))?;
         let message = "base is not invertible for the given modulus";
         base = base.inv().ok_or(Error::value(message))?;
     }

@@ -7,8 +7,9 @@ use dashu_int::IBig;
 use dashu_int::ops::{Abs as _, BitTest as _};
 
 use super::error::Error;
+use super::integer::Int;
 use super::limits::DECIMAL_DIGITS;
-use super::meter::check_bytes;
+use super::meter::{self, Meter, check_bytes};
 use super::value::{Complex, Value};
 
 impl Value {
@@ -53,32 +54,90 @@ fn tuple(items: &[Value], out: &mut impl Write) -> fmt::Result {
     out.write_str(if items.len() == 1 { ",)" } else { ")" })
 }
 
-/// Refuses a value that is too large to be an answer.
-pub(super) fn check(value: &Value) -> Result<(), Error> {
+/// The cost of writing a float, in limb products; that of a complex number is twice as much.
+const FLOAT_COST: u64 = 48;
+
+/// The cost of writing a string or a large integer, besides its limbs.
+const LARGE_COST: u64 = 16;
+
+/// The cost of the digits of a limb, besides its part in the divisions by powers of ten.
+const DIGITS_COST: u64 = 64;
+
+/// The cost of writing any other value.
+const ITEM_COST: u64 = 8;
+
+/// Bits of an integer that has at most [`DECIMAL_DIGITS`]: a digit is between 3.3 and 3.4 bits.
+const SURELY_PRINTABLE: usize = DECIMAL_DIGITS * 33 / 10;
+
+/// An integer of more bits than this has more digits than [`DECIMAL_DIGITS`].
+const SURELY_UNPRINTABLE: usize = DECIMAL_DIGITS * 34 / 10;
+
+/// Refuses a value that is too large to be an answer. Charges for writing it, unless that takes no
+/// longer than reading the text.
+pub(super) fn check(value: &Value, meter: &mut Meter) -> Result<(), Error> {
     match value {
-        Value::Tuple(items) => check_items(items, &mut Counter::default()),
-        Value::Large(value) if !is_printable(value) => Err(Error::Unprintable),
+        Value::Tuple(items) => check_items(items, &mut Counter::default(), meter),
+        Value::Large(_) | Value::Str(_) => check_scalar(value, 1, meter),
         _ => Ok(()),
     }
 }
 
 /// Stops at the first item beyond the limit, because tuples may share items, and all of them
 /// together may be far more than a reply.
-fn check_items(items: &[Value], counter: &mut Counter) -> Result<(), Error> {
+fn check_items(items: &[Value], counter: &mut Counter, meter: &mut Meter) -> Result<(), Error> {
     counter.bytes += match items.len() {
         0 => "()".len(),
         1 => "(,)".len(),
         several => "()".len() + ", ".len() * (several - 1),
     };
+    meter.charge(ITEM_COST)?;
     check_bytes(counter.bytes)?;
     items.iter().try_for_each(|item| {
-        match item {
-            Value::Large(value) if !is_printable(value) => return Err(Error::Unprintable),
-            Value::Tuple(items) => check_items(items, counter)?,
-            item => item.represent(counter).unwrap_or_default(),
+        if let Value::Tuple(items) = item {
+            check_items(items, counter, meter)?;
+        } else {
+            // Once to count its bytes, and once into the reply.
+            check_scalar(item, 2, meter)?;
+            item.represent(counter).unwrap_or_default();
         }
         check_bytes(counter.bytes)
     })
+}
+
+/// Charges for writing a value that is no tuple, this many times, or refuses it.
+fn check_scalar(value: &Value, times: u64, meter: &mut Meter) -> Result<(), Error> {
+    meter.charge(times * writing_cost(value)?)?;
+    match value {
+        Value::Large(value) if !is_printable(value) => Err(Error::Unprintable),
+        _ => Ok(()),
+    }
+}
+
+/// The cost of writing a value that is no tuple, or an error if it surely cannot be written.
+fn writing_cost(value: &Value) -> Result<u64, Error> {
+    Ok(match value {
+        Value::Large(value) if value.bit_len() > SURELY_UNPRINTABLE => {
+            return Err(Error::Unprintable);
+        }
+        Value::Large(value) => {
+            let limbs = Int::Large(value).limbs();
+            LARGE_COST + limbs * (DIGITS_COST + limbs / 2)
+        }
+        Value::Float(_) => FLOAT_COST,
+        Value::Complex(_) => 2 * FLOAT_COST,
+        Value::Str(text) => LARGE_COST + meter::limbs_of(text.len()),
+        _ => ITEM_COST,
+    })
+}
+
+/// Returns true if an integer has at most [`DECIMAL_DIGITS`] digits.
+fn is_printable(value: &IBig) -> bool {
+    // Most integers need no comparison.
+    let bits = value.bit_len();
+    if bits <= SURELY_PRINTABLE || bits > SURELY_UNPRINTABLE {
+        return bits <= SURELY_PRINTABLE;
+    }
+    value.clone().abs() < IBig::from(10).pow(DECIMAL_DIGITS)
 }
 
 /// Counts bytes instead of writing them.
@@ -92,17 +151,6 @@ impl Write for Counter {
         self.bytes += text.len();
         Ok(())
     }
-}
-
-/// Returns true if an integer has at most [`DECIMAL_DIGITS`] digits.
-fn is_printable(value: &IBig) -> bool {
-    // A digit is between 3.3 and 3.4 bits, so most integers need no comparison.
-    let bits = value.bit_len();
-    let digits = DECIMAL_DIGITS;
-    if bits <= digits * 33 / 10 || bits > digits * 34 / 10 {
-        return bits <= digits * 33 / 10;
-    }
-    value.clone().abs() < IBig::from(10).pow(digits)
 }
 
 /// The form of a float without a fraction: `1.0`, or `1` within a complex number.

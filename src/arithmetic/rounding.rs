@@ -4,7 +4,6 @@ use crate::choice::Choice;
 use dashu_int::IBig;
 use dashu_int::ops::BitTest as _;
 
-use super::bytecode::Unary;
 use super::convert;
 use super::error::Error;
 use super::int_float;
@@ -15,6 +14,9 @@ use super::value::Value;
 
 /// Rounding a float to more decimal places than this changes nothing.
 const MOST_PLACES: i64 = 323;
+
+/// The cost of a decimal place of a float, in limb products: its digit is computed exactly.
+const PLACE_COST: u64 = 32;
 
 /// Rounding a float to a multiple of a higher power of ten than this is zero.
 const MOST_TENS: i64 = 308;
@@ -34,7 +36,7 @@ pub(super) fn round(
                 places if places.is_negative() => i64::MIN,
                 Int::Large(_) => i64::MAX,
             };
-            to_places(*value, places).map(Value::Float)
+            to_places(*value, places, meter).map(Value::Float)
         }
         (number, places) => {
             let Some(value) = Int::of(number) else {
@@ -44,20 +46,23 @@ pub(super) fn round(
             };
             match places.map(convert::index).transpose()? {
                 Some(places) if places.is_negative() => to_tens(value, places, meter),
-                _ => Ok(integer::unary(Unary::Plus, value)),
+                _ => Ok(value.value()),
             }
         }
     }
 }
 
 /// Rounds a float to `places` behind the point, or before it if negative.
-fn to_places(value: f64, places: i64) -> Result<f64, Error> {
+fn to_places(value: f64, places: i64, meter: &mut Meter) -> Result<f64, Error> {
     if !value.is_finite() || value == 0.0 || places > MOST_PLACES {
         return Ok(value);
     }
     if places < -MOST_TENS {
         return Ok(0.0_f64.copysign(value));
     }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 308")]
+    let before_point = 1 + value.abs().log10().max(0.0) as u64;
+    meter.charge((before_point + places.unsigned_abs()) * PLACE_COST)?;
     let rounded = if let Ok(places) = usize::try_from(places) {
         // Exact digits, rounded once and read back. No shorter way is correct in all cases.
         format!("{:.places$}", value.abs()).parse().unwrap_or(value.abs())
@@ -82,6 +87,7 @@ fn to_tens(value: Int<'_>, places: Int<'_>, meter: &mut Meter) -> Result<Value, 
     let exponent = Int::Small(i64::try_from(tens).unwrap_or(i64::MAX));
     let unit = power::of_integers(Int::Small(10), exponent, meter)?;
     let Some(unit) = Int::of(&unit) else { return Ok(unit) };
+    integer::charge_operands(value, unit, meter)?;
     integer::charge_division(value, unit, "", meter)?;
     Ok(half_even(&value.large(), &unit.large(), false).into())
 }
@@ -89,7 +95,7 @@ fn to_tens(value: Int<'_>, places: Int<'_>, meter: &mut Meter) -> Result<Value, 
 /// The multiple of `unit` nearest to `value`, or to slightly more than that if `more`.
 fn half_even(value: &IBig, unit: &IBig, more: bool) -> IBig {
     let (quotient, rest) = integer::floored(value, unit);
-    let down = &quotient * unit;
+    let down = value - &rest;
     let twice: IBig = rest * 2;
     let up = match twice.cmp(unit) {
         core::cmp::Ordering::Equal => more || quotient.bit(0),

@@ -50,6 +50,7 @@ fn joined(left: &Value, right: &Value, meter: &mut Meter) -> Result<Value, Error
         }
         (Value::Str(left), Value::Str(right)) => {
             check_bytes(left.len() + right.len())?;
+            meter.charge_bytes(left.len() + right.len())?;
             Ok(format!("{left}{right}").into())
         }
         _ => {
@@ -74,15 +75,19 @@ fn repeated(sequence: &Value, count: &Value, meter: &mut Meter) -> Result<Value,
     };
     if let Value::Str(text) = sequence {
         check_bytes(text.len().saturating_mul(count))?;
+        meter.charge_bytes(text.len().saturating_mul(count))?;
         return Ok(text.repeat(count).into());
     }
-    meter.count_elements(sequence.elements().saturating_mul(count))?;
     let Value::Tuple(items) = sequence else { return Ok(sequence.clone()) };
+    if count == 0 {
+        return Ok(Vec::new().into());
+    }
+    meter.count_elements(sequence.elements().saturating_mul(count))?;
     Ok(items.iter().cycle().take(items.len() * count).cloned().collect::<Vec<_>>().into())
 }
 
 /// The cost of making a character of a string into a string, in limb products.
-const CHARACTER_COST: u64 = 128;
+const CHARACTER_COST: u64 = 112;
 
 /// The items of a tuple, or the characters of a string.
 pub(super) fn items(value: &Value, meter: &mut Meter) -> Result<Rc<Vec<Value>>, Error> {

@@ -18,6 +18,12 @@ use crate::choice::Choice;
 /// The grammar emits the operands of an op before the op.
 const BALANCED: &str = "the operands of an op are on the stack";
 
+/// The cost of making a tuple of values that are written in the text, in limb products.
+const TUPLE_COST: u64 = 32;
+
+/// The cost of an operator that is one byte, besides reading that, in limb products.
+const SIGN_COST: u64 = 8;
+
 /// Runs the code of a text; returns its value.
 pub(super) fn run(
     code: &Bytecode,
@@ -62,7 +68,9 @@ impl Vm<'_> {
             Op::Ellipsis => self.stack.push(Value::Ellipsis),
             Op::Function(function) => self.stack.push(Value::Function(function)),
             Op::Unary(operator) => {
-                let value = operators::unary(operator, self.top())?;
+                self.meter.charge(SIGN_COST)?;
+                let operand = self.stack.last().expect(BALANCED);
+                let value = operators::unary(operator, operand, self.meter)?;
                 self.replace(1, value)?;
             }
             Op::Not => {
@@ -73,7 +81,7 @@ impl Vm<'_> {
                 let value = Value::Bool(self.compare(comparison)?);
                 self.replace(2, value)?;
             }
-            Op::Tuple(count) => self.tuple(count as usize),
+            Op::Tuple(count) => self.tuple(count as usize)?,
             Op::Call(count) => self.call(count as usize, next)?,
             Op::Chain(..) | Op::And(_) | Op::Or(_) | Op::Jump(_) | Op::Branch(_) => {
                 return self.jump(op, next);
@@ -132,15 +140,17 @@ impl Vm<'_> {
         }
     }
 
-    fn compare(&self, comparison: Comparison) -> Result<bool, Error> {
+    fn compare(&mut self, comparison: Comparison) -> Result<bool, Error> {
         let [.., left, right] = self.stack.as_slice() else { unreachable!("{BALANCED}") };
-        compare::holds(comparison, left, right)
+        compare::holds(comparison, left, right, self.meter)
     }
 
-    fn tuple(&mut self, count: usize) {
+    fn tuple(&mut self, count: usize) -> Result<(), Error> {
+        self.meter.charge(TUPLE_COST)?;
         let mut items: Vec<Value> = (0..count).map(|_| self.pop()).collect();
         items.reverse();
         self.stack.push(items.into());
+        Ok(())
     }
 
     fn call(&mut self, count: usize, next: usize) -> Result<(), Error> {
@@ -214,7 +224,8 @@ impl Vm<'_> {
     #[inline]
     fn check_result(&mut self) -> Result<(), Error> {
         match self.stack.last() {
-            Some(Value::Large(large)) => self.meter.count_limbs(Int::Large(large).limbs()),
+            Some(Value::Large(large)) => self.meter.count_integer(Int::Large(large).limbs()),
+            Some(Value::Str(text)) => self.meter.count_string(text.len()),
             Some(Value::Float(_) | Value::Complex(_)) if self.dialect == Dialect::Integer => {
                 Err(Error::unsupported())
             }

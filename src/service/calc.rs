@@ -5,13 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Event, Framing, Next, Output, Service};
+use crate::arithmetic::limits::FAST_BYTE_COST;
 use crate::arithmetic::{self, Dialect};
-
-/// The work per byte of an expression on the fast path, in products of 64-bit limbs.
-const FAST_BYTE_WORK: u64 = 4;
-
-/// The least work per byte of any other expression, in products of 64-bit limbs.
-const BYTE_WORK: u64 = 16;
 
 /// A service that evaluates one expression per message.
 #[derive(Clone, Debug)]
@@ -57,9 +52,9 @@ impl Service for Calc {
         let work = match arithmetic::evaluate_fast(text, self.dialect) {
             Some(value) => {
                 out.write_integer(value);
-                text.len() as u64 * FAST_BYTE_WORK
+                text.len() as u64 * FAST_BYTE_COST
             }
-            None => self.answer_full(text, out).max(text.len() as u64 * BYTE_WORK),
+            None => self.answer_full(text, out),
         };
         out.charge(work);
         Next::Read

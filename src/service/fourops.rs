@@ -21,9 +21,11 @@ const OPERATIONS: [(&str, &str, char); 4] = [
     ("divide", "Division", '/'),
 ];
 
-/// The work per byte of a message, and of each expression that it leads to, in products of 64-bit
-/// limbs: the byte is checked, copied and parsed.
+/// The work of a byte of a message besides reading its expressions: it is checked and copied.
 const BYTE_WORK: u64 = 32;
+
+/// The work of a result besides its expression: strings are put together for both.
+const RESULT_WORK: u64 = 64;
 
 const EXPECTED: &str = "ValueError: expected two numbers, such as 12,5 or add 12 5";
 
@@ -71,11 +73,11 @@ fn all_four(pair: &[String; 2], is_a_line: bool, work: &mut u64) -> String {
     lines
 }
 
-/// The result of an operation, as Python prints it. Adds the work to `work`.
+/// The text that Python prints of the operation's result. Its work is added.
 fn result([left, right]: &[String; 2], operator: char, work: &mut u64) -> String {
     let expression = format!("({left}){operator}({right})");
     let answer = evaluate(expression.as_bytes(), Dialect::Python);
-    *work += answer.work + expression.len() as u64 * BYTE_WORK;
+    *work += answer.work + RESULT_WORK;
     let mut text = String::new();
     match answer.outcome {
         Ok(value) => value.render(&mut text),
