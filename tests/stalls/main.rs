@@ -1,6 +1,13 @@
-//! Messages that take long, and the work that they are charged. No test here measures time.
+//! Messages that take long, and what they are charged. No test here measures time, but for the
+//! search, which is run by `scripts/slow-messages`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod expression;
+mod search;
+
+use std::env;
+use std::time::Duration;
 
 use socklab::arithmetic::limits::{BYTE_COST, WORK};
 use socklab::arithmetic::{Dialect, evaluate};
@@ -149,4 +156,13 @@ fn nested_tuples_are_searched_once() {
         assert!(charged > 90 * LIMBS, "{comparison}: {charged}");
         assert!(charged < 150 * LIMBS, "{comparison}: {charged}");
     }
+}
+
+/// Run by `scripts/slow-messages`, in a release build.
+#[test]
+#[ignore = "takes a minute, and needs a release build"]
+fn no_message_takes_more_than_it_is_charged_for() {
+    let number = |name, default| env::var(name).map_or(default, |value| value.parse().unwrap());
+    let seconds = Duration::from_secs(number("SEARCH_SECONDS", 60));
+    assert!(search::run(seconds, number("SEARCH_SEED", 1)), "a message is over a limit");
 }
