@@ -84,7 +84,7 @@ pub fn evaluate(text: &[u8], dialect: Dialect) -> Evaluation {
     }
 }
 
-/// Evaluates a text of a few small integers, for [`FAST_BYTE_COST`](limits::FAST_BYTE_COST) a byte.
+/// Evaluates a text of a few small integers, for [`FAST_BYTE_COST`] a byte.
 /// Any other text is for [`evaluate_full`].
 #[inline]
 pub fn evaluate_fast(text: &[u8], dialect: Dialect) -> Option<i64> {
