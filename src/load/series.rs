@@ -88,8 +88,9 @@ pub struct Series {
     pending: BTreeMap<u32, Interval>,
     /// The faults in the rows.
     faults: u64,
-    /// Empty histograms for the recorders.
-    spare: Option<Latencies>,
+    /// Empty histograms for the recorders. Their memory was used before, so that a thread which
+    /// takes them need not wait for new pages.
+    spare: Vec<Latencies>,
     /// The log of the intervals, if it was asked for.
     pub(super) hdr: Option<HdrLog>,
 }
@@ -104,7 +105,7 @@ impl Series {
             intervals,
             pending: BTreeMap::new(),
             faults: 0,
-            spare: None,
+            spare: Vec::new(),
             hdr,
         }
     }
@@ -124,6 +125,7 @@ impl Series {
             let interval = interval.remove();
             self.add_rows_before(interval.number);
             self.add_whole_row(&interval);
+            self.recycle(interval.latencies);
         }
     }
 
@@ -170,25 +172,29 @@ impl Series {
     fn take(&mut self, recorders: &[Arc<Mutex<Recorder>>], now: Option<Instant>) {
         self.counts = Counts::default();
         for recorder in recorders {
-            let mut spare = self.spare.take().or_else(|| Some(Latencies::new()));
+            let mut spare = Some(self.spare.pop().unwrap_or_else(Latencies::new));
             let taken = {
                 let mut recorder = lock(recorder);
                 let taken = recorder.take_intervals(now, &mut spare);
                 self.counts += recorder.counts;
                 taken
             };
-            self.spare = spare;
-            for mut interval in taken {
+            self.spare.extend(spare);
+            for interval in taken {
                 self.total.add(&interval.latencies);
                 if let Some(pending) = self.pending.get_mut(&interval.number) {
                     pending.add(&interval);
-                    interval.latencies.reset();
-                    self.spare = Some(interval.latencies);
+                    self.recycle(interval.latencies);
                 } else {
                     self.pending.insert(interval.number, interval);
                 }
             }
         }
+    }
+
+    fn recycle(&mut self, mut latencies: Latencies) {
+        latencies.reset();
+        self.spare.push(latencies);
     }
 
     /// Adds the rows of the intervals without a reply before `number`.
@@ -224,8 +230,10 @@ impl Series {
             max_us: of(|all| all.max),
         });
         if let Some(hdr) = &mut self.hdr {
-            let none = Latencies::new();
-            hdr.add(waited.unwrap_or(none.waited()), begins, length);
+            match waited {
+                Some(waited) => hdr.add(waited, begins, length),
+                None => hdr.add(Latencies::new().waited(), begins, length),
+            }
         }
     }
 }
