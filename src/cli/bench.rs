@@ -34,8 +34,8 @@ pub struct BenchArgs {
     /// The length of the load, such as 500ms or 1m [default: 10s].
     #[arg(short, long, value_name = "TIME", value_parser = time, conflicts_with = "requests")]
     duration: Option<humantime::Duration>,
-    /// The length of the load as a number of requests. The load ends early if no connection
-    /// can be made for the time of --timeout.
+    /// The length of the load as a number of requests. The load ends early if no connection can
+    /// be made for the time of --timeout, or nothing is answered for three times as long.
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
     /// The number of threads that share the connections.

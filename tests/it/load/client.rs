@@ -15,6 +15,7 @@ use socklab::load::recorder::Recorder;
 use socklab::load::schedule::Schedule;
 use socklab::load::settings::ClientSettings;
 use socklab::load::workload::Workload;
+use socklab::random::Random;
 use socklab::service::{BUSY_TEXT, Delimiter, Event, Next, Output, Service};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -366,4 +367,52 @@ fn replies_that_arrived_while_the_process_was_stopped_are_not_missing() {
     }
     drop(client);
     assert_eq!(reply_counts(recorder.lock().unwrap().counts()), [4, 0, 0, 0, 0, 0]);
+}
+
+/// Each step of a client asserts the sums, and so does the end of a simulation.
+#[test]
+fn whatever_a_server_sends_the_counts_add_up() {
+    for seed in 0..2000 {
+        let mut random = Random::new(seed);
+        let start = any_time();
+        let mut last = start;
+        let server = |_: usize, requests: &[u8], now: Instant| {
+            let mut lines: Vec<Vec<u8>> =
+                requests.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+            for _ in 0..random.below(3) {
+                spoil(&mut lines, &mut random);
+            }
+            // The bytes come in pieces, some of them after the timeout.
+            let (mut bytes, mut pieces) = (lines.concat(), Vec::new());
+            while !bytes.is_empty() {
+                let most = u32::try_from(bytes.len()).unwrap();
+                let rest = bytes.split_off(1 + random.below(most) as usize);
+                let delay = if random.below(50) == 0 { TIMEOUT } else { Duration::ZERO };
+                last = last.max(now) + delay;
+                pieces.push((last, std::mem::replace(&mut bytes, rest)));
+            }
+            pieces
+        };
+        let settings = settings(Workload::echo(5, 4), 4, None);
+        let load = Simulation::new(start, settings, 2, Length::Requests(40), server);
+        let counts = *load.run().lock().unwrap().counts();
+        assert!(counts.asked <= 40, "seed {seed}: {counts:?}");
+    }
+}
+
+/// Makes one fault in the replies.
+fn spoil(lines: &mut Vec<Vec<u8>>, random: &mut Random) {
+    if lines.is_empty() {
+        return;
+    }
+    let at = random.below(u32::try_from(lines.len()).unwrap()) as usize;
+    match random.below(7) {
+        0 => lines[at] = b"wrong\n".to_vec(),
+        1 => drop(lines.remove(at)),
+        2 => lines.insert(at, lines[at].clone()),
+        3 => lines.swap(0, at),
+        4 => drop(lines[at].pop()),
+        5 => lines.truncate(at),
+        _ => lines.insert(at, BUSY_TEXT.as_bytes().to_vec()),
+    }
 }
