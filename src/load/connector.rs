@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
-use rustix::io::Errno;
-use socket2::SockRef;
+
+use crate::net::address;
 
 /// The events that are taken from the kernel in one call.
 const EVENTS: usize = 64;
@@ -176,28 +176,17 @@ enum Progress {
 /// The state of a connect, as connect(2) and getpeername(2) have it: a socket has a peer from the
 /// handshake on, and the error that ended the connect until it is taken.
 fn progress(stream: &TcpStream) -> Progress {
-    match (stream.peer_addr(), stream.local_addr()) {
-        (Ok(peer), Ok(local)) if peer == local => Progress::Failed(refuse_self(stream)),
-        (Ok(_), Ok(_)) => Progress::Made,
-        (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => {
-            match stream.take_error() {
-                Ok(None) => Progress::Under,
-                Ok(Some(error)) | Err(error) => Progress::Failed(error),
-            }
-        }
-        (Err(error), _) | (_, Err(error)) => Progress::Failed(error),
+    match stream.peer_addr() {
+        Ok(_) => match address::refuse_self_connection(stream) {
+            Ok(()) => Progress::Made,
+            Err(error) => Progress::Failed(error),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => match stream.take_error() {
+            Ok(None) => Progress::Under,
+            Ok(Some(error)) | Err(error) => Progress::Failed(error),
+        },
+        Err(error) => Progress::Failed(error),
     }
-}
-
-/// Releases the port of a socket that is connected to itself, and returns the error that there
-/// would have been otherwise. Nobody listens on the port, and the kernel has chosen the same for
-/// the near end of the connect, so its SYN has met itself (RFC 9293, 3.5). A plain close would end
-/// in TIME-WAIT, and keep the port from its server.
-fn refuse_self(stream: &TcpStream) -> io::Error {
-    SockRef::from(stream)
-        .set_linger(Some(Duration::ZERO))
-        .err()
-        .unwrap_or_else(|| io::Error::from_raw_os_error(Errno::CONNREFUSED.raw_os_error()))
 }
 
 #[cfg(test)]
