@@ -110,8 +110,9 @@ impl Series {
         }
     }
 
-    /// Takes the intervals before the current one from the recorders, and adds their rows. The last
-    /// row of a load that has an `end` is left to [`finish`](Self::finish).
+    /// Takes the intervals before the current one from the recorders, and adds their rows, but for
+    /// one that may be the last of the load: see [`finish`](Self::finish). `end` is the end of the
+    /// load, if it is known.
     pub(super) fn collect(
         &mut self,
         recorders: &[Arc<Mutex<Recorder>>],
@@ -120,7 +121,14 @@ impl Series {
     ) {
         self.take(recorders, Some(now));
         let current = self.intervals.number_at(now);
-        let until = end.map_or(current, |end| current.min(self.last_before(end)));
+        let until = if let Some(end) = end {
+            current.min(self.last_before(end))
+        } else {
+            // The load ends with its last reply, and that may be one of those so far.
+            let before = self.pending.range(..current).rev();
+            let mut numbers = before.filter(|(_, interval)| interval.answered > 0);
+            numbers.next().map_or(0, |(number, _)| *number)
+        };
         while let Some(interval) = self.pending.first_entry().filter(|next| *next.key() < until) {
             let interval = interval.remove();
             self.add_rows_before(interval.number);
@@ -289,7 +297,7 @@ mod tests {
         load.reply(0, 0.5, 900);
         load.reply(1, 1.5, 20);
         // Collected late, each is still in its own.
-        load.collect(2.5, None);
+        load.collect(2.5, Some(3.0));
         for (row, micros) in load.series.rows.iter().zip([900.0, 20.0]) {
             assert_eq!((row.answered, row.per_second.round()), (1, 1.0));
             let [p50, max] = [row.p50_us, row.max_us].map(|time| time.unwrap().round());
@@ -297,7 +305,7 @@ mod tests {
         }
         assert_eq!(load.series.total.from_sending.max() / 10_000, 90);
         assert_eq!((load.series.counts.answered, load.series.total.from_sending.len()), (2, 2));
-        assert_eq!(load.finish(1.5, Some(1.5)), [(1.0, 1), (2.0, 1)]);
+        assert_eq!(load.finish(3.0, Some(1.5)), [(1.0, 1), (2.0, 1), (3.0, 0)]);
     }
 
     #[test]
@@ -326,10 +334,15 @@ mod tests {
     fn a_load_of_a_number_of_requests_has_no_row_after_the_last_reply() {
         let mut load = Load::new(1);
         load.reply(0, 1.25, 1);
+        {
+            let mut recorder = lock(&load.recorders[0]);
+            recorder.advance_to(load.start + 5 * SECOND);
+            recorder.counts.missing += 1;
+        }
         for n in 0..10 {
             load.collect(f64::from(n), None);
         }
-        assert_eq!(load.finish(1.25, Some(1.25)), [(1.0, 0), (2.0, 1)]);
+        assert_eq!(load.finish(1.25, Some(1.25)), [(1.0, 0), (1.25, 1)]);
         assert_eq!(Load::new(1).finish(0.0, None), []);
         assert_eq!(Load::new(1).finish(0.25, None), [(0.25, 0)]);
     }
