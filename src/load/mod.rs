@@ -106,6 +106,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
 /// The failure that the counters amount to, if they do.
 fn outcome(report: &LoadReport) -> Result<(), Failure> {
     let counts = &report.counts;
+    let unanswered = counts.answered == 0 && counts.faults() == counts.missing;
     let failure = if counts.is_clean() && counts.answered > 0 {
         return Ok(());
     } else if counts.is_clean() {
@@ -113,7 +114,9 @@ fn outcome(report: &LoadReport) -> Result<(), Failure> {
         Failure::new(Exit::Failed, text)
     } else if counts.answered == 0 && counts.busy > 0 {
         Failure::new(Exit::Busy, "the server is full, and served none of the connections")
-    } else if counts.answered == 0 && counts.missing > 0 && counts.wrong == 0 {
+    } else if unanswered && counts.lost > 0 && counts.lost + counts.unused == counts.opened {
+        Failure::new(Exit::NoAnswer, "the server closed every connection without a reply")
+    } else if unanswered && counts.missing > 0 {
         Failure::new(Exit::NoAnswer, "the server answered no request in time")
     } else if counts.faults() > 0 {
         Failure::new(Exit::Failed, report::describe_faults(counts))

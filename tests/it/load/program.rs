@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output as Ended, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -75,15 +75,12 @@ fn serve(connection: impl Fn(usize, TcpStream) + Clone + Send + 'static) -> Sock
     address
 }
 
-/// Echoes lines until the peer closes.
-fn echo(stream: &TcpStream) {
+/// Echoes `count` lines.
+fn echo(stream: &TcpStream, count: usize) {
     let mut writer = stream;
-    for line in BufReader::new(stream).split(b'\n') {
-        let Ok(mut line) = line else { return };
-        line.push(b'\n');
-        if writer.write_all(&line).is_err() {
-            return;
-        }
+    for line in BufReader::new(stream).split(b'\n').take(count) {
+        let line = [&line.unwrap()[..], b"\n"].concat();
+        writer.write_all(&line).unwrap();
     }
 }
 
@@ -380,13 +377,22 @@ fn a_connection_without_a_request_is_unused() {
     assert_eq!((count(&json, "served"), count(&json, "unused")), (1, 6), "{json}");
 }
 
+/// One connection is silent until the other has echoed all requests but the one on it.
 #[test]
 fn threads_take_their_requests_from_a_common_budget() {
-    let half_silent =
-        serve(|number, stream| if number == 1 { ignore(&stream) } else { echo(&stream) });
+    let all_echoed = Arc::new(Barrier::new(2));
+    let half_silent = serve(move |number, stream| match number {
+        0 => {}
+        1 => {
+            all_echoed.wait();
+        }
+        _ => {
+            echo(&stream, 999);
+            all_echoed.wait();
+        }
+    });
     let options = ["--service", "echo", "-c", "2", "--threads", "2", "-n", "1000"];
-    let (_, json, _) = run(half_silent, &options);
-    // The thread with the silent connection has only one request on it.
+    let (_, json, _) = run(half_silent, &[&options[..], &["--timeout", "60s"]].concat());
     assert_eq!((count(&json, "answered"), count(&json, "missing")), (999, 1), "{json}");
 }
 
@@ -407,6 +413,8 @@ fn a_load_ends_early_when_nothing_is_answered() {
     let (code, json, stderr) = run(closing, &options);
     assert_eq!((code, count(&json, "answered")), (4, 0), "{json}");
     assert!(stderr.contains(gave_up), "{stderr}");
+    let closed = "socklab: the server closed every connection without a reply\n";
+    assert!(stderr.ends_with(closed), "{stderr}");
 
     let full = Server::start(&["--max-clients", "1", "-q"]);
     let mut only = full.connect();
