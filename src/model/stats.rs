@@ -66,7 +66,9 @@ impl Stats {
     /// Logs a client that is served from now on. `waited`: it was in the accept queue while the
     /// server was full.
     pub(super) fn connected(&self, number: u64, address: SocketAddr, waited: bool) {
-        if let Some(suppressed) = self.connected_lines.allow_counted(clock()) {
+        if log::log_enabled!(log::Level::Info)
+            && let Some(suppressed) = self.connected_lines.allow_counted(clock())
+        {
             let serving = self.limiter.serving();
             let waited = if waited { ", after it waited in the accept queue" } else { "" };
             let more = not_logged(suppressed);
@@ -82,7 +84,9 @@ impl Stats {
         drop(permit);
         if served {
             self.ended(reason);
-            if let Some(suppressed) = self.left_lines.allow_counted(clock()) {
+            if log::log_enabled!(log::Level::Info)
+                && let Some(suppressed) = self.left_lines.allow_counted(clock())
+            {
                 let (serving, more) = (self.limiter.serving(), not_logged(suppressed));
                 log::info!("client {number} left: {reason} ({serving} now){more}");
             }
