@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -69,11 +69,8 @@ impl Processes {
         _: &Reactor<Client>,
         sessions: &Sessions,
     ) -> io::Result<Box<dyn Workers>> {
-        // execve(2) keeps the children of a process: one that is dead already is none of ours.
-        while let Ok(Some(_)) = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
-        }
         let pipes = ControlPipes::new()?;
-        Ok(Box::new(Self {
+        let processes = Self {
             program: File::open("/proc/self/exe")?,
             session: config.session.clone(),
             child_args: config.child_args,
@@ -82,7 +79,9 @@ impl Processes {
             pipes,
             stats: Arc::clone(&shared.stats),
             traffic: Arc::clone(&sessions.context.traffic),
-        }))
+        };
+        processes.reap_inherited();
+        Ok(Box::new(processes))
     }
 
     fn spawn(&self, socket: &TcpStream, address: SocketAddr, number: u64) -> io::Result<Child> {
@@ -103,6 +102,19 @@ impl Processes {
         command.env("RUST_LOG", log_level());
         command.process_group(0);
         command.stdin(input).stdout(Stdio::from(OwnedFd::from(output))).spawn()
+    }
+
+    /// Waits for dead children that are none of ours: execve(2) keeps the children of a process.
+    fn reap_inherited(&self) {
+        let ours = self.serving.values().map(|worker| &worker.child).chain(&self.exiting);
+        let ours: Vec<_> = ours.map(Child::id).collect();
+        for pid in children().into_iter().filter(|pid| !ours.contains(pid)) {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            // One that is still running is waited for at the next SIGCHLD.
+            let wait =
+                |pid| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            pid.map(wait);
+        }
     }
 
     /// Counts out the client of a child that has exited without a report, if it has.
@@ -153,6 +165,7 @@ impl Workers for Processes {
             for number in self.serving.keys().copied().collect::<Vec<_>>() {
                 self.collect(number);
             }
+            self.reap_inherited();
         }
     }
 
@@ -251,6 +264,13 @@ impl ControlPipes {
         let whole: Vec<u8> = self.partial.drain(..whole).collect();
         String::from_utf8_lossy(&whole).lines().filter_map(Report::parse).collect()
     }
+}
+
+/// The process identifiers of all children, as the kernel lists them (proc(5)).
+fn children() -> Vec<u32> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split(' ').flat_map(str::parse).collect::<Vec<_>>()).collect()
 }
 
 fn is_running(child: &mut Child) -> bool {
