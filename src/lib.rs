@@ -176,6 +176,16 @@
 //!    When all have, the stage is over: connections that are left are cut, and the counters are
 //!    logged. A second signal jumps straight to this stage.
 //!
+//! # Who may block which thread
+//!
+//! | thread | waits for | for how long |
+//! | --- | --- | --- |
+//! | a loop | its kernel (epoll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
+//! | a client's thread or process | its socket | until the next timer of the session |
+//! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.5 s |
+//! | `stdout` (the ready line) | whoever reads stdout | without limit; nobody waits for it |
+//! | `results` | the file system | without limit; a player 1 s, the end of the program 1 s |
+//!
 //! # Recurring patterns
 //!
 //! - Time is an argument. Only drivers, loops and the edges of commands read a clock.
