@@ -262,6 +262,16 @@ run() {
     OUTPUT=$(timeout "$PATIENCE" "$@" 2>&1) || STATUS=$?
 }
 
+# load [OPTION...]: puts load on the server, to its end; sets STATUS, and MESSAGES to its stderr. The
+# report, as JSON, is in $scratch/report.
+# shellcheck disable=SC2034  # read by the scenarios
+load() {
+    STATUS=0
+    timeout "$PATIENCE" "$SOCKLAB" bench "$HOST" "$PORT" --json "$@" \
+        >"$scratch/report" 2>"$scratch/messages" || STATUS=$?
+    MESSAGES=$(<"$scratch/messages")
+}
+
 # ---------------------------------------------------------------- conditions
 
 # await COMMAND...: repeats it until it succeeds; fails after PATIENCE.

@@ -87,8 +87,6 @@ def main():
     for n in range(rounds):
         for client in clients:
             client.send(rng.randint(1, 60))
-            if n == rounds - 1 and client is clients[-1]:
-                break
         if n < rounds - 1:
             for key, _ in selector.select(0):
                 if not key.data.receive():
