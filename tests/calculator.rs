@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use socklab::arithmetic::{self, Dialect, Evaluation, limits};
+use socklab::random::Random;
 
 /// Expressions and their replies, as `scripts/calculator-corpus` wrote them.
 const CORPUS: &str = include_str!("calculator/corpus.jsonl");
@@ -76,16 +77,12 @@ fn the_dialect_integer_divides_as_c_does() {
     }
 }
 
-/// A fixed sequence of numbers (`SplitMix64`).
-struct Numbers(u64);
+/// A fixed sequence of numbers.
+struct Numbers(Random);
 
 impl Numbers {
     fn next(&mut self) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap()
+        usize::try_from(self.0.draw() >> 32).unwrap()
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -119,7 +116,7 @@ fn bytes_that_are_no_text_are_a_syntax_error() {
 
 #[test]
 fn any_bytes_are_answered() {
-    let mut numbers = Numbers(1);
+    let mut numbers = Numbers(Random::new(1));
     for _ in 0..20_000 {
         let length = numbers.below(40);
         let text: Vec<u8> = (0..length).map(|_| numbers.next().to_le_bytes()[0]).collect();
@@ -133,7 +130,7 @@ fn any_tokens_of_the_language_are_answered() {
         >>~&~|~^~~~<~==~!=~ and ~ or ~ not ~ if ~ else ~abs(~round(~min(~max(~pow(~divmod(~int(~\
         float(~bool(~complex(~sum(~len(~hex(~x~9999999999999999999~ ~#~'~\u{d7}~_~.~[~]~lambda~:~=";
     let tokens: Vec<_> = TOKENS.split('~').collect();
-    let mut numbers = Numbers(2);
+    let mut numbers = Numbers(Random::new(2));
     for _ in 0..50_000 {
         let length = numbers.below(14);
         let text: String = (0..length).map(|_| tokens[numbers.below(tokens.len())]).collect();

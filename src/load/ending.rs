@@ -8,7 +8,7 @@
 //! | when no connection could be made for one timeout | the same |
 //! | at the second signal | |
 //!
-//! What has arrived comes before what is due. A process that was stopped (SIGSTOP) finds all its
+//! An arrival comes before a deadline. A process that was stopped (SIGSTOP) finds all its
 //! deadlines passed when it goes on, and the replies in its sockets. So a deadline takes effect
 //! only after a further turn of the loop, in which no request was settled.
 
@@ -142,7 +142,8 @@ impl Ending {
         self.outage = None;
     }
 
-    /// Looks at the deadlines at the end of a turn. `connecting`: whether a connect is in progress.
+    /// Looks at the deadlines at the end of a turn. `connecting` is true while a connect is in
+    /// progress.
     pub(super) fn turn_ended(&mut self, recorder: &mut Recorder, connecting: bool, now: Instant) {
         let turn = now.saturating_duration_since(self.turn_at).min(self.silent_timeout());
         self.turn_at = now;
@@ -313,13 +314,14 @@ mod tests {
     #[test]
     fn a_load_of_a_given_time_lasts_however_silent_the_server_is() {
         let mut thread = Thread::new(None, None);
-        for _ in 0..9 {
-            assert!(!thread.turn(Duration::from_millis(100)));
+        thread.recorder.end = Some(thread.now + HOUR);
+        for n in 1..=100 {
+            assert!(!thread.turn(TIMEOUT));
+            assert_eq!(thread.ending.silent_for, n * TIMEOUT);
         }
-        assert_eq!(thread.ending.silent_for, Duration::from_millis(900));
     }
 
-    /// A request every hour: between two of them there is nothing to answer.
+    /// Every request that is due was sent and answered, so nothing is left to answer.
     #[test]
     fn an_open_loop_without_a_due_request_is_not_silent() {
         let mut thread = Thread::new(Some(1000), Some(1));

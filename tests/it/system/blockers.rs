@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,33 +14,18 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::common::file::TempPath;
 use crate::common::server::{Client, MODELS, PROGRAM, Server};
 
-/// A server whose stderr is a pipe that nobody reads, and its address.
-fn start_unread(options: &[&str]) -> (Child, std::net::SocketAddr) {
-    let mut child = Command::new(PROGRAM)
-        .args(["serve", "127.0.0.1", "0", "-v"])
-        .args(options)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim_end().strip_prefix("listening on ").unwrap().parse().unwrap();
-    (child, address)
-}
-
 #[test]
 fn a_log_that_nobody_reads_stops_no_model() {
     for model in MODELS {
-        let (mut child, address) = start_unread(&["--model", model]);
-        let mut client = Client::to(address);
+        // Its stderr is a pipe.
+        let server = Server::start(&["--model", model, "-v"]);
+        let mut client = server.connect();
         // Each message is a line of the log, and all of them together are more than a pipe holds.
         for _ in 0..2_000 {
             client.ask(format!("1{}\n", " ".repeat(100)).as_bytes(), b"1\n");
         }
-        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-        assert!(child.wait().unwrap().success(), "{model}");
+        server.signal(Signal::TERM);
+        assert!(server.wait().success(), "{model}");
     }
 }
 
@@ -153,18 +141,18 @@ fn a_zombie_that_was_there_before_is_reaped() {
 }
 
 #[test]
-fn a_stop_serves_who_waited_and_does_not_wait_for_those_who_come() {
+fn a_second_signal_ends_a_stop_while_clients_keep_connecting() {
     for model in MODELS {
         let options = ["--model", model, "--when-full", "reply", "--drain-timeout", "5s"];
         let mut server = Server::start(&options);
         let address = server.address;
-        let stopped = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let flag = std::sync::Arc::clone(&stopped);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stopped);
         let flood = thread::Builder::new()
             .spawn(move || {
-                while !flag.load(std::sync::atomic::Ordering::Acquire) {
+                while !flag.load(Ordering::Acquire) {
                     let timeout = Duration::from_millis(100);
-                    drop(std::net::TcpStream::connect_timeout(&address, timeout));
+                    drop(TcpStream::connect_timeout(&address, timeout));
                 }
             })
             .unwrap();
@@ -172,9 +160,10 @@ fn a_stop_serves_who_waited_and_does_not_wait_for_those_who_come() {
         server.signal(Signal::TERM);
         server.log_line("stopping");
         server.signal(Signal::TERM);
-        server.wait();
-        stopped.store(true, std::sync::atomic::Ordering::Release);
+        let status = server.wait();
+        stopped.store(true, Ordering::Release);
         flood.join().unwrap();
+        assert_eq!(status.code(), Some(0), "{model}");
     }
 }
 

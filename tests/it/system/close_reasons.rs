@@ -9,7 +9,11 @@ use crate::common::server::{CONCURRENT, Server};
 /// The counters by name, from the line that SIGUSR1 writes to the log.
 fn counters(server: &mut Server) -> BTreeMap<String, u64> {
     server.signal(Signal::USR1);
-    let line = server.log_line("accepted=");
+    parsed(&server.log_line("accepted="))
+}
+
+/// The counters by name, from their line in the log.
+fn parsed(line: &str) -> BTreeMap<String, u64> {
     let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
     pairs.map(|(name, count)| (name.to_owned(), count.parse().unwrap())).collect()
 }
@@ -107,13 +111,9 @@ fn a_forced_close_is_counted_with_the_traffic_of_its_client() {
         server.signal(Signal::TERM);
         server.log_line("client 1 left: the server stops at once");
         let line = server.log_line("accepted=1 open=0");
-        let count = |name: &str| {
-            let count =
-                line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-            count.unwrap().parse::<u64>().unwrap()
-        };
-        assert_eq!(count("forced"), 1, "{model}: {line}");
-        assert!(count("received") > 6 && count("sent") > 65_536, "{model}: {line}");
+        let counters = parsed(&line);
+        assert_eq!(counters["forced"], 1, "{model}: {line}");
+        assert!(counters["received"] > 6 && counters["sent"] > 65_536, "{model}: {line}");
         assert_eq!(server.wait().code(), Some(0));
     }
 }

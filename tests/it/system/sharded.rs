@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::common::server::{BUSY, Client, PROGRAM, Server, run};
 
@@ -144,14 +144,9 @@ fn a_stop_answers_the_requests_at_every_listener() {
 
 #[test]
 fn the_descriptor_limit_is_raised_for_many_loops() {
-    let serve = "ulimit -S -n 64; exec \"$0\" serve 127.0.0.1 0 --model sharded --shards 100 -q";
-    let mut server =
-        Command::new("sh").args(["-c", serve, PROGRAM]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("listening on "), "{line:?}");
-    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
-    assert!(server.wait().unwrap().success());
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -n 64; exec \"$0\" \"$@\"", PROGRAM]);
+    Server::start_command(command, &["--model", "sharded", "--shards", "100", "-q"]).stop();
 }
 
 #[test]
