@@ -128,7 +128,7 @@ impl Connection {
     /// Sends `message` with its terminator, and returns the reply without one. Where there is no
     /// newline, an empty message is a space: something must be sent.
     pub fn ask(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
-        let deadline = self.send_message(message, self.terminator)?;
+        let deadline = self.send_message(message)?;
         match self.receive_reply(deadline)? {
             ReplyState::Incomplete | ReplyState::Complete => {}
             ReplyState::Late if self.reply.is_empty() => {
@@ -143,19 +143,15 @@ impl Connection {
         Ok(reply)
     }
 
-    /// Sends `text` and `terminator`, and returns the deadline of the reply.
-    pub(super) fn send_message(
-        &mut self,
-        text: &[u8],
-        terminator: &[u8],
-    ) -> Result<Instant, Failure> {
+    /// Sends a message with its terminator, and returns the deadline of the reply.
+    pub(super) fn send_message(&mut self, text: &[u8]) -> Result<Instant, Failure> {
         if text.len() > MAX_MESSAGE {
             return Err(failures::message_too_long(MAX_MESSAGE));
         }
-        let text = if text.is_empty() && terminator.is_empty() { BLANK } else { text };
+        let text = if text.is_empty() && self.terminator.is_empty() { BLANK } else { text };
         self.message.clear();
         self.message.extend_from_slice(text);
-        self.message.extend_from_slice(terminator);
+        self.message.extend_from_slice(self.terminator);
         log::debug!("sent \"{}\"", escape::for_log(text));
         self.sent_at = now();
         let deadline = self.deadline();
@@ -189,12 +185,17 @@ impl Connection {
         self.answered
     }
 
+    /// True if each message ends with a newline.
+    pub(super) fn sends_newlines(&self) -> bool {
+        !self.terminator.is_empty()
+    }
+
     /// The facts about a server that does not reply.
     pub(super) fn asked(&self) -> Asked {
         Asked {
             got_text: self.got_text,
             answered: self.answered,
-            newline: Some(!self.terminator.is_empty()),
+            newline: Some(self.sends_newlines()),
         }
     }
 

@@ -15,7 +15,7 @@ const READ_SIZE: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct LineInput<F> {
     from: F,
-    /// The bytes read and not taken, at most [`MAX_MESSAGE`] and [`READ_SIZE`].
+    /// The bytes read and not taken, at most [`MAX_MESSAGE`] + [`READ_SIZE`].
     buffer: Vec<u8>,
     /// The beginning of `buffer`, as far as no newline is in it.
     searched: usize,
@@ -40,7 +40,7 @@ impl<F: AsFd> LineInput<F> {
     }
 
     /// Waits for the next line, and stores it in `line` without its newline, which the last line
-    /// may lack. Of a line over the limit only a part over the limit is stored, so that it is
+    /// may lack. Of a line over the limit, just enough is stored to exceed it, so that it is
     /// refused when sent.
     ///
     /// While no line comes, `events` of the socket `server` and its closing end the wait.

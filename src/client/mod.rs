@@ -116,7 +116,7 @@ fn address(host: Option<&str>, port: Option<u16>) -> (String, u16) {
 }
 
 fn missing_address(command: &str) -> Failure {
-    let text = "the client needs HOST and PORT when its input is not a terminal";
+    let text = "the client needs HOST or PORT when its input is not a terminal";
     let example = format!("for example: socklab {command} {DEFAULT_HOST} {DEFAULT_PORT}");
     Failure::new(Exit::Usage, text).hint(&example)
 }

@@ -98,7 +98,7 @@ where
         &mut self,
         mut connect: impl FnMut() -> Result<Connection, Failure>,
     ) -> Result<(), EarlyExit> {
-        let mut server = QuizConnection::new(connect()?, b"\n");
+        let mut server = QuizConnection::new(connect()?);
         if let Some(greeting) = server.greeting()? {
             self.show("", &greeting)?;
         }
@@ -119,7 +119,7 @@ where
         if let Opening::Refusal(_) = opening {
             log::debug!("refused after a yes: connecting again, to send without newlines");
             drop(server);
-            server = QuizConnection::new(connect()?, b"");
+            server = QuizConnection::new(connect()?.without_newlines());
             opening = self.begin(&mut server, ready, &mut name)?;
         }
         match opening {

@@ -31,8 +31,6 @@ pub(super) enum Received {
 /// A connection to a quiz server.
 pub(super) struct QuizConnection {
     server: Connection,
-    /// The end of each of our messages: a newline, or nothing.
-    terminator: &'static [u8],
     parser: QuizParser,
     /// Messages received and not taken.
     messages: VecDeque<QuizMessage>,
@@ -41,10 +39,10 @@ pub(super) struct QuizConnection {
 }
 
 impl QuizConnection {
-    /// A new game; `terminator` ends each of our messages.
-    pub(super) fn new(server: Connection, terminator: &'static [u8]) -> Self {
+    /// A new game.
+    pub(super) fn new(server: Connection) -> Self {
         let deadline = server.deadline();
-        Self { server, terminator, parser: QuizParser::new(), messages: VecDeque::new(), deadline }
+        Self { server, parser: QuizParser::new(), messages: VecDeque::new(), deadline }
     }
 
     /// The greeting of a server that speaks first.
@@ -55,7 +53,7 @@ impl QuizConnection {
     /// Gives the server time to refuse the game before the name is sent.
     pub(super) fn await_refusal(&mut self) -> Result<(), Failure> {
         let wait = self.server.greeting_wait();
-        self.receive_for(if self.terminator.is_empty() { wait.max(MESSAGE_GAP) } else { wait })
+        self.receive_for(if self.server.sends_newlines() { wait } else { wait.max(MESSAGE_GAP) })
     }
 
     /// Lets the time for the next message begin now.
@@ -90,7 +88,7 @@ impl QuizConnection {
 
     /// Sends a message, and lets the time for the next one begin.
     pub(super) fn send_message(&mut self, line: &[u8]) -> Result<(), Failure> {
-        self.deadline = self.server.send_message(line, self.terminator)?;
+        self.deadline = self.server.send_message(line)?;
         Ok(())
     }
 
