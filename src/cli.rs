@@ -121,7 +121,7 @@ impl Command {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The name or address to listen on.
-    #[arg(default_value = DEFAULT_HOST, value_parser = host())]
+    #[arg(default_value = DEFAULT_HOST, value_parser = host(0))]
     host: String,
     /// The port to listen on; 0 for any that is free.
     #[arg(default_value_t = DEFAULT_PORT)]
@@ -172,7 +172,7 @@ impl ServeArgs {
 #[derive(Debug, Args)]
 pub struct ClientArgs {
     /// The server's name or address [default: prompted for on a terminal].
-    #[arg(value_parser = host())]
+    #[arg(value_parser = host(1))]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -209,7 +209,7 @@ impl ClientArgs {
 #[derive(Debug, Args)]
 pub struct PlayArgs {
     /// The server's name or address [default: prompted for on a terminal].
-    #[arg(value_parser = host())]
+    #[arg(value_parser = host(1))]
     host: Option<String>,
     /// The server's port [default: 5000].
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -236,15 +236,18 @@ fn choice<C: Choice + Send + Sync>() -> impl TypedValueParser<Value = C> {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    in_range(text, 1, usize::MAX).ok_or_else(|| "expected a number, at least 1".to_owned())
+    let n = text.parse().ok().filter(|&n| n > 0);
+    n.ok_or_else(|| "expected a number, at least 1".to_owned())
 }
 
 fn shards(text: &str) -> Result<usize, String> {
-    in_range(text, 1, MAX_SHARDS).ok_or_else(|| format!("expected a number, 1 to {MAX_SHARDS}"))
+    up_to(MAX_SHARDS, "a number", text)
 }
 
-fn in_range(text: &str, least: usize, most: usize) -> Option<usize> {
-    text.parse().ok().filter(|n| (least..=most).contains(n))
+/// Parses a whole number from 1 to `most`; `noun` stands for it in the error.
+fn up_to(most: usize, noun: &str, text: &str) -> Result<usize, String> {
+    let n = text.parse().ok().filter(|n| (1..=most).contains(n));
+    n.ok_or_else(|| format!("expected {noun}, 1 to {most}"))
 }
 
 fn time(text: &str) -> Result<humantime::Duration, String> {

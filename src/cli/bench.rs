@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::service_options::message_limit;
-use super::{choice, host, in_range, time};
+use super::{choice, host, time, up_to};
 use crate::arithmetic::Dialect;
 use crate::load::workload::MAX_REQUEST;
 use crate::load::{
@@ -20,7 +20,7 @@ const MAX_RATE: u64 = 1_000_000_000;
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The server's name or address.
-    #[arg(value_parser = host())]
+    #[arg(value_parser = host(1))]
     host: String,
     /// The server's port.
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
@@ -143,10 +143,9 @@ fn conflict(text: &str) -> clap::Error {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    in_range(text, 1, 1 << 20).ok_or_else(|| format!("expected a number, 1 to {}", 1 << 20))
+    up_to(1 << 20, "a number", text)
 }
 
 fn size(text: &str) -> Result<usize, String> {
-    in_range(text, 1, MAX_REQUEST)
-        .ok_or_else(|| format!("expected a number of bytes, 1 to {MAX_REQUEST}"))
+    up_to(MAX_REQUEST, "a number of bytes", text)
 }

@@ -7,13 +7,15 @@ use clap::{Arg, Command};
 
 use crate::net::address::parse_host;
 
-/// A parser of a host name or an address.
-pub(super) fn host() -> impl TypedValueParser<Value = String> {
-    HostParser
+/// A parser of a host name or an address; `least_port` is the lowest port that may follow it.
+pub(super) fn host(least_port: u16) -> impl TypedValueParser<Value = String> {
+    HostParser { least_port }
 }
 
 #[derive(Clone, Copy)]
-struct HostParser;
+struct HostParser {
+    least_port: u16,
+}
 
 impl TypedValueParser for HostParser {
     type Value = String;
@@ -25,7 +27,7 @@ impl TypedValueParser for HostParser {
         value: &OsStr,
     ) -> Result<String, clap::Error> {
         let program = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
-        let least_port = u16::from(!command.get_name().starts_with("serve"));
+        let least_port = self.least_port;
         let parser = move |text: &str| match parse_host(text) {
             Ok(host) => Ok(host.to_owned()),
             Err(bad) => Err(match &bad.meant {

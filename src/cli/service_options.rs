@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
-use super::{choice, in_range, time};
+use super::{choice, time, up_to};
 use crate::arithmetic::Dialect;
 use crate::choice::Choice;
 use crate::model::{ParentPipes, SessionConfig, StdioConfig};
@@ -221,8 +221,7 @@ fn random_seed() -> u64 {
 }
 
 pub(super) fn message_limit(text: &str) -> Result<usize, String> {
-    in_range(text, 1, MAX_MESSAGE_LIMIT)
-        .ok_or_else(|| format!("expected a number of bytes, 1 to {MAX_MESSAGE_LIMIT}"))
+    up_to(MAX_MESSAGE_LIMIT, "a number of bytes", text)
 }
 
 #[cfg(test)]
