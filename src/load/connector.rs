@@ -76,7 +76,7 @@ impl<D> Connector<D> {
             Ok(mut stream) => match progress(&stream) {
                 Progress::Made => Ok(stream),
                 Progress::Failed(error) => Err(error),
-                Progress::Under => match self.register(&mut stream) {
+                Progress::Pending => match self.register(&mut stream) {
                     Err(error) => Err(error),
                     Ok(token) => {
                         self.attempts.insert(token, Attempt { stream, started_at, data });
@@ -116,7 +116,7 @@ impl<D> Connector<D> {
                     Some(Progress::Made) => Ok(()),
                     Some(Progress::Failed(error)) => Err(error),
                     // A hint without a cause.
-                    Some(Progress::Under) | None => continue,
+                    Some(Progress::Pending) | None => continue,
                 };
                 finished.push(self.finish(token, result));
             }
@@ -170,7 +170,7 @@ impl<D> mio::event::Source for Connector<D> {
 enum Progress {
     Made,
     Failed(io::Error),
-    Under,
+    Pending,
 }
 
 /// The state of a connect, as connect(2) and getpeername(2) have it: a socket has a peer from the
@@ -182,7 +182,7 @@ fn progress(stream: &TcpStream) -> Progress {
             Err(error) => Progress::Failed(error),
         },
         Err(error) if error.kind() == io::ErrorKind::NotConnected => match stream.take_error() {
-            Ok(None) => Progress::Under,
+            Ok(None) => Progress::Pending,
             Ok(Some(error)) | Err(error) => Progress::Failed(error),
         },
         Err(error) => Progress::Failed(error),

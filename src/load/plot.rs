@@ -12,8 +12,9 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 use plotters::prelude::*;
 
 use super::latencies::Latencies;
-use super::report::{LoadReport, grouped, time, whole};
+use super::report::{LoadReport, time, whole};
 use super::series::Row;
+use crate::number::grouped;
 
 /// The width and height of the picture, in pixels.
 const SIZE: (u32, u32) = (960, 1000);

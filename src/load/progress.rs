@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::config::Length;
 use super::counts::Counts;
 use super::intervals::rate;
-use super::report::{grouped, whole};
+use super::report::whole;
+use crate::number::grouped;
 
 /// The progress of a load.
 pub(super) struct Progress {

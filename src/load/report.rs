@@ -3,13 +3,13 @@
 //! The names in the JSON are those of [`LoadReport`] and of the types in it. Within one `version`
 //! ([`VERSION`]) names may be added, but none is removed or changes its meaning.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 
 use super::counts::{Counts, total};
 use super::series::{Percentiles, Row};
-pub(super) use crate::number::grouped;
+use crate::number::grouped;
 
 /// The version of the JSON.
 pub const VERSION: u32 = 1;
@@ -256,9 +256,7 @@ fn bytes(n: u64, seconds: f64) -> String {
         n if n < 1e9 => (n / 1e6, "MB"),
         n => (n / 1e9, "GB"),
     };
-    let mut text = three_digits(value);
-    write!(text, " {unit}").expect("writing to a string cannot fail");
-    text
+    format!("{} {unit}", three_digits(value))
 }
 
 #[cfg(test)]
@@ -266,8 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_separators_units_and_three_digits() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    fn numbers_have_units_and_three_digits() {
         assert_eq!(
             [0.5, 9.996, 1499.0, 1e6].map(time),
             ["0.50 us", "10.0 us", "1.50 ms", "1.00 s"]

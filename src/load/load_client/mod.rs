@@ -155,7 +155,8 @@ impl LoadClient {
         self.settle(missing, recorder);
     }
 
-    /// Compares the bytes received with the replies expected. An error is the service's last word.
+    /// Compares the bytes received with the replies expected. An error is the result of the step:
+    /// the connection is to be closed.
     fn receive(&mut self, bytes: &[u8], recorder: &mut Recorder, now: Instant) -> Result<(), Next> {
         self.stats.set_received();
         let mut rest = bytes;

@@ -53,18 +53,15 @@ impl LoadClient {
         recorder: &mut Recorder,
         now: Instant,
     ) {
-        if finding == Finding::Right {
-            return self.record_replies(1, line.len(), recorder, now);
-        }
-        recorder.add_example(|| self.describe_fault(line));
         let counts = &mut recorder.counts;
         let in_flight = self.in_flight.len();
         let settled = match finding {
+            Finding::Right => return self.record_replies(1, line.len(), recorder, now),
             Finding::Endless if in_flight == 0 => {
                 counts.duplicated += 1;
                 0
             }
-            Finding::Right | Finding::Wrong | Finding::Endless => {
+            Finding::Wrong | Finding::Endless => {
                 counts.wrong += 1;
                 1
             }
@@ -86,6 +83,7 @@ impl LoadClient {
                 missing
             }
         };
+        recorder.add_example(|| self.describe_fault(line));
         if settled > 0 {
             recorder.record_answer();
         }
