@@ -148,7 +148,7 @@ impl Session {
         let mut out = out.with_records(records);
         let next = self.service.step(event, now, &mut out);
         let (work, is_empty) = (out.work(), out.is_empty());
-        if !is_empty {
+        if !is_empty && log::log_enabled!(log::Level::Debug) {
             let reply = escape::for_log(&self.outbox.pending()[text_at..]);
             log::debug!("{} {}: -> \"{reply}\"", self.context.side, self.client);
         }
