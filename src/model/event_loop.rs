@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::Waker;
 use mio::net::TcpStream;
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::SIGCHLD;
 use socket2::SockRef;
 
 use super::config::Config;
@@ -29,7 +29,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 const SHED_INPUT: u64 = 4096;
 
 /// The role of a loop among the loops of its server.
-pub(super) enum Role {
+enum Role {
     /// It handles the signals to the process. Each server has one such loop.
     Leader(Signals),
     Follower,
@@ -50,7 +50,7 @@ pub(super) struct EventLoop<'a> {
     sessions: Sessions,
     /// The last stage of the shutdown whose work this loop has done.
     done: Stage,
-    /// The longest time from closing the listener to the end of the last client.
+    /// The longest time from the beginning of the shutdown to the end of the last client.
     drain_timeout: Duration,
     /// The end of that time, once the shutdown has begun.
     drain_until: Option<Instant>,
@@ -93,7 +93,8 @@ impl<'a> EventLoop<'a> {
 
     /// Makes this loop the one that handles signals.
     pub(super) fn lead(&mut self) -> Result<(), Failure> {
-        let mut signals = signal::source(&[SIGCHLD, SIGINT, SIGTERM, SIGUSR1])?;
+        let [interrupt, terminate] = signal::STOP;
+        let mut signals = signal::source(&[SIGCHLD, interrupt, terminate, signal::COUNTERS])?;
         let registered = self.reactor.register(&mut signals, Source::Signals);
         registered.map_err(|error| Failure::cannot("wait for signals", &error))?;
         self.role = Role::Leader(signals);
@@ -128,7 +129,7 @@ impl<'a> EventLoop<'a> {
             self.advance_shutdown().map_err(cannot_accept)?;
             let register = |listener: &mut _| self.reactor.register(listener, Source::Listener);
             self.listener.resume_listening(self.reactor.now(), register);
-            self.accept(ACCEPTS_PER_TURN).map_err(cannot_accept)?;
+            self.accept().map_err(cannot_accept)?;
             self.finish_drain();
         }
         self.cut();
@@ -154,7 +155,7 @@ impl<'a> EventLoop<'a> {
         for signal in signals.pending() {
             match signal {
                 SIGCHLD => self.workers.iter_mut().for_each(|workers| workers.reap_children()),
-                SIGUSR1 => log::info!(target: COUNTERS, "{}", self.shared.stats),
+                signal::COUNTERS => log::info!(target: COUNTERS, "{}", self.shared.stats),
                 _ => self.shared.shutdown.request(),
             }
         }
@@ -183,7 +184,7 @@ impl<'a> EventLoop<'a> {
 
     /// Accepts the clients that were in the accept queue when the shutdown began. More clients may
     /// connect meanwhile, and a worker may take long to start: the number of clients is limited,
-    /// and a second signal and the end of the drain time are looked for between any two of them.
+    /// and a second signal and the end of the drain time are checked for before each accept.
     fn empty_accept_queue(&mut self) -> io::Result<()> {
         // The listener's own event may be in this very batch, or still to come.
         self.listener.mark_readable();
@@ -221,9 +222,9 @@ impl<'a> EventLoop<'a> {
         self.reactor.len() + self.workers.as_ref().map_or(0, |workers| workers.len())
     }
 
-    /// Accepts clients, at most `most`.
-    fn accept(&mut self, most: usize) -> io::Result<()> {
-        for _ in 0..most {
+    /// Accepts clients, at most [`ACCEPTS_PER_TURN`].
+    fn accept(&mut self) -> io::Result<()> {
+        for _ in 0..ACCEPTS_PER_TURN {
             if !self.accept_one()? {
                 break;
             }

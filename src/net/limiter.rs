@@ -24,6 +24,13 @@ choices! {
     }
 }
 
+impl WhenFull {
+    /// True if a client may not be accepted before there is a permit for it.
+    fn admits_before_accept(self) -> bool {
+        matches!(self, Self::Refuse | Self::Queue)
+    }
+}
+
 /// The size of a limiter, and its policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
@@ -53,7 +60,7 @@ impl Limiter {
     pub fn new(capacity: Capacity, wakers: Arc<Wakers>) -> Self {
         let Capacity { clients, rejected, when_full } = capacity;
         // A listener that waits for a permit has no event of its own.
-        let listeners_wait = matches!(when_full, WhenFull::Refuse | WhenFull::Queue);
+        let listeners_wait = when_full.admits_before_accept();
         let counter = |limit, wakes, wakers| {
             Arc::new(Counter { limit, count: AtomicUsize::default(), wakes, wakers })
         };
@@ -83,11 +90,6 @@ impl Limiter {
     /// True if as many clients are served as may be.
     pub fn is_full(&self) -> bool {
         self.serving.is_full()
-    }
-
-    /// True if a client may not be accepted before there is a permit for it.
-    fn admits_before_accept(&self) -> bool {
-        matches!(self.capacity.when_full, WhenFull::Refuse | WhenFull::Queue)
     }
 
     /// True if one more client can be served, or told that it cannot.
@@ -131,7 +133,7 @@ impl Limiter {
     /// Locks accepting until the client is admitted. Listeners accept concurrently, unless a client
     /// may be accepted only with a permit: then no other listener may take the last one meanwhile.
     pub(super) fn lock_accept(&self) -> AcceptGuard<'_> {
-        if self.admits_before_accept() {
+        if self.capacity.when_full.admits_before_accept() {
             self.lock_accept_exclusive()
         } else {
             let guard = self.accept_lock.read().unwrap_or_else(PoisonError::into_inner);
