@@ -120,7 +120,7 @@ fn contains(container: &Value, item: &Value, meter: &mut Meter) -> Result<bool, 
 /// The first difference of two values.
 enum Difference<'v> {
     None,
-    /// Two values that are no two tuples: the values themselves, or items of their tuples.
+    /// Two values of which at least one is not a tuple: the values themselves, or items of them.
     Values(&'v Value, &'v Value),
     /// The lengths of two tuples. The shorter one begins the longer one.
     Lengths(Ordering),

@@ -43,7 +43,7 @@ pub enum Error {
     Operand(&'static str, Kind),
     /// A comparison of two types that have no order.
     Order(&'static str, Kind, Kind),
-    /// An integer beyond [`INTEGER_BITS`], refused before it was computed.
+    /// An integer beyond [`INTEGER_BITS`].
     TooLarge,
     /// An integer that cannot be printed, because it has more than [`DECIMAL_DIGITS`] digits.
     Unprintable,
@@ -62,7 +62,7 @@ impl Error {
         Self::Fixed(Class::Value, message)
     }
 
-    pub(super) fn zero_division(message: &'static str) -> Self {
+    pub(super) const fn zero_division(message: &'static str) -> Self {
         Self::Fixed(Class::ZeroDivision, message)
     }
 

@@ -101,8 +101,8 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Moves past blanks. Returns whether the line is then indented, given whether it was before: a
-    /// form feed resets the indentation.
+    /// Moves past blanks. Returns true if the line is then indented; `indented` is true if it was
+    /// before. A form feed resets the indentation.
     fn skip_blanks(&mut self, mut indented: bool) -> bool {
         loop {
             match self.cursor.peek(0) {

@@ -1,5 +1,5 @@
-//! Limits on the cost of one request. Each is checked before the operation that would exceed it, so
-//! that no answer is late or large.
+//! Limits on the cost of one request, so that no answer is late or large. Each is checked before
+//! the operation that would exceed it, or right after it where the excess is small.
 
 /// Bytes of one text. Messages are usually limited to far less.
 pub const TEXT_BYTES: usize = 1 << 16;

@@ -6,7 +6,7 @@ use dashu_int::IBig;
 use dashu_int::fast_div::ConstDivisor;
 use dashu_int::ops::BitTest as _;
 
-use super::error::{Class, Error};
+use super::error::Error;
 use super::int_float;
 use super::integer::{self, Int};
 use super::limits::{INTEGER_BITS, LIMB_BITS};
@@ -74,14 +74,13 @@ fn of_floats(base: f64, exponent: f64) -> Result<Value, Error> {
     }
     let result = base.powf(exponent);
     if result.is_infinite() && base.is_finite() && exponent.is_finite() {
-        let message = "(34, 'Numerical result out of range')";
-        return Err(Error::Fixed(Class::Overflow, message));
+        return Err(Error::overflow("(34, 'Numerical result out of range')"));
     }
     Ok(Value::Float(result))
 }
 
 fn of_complex(base: Complex, exponent: Complex) -> Result<Complex, Error> {
-    const OF_ZERO: Error = Error::Fixed(Class::ZeroDivision, "0.0 to a negative or complex power");
+    const OF_ZERO: Error = Error::zero_division("0.0 to a negative or complex power");
     let is_integral = exponent.im == 0.0 && exponent.re.fract() == 0.0;
     let result = if is_integral && exponent.re.abs() <= MOST_SQUARED {
         integral_power(base, exponent.re).ok_or(OF_ZERO)?

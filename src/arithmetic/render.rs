@@ -133,11 +133,7 @@ fn writing_cost(value: &Value) -> Result<u64, Error> {
 /// Returns true if an integer has at most [`DECIMAL_DIGITS`] digits.
 fn is_printable(value: &IBig) -> bool {
     // Most integers need no comparison.
-    let bits = value.bit_len();
-    if bits <= SURELY_PRINTABLE || bits > SURELY_UNPRINTABLE {
-        return bits <= SURELY_PRINTABLE;
-    }
-    value.clone().abs() < IBig::from(10).pow(DECIMAL_DIGITS)
+    value.bit_len() <= SURELY_PRINTABLE || value.clone().abs() < IBig::from(10).pow(DECIMAL_DIGITS)
 }
 
 /// Counts bytes instead of writing them.

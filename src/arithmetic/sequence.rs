@@ -18,11 +18,8 @@ pub(super) fn binary(
 ) -> Result<Value, Error> {
     match (operator, left, right) {
         (Binary::Add, Value::Tuple(_) | Value::Str(_), _) => joined(left, right, meter),
-        (Binary::Multiply, Value::Tuple(_) | Value::Str(_), count)
-        | (Binary::Multiply, count, Value::Tuple(_) | Value::Str(_)) => {
-            let sequence = if core::ptr::eq(count, right) { left } else { right };
-            repeated(sequence, count, meter)
-        }
+        (Binary::Multiply, Value::Tuple(_) | Value::Str(_), _) => repeated(left, right, meter),
+        (Binary::Multiply, _, Value::Tuple(_) | Value::Str(_)) => repeated(right, left, meter),
         (Binary::Remainder, Value::Str(_), Value::Tuple(items)) if items.is_empty() => {
             Ok(left.clone())
         }

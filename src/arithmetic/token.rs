@@ -35,7 +35,7 @@ pub(super) enum Token {
     End,
 }
 
-/// A number: its value, or the span of its digits if it does not fit a machine word.
+/// A number: its value, or the span of the literal if it does not fit a machine word.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Literal {
     Int(i64),

@@ -21,7 +21,7 @@ const BALANCED: &str = "the operands of an op are on the stack";
 /// The cost of making a tuple of values that are written in the text, in limb products.
 const TUPLE_COST: u64 = 32;
 
-/// The cost of an operator that is one byte, besides reading that, in limb products.
+/// The cost of a unary operator, besides reading its byte, in limb products.
 const SIGN_COST: u64 = 8;
 
 /// Runs the code of a text; returns its value.
