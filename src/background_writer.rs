@@ -36,7 +36,7 @@ struct Queue {
     lines: VecDeque<Vec<u8>>,
     /// The length of all lines, at most [`QUEUE_LIMIT`].
     bytes: usize,
-    /// Lines that found no room since one was written.
+    /// Lines that found no room and are not reported yet.
     dropped: u64,
     /// True while a line is being written.
     writing: bool,

@@ -18,8 +18,6 @@ const COPY_LIMIT: usize = BUFFER_SIZE / 4;
 /// The most free blocks that a pool keeps; any others are returned to the allocator.
 pub const POOL_SIZE: usize = 8;
 
-const _: () = assert!(COPY_LIMIT < BUFFER_SIZE);
-
 /// A queue of bytes in one block of memory.
 ///
 /// Invariant: `start <= end <= storage.len()`. The bytes from `start` to `end` are pending; those

@@ -25,9 +25,9 @@ pub const COUNTERS: c_int = SIGUSR1;
 ///
 /// Two signals are never delivered, and the call that causes one fails or goes on instead: SIGXFSZ
 /// (a file over `ulimit -f`) would end the program, SIGTTOU (`stty tostop`) stop it in the middle
-/// of a line of its log. `answers`: whether the program prints counters. If not, SIGUSR1 does
-/// nothing: by default it would end a client that has the name of the server to which it was sent.
-pub fn set_mask(answers: bool) -> Result<(), Failure> {
+/// of a line of its log. Nor is SIGUSR1, unless the program prints its counters for it: by default
+/// `pkill -USR1 socklab`, meant for a server, would end the clients as well.
+pub fn set_mask(prints_counters: bool) -> Result<(), Failure> {
     let mut received = SigSet::empty();
     for signal in
         [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD, Signal::SIGUSR1]
@@ -37,7 +37,7 @@ pub fn set_mask(answers: bool) -> Result<(), Failure> {
     let mut ignored = SigSet::empty();
     ignored.add(Signal::SIGXFSZ);
     ignored.add(Signal::SIGTTOU);
-    if !answers {
+    if !prints_counters {
         ignored.add(Signal::SIGUSR1);
     }
     let set = received.thread_unblock().and_then(|()| ignored.thread_block());

@@ -1,6 +1,6 @@
 //! The file of quiz results: a CSV table to which a thread of its own appends a row for each game.
 //!
-//! No lock is waited for, and no loop waits for the file. A row is one write(2) to a file opened
+//! The file is not locked, and no loop waits for it. A row is one write(2) to a file opened
 //! for appending, so the rows of several processes do not mix, and what was written survives a
 //! crash of the program. The file is opened anew for each row: a spreadsheet that saves the table
 //! puts another file in its place, and an editor or a shell may have emptied it.

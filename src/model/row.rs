@@ -1,8 +1,8 @@
 //! The rows of the table of results: what a player sent stays text in one cell.
 //!
-//! Hidden characters are escaped. An apostrophe is put before what a spreadsheet
-//! would take for a formula, at the beginning of a cell, and behind a character that separates
-//! cells in another spreadsheet's opinion.
+//! Hidden characters are escaped. An apostrophe is put before what a spreadsheet would take for a
+//! formula, at the beginning of a cell or after a character that some spreadsheets take for the end
+//! of a cell.
 
 use std::io;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! The counters of a server: how many clients came, how many left, and why.
+//! The counters of a server: clients accepted, clients by close reason, and traffic.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -54,7 +54,7 @@ pub(super) trait Workers: Send {
         now: Instant,
     ) -> Result<(), (Arrival, io::Error)>;
 
-    /// Notes which children of this process have ended, after SIGCHLD.
+    /// Reaps the children of this process that have ended, after SIGCHLD.
     fn reap_children(&mut self) {}
 
     /// Drops the permits of clients that have left, where a worker cannot do it itself.

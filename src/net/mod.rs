@@ -1,5 +1,5 @@
-//! Listening sockets: how they are bound, what is accepted from them, and how many clients there
-//! may be.
+//! Sockets before they have a session: addresses and connects, listeners, and the limits on
+//! clients, descriptors and log lines.
 
 pub mod accept;
 pub mod address;

@@ -7,15 +7,16 @@ use crate::service::WORK_PER_SLICE;
 use crate::session::Session;
 
 /// The most work of a slice that is not heavy, in products of 64-bit limbs. A connection whose last
-/// slice was heavy runs behind those whose was not: a client that asks for little does not wait for
-/// clients that compute.
+/// slice was heavy runs after those whose last slice was light: a client that asks for little does
+/// not wait for clients that compute.
 const LIGHT_WORK: u32 = WORK_PER_SLICE / 8;
 
-/// The index of the run queue of connections that are new or had an event, and of those that used
-/// up their budget in this turn.
+/// The index of the run queue of connections that are new, or had an event after a light slice, and
+/// of those that used up their budget in this turn.
 pub(super) const READY: usize = 0;
 
-/// The index of the run queue of connections that earlier turns have left.
+/// The index of the run queue of connections that earlier turns have left, and of those that had an
+/// event after a heavy slice.
 pub(super) const DEFERRED: usize = 1;
 
 /// A connection with the owner's data.

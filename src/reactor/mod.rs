@@ -1,9 +1,9 @@
 //! The readiness loop: one thread, one [`Kernel`] to wait with, any number of connections.
 //!
 //! [`Reactor::turn`] is the whole loop. An event is only a hint that marks its connection. The
-//! marked connections then run, each until it must wait or has used up its budget, and together
-//! for at most [`SLICES_PER_TURN`] slices before the kernel is asked for events again. A connection
-//! is registered once, edge-triggered, for both directions.
+//! marked connections then run, each until it must wait or has used up its budget, and those of
+//! each run queue together for about the work of [`SLICES_PER_TURN`] full slices, before the kernel
+//! is asked for events again. A connection is registered once, edge-triggered, for both directions.
 //!
 //! The reactor owns connections and does not know where they come from. Anything else that its
 //! owner waits for (a listener, a waker, signals) is registered as a [`Source`], and a turn returns

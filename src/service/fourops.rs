@@ -24,7 +24,7 @@ const OPERATIONS: [(&str, &str, char); 4] = [
 /// The work of a byte of a message besides reading its expressions: it is checked and copied.
 const BYTE_WORK: u64 = 32;
 
-/// The work of a result besides its expression: strings are put together for both.
+/// The work of a result besides evaluating it: the expression and the reply are put together.
 const RESULT_WORK: u64 = 64;
 
 const EXPECTED: &str = "ValueError: expected two numbers, such as 12,5 or add 12 5";

@@ -39,7 +39,7 @@ pub use spec::{Peer, ServiceKind, ServiceSpec};
 pub const MAX_REPLY: usize = 64 * 1024;
 
 /// The work of one connection after which other connections run, in products of 64-bit limbs:
-/// about a tenth of a millisecond. One request may cost 300 times as much, and a client may send
+/// about a tenth of a millisecond. One request may cost 256 times as much, and a client may send
 /// many of them in one segment.
 pub const WORK_PER_SLICE: u32 = 1 << 17;
 

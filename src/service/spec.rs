@@ -53,7 +53,7 @@ pub struct ServiceSpec {
     pub rules: Rules,
     /// A first line for every client.
     pub banner: Option<Arc<str>>,
-    /// True if calc, echo and fourops close after one reply. The other services always do.
+    /// True if calc, echo and fourops close after one reply. Hello always does, quiz never does.
     pub once: bool,
 }
 

@@ -45,8 +45,8 @@ pub struct Limits {
     /// The longest time from the first byte of a message to its last. It does not restart with each
     /// byte: a client that sends one now and then could stay indefinitely.
     pub arrival: Duration,
-    /// The longest time for which replies are owed, longer by a second for every 16
-    /// bytes that the peer takes, but never longer than this from now.
+    /// The longest time for which replies are owed. Every 16 bytes that the peer takes extend it by
+    /// a second, but never to more than this time from then.
     pub unread: Duration,
 }
 

@@ -197,8 +197,8 @@ impl Session {
         }
     }
 
-    /// Takes `n` bytes off the debt: the peer has [`Limits::unread`] from its start, and the time
-    /// that `n` bytes take at [`LEAST_RATE`] longer, but no credit.
+    /// Takes `n` bytes off the debt. The peer has [`Limits::unread`] from the debt's start. Bytes
+    /// sent move that start forward by their time at [`LEAST_RATE`], but never past `now`.
     #[inline]
     fn pay_debt(&mut self, n: usize, now: Instant) {
         self.outbox.consume(n); // mutant: send-a-tail-twice
