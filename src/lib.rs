@@ -143,7 +143,7 @@
 //! In a turn, the ready connections run first, then those deferred from an earlier turn, each group
 //! for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) full slices of work. Then the loop
 //! polls again. The budget is checked between messages: one evaluation is not interrupted, and its
-//! own limit is 5 to 30 ms.
+//! own limit is 5 to 50 ms.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
 //! the peer has not read (RFC 1122, 4.2.2.13):
