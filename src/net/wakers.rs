@@ -1,9 +1,10 @@
 //! The wakers of a server's loops: one thread's change of shared state ends the waits of all loops.
 
-use std::io;
 use std::sync::OnceLock;
 
 use mio::Waker;
+
+use crate::error::cause_of;
 
 /// The wakers of all loops of one server. Empty in a server with one loop, whose own thread makes
 /// every change.
@@ -18,9 +19,10 @@ impl Wakers {
 
     /// Ends the current or the next wait of every loop.
     pub fn wake_all(&self) {
-        let woken: io::Result<()> = self.0.get().into_iter().flatten().try_for_each(Waker::wake);
-        if let Err(error) = woken {
-            log::error!("cannot wake the other loops: {error}");
+        for waker in self.0.get().into_iter().flatten() {
+            if let Err(error) = waker.wake() {
+                log::error!("cannot wake a loop: {}", cause_of(&error));
+            }
         }
     }
 }
