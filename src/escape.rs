@@ -90,7 +90,7 @@ pub fn excerpt(text: &[u8], max: usize) -> String {
 }
 
 /// At most `max` bytes of `text`, not cut within a character.
-fn beginning(text: &[u8], max: usize) -> &[u8] {
+pub fn beginning(text: &[u8], max: usize) -> &[u8] {
     if text.len() <= max {
         return text;
     }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-use super::failures::{self, Asked, connection_failed, is_disconnect, is_timeout};
+use super::failures::{self, Asked, connection_failed, is_timeout};
 use super::reply::{self, GAP, Reply, ReplyState};
 use crate::duration::UNLIMITED;
-use crate::error::Failure;
+use crate::error::{Failure, is_disconnect};
 use crate::escape;
 use crate::net::address::{self, Connected};
 use crate::service::is_rejection;

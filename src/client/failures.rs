@@ -125,8 +125,8 @@ pub(super) fn input_ended_mid_game() -> Failure {
 /// The server replied with `text` that it is full.
 pub(super) fn server_busy(text: &[u8]) -> Failure {
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let quote = &first_line[..first_line.len().min(MAX_QUOTE)];
-    Failure::new(Exit::Busy, format!("the server replied: {}", escape::for_failure(quote)))
+    let quote = escape::for_failure(escape::beginning(first_line, MAX_QUOTE));
+    Failure::new(Exit::Busy, format!("the server replied: {quote}"))
 }
 
 /// The connection failed in any other way.
@@ -139,17 +139,6 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// True if the server has closed or reset the connection.
-pub(super) fn is_disconnect(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +148,12 @@ mod tests {
         let failure = server_busy(b"busy: \x1b[2Jtry later\nor never");
         assert_eq!(failure.to_string(), "the server replied: busy: \\x1b[2Jtry later");
         assert_eq!(failure.exit, Exit::Busy);
+    }
+
+    #[test]
+    fn a_quote_of_a_busy_server_is_not_cut_within_a_character() {
+        let words = "busy: ".to_owned() + &"x".repeat(MAX_QUOTE - 7);
+        let failure = server_busy(format!("{words}ü").as_bytes());
+        assert_eq!(failure.to_string(), format!("the server replied: {words}"));
     }
 }

@@ -79,12 +79,10 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let on_terminal = io::stdin().is_terminal();
     let mut editor = LineEditor::default();
     let mut typed = |prompt| editor.line(prompt);
-    let address = match (&config.host, config.port) {
-        (None, None) if on_terminal => ask_address(&mut typed)?,
-        (None, None) => return Err(missing_address("client")),
-        (host, port) => Some(address(host.as_deref(), port)),
+    let given = (config.host.as_deref(), config.port);
+    let Some((host, port)) = server_address("client", given, on_terminal, &mut typed)? else {
+        return Ok(());
     };
-    let Some((host, port)) = address else { return Ok(()) };
     let dialogue = on_terminal && config.expressions.is_empty();
     let mut printer = Printer::new(Unbuffered(stdout()), print_mode(dialogue));
     let mut server = Connection::open(&host, port, config.timeout)?;
@@ -110,13 +108,21 @@ fn print_mode(dialogue: bool) -> PrintMode {
     }
 }
 
-/// The address, of which a missing part has its default.
-fn address(host: Option<&str>, port: Option<u16>) -> (String, u16) {
-    (host.unwrap_or(DEFAULT_HOST).into(), port.unwrap_or(DEFAULT_PORT))
-}
-
-fn missing_address(command: &str) -> Failure {
+/// The server's address: the one given, of which a missing part has its default, or the one typed
+/// at a prompt on a terminal. `None` if the input ends there.
+fn server_address(
+    command: &str,
+    (host, port): (Option<&str>, Option<u16>),
+    on_terminal: bool,
+    typed: impl FnMut(Prompt) -> Result<Option<String>, Failure>,
+) -> Result<Option<(String, u16)>, Failure> {
+    if host.is_some() || port.is_some() {
+        return Ok(Some((host.unwrap_or(DEFAULT_HOST).into(), port.unwrap_or(DEFAULT_PORT))));
+    }
+    if on_terminal {
+        return ask_address(typed);
+    }
     let text = "the client needs HOST or PORT when its input is not a terminal";
     let example = format!("for example: socklab {command} {DEFAULT_HOST} {DEFAULT_PORT}");
-    Failure::new(Exit::Usage, text).hint(&example)
+    Err(Failure::new(Exit::Usage, text).hint(&example))
 }

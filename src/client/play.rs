@@ -20,8 +20,8 @@ use super::line_input::{LineInput, Waited};
 use super::printer::{Printer, Unbuffered};
 use super::quiz_client::{EarlyExit, QuizClient};
 pub use super::quiz_client::{Player, Typed};
-use super::terminal::{Prompt, ask_address};
-use super::{address, missing_address, print_mode};
+use super::terminal::Prompt;
+use super::{print_mode, server_address};
 use crate::error::Failure;
 
 /// The configuration of the player.
@@ -39,12 +39,11 @@ pub struct Config {
 pub fn run(config: &Config) -> Result<(), Failure> {
     let on_terminal = io::stdin().is_terminal();
     let mut editor = LineEditor::default();
-    let address = match (&config.host, config.port) {
-        (None, None) if on_terminal => ask_address(|prompt| editor.line(prompt))?,
-        (None, None) => return Err(missing_address("play")),
-        (host, port) => Some(address(host.as_deref(), port)),
+    let given = (config.host.as_deref(), config.port);
+    let typed = |prompt| editor.line(prompt);
+    let Some((host, port)) = server_address("play", given, on_terminal, typed)? else {
+        return Ok(());
     };
-    let Some((host, port)) = address else { return Ok(()) };
     let mut printer = Printer::new(Unbuffered(stdout()), print_mode(false));
     let connect = || Connection::open(&host, port, config.timeout);
     if on_terminal {

@@ -8,6 +8,7 @@ use std::net::Shutdown;
 
 use socket2::SockRef;
 
+use crate::error::is_disconnect;
 use crate::session::CloseReason;
 
 pub mod blocking;
@@ -16,13 +17,7 @@ pub mod stdio;
 
 /// The close reason of a connection whose socket failed with this error.
 fn close_reason_of(error: &io::Error) -> CloseReason {
-    match error.kind() {
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::NotConnected => CloseReason::PeerReset,
-        _ => CloseReason::Lost,
-    }
+    if is_disconnect(error) { CloseReason::PeerReset } else { CloseReason::Lost }
 }
 
 /// The operations of a connected stream socket that a driver needs.
