@@ -142,7 +142,11 @@ impl Buffer {
 
     /// Removes all but the first `n` pending bytes.
     pub fn truncate(&mut self, n: usize) {
-        self.end = Cursor::to(self.end.at().min(self.start.at() + n));
+        if n == 0 {
+            self.clear();
+        } else {
+            self.end = Cursor::to(self.end.at().min(self.start.at() + n));
+        }
     }
 
     /// Overwrites pending bytes with `bytes`, from index `at` on.
@@ -258,6 +262,19 @@ mod tests {
         buffer.room()[0] = b'x';
         buffer.filled(1);
         assert_eq!(buffer.pending(), b"cx");
+    }
+
+    #[test]
+    fn a_buffer_without_pending_bytes_begins_at_the_front_again() {
+        let remove: [fn(&mut Buffer); 3] =
+            [|buffer| buffer.consume(1), |buffer| buffer.truncate(0), |buffer| buffer.clear()];
+        for remove in remove {
+            let mut buffer = Buffer::default();
+            buffer.write(b"abc");
+            buffer.consume(2);
+            remove(&mut buffer);
+            assert_eq!((buffer.start.at(), buffer.end.at()), (0, 0));
+        }
     }
 
     #[test]
