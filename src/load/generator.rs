@@ -39,7 +39,10 @@ const INTERVALS: u32 = 100;
 
 /// The end of a load.
 pub(super) struct Finished {
-    at: Instant,
+    /// The time from which on no request was sent.
+    end: Instant,
+    /// The duration of the load: until then, or until the last reply if that came later.
+    elapsed: Duration,
     /// A signal has ended it.
     interrupted: bool,
 }
@@ -61,7 +64,6 @@ pub(super) struct Generator {
     schedule: Option<Schedule>,
     /// The number of requests, if it is limited.
     requests: Option<u64>,
-    start: Instant,
     intervals: Intervals,
     /// The time from which on no request is sent, if there is one.
     end: Option<Instant>,
@@ -109,7 +111,6 @@ impl Generator {
             running: Arc::new(AtomicUsize::new(threads)),
             schedule,
             requests,
-            start,
             intervals,
             end,
         };
@@ -154,7 +155,7 @@ impl Generator {
         length: Length,
     ) -> Result<Finished, Failure> {
         let cannot = |error: io::Error| Failure::cannot("run the load", &error);
-        let mut progress = Progress::new(self.start, length);
+        let mut progress = Progress::new(self.intervals.start(), length);
         let mut interrupted = false;
         let mut collect_at = self.intervals.end_of(0);
         while self.running.load(Ordering::Acquire) > 0 {
@@ -177,10 +178,12 @@ impl Generator {
             let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
             result.map_err(|error| Failure::cannot("run the load", &error))?;
         }
-        let at = clock();
-        let (end, _) = self.end_and_elapsed(at);
-        series.finish(&self.recorders, end, self.last_reply_at());
-        Ok(Finished { at, interrupted })
+        let last_reply_at =
+            self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
+        let end = self.end.or(last_reply_at).unwrap_or_else(clock);
+        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.intervals.start();
+        series.finish(&self.recorders, end, elapsed);
+        Ok(Finished { end, elapsed, interrupted })
     }
 
     /// Stops the load: after the first signal no request is sent, and after the second no reply is
@@ -199,18 +202,6 @@ impl Generator {
         }
     }
 
-    /// The time from which on no request was sent, and the duration of the load: until then, or
-    /// until the last reply if that came later.
-    fn end_and_elapsed(&self, finished_at: Instant) -> (Instant, Duration) {
-        let last_reply_at = self.last_reply_at();
-        let end = self.end.or(last_reply_at).unwrap_or(finished_at);
-        (end, last_reply_at.map_or(end, |at| at.max(end)) - self.start)
-    }
-
-    fn last_reply_at(&self) -> Option<Instant> {
-        self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max()
-    }
-
     /// The report of a load that has ended.
     pub(super) fn report(
         &self,
@@ -218,7 +209,7 @@ impl Generator {
         series: &mut Series,
         finished: &Finished,
     ) -> LoadReport {
-        let (end, elapsed) = self.end_and_elapsed(finished.at);
+        let &Finished { end, elapsed, interrupted } = finished;
         if let (Some(schedule), Some(last)) =
             (self.schedule, end.checked_sub(Duration::from_nanos(1)))
         {
@@ -230,7 +221,7 @@ impl Generator {
         LoadReport {
             version: report::VERSION,
             load,
-            interrupted: finished.interrupted,
+            interrupted,
             elapsed_s: elapsed.as_secs_f64(),
             per_second: rate(series.counts.answered, elapsed),
             counts: series.counts,

@@ -184,8 +184,8 @@ impl Axis {
     /// A linear axis from 0 on, with a tick at every multiple of 1, 2 or 5 times a power of ten.
     fn even(until: f64, label: fn(f64) -> String) -> Self {
         let power = 10f64.powf((until / TICKS).log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter();
-        let step = step.fold(power, |best, step| if best * TICKS < until { step } else { best });
+        let mut steps = [1.0, 2.0, 5.0].map(|n| n * power).into_iter();
+        let step = steps.find(|step| step * TICKS >= until).unwrap_or(10.0 * power);
         let count = u32::try_from(whole((until / step).floor())).unwrap_or(0);
         let ticks = (0..=count).map(|n| f64::from(n) * step).collect();
         Self { range: 0.0..until, ticks, label }

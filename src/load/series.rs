@@ -137,13 +137,14 @@ impl Series {
         }
     }
 
-    /// Takes the rest from the recorders, and adds the rows up to `end`, the end of the load. The
-    /// last one has also the replies that came after it, up to `last_reply_at`.
+    /// Takes the rest from the recorders, and adds the rows up to `end`, from which on no request
+    /// was sent. The last one has also the replies that came after it, until the load had taken
+    /// `elapsed`.
     pub(super) fn finish(
         &mut self,
         recorders: &[Arc<Mutex<Recorder>>],
         end: Instant,
-        last_reply_at: Option<Instant>,
+        elapsed: Duration,
     ) {
         self.take(recorders, None);
         let last_number = self.last_before(end);
@@ -162,8 +163,7 @@ impl Series {
         if last.is_some() || end > start && self.next_number() <= last_number {
             self.add_rows_before(last_number);
             let begins = self.intervals.before(self.next_number());
-            let lasts = last_reply_at.map_or(end, |at| at.max(end)) - start;
-            self.add_row(last.as_ref(), end - start, lasts.saturating_sub(begins));
+            self.add_row(last.as_ref(), end - start, elapsed.saturating_sub(begins));
         }
     }
 
@@ -284,9 +284,9 @@ mod tests {
         }
 
         /// Ends the load. Returns the times and replies of the rows.
-        fn finish(mut self, end: f64, last_reply: Option<f64>) -> Vec<(f64, u64)> {
-            let time = |at| self.start + Duration::from_secs_f64(at);
-            self.series.finish(&self.recorders, time(end), last_reply.map(time));
+        fn finish(mut self, end: f64, elapsed: f64) -> Vec<(f64, u64)> {
+            let [end, elapsed] = [end, elapsed].map(Duration::from_secs_f64);
+            self.series.finish(&self.recorders, self.start + end, elapsed);
             self.series.rows.iter().map(|row| (row.time_s, row.answered)).collect()
         }
     }
@@ -305,7 +305,7 @@ mod tests {
         }
         assert_eq!(load.series.total.from_sending.max() / 10_000, 90);
         assert_eq!((load.series.counts.answered, load.series.total.from_sending.len()), (2, 2));
-        assert_eq!(load.finish(3.0, Some(1.5)), [(1.0, 1), (2.0, 1), (3.0, 0)]);
+        assert_eq!(load.finish(3.0, 3.0), [(1.0, 1), (2.0, 1), (3.0, 0)]);
     }
 
     #[test]
@@ -315,7 +315,7 @@ mod tests {
         for n in 0..10 {
             load.collect(f64::from(n), Some(5.0));
         }
-        assert_eq!(load.finish(5.0, Some(2.5)), [(1.0, 0), (2.0, 0), (3.0, 1), (4.0, 0), (5.0, 0)]);
+        assert_eq!(load.finish(5.0, 5.0), [(1.0, 0), (2.0, 0), (3.0, 1), (4.0, 0), (5.0, 0)]);
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
         load.collect(4.0, Some(1.5));
         let series = &load.series;
         assert_eq!(series.rows.len(), 1);
-        assert_eq!(load.finish(1.5, Some(3.5)), [(1.0, 1), (1.5, 2)]);
+        assert_eq!(load.finish(1.5, 3.5), [(1.0, 1), (1.5, 2)]);
     }
 
     #[test]
@@ -342,9 +342,9 @@ mod tests {
         for n in 0..10 {
             load.collect(f64::from(n), None);
         }
-        assert_eq!(load.finish(1.25, Some(1.25)), [(1.0, 0), (1.25, 1)]);
-        assert_eq!(Load::new(1).finish(0.0, None), []);
-        assert_eq!(Load::new(1).finish(0.25, None), [(0.25, 0)]);
+        assert_eq!(load.finish(1.25, 1.25), [(1.0, 0), (1.25, 1)]);
+        assert_eq!(Load::new(1).finish(0.0, 0.0), []);
+        assert_eq!(Load::new(1).finish(0.25, 0.25), [(0.25, 0)]);
     }
 
     #[test]
@@ -355,7 +355,7 @@ mod tests {
         load.reply(0, 2.5, 1);
         lock(&load.recorders[0]).counts.missing += 1;
         load.collect(9.0, None);
-        load.series.finish(&load.recorders, load.start + 3 * SECOND, None);
+        load.series.finish(&load.recorders, load.start + 3 * SECOND, 3 * SECOND);
         let faults: Vec<_> = load.series.rows.iter().map(|row| row.faults).collect();
         assert_eq!(faults, [3, 3, 4]);
     }
