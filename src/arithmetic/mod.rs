@@ -114,6 +114,7 @@ fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// The calculator's reply.
     fn reply(text: &str) -> String {
@@ -135,28 +136,25 @@ mod tests {
     const UNPRINTABLE: &str = "ValueError: Exceeds the limit (4300 digits) for integer string \
                                conversion; use sys.set_int_max_str_digits() to increase the limit";
 
-    /// Texts for the fast path, and texts that nearly are, from a seed.
-    fn nearly_plain(seed: &mut u64) -> String {
+    /// A random text for the fast path, or one that nearly is.
+    fn nearly_plain(random: &mut Random) -> String {
         const PIECES: &str =
             "1,2,30,7,0,12,9223372036854775807,+,-,*,//,%,(,), ,+,-,*,(,),3,/,**,00";
         let pieces: Vec<_> = PIECES.split(',').collect();
         let mut text = String::new();
-        let mut next = || {
-            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            usize::try_from(*seed >> 40).unwrap()
-        };
-        for _ in 0..=next() % 9 {
-            text.push_str(pieces[next() % pieces.len()]);
+        let mut below = |bound: usize| random.below(u32::try_from(bound).unwrap()) as usize;
+        for _ in 0..=below(9) {
+            text.push_str(pieces[below(pieces.len())]);
         }
         text
     }
 
     #[test]
     fn the_fast_path_agrees_with_the_full_evaluation() {
-        let mut seed = 1;
+        let mut random = Random::new(1);
         let mut answered = 0;
         for _ in 0..200_000 {
-            let text = nearly_plain(&mut seed);
+            let text = nearly_plain(&mut random);
             if let Some(value) = fast_path::evaluate(text.as_bytes()) {
                 answered += 1;
                 let full = evaluate_full(text.as_bytes(), Dialect::Python).outcome;

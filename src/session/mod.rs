@@ -139,11 +139,6 @@ impl Session {
         }
     }
 
-    /// The client's number in the log.
-    pub fn client(&self) -> u64 {
-        self.client
-    }
-
     /// Borrows buffers from `pool` for a slice of `budget` products of 64-bit limbs, which the last
     /// message may exceed. The first activation opens the connection. An activation after a slice
     /// that used up its budget continues with the messages in the inbox.

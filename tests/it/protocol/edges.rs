@@ -189,11 +189,3 @@ fn every_close_reason_has_a_distinct_name_and_text() {
     let texts: BTreeSet<_> = CloseReason::ALL.iter().map(ToString::to_string).collect();
     assert_eq!((names.len(), texts.len()), (CloseReason::ALL.len(), CloseReason::ALL.len()));
 }
-
-#[test]
-fn a_session_keeps_the_number_of_its_client() {
-    let service = Service::Calc.spec().build(peer(7));
-    let now = Connection::to(Service::Calc).now;
-    let session = Session::new(service, Arc::default(), 7, now);
-    assert_eq!(session.client(), 7);
-}
