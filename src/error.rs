@@ -1,6 +1,7 @@
 //! Failures: one line for the user, with the action, its object, the cause and a hint, and an exit
 //! code for scripts.
 
+use std::path::Path;
 use std::{fmt, io};
 
 /// The exit code of a command that failed.
@@ -51,6 +52,11 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// The failure to open a file.
+pub fn cannot_open(path: impl AsRef<Path>, cause: &io::Error) -> Failure {
+    Failure::cannot(format_args!("open {}", path.as_ref().display()), cause)
+}
 
 /// The system's text for an error, without Rust's `(os error 98)`: `address already in use`.
 pub fn cause_of(error: &io::Error) -> String {

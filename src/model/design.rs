@@ -1,6 +1,5 @@
 //! The designs of the models: the one table of their differences.
 
-use std::io;
 use std::num::NonZero;
 use std::thread;
 
@@ -10,6 +9,7 @@ use super::shared::Shared;
 use super::stats::Client;
 use super::threads::Threads;
 use super::workers::{Sessions, Workers};
+use crate::error::Failure;
 use crate::net::limiter::Capacity;
 use crate::net::{listener, nofile};
 use crate::reactor::Reactor;
@@ -35,7 +35,7 @@ pub(super) struct Design {
 
 /// Makes the workers of a loop.
 pub(super) type NewWorkers =
-    fn(&Config, &Shared, &Reactor<Client>, &Sessions) -> io::Result<Box<dyn Workers>>;
+    fn(&Config, &Shared, &Reactor<Client>, &Sessions) -> Result<Box<dyn Workers>, Failure>;
 
 impl Model {
     pub(super) fn design(self) -> Design {

@@ -68,10 +68,11 @@ impl<'a> EventLoop<'a> {
         sessions: Sessions,
         config: &Config,
         shared: &'a Shared,
-    ) -> io::Result<Self> {
-        let reactor = Reactor::new()?;
+    ) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| Failure::cannot("set up the loop", &error);
+        let reactor = Reactor::new().map_err(cannot)?;
         if let Some(listener) = listener.listener() {
-            reactor.register(listener, Source::Listener)?;
+            reactor.register(listener, Source::Listener).map_err(cannot)?;
         }
         let new_workers = config.model.design().workers;
         let workers =

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::choice::Choice;
-use crate::error::{Exit, Failure};
+use crate::error::{Exit, Failure, cannot_open};
 use crate::net::limited_listener::LimitedListener;
 use crate::net::limiter::WhenFull;
 use crate::net::listener;
@@ -94,10 +94,9 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     for (listener, context) in listeners.into_iter().zip(contexts) {
         let (limiter, log_limit) = (Arc::clone(&shared.limiter), Arc::clone(&shared.log_limit));
         let listener = LimitedListener::new(listener, spec, limiter, log_limit)
-            .map_err(|error| Failure::cannot("open /dev/null", &error))?;
+            .map_err(|error| cannot_open("/dev/null", &error))?;
         let sessions = Sessions { service: config.session.service.clone(), context };
-        let event_loop = EventLoop::new(listener, sessions, config, &shared);
-        event_loops.push(event_loop.map_err(|error| Failure::cannot("set up the loop", &error))?);
+        event_loops.push(EventLoop::new(listener, sessions, config, &shared)?);
     }
     event_loops[0].lead()?;
     let served = loops::run(event_loops, &shared, || {

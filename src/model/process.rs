@@ -30,11 +30,15 @@ use super::report::Report;
 use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
+use crate::error::{Failure, cannot_open};
 use crate::reactor::Reactor;
 use crate::session::{CloseReason, Traffic};
 
 /// The most bytes of reports that one read takes.
 const REPORTS_SIZE: usize = 4096;
+
+/// This program's own file.
+const PROGRAM: &str = "/proc/self/exe";
 
 /// The time between two looks at processes that were cut.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
@@ -68,15 +72,16 @@ impl Processes {
         shared: &Shared,
         _: &Reactor<Client>,
         sessions: &Sessions,
-    ) -> io::Result<Box<dyn Workers>> {
-        let pipes = ControlPipes::new()?;
+    ) -> Result<Box<dyn Workers>, Failure> {
+        let pipes = ControlPipes::new();
+        let program = File::open(PROGRAM);
         let processes = Self {
-            program: File::open("/proc/self/exe")?,
+            program: program.map_err(|error| cannot_open(PROGRAM, &error))?,
             session: config.session.clone(),
             child_args: config.child_args,
             serving: HashMap::new(),
             exiting: Vec::new(),
-            pipes,
+            pipes: pipes.map_err(|error| Failure::cannot("make pipes", &error))?,
             stats: Arc::clone(&shared.stats),
             traffic: Arc::clone(&sessions.context.traffic),
         };
@@ -87,7 +92,7 @@ impl Processes {
     fn spawn(&self, socket: &TcpStream, address: SocketAddr, number: u64) -> io::Result<Child> {
         let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
         // The descriptor is close-on-exec, and still open when the child calls execve(2).
-        let mut command = Command::new(format!("/proc/self/fd/{}", self.program.as_raw_fd()));
+        let mut command = Command::new(open_file(&self.program));
         let (session, parent) = (self.session.clone(), Some(self.pipes.of_child()));
         let config = StdioConfig { session, client: number, parent };
         command.arg0(env!("CARGO_PKG_NAME")).args((self.child_args)(&config));
@@ -187,15 +192,18 @@ impl Workers for Processes {
         self.pipes.end_keepalive();
     }
 
-    /// Sends SIGHUP to every process, and gives them time to finish their sessions. None is left
-    /// behind.
+    /// Sends SIGHUP to every process, and gives them time to finish their sessions. A process that
+    /// was stopped (SIGSTOP) gets the signal when it goes on. None is left behind.
     fn cut(&mut self) {
         self.reap();
         for ServingChild { child, .. } in self.serving.values() {
             // One that cannot be signalled has exited.
-            kill_process(Pid::from_child(child), Signal::HUP).ok();
+            for signal in [Signal::HUP, Signal::CONT] {
+                kill_process(Pid::from_child(child), signal).ok();
+            }
         }
-        for _ in 0..KILL_GRACE.as_millis() / REAP_INTERVAL.as_millis() {
+        let until = clock() + KILL_GRACE;
+        while clock() < until {
             self.exiting.retain_mut(is_running);
             let serving = self.serving.values_mut().any(|worker| is_running(&mut worker.child));
             if self.exiting.is_empty() && !serving {
@@ -245,7 +253,7 @@ impl ControlPipes {
 
     /// The paths of the children's ends.
     fn of_child(&self) -> ParentPipes {
-        let path = |pipe: &OwnedFd| format!("/dev/fd/{}", pipe.as_raw_fd()).into();
+        let path = |pipe: &OwnedFd| open_file(pipe).into();
         ParentPipes { until: path(&self.until), report: path(&self.report) }
     }
 
@@ -266,11 +274,21 @@ impl ControlPipes {
     }
 }
 
+/// The path of an open file. Unlike `/dev/fd`, it is there where [`PROGRAM`] is.
+fn open_file(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
 /// The process identifiers of all children, as the kernel lists them (proc(5)).
 fn children() -> Vec<u32> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split(' ').flat_map(str::parse).collect::<Vec<_>>()).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the time that processes get to end")]
+fn clock() -> Instant {
+    Instant::now()
 }
 
 fn is_running(child: &mut Child) -> bool {

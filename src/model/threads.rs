@@ -16,6 +16,7 @@ use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
+use crate::error::Failure;
 use crate::reactor::Reactor;
 use crate::session::CloseReason;
 
@@ -60,14 +61,15 @@ impl Threads {
         shared: &Shared,
         reactor: &Reactor<Client>,
         _: &Sessions,
-    ) -> io::Result<Box<dyn Workers>> {
+    ) -> Result<Box<dyn Workers>, Failure> {
+        let waker = reactor.waker();
         Ok(Box::new(Self {
             shared: Arc::new(ThreadState {
                 open: Mutex::default(),
                 left: Condvar::new(),
                 stopping: AtomicUsize::default(),
                 stats: Arc::clone(&shared.stats),
-                waker: reactor.waker()?,
+                waker: waker.map_err(|error| Failure::cannot("set up the loop", &error))?,
             }),
         }))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
@@ -97,6 +98,25 @@ fn a_stop_leaves_no_process_behind() {
         assert_eq!(server.wait().code(), Some(0));
         assert!(are_gone(&children));
     }
+}
+
+#[test]
+fn a_process_that_was_halted_ends_its_session_when_it_is_cut() {
+    let mut server = Server::start(&["--model", "process", "--drain-timeout", "100ms"]);
+    let _client = served(&server, 1);
+    let child = server.children()[0];
+    kill_process(child, Signal::STOP).unwrap();
+    // The state follows the name, which is in brackets (proc(5)).
+    let state = || fs::read_to_string(format!("/proc/{child}/stat")).unwrap();
+    while !state().contains(") T ") {
+        thread::yield_now();
+    }
+    server.signal(Signal::TERM);
+    server.log_line("client 1 left: the server stops at once");
+    // Only the child can report what it has served.
+    let counters = server.log_line("accepted=1");
+    assert!(counters.contains(" forced=1 ") && counters.contains(" messages=1 "), "{counters}");
+    assert!(are_gone(&[child]));
 }
 
 #[test]
