@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use env_logger::WriteStyle;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
 use socklab::error::{Exit, Failure};
@@ -47,13 +48,10 @@ fn run_guarded(command: Command) -> ExitCode {
 /// Prints a usage error, or the help or version text that was asked for.
 fn print_usage(error: &clap::Error) -> ExitCode {
     let printed = error.print().and_then(|()| io::stdout().flush());
-    match printed {
-        _ if error.use_stderr() => ExitCode::from(Exit::Usage as u8),
-        // The reader has left: `socklab --help | head -1`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(&Failure::cannot("write to standard output", &error)),
-        Ok(()) => ExitCode::SUCCESS,
+    if error.use_stderr() {
+        return ExitCode::from(Exit::Usage as u8);
     }
+    written(printed).map_or_else(|failure| fail(&failure), |()| ExitCode::SUCCESS)
 }
 
 fn fail(failure: &Failure) -> ExitCode {
@@ -87,14 +85,31 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
     print_error(&format!("internal error: {}", panic.to_string().replace('\n', " ")));
 }
 
-/// Writes the one line that a script waits for. The server does not wait for whoever reads it.
-fn announce(address: SocketAddr) {
+/// Writes the one line that a script waits for. The server does not wait for whoever reads it: a
+/// thread does, if stdout has no room now.
+fn announce(address: SocketAddr) -> Result<(), Failure> {
     let write = move || {
         let mut out = io::stdout().lock();
-        writeln!(out, "listening on {address}").and_then(|()| out.flush()).ok();
+        writeln!(out, "listening on {address}").and_then(|()| out.flush())
     };
-    if let Err(error) = thread::Builder::new().name("stdout".to_owned()).spawn(write) {
-        log::warn!("cannot write the ready line: {error}");
+    let stdout = io::stdout();
+    if poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+        == Ok(0)
+    {
+        let thread = thread::Builder::new().name("stdout".to_owned()).spawn(write);
+        thread.map_err(|error| Failure::cannot("start a thread for stdout", &error))?;
+        return Ok(());
+    }
+    written(write())
+}
+
+/// The failure to write to stdout. None if its reader has left: `socklab --help | head -1`.
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::cannot("write to standard output", &error))
+        }
+        _ => Ok(()),
     }
 }
 

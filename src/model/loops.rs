@@ -14,7 +14,7 @@ use crate::error::{Exit, Failure};
 pub(super) fn run(
     mut loops: Vec<EventLoop<'_>>,
     shared: &Shared,
-    listening: impl FnOnce(),
+    listening: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     if loops.len() > 1 {
         let wakers = loops.iter().map(EventLoop::waker).collect::<io::Result<_>>();
@@ -37,8 +37,13 @@ pub(super) fn run(
             }
         }
         if outcome.is_ok() {
-            listening();
-            outcome = run_one(first, shared);
+            outcome = match listening() {
+                Ok(()) => run_one(first, shared),
+                Err(failure) => {
+                    shared.shutdown.fail();
+                    Err(failure)
+                }
+            };
         }
         for thread in threads {
             let panicked = || Failure::new(Exit::Failed, "a loop ended by an internal error");

@@ -62,8 +62,12 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_SHARDS: usize = 1024;
 
 /// Serves until a signal says to stop, and until the clients have left or the drain time is over.
-/// `listening` is called with the address as soon as clients can connect.
-pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+/// `listening` is called with the address as soon as clients can connect; if it fails, so does the
+/// server.
+pub fn serve(
+    config: &Config,
+    listening: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if config.shards.is_some() && config.model != Model::Sharded {
         let text = "only the model sharded has shards";
         return Err(Failure::new(Exit::Usage, text).hint("--model sharded --shards N"));
@@ -101,7 +105,7 @@ pub fn serve(config: &Config, listening: impl FnOnce(SocketAddr)) -> Result<(), 
     event_loops[0].lead()?;
     let served = loops::run(event_loops, &shared, || {
         log::info!("{}", start_line(config, &shared, spec.address));
-        listening(spec.address);
+        listening(spec.address)
     });
     if let Some(records) = records {
         records.flush();

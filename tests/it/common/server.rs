@@ -47,6 +47,27 @@ pub fn run(args: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// Runs a command until it has closed its stderr, and ends it if that takes too long. Returns its
+/// exit code and its stderr.
+pub fn run_to_end(command: &mut Command) -> (Option<i32>, String) {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let patience = Timespec::try_from(PATIENCE).unwrap();
+    let mut text = Vec::new();
+    let mut block = [0; 4096];
+    loop {
+        let ready = poll(&mut [PollFd::new(&stderr, PollFlags::IN)], Some(&patience)).unwrap();
+        let n = if ready > 0 { stderr.read(&mut block).unwrap() } else { 0 };
+        text.extend_from_slice(&block[..n]);
+        if n == 0 {
+            break;
+        }
+    }
+    // One that has ended has its exit code already.
+    child.kill().ok();
+    (child.wait().unwrap().code(), String::from_utf8(text).unwrap())
+}
+
 /// A running server, killed when it is dropped.
 pub struct Server {
     child: Child,

@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::process::Stdio;
 
-use crate::common::server::{run, socklab};
+use crate::common::server::{MODELS, run, run_to_end, socklab};
 
 /// Runs a usage error. Returns its text.
 #[track_caller]
@@ -91,6 +91,17 @@ fn a_help_or_version_text_that_cannot_be_written_is_a_failure() {
         assert_eq!(output.status.code(), Some(1), "{args:?}");
         let text = "socklab: cannot write to standard output: no space left on device\n";
         assert_eq!(String::from_utf8(output.stderr).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_ready_line_that_cannot_be_written_is_a_failure() {
+    for model in MODELS {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = socklab(&["serve", "127.0.0.1", "0", "-q", "--model", model]);
+        let (code, text) = run_to_end(command.stdin(Stdio::null()).stdout(full));
+        assert_eq!(code, Some(1), "{model}");
+        assert_eq!(text, "socklab: cannot write to standard output: no space left on device\n");
     }
 }
 
