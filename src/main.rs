@@ -13,6 +13,7 @@ use env_logger::WriteStyle;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
+use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
 use socklab::{client, escape, load, model, signal};
 
@@ -24,6 +25,9 @@ static STDERR: LazyLock<BackgroundWriter> =
     LazyLock::new(|| BackgroundWriter::new("stderr", io::stderr()));
 
 fn main() -> ExitCode {
+    if Stdio::detach_stderr_from_socket().is_err() {
+        return ExitCode::from(Exit::Failed as u8);
+    }
     panic::set_hook(Box::new(report_panic));
     let code = match Cli::parse_line(env::args_os()) {
         Ok(cli) => {
@@ -118,12 +122,17 @@ fn start_log(cli: &Cli) {
         Command::Client(_) | Command::Play(_) | Command::Bench(_) => "warn",
         _ => "info",
     };
-    let default = env_logger::Env::default().default_filter_or(level);
-    let mut log = env_logger::Builder::from_env(default);
+    // An invalid filter makes it write a warning, and panic if stderr takes none.
+    let from_env =
+        || env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level));
+    let parsed = panic::catch_unwind(from_env).ok();
     // An empty RUST_LOG would let nothing but errors through.
-    if env::var("RUST_LOG").is_ok_and(|filter| filter.trim().is_empty()) {
+    let is_empty = env::var("RUST_LOG").is_ok_and(|filter| filter.trim().is_empty());
+    let mut log = parsed.filter(|_| !is_empty).unwrap_or_else(|| {
+        let mut log = env_logger::Builder::new();
         log.parse_filters(level);
-    }
+        log
+    });
     if let Some(level) = cli.log_level() {
         log.filter_level(level);
     }

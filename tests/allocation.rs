@@ -31,7 +31,7 @@ fn pair() -> (TcpStream, TcpStream) {
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
 fn session(spec: &ServiceSpec) -> Session {
-    let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
+    let peer = Peer { number: 1, address: Some(([127, 0, 0, 1], 4242).into()) };
     Session::new(spec.build(peer), Arc::default(), 1, Instant::now())
 }
 

@@ -6,8 +6,7 @@
 //! descriptors are used as they are: a duplicate would keep the connection open after a close, and
 //! `O_NONBLOCK` would be seen by every process that shares the open file (fcntl(2)).
 
-use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +14,14 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
-use rustix::pipe::PIPE_BUF;
+use rustix::pipe::{PIPE_BUF, PipeFlags, pipe_with};
 use rustix::stdio::{dup2_stdout, stderr, stdin, stdout};
 use socket2::SockRef;
 
 use super::blocking::{BlockingStream, Received};
+use crate::error::{Failure, is_disconnect};
 
 /// The progress of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Stdio {
     cut: Arc<AtomicBool>,
     input_is_socket: bool,
     output_is_socket: bool,
+    /// The failure of a stdin or stdout that is no socket, so that no network is to blame.
+    failure: Option<Failure>,
 }
 
 impl Stdio {
@@ -56,24 +59,49 @@ impl Stdio {
             cut,
             input_is_socket: is_socket(stdin())?,
             output_is_socket: is_socket(stdout())?,
+            failure: None,
         })
     }
 
-    /// Redirects stderr to `/dev/null` if it is the connection, as it may be under inetd and
-    /// systemd: log lines must not be sent to the peer.
+    /// Closes stderr if it is the connection of a session: log lines must not be sent to the peer.
+    /// They are lost.
     pub fn detach_stderr_from_peer() -> io::Result<()> {
-        let log = fstat(stderr())?;
-        let is_the_connection = [stdin(), stdout()].into_iter().any(|connection| {
-            fstat(connection).is_ok_and(|stat| {
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                matches!(kind, FileType::Socket | FileType::Fifo)
-                    && (stat.st_dev, stat.st_ino) == (log.st_dev, log.st_ino)
-            })
-        });
-        if is_the_connection {
-            rustix::stdio::dup2_stderr(dev_null()?)?;
+        detach_stderr(&[stdin(), stdout()], &[FileType::Socket, FileType::Fifo])
+    }
+
+    /// Closes stderr if it is the same socket as stdin, as under inetd and systemd. This is for the
+    /// time before the command is known: a usage error must not be sent to the peer either. It
+    /// is lost, and only the exit code tells it. A pipe may be that of a person's pager.
+    pub fn detach_stderr_from_socket() -> io::Result<()> {
+        detach_stderr(&[stdin()], &[FileType::Socket])
+    }
+
+    /// The kind of file that stdin is, with its article.
+    pub fn input_kind() -> &'static str {
+        match fstat(stdin()).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::Socket) => "a socket without an address",
+            Ok(FileType::Fifo) => "a pipe",
+            Ok(FileType::RegularFile) => "a file",
+            _ if io::stdin().is_terminal() => "a terminal",
+            _ => "a device",
         }
-        Ok(())
+    }
+
+    /// The failure of stdin or stdout that has ended the session, if it was this machine's: a
+    /// full disk, an input that is a folder.
+    pub fn into_failure(self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Notes the failure of a call on something else than a socket.
+    fn note(&mut self, action: &str, error: Errno) -> io::Error {
+        let error = io::Error::from(error);
+        let is_retried =
+            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+        if !is_retried && !is_disconnect(&error) {
+            self.failure = Some(Failure::cannot(action, &error));
+        }
+        error
     }
 
     fn check(&self) -> io::Result<()> {
@@ -118,11 +146,12 @@ impl BlockingStream for Stdio {
             return Ok(Received::Stop);
         }
         let received = if self.input_is_socket {
-            recv(stdin(), room, RecvFlags::DONTWAIT).map(|(n, _)| n)
+            recv(stdin(), room, RecvFlags::DONTWAIT)?.0
         } else {
-            rustix::io::read(stdin(), room)
+            let received = rustix::io::read(stdin(), room);
+            received.map_err(|error| self.note("read standard input", error))?
         };
-        Ok(Received::Bytes(received?))
+        Ok(Received::Bytes(received))
     }
 
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
@@ -132,13 +161,13 @@ impl BlockingStream for Stdio {
         if ready == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let sent = if self.output_is_socket {
-            send(output, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+        if self.output_is_socket {
+            Ok(send(output, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
         } else {
             // A pipe that is ready has room for this much (pipe(7)); a longer write could block.
-            rustix::io::write(output, &bytes[..bytes.len().min(PIPE_BUF)])
-        };
-        Ok(sent?)
+            let sent = rustix::io::write(output, &bytes[..bytes.len().min(PIPE_BUF)]);
+            sent.map_err(|error| self.note("write to standard output", error))
+        }
     }
 
     fn acknowledge(&mut self) {
@@ -151,7 +180,7 @@ impl BlockingStream for Stdio {
             return Ok(shutdown(stdout(), Shutdown::Write)?);
         }
         // The reader of a pipe sees the end when the last descriptor of the writing end is closed.
-        Ok(dup2_stdout(dev_null()?)?)
+        Ok(dup2_stdout(dead_end()?)?)
     }
 }
 
@@ -159,8 +188,22 @@ fn is_socket(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(descriptor)?.st_mode) == FileType::Socket)
 }
 
-fn dev_null() -> io::Result<File> {
-    File::options().read(true).write(true).open("/dev/null")
+/// Closes stderr if it is the same as one of `others`, and of one of these kinds.
+fn detach_stderr(others: &[BorrowedFd<'_>], kinds: &[FileType]) -> io::Result<()> {
+    let log = fstat(stderr())?;
+    let is_log = |other: &BorrowedFd<'_>| {
+        fstat(other).is_ok_and(|it| (it.st_dev, it.st_ino) == (log.st_dev, log.st_ino))
+    };
+    if kinds.contains(&FileType::from_raw_mode(log.st_mode)) && others.iter().any(is_log) {
+        rustix::stdio::dup2_stderr(dead_end()?)?;
+    }
+    Ok(())
+}
+
+/// A pipe without a reader, which takes nothing. Unlike `/dev/null`, it is there in a chroot.
+fn dead_end() -> io::Result<OwnedFd> {
+    let (_, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok(writer)
 }
 
 /// Every time limit of this program fits into a timespec.

@@ -8,7 +8,6 @@
 //! connection is detected.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use super::clock;
@@ -185,9 +184,8 @@ fn echo_line(number: usize, size: usize) -> Vec<u8> {
 
 /// The reply of our own calculator to a line with this expression.
 fn value_of(expression: &str, dialect: Dialect) -> Vec<u8> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut calc =
-        ServiceSpec { dialect, ..ServiceKind::Calc.into() }.build(Peer { number: 0, address });
+    let mut calc = ServiceSpec { dialect, ..ServiceKind::Calc.into() }
+        .build(Peer { number: 0, address: None });
     let mut buffer = Buffer::default();
     let mut out = Output::new(&mut buffer, Delimiter::Newline);
     // Every service is told the time; this one does not use it.

@@ -204,7 +204,7 @@ mod tests {
     fn game(name: &str) -> Game {
         Game {
             seed: 7,
-            peer: Peer { number: 3, address: ([127, 0, 0, 1], 4242).into() },
+            peer: Peer { number: 3, address: Some(([127, 0, 0, 1], 4242).into()) },
             name: name.as_bytes().into(),
             questions: 2,
             answers: vec![Answer { text: Box::from(*b"1"), correct: false }],

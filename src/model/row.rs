@@ -32,7 +32,7 @@ pub(super) fn cells_of(game: &Game, now: SystemTime) -> Vec<String> {
         humantime::format_rfc3339_seconds(now).to_string(),
         game.seed.to_string(),
         sanitize_cell(&game.name),
-        game.peer.address.to_string(),
+        game.peer.address.map(|address| address.to_string()).unwrap_or_default(),
     ];
     let mut answers = game.answers.iter();
     for _ in 0..game.questions {
@@ -93,7 +93,7 @@ mod tests {
     fn game(name: &[u8], answer: &[u8]) -> Game {
         Game {
             seed: 7,
-            peer: Peer { number: 3, address: ([127, 0, 0, 1], 4242).into() },
+            peer: Peer { number: 3, address: Some(([127, 0, 0, 1], 4242).into()) },
             name: name.into(),
             questions: 2,
             answers: vec![Answer { text: answer.into(), correct: false }],

@@ -3,10 +3,11 @@
 //! `process`.
 
 use std::env;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use super::config::{ParentPipes, StdioConfig};
 use super::report::Report;
 use crate::drive::blocking;
 use crate::drive::stdio::Stdio;
-use crate::error::Failure;
+use crate::error::{Failure, cannot_open};
 use crate::service::Peer;
 use crate::session::{CloseReason, Context, Session};
 use crate::signal;
@@ -39,8 +40,8 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let signals = signal::descriptor(&signal::STOP)?;
     let (until, report) = match &config.parent {
         Some(ParentPipes { until, report }) => (
-            File::open(until).map_err(cannot)?.into(),
-            Some(File::options().append(true).open(report).map_err(cannot)?),
+            open(until, File::options().read(true))?.into(),
+            Some(open(report, File::options().append(true))?),
         ),
         None => (signals.try_clone().map_err(cannot)?, None),
     };
@@ -52,7 +53,9 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let service = config.session.service.build(peer);
     let mut session = Session::new(service, Arc::clone(&context), peer.number, now());
     if report.is_none() {
-        log::info!("client {} connected from {}", peer.number, peer.address);
+        let origin = peer.address.map(|address| format!("from {address}"));
+        let origin = origin.unwrap_or_else(|| format!("on {}", Stdio::input_kind()));
+        log::info!("client {} connected {origin}", peer.number);
     }
     blocking::serve(&mut stream, &mut session);
     let mut reason = session.close_reason().unwrap_or(CloseReason::Broken);
@@ -72,16 +75,17 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
             report.write_all(line.as_bytes()).ok();
         }
     }
-    Ok(())
+    stream.into_failure().map_or(Ok(()), Err)
+}
+
+fn open(path: &Path, options: &OpenOptions) -> Result<File, Failure> {
+    options.open(path).map_err(|error| cannot_open(path, &error))
 }
 
 /// The peer's address: that of the socket, or else the one in the environment.
-fn peer() -> SocketAddr {
+fn peer() -> Option<SocketAddr> {
     let socket = io::stdin().as_fd().try_clone_to_owned().map(TcpStream::from);
-    socket.and_then(|socket| socket.peer_addr()).ok().or_else(peer_by_name).unwrap_or_else(|| {
-        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        SocketAddr::new(unknown, 0)
-    })
+    socket.and_then(|socket| socket.peer_addr()).ok().or_else(peer_by_name)
 }
 
 fn peer_by_name() -> Option<SocketAddr> {

@@ -35,7 +35,7 @@ pub(super) struct Sessions {
 impl Sessions {
     /// A session for a client that is served.
     pub(super) fn serve(&self, number: u64, address: SocketAddr, now: Instant) -> Session {
-        self.with(self.service.build(Peer { number, address }), number, now)
+        self.with(self.service.build(Peer { number, address: Some(address) }), number, now)
     }
 
     /// A session with another service.

@@ -333,7 +333,7 @@ mod tests {
         // An entry of the slab, which may be vacant. Mio's socket is std's, except for its checks
         // in debug builds.
         let slot = size_of::<Option<Connection<[u64; 2], std::net::TcpStream>>>();
-        let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4242).into() };
+        let peer = Peer { number: 1, address: Some(([127, 0, 0, 1], 4242).into()) };
         for kind in [ServiceKind::Echo, ServiceKind::Calc] {
             let spec = ServiceSpec::from(kind);
             let service = match size_of_val(spec.build(peer).as_ref()) {

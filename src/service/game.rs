@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     fn game(right: usize, wrong: usize) -> Game {
-        let address = ([127, 0, 0, 1], 4242).into();
+        let address = Some(([127, 0, 0, 1], 4242).into());
         let rules = Rules::default();
         let mut game = Game::new(rules, Peer { number: 1, address }, b"Bob");
         let answer = |correct| Answer { text: Box::from(*b"7"), correct };

@@ -34,8 +34,8 @@ choices! {
 pub struct Peer {
     /// Its number in the log.
     pub number: u64,
-    /// Its address.
-    pub address: SocketAddr,
+    /// Its address, unless it is at the other end of a pipe or the like.
+    pub address: Option<SocketAddr>,
 }
 
 /// A service with its settings, from which the service of each connection is built.

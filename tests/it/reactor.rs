@@ -58,7 +58,7 @@ impl TestLoop {
         let context = Arc::clone(&self.context);
 
         let address = client.local_addr().unwrap();
-        let service = start(Peer { number: number as u64, address });
+        let service = start(Peer { number: number as u64, address: Some(address) });
         let session = Session::new(service, context, number as u64, self.reactor.now());
         self.reactor.add(mio::net::TcpStream::from_std(socket), session, number).unwrap();
         client
@@ -489,7 +489,7 @@ fn a_failing_kernel_is_reported_and_not_retried() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let address = client.local_addr().unwrap();
-    let service = calc().build(Peer { number: 1, address });
+    let service = calc().build(Peer { number: 1, address: Some(address) });
     let session = Session::new(service, Arc::default(), 1, reactor.now());
     let added = reactor.add(mio::net::TcpStream::from_std(client), session, 1);
     assert_eq!(added.unwrap_err().1.kind(), ErrorKind::OutOfMemory);

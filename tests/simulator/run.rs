@@ -119,7 +119,8 @@ impl Run {
         let world = Rc::new(RefCell::new(world));
         let reactor = Reactor::with(FakeKernel::new(&world));
         let listener = FakeListener::new(&world);
-        let spec = BindSpec { address: peer(0).address, backlog: 1024, reuse_port: false };
+        let address = peer(0).address.unwrap();
+        let spec = BindSpec { address, backlog: 1024, reuse_port: false };
         let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
         let listener =
             LimitedListener::new(listener, spec, Arc::clone(&limiter), Arc::default()).unwrap();
@@ -393,7 +394,7 @@ fn reason_of(error: ErrorKind) -> CloseReason {
 }
 
 fn peer(id: usize) -> Peer {
-    Peer { number: id as u64 + 1, address: ([127, 0, 0, 1], 4242).into() }
+    Peer { number: id as u64 + 1, address: Some(([127, 0, 0, 1], 4242).into()) }
 }
 
 fn capacity(rng: &mut Rng) -> Capacity {

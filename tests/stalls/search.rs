@@ -78,7 +78,7 @@ impl Measured {
 fn services() -> Vec<Box<dyn Service>> {
     let calc = ServiceSpec::from(ServiceKind::Calc);
     let integer = ServiceSpec { dialect: Dialect::Integer, ..calc.clone() };
-    let peer = Peer { number: 1, address: ([127, 0, 0, 1], 4_242).into() };
+    let peer = Peer { number: 1, address: Some(([127, 0, 0, 1], 4_242).into()) };
     // In the order of NAMES.
     [calc, integer, ServiceKind::Fourops.into()].map(|spec| spec.build(peer)).into()
 }

@@ -11,7 +11,7 @@ use super::transcript::Service;
 
 /// The peer of a session without a socket.
 pub fn peer(number: u64) -> Peer {
-    Peer { number, address: ([127, 0, 0, 1], 4242).into() }
+    Peer { number, address: Some(([127, 0, 0, 1], 4242).into()) }
 }
 
 /// A session, and all that a driver would do for it.

@@ -9,11 +9,11 @@ use socklab::choice::Choice;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
 use socklab::session::{
     CloseReason, Context, FramingMode, GAP, LINE_GAP, Limits, MAX_MESSAGE_LIMIT, OUTBOX_LIMIT,
-    Session, Traffic, Want,
+    Traffic, Want,
 };
 
 use crate::common::assert_bytes;
-use crate::common::connection::{Connection, peer};
+use crate::common::connection::Connection;
 use crate::common::transcript::Service;
 
 /// Answers `=N` with N bytes, `hush` with nothing, `thumb` with a thumb, `nap` with [`YAWN`] bytes

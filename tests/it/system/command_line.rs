@@ -128,3 +128,11 @@ fn an_empty_log_filter_is_no_filter() {
         assert!(log.contains("INFO ] client 1 left"), "{log}");
     }
 }
+
+#[test]
+fn an_invalid_log_filter_is_no_failure_though_stderr_is_full() {
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut session = socklab(&["session"]);
+    session.env("RUST_LOG", "a=b=c").stdin(Stdio::null()).stdout(Stdio::null()).stderr(full);
+    assert!(session.status().unwrap().success());
+}

@@ -1,5 +1,6 @@
 //! The command `session`: one client on stdin and stdout, which may be sockets or pipes.
 
+use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -7,7 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use crate::common::file::TempPath;
 use crate::common::server::socklab;
 
 /// More bytes than all the buffers on the way to a peer hold.
@@ -57,7 +60,7 @@ fn a_socket_is_served_until_its_peer_ends() {
     peer.shutdown(Shutdown::Write).unwrap();
     assert_eq!(rest(peer), "welcome\n3\n42\n");
     let log = log(child);
-    assert!(log.contains("client 1 connected from 0.0.0.0:0"), "{log}");
+    assert!(log.contains("client 1 connected on a socket without an address\n"), "{log}");
     assert!(log.contains("client 1 left: it closed the connection"), "{log}");
 }
 
@@ -141,6 +144,93 @@ fn nothing_is_logged_into_the_connection() {
     peer.shutdown(Shutdown::Write).unwrap();
     assert_eq!(rest(peer), "3\n");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_usage_error_is_not_sent_to_a_peer_that_is_stderr_too() {
+    for args in [&["session", "--bad"][..], &["session", "--seed", "1"], &["sesion"]] {
+        for peer_is_stderr in [true, false] {
+            let (mut peer, own) = UnixStream::pair().unwrap();
+            let copy = || OwnedFd::from(own.try_clone().unwrap());
+            let mut command = socklab(args);
+            command.env("RUST_LOG", "bad=bad=bad").stdin(copy()).stdout(copy());
+            command.stderr(if peer_is_stderr { copy().into() } else { Stdio::piped() });
+            let child = command.spawn().unwrap();
+            drop((own, command));
+            peer.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(rest(&mut peer), "", "{args:?}");
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{args:?}");
+            assert_eq!(output.stderr.is_empty(), peer_is_stderr, "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn an_invalid_log_filter_is_not_told_to_the_peer() {
+    let (mut peer, own) = UnixStream::pair().unwrap();
+    let [stdin, stdout, stderr] = [(); 3].map(|()| OwnedFd::from(own.try_clone().unwrap()));
+    drop(own);
+    let mut command = socklab(&["session"]);
+    command.env("RUST_LOG", "a=b=c").stdin(stdin).stdout(stdout).stderr(stderr);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    peer.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut peer), "");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_output_or_input_that_this_machine_fails_is_a_failure() {
+    let (question, mut to) = io::pipe().unwrap();
+    to.write_all(b"1 + 2\n").unwrap();
+    drop(to);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let folder = File::open("/").unwrap();
+    for (stdin, stdout, text) in [
+        (question.into(), full.into(), "cannot write to standard output: no space left on device"),
+        (folder.into(), Stdio::null(), "cannot read standard input: is a directory"),
+    ] {
+        let child = command(&[]).stdin::<Stdio>(stdin).stdout(stdout).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.ends_with(&format!("\nsocklab: {text}\n")), "{log}");
+    }
+}
+
+#[test]
+fn the_log_says_on_what_a_client_is_that_has_no_address() {
+    let (child, to, _from) = with_pipes(&[]);
+    drop(to);
+    assert!(log(child).contains("client 1 connected on a pipe\n"));
+    for (path, kind) in [("/dev/null", "a device"), ("Cargo.toml", "a file")] {
+        let child = command(&[]).stdin(File::open(path).unwrap()).stdout(Stdio::null()).spawn();
+        let log = log(child.unwrap());
+        assert!(log.contains(&format!("client 1 connected on {kind}\n")), "{log}");
+    }
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let own = OpenOptions::new().read(true).write(true).open(name).unwrap();
+    let child = command(&[]).stdin(own).stdout(Stdio::null()).spawn().unwrap();
+    // Ctrl-D at the beginning of a line is an end of input.
+    File::from(terminal.try_clone().unwrap()).write_all(b"\x04").unwrap();
+    assert!(log(child).contains("client 1 connected on a terminal\n"));
+}
+
+#[test]
+fn a_game_on_a_pipe_has_a_row_without_an_address() {
+    let table = TempPath::new("pipe.csv");
+    let options = ["--service", "quiz", "--questions", "1", "--results", table.as_str()];
+    let (child, mut to, from) = with_pipes(&options);
+    to.write_all(b"yes\nBob\n1\n").unwrap();
+    drop(to);
+    rest(from);
+    log(child);
+    let row = table.read().lines().nth(1).unwrap().to_owned();
+    assert!(row.contains(",Bob,,1,"), "{row}");
 }
 
 #[test]
