@@ -1,7 +1,7 @@
 //! Whatever the log, stdout or whoever started the server does, it serves and it stops.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::file::TempPath;
-use crate::common::server::{Client, MODELS, PROGRAM, Server};
+use crate::common::server::{Client, MODELS, PROGRAM, Server, socklab};
 
 #[test]
 fn a_log_that_nobody_reads_stops_no_model() {
@@ -27,6 +28,25 @@ fn a_log_that_nobody_reads_stops_no_model() {
         server.signal(Signal::TERM);
         assert!(server.wait().success(), "{model}");
     }
+}
+
+#[test]
+fn a_ready_line_that_nobody_reads_keeps_no_client_waiting() {
+    let (_unread, mut stdout) = io::pipe().unwrap();
+    let flags = fcntl_getfl(&stdout).unwrap();
+    fcntl_setfl(&stdout, flags | OFlags::NONBLOCK).unwrap();
+    while stdout.write(&[b'x'; 4096]).is_ok() {}
+    fcntl_setfl(&stdout, flags).unwrap();
+    let mut command = socklab(&["serve", "127.0.0.1", "0"]);
+    let mut server = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let (_, address) = line.split_once("with model loop on ").expect(&line);
+    let (address, _) = address.split_once(": ").expect(&line);
+    Client::to(address.parse().unwrap()).ask(b"1 + 2\n", b"3\n");
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]
