@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Peer;
 use crate::arithmetic::Value;
+use crate::escape;
 use crate::random::Random;
 
 /// The most questions of a game.
@@ -56,7 +57,7 @@ impl Game {
         Self {
             seed: rules.seed.wrapping_add(peer.number.saturating_sub(1)),
             peer,
-            name: truncated(name, MAX_RECORDED_NAME),
+            name: escape::beginning(name, MAX_RECORDED_NAME).into(),
             questions: rules.questions,
             answers: Vec::new(),
             lasted: Duration::ZERO,
@@ -113,7 +114,7 @@ impl Answer {
     /// Marks this answer to `question`.
     pub(super) fn to(question: Question, text: &[u8]) -> Self {
         let correct = integer(text) == Some(question.answer());
-        Self { text: truncated(text, MAX_RECORDED_ANSWER), correct }
+        Self { text: escape::beginning(text, MAX_RECORDED_ANSWER).into(), correct }
     }
 }
 
@@ -188,10 +189,6 @@ fn integer(text: &[u8]) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-fn truncated(text: &[u8], most: usize) -> Box<[u8]> {
-    text[..text.len().min(most)].into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +217,17 @@ mod tests {
             assert_eq!((&*game.total(), game.closing_line()), (total, closing_line));
         }
         assert_eq!(game(0, 0).total(), "0");
+    }
+
+    #[test]
+    fn no_text_of_a_player_is_cut_within_a_character() {
+        let text = |most: usize| "x".repeat(most - 1) + "ü";
+        let peer = Peer { number: 1, address: None };
+        let game = Game::new(Rules::default(), peer, text(MAX_RECORDED_NAME).as_bytes());
+        assert_eq!(*game.name, vec![b'x'; MAX_RECORDED_NAME - 1]);
+        let question = Question { left: 3, operator: Operator::Plus, right: 7 };
+        let answer = Answer::to(question, text(MAX_RECORDED_ANSWER).as_bytes());
+        assert_eq!(*answer.text, vec![b'x'; MAX_RECORDED_ANSWER - 1]);
     }
 
     #[test]
