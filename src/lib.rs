@@ -167,7 +167,7 @@
 //! 2. Each loop accepts the clients in its own accept queue, then arrives at a barrier. No loop
 //!    closes its listener before that: the kernel gives new connections to all listeners of an
 //!    address (`SO_REUSEPORT`), and resets those in the queue of the one that closes. (Under the
-//!    policy `refuse` listeners also close while the server is full; a client still in the queue is
+//!    policy `refuse` listeners also stop while the server is full; a client still in the queue is
 //!    then reset.)
 //! 3. In the stage closing, each loop closes its listener and drains: a receive that would block
 //!    now counts as the end of input, so every message that has arrived is answered. Threads are

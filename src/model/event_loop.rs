@@ -128,8 +128,7 @@ impl<'a> EventLoop<'a> {
             }
             self.reap();
             self.advance_shutdown().map_err(cannot_accept)?;
-            let register = |listener: &mut _| self.reactor.register(listener, Source::Listener);
-            self.listener.resume_listening(self.reactor.now(), register);
+            self.listener.resume_listening(self.reactor.now());
             self.accept().map_err(cannot_accept)?;
             self.finish_drain();
         }

@@ -21,7 +21,7 @@ use rustix::io::{DupFlags, dup3};
 
 use super::accept::{AcceptError, triage};
 use super::limiter::{AcceptGuard, Limiter, Permit, WhenFull};
-use super::listener::{self, BindSpec};
+use super::listener::{BindSpec, Listener};
 use super::rate_limit::RateLimit;
 
 /// The time without an accept after the machine ran out of descriptors or memory. Clients wait in
@@ -56,30 +56,14 @@ pub struct Accepted<S> {
     pub admission: Admission,
 }
 
-/// A source of connections that does not block. Tests have one of their own.
-pub trait Listener {
-    /// The socket of a connection.
-    type Socket;
-
-    /// Takes the connection that has waited longest.
-    fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
-}
-
-impl Listener for TcpListener {
-    type Socket = TcpStream;
-
-    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accept()
-    }
-}
-
 /// The state of the listening socket.
 #[derive(Debug)]
 enum ListenState<L> {
-    Listening(L),
-    /// Closed until there is a permit again: see [`WhenFull::Refuse`].
-    Suspended,
-    /// Closed for good.
+    Open {
+        socket: L,
+        /// False until there is a permit again: see [`WhenFull::Refuse`].
+        listens: bool,
+    },
     Closed,
 }
 
@@ -102,33 +86,6 @@ pub struct LimitedListener<L = TcpListener> {
 }
 
 impl LimitedListener {
-    /// Listens again if the listener was suspended and there is a permit; suspends it if another
-    /// listener has taken the last permit. `register` adds the new listener to the owner's poll.
-    pub fn resume_listening(
-        &mut self,
-        now: Instant,
-        register: impl FnOnce(&mut TcpListener) -> io::Result<()>,
-    ) {
-        self.suspend_if_full();
-        if !matches!(self.state, ListenState::Suspended) || !self.is_due(now) {
-            return;
-        }
-        let opened = listener::listen_on(self.spec)
-            .and_then(|mut listener| register(&mut listener).map(|()| listener));
-        match opened {
-            Ok(listener) => {
-                self.state = ListenState::Listening(listener);
-                self.backoff_until = None;
-                self.accept_pending = true;
-            }
-            Err(error) => {
-                self.backoff_until = Some(now + ACCEPT_BACKOFF);
-                let what = format_args!("cannot listen again on {}", self.spec.address);
-                self.log_limit.warn(what, &error, now);
-            }
-        }
-    }
-
     /// Closes a connection that is not served. If it was accepted with the spare descriptor,
     /// dup3(2) makes its descriptor the spare one in a single step: a descriptor that is free in
     /// between might be given to another listener's client.
@@ -151,7 +108,7 @@ impl<L: Listener> LimitedListener<L> {
         log_limit: Arc<RateLimit>,
     ) -> io::Result<Self> {
         Ok(Self {
-            state: ListenState::Listening(listener),
+            state: ListenState::Open { socket: listener, listens: true },
             spec,
             limiter,
             log_limit,
@@ -162,15 +119,38 @@ impl<L: Listener> LimitedListener<L> {
         })
     }
 
-    /// The listening socket, while it is open.
+    /// The listening socket, until it is closed.
     pub fn listener(&mut self) -> Option<&mut L> {
         match &mut self.state {
-            ListenState::Listening(listener) => Some(listener),
-            ListenState::Suspended | ListenState::Closed => None,
+            ListenState::Open { socket, .. } => Some(socket),
+            ListenState::Closed => None,
         }
     }
 
-    /// Closes the listener for good. The kernel resets the connections in its accept queue.
+    /// Listens again if the listener was suspended and there is a permit; suspends it if another
+    /// listener has taken the last permit.
+    pub fn resume_listening(&mut self, now: Instant) {
+        self.suspend_if_full(now);
+        let due = self.is_due(now);
+        let ListenState::Open { socket, listens } = &mut self.state else { return };
+        if *listens || !due {
+            return;
+        }
+        match socket.resume(self.spec.backlog) {
+            Ok(()) => {
+                *listens = true;
+                self.backoff_until = None;
+                self.accept_pending = true;
+            }
+            Err(error) => {
+                self.backoff_until = Some(now + ACCEPT_BACKOFF);
+                let what = format_args!("cannot listen again on {}", self.spec.address);
+                self.log_limit.warn(what, &error, now);
+            }
+        }
+    }
+
+    /// Closes the listener. The kernel resets the connections in its accept queue.
     pub fn close(&mut self) {
         self.state = ListenState::Closed;
     }
@@ -194,8 +174,9 @@ impl<L: Listener> LimitedListener<L> {
     /// an accept is pending, or the end of a back-off.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let pending = match self.state {
-            ListenState::Listening(_) => self.accept_pending, // mutant: forget-pending-accepts
-            ListenState::Suspended => true,
+            // mutant: forget-pending-accepts
+            ListenState::Open { listens: true, .. } => self.accept_pending,
+            ListenState::Open { listens: false, .. } => true,
             ListenState::Closed => false,
         };
         // mutant: wake-without-permits
@@ -230,7 +211,7 @@ impl<L: Listener> LimitedListener<L> {
                     reap();
                     let admission = self.admit();
                     drop(guard);
-                    self.suspend_if_full();
+                    self.suspend_if_full(now);
                     // mutant: accept-one-an-event
                     return Ok(Some(Accepted { socket, address, admission }));
                 }
@@ -254,7 +235,7 @@ impl<L: Listener> LimitedListener<L> {
     ) -> (io::Result<Option<SocketAndPeer<L>>>, AcceptGuard<'l>) {
         let mut guard = limiter.lock_accept();
         let listener = match &self.state {
-            ListenState::Listening(listener) if limiter.can_accept() => listener,
+            ListenState::Open { socket, listens: true } if limiter.can_accept() => socket,
             _ => return (Ok(None), guard),
         };
         let mut accepted = listener.accept();
@@ -315,10 +296,18 @@ impl<L: Listener> LimitedListener<L> {
     }
 
     /// See [`WhenFull::Refuse`].
-    fn suspend_if_full(&mut self) {
+    fn suspend_if_full(&mut self, now: Instant) {
         let refuse = self.limiter.capacity().when_full == WhenFull::Refuse;
-        if refuse && self.limiter.is_full() && matches!(self.state, ListenState::Listening(_)) {
-            self.state = ListenState::Suspended;
+        if refuse
+            && self.limiter.is_full()
+            && let ListenState::Open { socket, listens } = &mut self.state
+            && *listens
+        {
+            match socket.suspend() {
+                Ok(()) => *listens = false,
+                // Clients wait in the accept queue until the next attempt, or until one leaves.
+                Err(error) => self.log_limit.warn(format_args!("cannot refuse"), &error, now),
+            }
         }
     }
 

@@ -15,7 +15,8 @@ choices! {
     pub enum WhenFull {
         /// It reads one line that says so, and the connection is closed.
         Reply = "reply",
-        /// Its connection is refused: no listener is open until there is a permit again.
+        /// Its connection is refused: until a client leaves, the server keeps its port and does not
+        /// listen.
         Refuse = "refuse",
         /// Its connection is accepted and reset.
         Reset = "reset",
@@ -112,7 +113,7 @@ impl Limiter {
         let Counter { limit, count, wakers, .. } = &*self.serving;
         let more = |count| (count < *limit).then_some(count + 1); // mutant: serve-one-too-many
         let before = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        // Under `refuse` the other listeners must close as soon as the last permit is taken.
+        // Under `refuse` the other listeners must be suspended as soon as the last permit is taken.
         if before + 1 == *limit && self.capacity.when_full == WhenFull::Refuse {
             wakers.wake_all();
         }

@@ -1,10 +1,10 @@
 //! Listening sockets with a chosen backlog, down to 0, which std does not offer.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 
-use mio::net::TcpListener;
-use socket2::{Domain, Protocol, Socket, Type};
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::address;
 use crate::error::Failure;
@@ -22,6 +22,51 @@ pub struct BindSpec {
     pub backlog: u32,
     /// True if several listeners of this server share the address (`SO_REUSEPORT`).
     pub reuse_port: bool,
+}
+
+/// A source of connections that does not block. Tests have one of their own.
+pub trait Listener {
+    /// The socket of a connection.
+    type Socket;
+
+    /// Takes the connection that has waited longest.
+    fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
+
+    /// Stops listening and keeps the address. The kernel resets the connections in the accept
+    /// queue, and refuses others.
+    fn suspend(&self) -> io::Result<()>;
+
+    /// Listens again.
+    fn resume(&self, backlog: u32) -> io::Result<()>;
+}
+
+impl Listener for TcpListener {
+    type Socket = TcpStream;
+
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.accept()
+    }
+
+    /// No other socket can bind the address meanwhile, except that `SO_REUSEPORT` on both still
+    /// lets one of the same user (socket(7)). The socket stays registered for events: its hang-up
+    /// is one event, and the first client after [`resume`](Listener::resume) another.
+    fn suspend(&self) -> io::Result<()> {
+        let socket = SockRef::from(self);
+        // With the option, any user could bind an address on which no socket listens.
+        socket.set_reuse_address(false)?;
+        socket.shutdown(Shutdown::Read)
+    }
+
+    fn resume(&self, backlog: u32) -> io::Result<()> {
+        let socket = SockRef::from(self);
+        // Without the option, the connections at this address prevent listen(2).
+        socket.set_reuse_address(true)?;
+        let resumed = listening(&socket, backlog);
+        if resumed.is_err() {
+            socket.set_reuse_address(false)?;
+        }
+        resumed
+    }
 }
 
 /// Listens on the first address of `host` that binds, with `SO_REUSEPORT` if `reuse_port` says so.
@@ -59,14 +104,23 @@ pub fn listen_on(spec: BindSpec) -> io::Result<TcpListener> {
 /// Listens on the address of `spec`, unless another socket does, even one with `SO_REUSEPORT`.
 /// Returns the address with the real port.
 fn bind_exclusive(spec: BindSpec) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = socket(spec.address)?;
-    socket.bind(&spec.address.into())?;
+    let mut bound = bind(spec.address)?;
+    let address = bound.local_addr()?.as_socket().unwrap_or(spec.address);
+    if spec.address.port() == 0 {
+        // A port that the kernel has chosen is lost when the listener is suspended. One that was
+        // asked for is not, and the first socket holds it until the second has bound it.
+        bound = bind(address)?;
+    }
     // Set after bind(2): until now it has excluded other sockets.
-    socket.set_reuse_port(spec.reuse_port)?;
-    listening(&socket, spec.backlog)?;
-    let listener = TcpListener::from_std(socket.into());
-    let address = listener.local_addr()?;
-    Ok((listener, address))
+    bound.set_reuse_port(spec.reuse_port)?;
+    listening(&bound, spec.backlog)?;
+    Ok((TcpListener::from_std(bound.into()), address))
+}
+
+fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = socket(address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 fn socket(address: SocketAddr) -> io::Result<Socket> {

@@ -11,7 +11,7 @@ use mio::Token;
 use rustix::io::Errno;
 use socklab::drive::Socket;
 use socklab::drive::ready::{Readable, Readiness};
-use socklab::net::limited_listener::Listener;
+use socklab::net::listener::Listener;
 use socklab::reactor::{Event, Kernel, Source};
 
 use crate::world::{Action, World};
@@ -193,6 +193,14 @@ impl Listener for FakeListener {
         world.clients[id].connection.active_at = now;
         world.log(id, || "the server accepts".to_owned());
         Ok((FakeSocket { id, world: Rc::clone(&self.world) }, ([127, 0, 0, 1], 4242).into()))
+    }
+
+    fn suspend(&self) -> io::Result<()> {
+        unreachable!("no simulated server has the policy refuse")
+    }
+
+    fn resume(&self, _: u32) -> io::Result<()> {
+        unreachable!("it is never suspended")
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use socklab::net::limited_listener::{Admission, LimitedListener, Listener};
+use socket2::{Domain, Socket, Type};
+use socklab::net::limited_listener::{Admission, LimitedListener};
 use socklab::net::limiter::{Capacity, Limiter, WhenFull};
-use socklab::net::listener::{self, BindSpec};
+use socklab::net::listener::{BindSpec, Listener};
 
 use crate::common::assert_bytes;
 use crate::common::server::{BUSY, CONCURRENT, Client, MODELS, Server};
@@ -82,12 +83,12 @@ fn single_has_a_backlog_of_0_and_the_kernel_queues_one_more() {
 
 #[test]
 fn under_the_policy_refuse_a_full_server_does_not_listen() {
-    // Several loops close their listeners one after the other: see the tests of sharded.
+    // Several loops suspend their listeners one after the other: see the tests of sharded.
     for model in MODELS.into_iter().filter(|&model| model != "sharded") {
         let mut server =
             Server::start(&["--model", model, "--max-clients", "1", "--when-full", "refuse"]);
         for _ in 0..20 {
-            // The listener may still be closed because of the client before.
+            // The listener may still be suspended because of the client before.
             let mut first = loop {
                 match TcpStream::connect(server.address) {
                     Ok(stream) => break Client { stream },
@@ -100,6 +101,37 @@ fn under_the_policy_refuse_a_full_server_does_not_listen() {
             first.ask(b"2\n", b"2\n");
             drop(first);
             server.log_line("left: it closed the connection (0 now)");
+        }
+    }
+}
+
+#[test]
+fn under_the_policy_refuse_a_full_server_keeps_its_port() {
+    for model in MODELS {
+        let (server, mut first) = full_server(model, "refuse");
+        for _ in 0..3 {
+            // Of several loops, one may listen a moment longer.
+            let refused = loop {
+                if let Err(error) = TcpStream::connect(server.address) {
+                    break error;
+                }
+            };
+            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{model}");
+            let stranger = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            stranger.set_reuse_address(true).unwrap();
+            let error = stranger.bind(&server.address.into()).expect_err(model);
+            assert_eq!(error.kind(), ErrorKind::AddrInUse, "{model}");
+            first.ask(b"2\n", b"2\n");
+            drop(first);
+            first = loop {
+                // A client that connects while the listeners are being resumed may be reset.
+                let Ok(stream) = TcpStream::connect(server.address) else { continue };
+                let mut client = Client { stream };
+                let sent = client.stream.write_all(b"1\n").is_ok();
+                if sent && client.stream.read_exact(&mut [0; 2]).is_ok() {
+                    break client;
+                }
+            };
         }
     }
 }
@@ -178,7 +210,9 @@ fn a_permit_is_released_before_the_client_sees_the_close() {
 }
 
 /// A listener with a limit.
-fn new_limited<L: Listener>(listener: L, spec: BindSpec, capacity: Capacity) -> LimitedListener<L> {
+fn new_limited<L: Listener>(listener: L, capacity: Capacity) -> LimitedListener<L> {
+    let address = ([127, 0, 0, 1], 5000).into();
+    let spec = BindSpec { address, backlog: 1024, reuse_port: false };
     let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
     LimitedListener::new(listener, spec, limiter, Arc::default()).unwrap()
 }
@@ -194,16 +228,21 @@ impl Listener for Aborted {
         assert!(self.0.get() < 10_000, "accept does not return");
         Err(Errno::CONNABORTED.into())
     }
+
+    fn suspend(&self) -> io::Result<()> {
+        unreachable!("it serves no client")
+    }
+
+    fn resume(&self, _: u32) -> io::Result<()> {
+        unreachable!("it is never suspended")
+    }
 }
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn aborted_connections_do_not_keep_the_loop_in_accept() {
     let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Queue };
-    let address = ([127, 0, 0, 1], 5000).into();
-    let spec = BindSpec { address, backlog: 1024, reuse_port: false };
-    let listener = Aborted(Cell::new(0));
-    let mut limited = new_limited(listener, spec, capacity);
+    let mut limited = new_limited(Aborted(Cell::new(0)), capacity);
     let now = Instant::now();
     for _ in 0..3 {
         assert!(limited.accept(now, || {}).unwrap().is_none());
@@ -211,30 +250,37 @@ fn aborted_connections_do_not_keep_the_loop_in_accept() {
     }
 }
 
+/// A listener that cannot listen again.
+struct Occupied;
+
+impl Listener for Occupied {
+    type Socket = ();
+
+    fn accept(&self) -> io::Result<((), SocketAddr)> {
+        Ok(((), ([127, 0, 0, 1], 4242).into()))
+    }
+
+    fn suspend(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn resume(&self, _: u32) -> io::Result<()> {
+        Err(Errno::ADDRINUSE.into())
+    }
+}
+
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-fn a_listener_that_cannot_be_registered_is_tried_again_later() {
-    // An address of its own: no other test may take the port while the listener is closed.
-    let spec = BindSpec { address: ([127, 0, 0, 77], 0).into(), backlog: 8, reuse_port: false };
-    let listener = listener::listen_on(spec).unwrap();
-    let spec = BindSpec { address: listener.local_addr().unwrap(), ..spec };
+fn a_listener_that_cannot_listen_again_is_tried_again_later() {
     let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Refuse };
-    let mut limited = new_limited(listener, spec, capacity);
-    let client = TcpStream::connect(spec.address).unwrap();
+    let mut limited = new_limited(Occupied, capacity);
     let now = Instant::now();
-    let accepted = limited.accept(now, || {}).unwrap().unwrap();
-    assert!(matches!(accepted.admission, Admission::Serve(_)));
-    assert!(limited.listener().is_none(), "it is full, and does not listen");
-    drop((client, accepted));
-    limited.resume_listening(now, |_| Err(Errno::NOSPC.into()));
-    let mut again = limited.wake_at(now).unwrap();
-    assert!(limited.listener().is_none() && again > now, "it waits before the next attempt");
-    limited.resume_listening(now, |_| panic!("an attempt before its time"));
-    // A child that another test has just forked keeps the old listener open until it calls
-    // execve(2).
-    while limited.listener().is_none() {
-        limited.resume_listening(again, |_| Ok(()));
-        again = limited.wake_at(again).unwrap();
-    }
-    TcpStream::connect(spec.address).unwrap();
+    let first = limited.accept(now, || {}).unwrap().unwrap();
+    assert!(matches!(first.admission, Admission::Serve(_)));
+    assert_eq!(limited.wake_at(now), None, "it is full");
+    drop(first);
+    assert_eq!(limited.wake_at(now), Some(now));
+    limited.resume_listening(now);
+    assert!(limited.wake_at(now).unwrap() > now, "it waits before the next attempt");
+    assert!(limited.accept(now, || {}).unwrap().is_none(), "it does not listen");
 }

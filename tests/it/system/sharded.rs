@@ -112,11 +112,11 @@ fn a_permit_that_one_loop_releases_is_acquired_by_another() {
 }
 
 #[test]
-fn a_full_server_that_refuses_closes_and_reopens_every_listener() {
+fn a_full_server_that_refuses_suspends_and_resumes_every_listener() {
     let server = start(&["--max-clients", "1", "--when-full", "refuse"]);
     for _ in 0..5 {
         let mut client = loop {
-            // A client that connects while the listeners are being opened may be reset.
+            // A client that connects while the listeners are being resumed may be reset.
             let Ok(stream) = TcpStream::connect(server.address) else { continue };
             let mut client = Client { stream };
             if matches!(client.stream.write_all(b"1\n"), Ok(()))
