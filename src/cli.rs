@@ -133,6 +133,10 @@ pub struct ServeArgs {
     /// allows].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
+    /// The limit on clients from one address [default: none]. A client beyond it is told busy under
+    /// reply and queue, and reset under refuse and reset: its address is known once it is accepted.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    max_per_source: Option<usize>,
     /// The policy for a client beyond the limit.
     #[arg(long, default_value = "reply", value_parser = choice::<WhenFull>())]
     when_full: WhenFull,
@@ -160,6 +164,7 @@ impl ServeArgs {
             child_args,
             session,
             max_clients: self.max_clients,
+            max_per_source: self.max_per_source,
             when_full: self.when_full,
             backlog: self.backlog,
             shards: self.shards,

@@ -31,7 +31,7 @@
 //! | event loop | the loop of a model: a reactor, a listener, signals, and the steps of a stop |
 //! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
 //! | worker | a thread or a process that serves one client; a load worker is a thread of the load generator |
-//! | limiter, permit | the limit on clients; the right to one place, released when dropped |
+//! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped |
 //! | admission | the decision about an accepted client: serve, reply busy, shed, reset |
 //! | shed | to send the busy line without waiting for the client, and close: its descriptor is needed |
 //! | linger | to receive and discard until the peer's FIN, after our own FIN (not the option `SO_LINGER`) |
@@ -105,15 +105,15 @@
 //!  accept(2) ──▶ LimitedListener::accept ──▶ Admission ─┬─ Serve(permit) ──▶ Client ─┬─▶ reactor
 //!                     │        ▲                        ├─ ReplyBusy(permit) ────────┘   thread
 //!               Limiter: is there a permit?             ├─ Shed  ─┬▶ Stats::ended        process
-//!                              │                        └─ Reset ─┘    (refused)             │
+//!                              │                        └─ Reset ─┘    (reason)              │
 //!                              └── permit dropped ◀── Stats::left(client, reason) ◀─────────┘
 //! ```
 //!
 //! [`net::limited_listener`] accepts and admits; the permit is inside the admission. There are two
-//! kinds of permit: to be served, and to be told that the server is full (at most 256 of them). A
-//! client that is shed or reset has none. The event loop puts the permit into a `Client`, the
-//! record that stays with the connection: as the reactor's data, in a thread's closure, or in the
-//! map of processes. When the connection ends, its owner passes the client to `Stats::left`, which
+//! kinds of permit: to be served, and to be told why not (at most 256 of them). A client that is
+//! shed or reset has none. The event loop puts the permit into a `Client`, the record that stays
+//! with the connection: as the reactor's data, in a thread's closure, or in the map of processes.
+//! When the connection ends, its owner passes the client to `Stats::left`, which
 //! drops the permit, counts the close reason and logs it. The permit is released before the socket
 //! is closed, so a client that sees the end and reconnects finds a place.
 //!
@@ -209,7 +209,7 @@
 //! | --- | --- |
 //! | accepting; a client beyond the limit; no free descriptor (EMFILE) | `src/net/limited_listener.rs` |
 //! | errors of accept(2), by class | `src/net/accept.rs` |
-//! | the limit on clients, and their count | `src/net/limiter.rs` |
+//! | the limit on clients, also from one address, and their count | `src/net/limiter.rs` |
 //! | the end of a message | `src/session/framing.rs` |
 //! | the deadlines of a connection | `src/session/timers.rs` |
 //! | the values of its limits | `src/session/limits.rs` |

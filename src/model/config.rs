@@ -43,6 +43,8 @@ pub struct Config {
     pub child_args: fn(&StdioConfig) -> Vec<OsString>,
     /// The limit on clients; none for the model's default.
     pub max_clients: Option<usize>,
+    /// The limit on clients from one source address; none for any number.
+    pub max_per_source: Option<usize>,
     /// The policy for a client beyond the limit.
     pub when_full: WhenFull,
     /// The length of the accept queue; none for the model's default.

@@ -70,7 +70,8 @@ impl Config {
             Some(clients) => clients,
             None => default.map_or(most, |clients| clients.min(most)),
         };
-        Capacity { clients, rejected: budget.rejected, when_full: self.when_full }
+        let (per_source, when_full) = (self.max_per_source, self.when_full);
+        Capacity { clients, per_source, rejected: budget.rejected, when_full }
     }
 
     /// The length of the accept queue.

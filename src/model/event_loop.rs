@@ -1,32 +1,29 @@
 //! The event loop of a server: the same for every model.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::Waker;
 use mio::net::TcpStream;
 use signal_hook::consts::SIGCHLD;
-use socket2::SockRef;
 
 use super::config::Config;
+use super::rejection;
 use super::shared::Shared;
 use super::shutdown::Stage;
 use super::stats::{COUNTERS, Client};
 use super::workers::{Arrival, Sessions, Workers};
 use crate::error::Failure;
 use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
-use crate::net::limiter::Permit;
+use crate::net::limiter::Rejection;
 use crate::reactor::{Reactor, Source};
-use crate::service::{BUSY_TEXT, Busy};
+use crate::service::Busy;
 use crate::session::{CloseReason, Session};
 use crate::signal::{self, Signals};
 
 /// The most clients accepted in one turn: many newcomers do not keep connected clients waiting.
 const ACCEPTS_PER_TURN: usize = 64;
-
-/// The most bytes received from a client that is shed.
-const SHED_INPUT: u64 = 4096;
 
 /// The role of a loop among the loops of its server.
 enum Role {
@@ -232,8 +229,8 @@ impl<'a> EventLoop<'a> {
         Ok(())
     }
 
-    /// Accepts a client, and serves it or tells it that the server is full. False means that no
-    /// client waits, or none may be accepted.
+    /// Accepts a client, and serves or rejects it. False means that no client waits, or none may be
+    /// accepted.
     fn accept_one(&mut self) -> io::Result<bool> {
         let reap = || self.workers.iter_mut().for_each(|workers| workers.reap());
         let Some(accepted) = self.listener.accept(self.reactor.now(), reap)? else {
@@ -247,13 +244,19 @@ impl<'a> EventLoop<'a> {
                 self.shared.stats.connected(number, address, waited);
                 self.serve(Arrival { client: Client { number, permit }, socket, address });
             }
-            Admission::ReplyBusy(permit) => {
-                self.shared.log_rejected(number, address, self.reactor.now());
+            Admission::ReplyBusy(permit, rejection) => {
+                self.shared.log_rejected(number, address, rejection, self.reactor.now());
                 let arrival = Arrival { client: Client { number, permit }, socket, address };
-                self.reject(arrival, Busy::full());
+                self.reject(arrival, rejection::service(rejection));
             }
-            Admission::Shed => self.shed(socket, number, address),
-            Admission::Reset => self.reset(socket, number, address),
+            Admission::Shed(rejection) => {
+                rejection::shed(&socket, rejection);
+                self.close_rejected(socket, number, address, rejection);
+            }
+            Admission::Reset(rejection) => {
+                rejection::reset_on_close(&socket);
+                self.close_rejected(socket, number, address, rejection);
+            }
         }
         Ok(true)
     }
@@ -268,7 +271,7 @@ impl<'a> EventLoop<'a> {
         if let Err((arrival, error)) = workers.start(arrival, &self.sessions, now) {
             let what = format_args!("cannot start a worker for client {number}");
             self.shared.log_limit.warn(what, &error, now);
-            let permit: Permit = self.shared.limiter.rejection();
+            let permit = self.shared.limiter.rejection(Rejection::Full);
             let client = Client { permit, ..arrival.client };
             self.reject(Arrival { client, ..arrival }, Busy::unavailable());
         }
@@ -281,28 +284,16 @@ impl<'a> EventLoop<'a> {
         self.add_inline(arrival, session);
     }
 
-    /// Tells a client that the server is full without waiting for it, and closes the connection.
-    /// Its input is received first: unread, it would turn our close into a reset, which destroys
-    /// the text.
-    fn shed(&mut self, mut socket: TcpStream, number: u64, address: SocketAddr) {
-        // Whatever fails here, the connection is closed.
-        socket.write_all(BUSY_TEXT.as_bytes()).ok();
-        socket.shutdown(Shutdown::Write).ok();
-        io::copy(&mut Read::take(&mut socket, SHED_INPUT), &mut io::sink()).ok();
-        self.close_rejected(socket, number, address);
-    }
-
-    /// Closes a connection in such a way that the client sees a reset.
-    fn reset(&mut self, socket: TcpStream, number: u64, address: SocketAddr) {
-        // A connection that has ended already needs no reset.
-        SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok();
-        self.close_rejected(socket, number, address);
-    }
-
-    fn close_rejected(&mut self, socket: TcpStream, number: u64, address: SocketAddr) {
+    fn close_rejected(
+        &mut self,
+        socket: TcpStream,
+        number: u64,
+        address: SocketAddr,
+        rejection: Rejection,
+    ) {
         self.listener.close_into_spare(socket);
-        self.shared.log_rejected(number, address, self.reactor.now());
-        self.shared.stats.ended(CloseReason::Refused);
+        self.shared.log_rejected(number, address, rejection, self.reactor.now());
+        self.shared.stats.ended(rejection.close_reason());
     }
 
     /// Adds a connection to this loop's own.

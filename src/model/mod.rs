@@ -8,12 +8,13 @@
 //! | `process` | a process of its own: [this program's command `session`](stdio_session) | nothing shared, paid for at every start |
 //! | `sharded` | one of several loops, each with a thread and a listener (`SO_REUSEPORT`) | the kernel distributes clients, nothing else is shared |
 //!
-//! All of them accept in the same `EventLoop`, which also tells clients that the server is full.
+//! All of them accept in the same `EventLoop`, which also tells clients that they are not served.
 //!
 //! | file | |
 //! | --- | --- |
 //! | `config`, `design` | the configuration, and the table of what each model is |
 //! | `event_loop` | accepting, admitting, signals and the stop |
+//! | `rejection` | telling a client that it is not served |
 //! | `loops`, `shared` | the threads of the loops, and the state that they share |
 //! | `shutdown` | the stages of a stop, and the barrier between them |
 //! | `stats` | clients and counters |
@@ -39,6 +40,7 @@ mod design;
 mod event_loop;
 mod loops;
 mod process;
+mod rejection;
 mod report;
 mod results;
 mod row;
@@ -117,10 +119,13 @@ pub fn serve(
 /// The description of a server that listens.
 fn start_line(config: &Config, shared: &Shared, address: SocketAddr) -> String {
     let (service, model) = (config.session.service.kind.name(), config.model.name());
-    let clients = match shared.limiter.capacity().clients {
+    let mut clients = match shared.limiter.capacity().clients {
         1 => "1 client".to_owned(),
         n => format!("up to {} clients", number::grouped(n as u64)),
     };
+    if let Some(n) = config.max_per_source {
+        clients = format!("{clients} ({} from one address)", number::grouped(n as u64));
+    }
     let (backlog, when_full) = (config.backlog(), config.when_full.name());
     let queue = if config.model == Model::Single && config.when_full != WhenFull::Queue {
         " (an original server would let it wait: --when-full queue)"

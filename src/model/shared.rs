@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::shutdown::Shutdown;
 use super::stats::{Stats, not_logged};
-use crate::net::limiter::{Capacity, Limiter};
+use crate::net::limiter::{Capacity, Limiter, Rejection};
 use crate::net::rate_limit::RateLimit;
 use crate::net::wakers::Wakers;
 use crate::session::Traffic;
@@ -34,11 +34,17 @@ impl Shared {
         }
     }
 
-    /// Logs a client that is not served because the server is full.
-    pub(super) fn log_rejected(&self, number: u64, address: SocketAddr, now: Instant) {
+    /// Logs a client that is not served.
+    pub(super) fn log_rejected(
+        &self,
+        number: u64,
+        address: SocketAddr,
+        rejection: Rejection,
+        now: Instant,
+    ) {
         if let Some(suppressed) = self.log_limit.allow_counted(now) {
-            let more = not_logged(suppressed);
-            log::info!("client {number} from {address} rejected: the server is full{more}");
+            let (reason, more) = (rejection.close_reason(), not_logged(suppressed));
+            log::info!("client {number} from {address} rejected: {reason}{more}");
         }
     }
 

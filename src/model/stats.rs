@@ -80,19 +80,20 @@ impl Stats {
     /// a client that sees the end of its connection and connects again finds a permit free.
     pub(super) fn left(&self, client: Client, reason: CloseReason) {
         let Client { number, permit } = client;
-        let served = self.limiter.serves(&permit);
+        let rejection = self.limiter.rejection_of(&permit);
         drop(permit);
-        if served {
+        if let Some(rejection) = rejection {
+            let reason = rejection.close_reason();
             self.ended(reason);
-            if log::log_enabled!(log::Level::Info)
-                && let Some(suppressed) = self.left_lines.allow_counted(clock())
-            {
-                let (serving, more) = (self.limiter.serving(), not_logged(suppressed));
-                log::info!("client {number} left: {reason} ({serving} now){more}");
-            }
-        } else {
-            self.ended(CloseReason::Refused);
-            log::debug!("client {number} left: {}", CloseReason::Refused);
+            log::debug!("client {number} left: {reason}");
+            return;
+        }
+        self.ended(reason);
+        if log::log_enabled!(log::Level::Info)
+            && let Some(suppressed) = self.left_lines.allow_counted(clock())
+        {
+            let (serving, more) = (self.limiter.serving(), not_logged(suppressed));
+            log::info!("client {number} left: {reason} ({serving} now){more}");
         }
     }
 

@@ -11,7 +11,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use mio::net::{TcpListener, TcpStream};
 use rustix::io::{DupFlags, dup3};
 
 use super::accept::{AcceptError, triage};
-use super::limiter::{AcceptGuard, Limiter, Permit, WhenFull};
+use super::limiter::{AcceptGuard, Limiter, Permit, Rejection, WhenFull};
 use super::listener::{BindSpec, Listener};
 use super::rate_limit::RateLimit;
 
@@ -36,12 +36,12 @@ const FAILURES_PER_ACCEPT: usize = 64;
 pub enum Admission {
     /// It is served.
     Serve(Permit),
-    /// It is told that the server is full, at its own pace.
-    ReplyBusy(Permit),
-    /// It is told that the server is full without waiting, and closed: its descriptor is needed.
-    Shed,
+    /// It is told why it is not served, at its own pace.
+    ReplyBusy(Permit, Rejection),
+    /// It is told so without waiting, and closed: its descriptor is needed.
+    Shed(Rejection),
     /// It is reset.
-    Reset,
+    Reset(Rejection),
 }
 
 /// A connection that was accepted.
@@ -209,7 +209,7 @@ impl<L: Listener> LimitedListener<L> {
                 Ok(None) => break,
                 Ok(Some((socket, address))) => {
                     reap();
-                    let admission = self.admit();
+                    let admission = self.admit(address.ip());
                     drop(guard);
                     self.suspend_if_full(now);
                     // mutant: accept-one-an-event
@@ -258,17 +258,25 @@ impl<L: Listener> LimitedListener<L> {
     }
 
     /// Decides about the client that was accepted last.
-    fn admit(&self) -> Admission {
+    fn admit(&self, source: IpAddr) -> Admission {
         let when_full = self.limiter.capacity().when_full;
         // A client that has the spare descriptor is closed: without a spare no client could be
         // rejected any more.
         if self.spare_fd.is_none() {
-            return if when_full == WhenFull::Reply { Admission::Shed } else { Admission::Reset };
+            let shed = when_full == WhenFull::Reply;
+            return if shed { Admission::Shed } else { Admission::Reset }(Rejection::Full);
         }
-        match self.limiter.try_acquire() {
-            Some(permit) => Admission::Serve(permit),
-            None if when_full == WhenFull::Reply => Admission::ReplyBusy(self.limiter.rejection()),
-            None => Admission::Reset,
+        let rejection = match self.limiter.try_acquire(source) {
+            Ok(permit) => return Admission::Serve(permit),
+            Err(rejection) => rejection,
+        };
+        match (when_full, rejection) {
+            (WhenFull::Refuse | WhenFull::Reset, _) | (WhenFull::Queue, Rejection::Full) => {
+                Admission::Reset(rejection)
+            }
+            // A server that is not full does not wait until it may reject one more.
+            (_, Rejection::SourceLimit) if !self.limiter.can_reject() => Admission::Shed(rejection),
+            _ => Admission::ReplyBusy(self.limiter.rejection(rejection), rejection),
         }
     }
 

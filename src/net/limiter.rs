@@ -1,14 +1,17 @@
-//! The limit on clients: how many are served at the same time, counted over all listeners of a
-//! server.
+//! The limit on clients: how many are served at the same time, in all and from one address, counted
+//! over all listeners of a server.
 //!
 //! A [`Permit`] is one client's share of the limit. It travels with the client and is released when
 //! it is dropped, so a client cannot leave without being counted out.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::wakers::Wakers;
 use crate::choice::choices;
+use crate::session::CloseReason;
 
 choices! {
     /// The policy for a client that finds the server full.
@@ -32,11 +35,32 @@ impl WhenFull {
     }
 }
 
+/// The reason for which a client is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// As many clients are served as may be, or as the machine has resources for.
+    Full,
+    /// As many clients from its address are served as may be.
+    SourceLimit,
+}
+
+impl Rejection {
+    /// The close reason of a client that is rejected.
+    pub fn close_reason(self) -> CloseReason {
+        match self {
+            Self::Full => CloseReason::Refused,
+            Self::SourceLimit => CloseReason::SourceLimit,
+        }
+    }
+}
+
 /// The size of a limiter, and its policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// The most clients served at the same time, at least 1.
     pub clients: usize,
+    /// The most of them from one source address, at least 1; none for any number.
+    pub per_source: Option<usize>,
     /// The most connections that say busy at the same time, at least 1. Each listener may exceed it
     /// by one.
     pub rejected: usize,
@@ -50,8 +74,13 @@ pub struct Limiter {
     capacity: Capacity,
     /// Clients that are served.
     serving: Arc<Counter>,
-    /// Clients that are being told that the server is full.
+    /// Clients that are served, by their address, if a limit on each address is set.
+    sources: Option<Arc<SourceCounts>>,
+    /// Clients that are being told that they are not served.
     rejecting: Arc<Counter>,
+    /// Those of them whose address has too many clients.
+    rejecting_source: Arc<Counter>,
+    wakers: Arc<Wakers>,
     /// See [`lock_accept`](Self::lock_accept).
     accept_lock: RwLock<()>,
 }
@@ -59,18 +88,19 @@ pub struct Limiter {
 impl Limiter {
     /// A limiter without clients. `wakers` end the waits of the listeners that it concerns.
     pub fn new(capacity: Capacity, wakers: Arc<Wakers>) -> Self {
-        let Capacity { clients, rejected, when_full } = capacity;
+        let Capacity { clients, per_source, rejected, when_full } = capacity;
         // A listener that waits for a permit has no event of its own.
         let listeners_wait = when_full.admits_before_accept();
-        let counter = |limit, wakes, wakers| {
-            Arc::new(Counter { limit, count: AtomicUsize::default(), wakes, wakers })
-        };
-        Self {
-            capacity,
-            serving: counter(clients, listeners_wait, Arc::clone(&wakers)),
-            rejecting: counter(rejected, true, wakers),
-            accept_lock: RwLock::default(),
-        }
+        let counter = |limit, wakes: bool| Counter::new(limit, wakes.then(|| Arc::clone(&wakers)));
+        let serving = Arc::new(counter(clients, listeners_wait));
+        let rejecting = Arc::new(counter(rejected, true));
+        let part = Counter { whole: Some(Arc::clone(&rejecting)), ..counter(rejected, false) };
+        let sources = per_source.map(|limit| {
+            Arc::new(SourceCounts { limit, serving: Arc::clone(&serving), table: Mutex::default() })
+        });
+        let rejecting_source = Arc::new(part);
+        let accept_lock = RwLock::default();
+        Self { capacity, serving, sources, rejecting, rejecting_source, wakers, accept_lock }
     }
 
     /// The number of clients that are served.
@@ -78,7 +108,7 @@ impl Limiter {
         self.serving.get()
     }
 
-    /// The number of clients that are being told that the server is full.
+    /// The number of clients that are being told that they are not served.
     pub fn rejecting(&self) -> usize {
         self.rejecting.get()
     }
@@ -97,10 +127,15 @@ impl Limiter {
     pub fn can_accept(&self) -> bool {
         !self.is_full()
             || match self.capacity.when_full {
-                WhenFull::Reply => !self.rejecting.is_full(), // mutant: reject-without-limit
+                WhenFull::Reply => self.can_reject(), // mutant: reject-without-limit
                 WhenFull::Reset => true,
                 WhenFull::Refuse | WhenFull::Queue => false,
             }
+    }
+
+    /// True if one more client can be told that it is not served.
+    pub fn can_reject(&self) -> bool {
+        !self.rejecting.is_full()
     }
 
     /// True if a client that connects now stays in the accept queue.
@@ -108,27 +143,38 @@ impl Limiter {
         self.capacity.when_full == WhenFull::Queue && self.is_full()
     }
 
-    /// A permit to be served, if the limit allows one more.
-    pub fn try_acquire(&self) -> Option<Permit> {
-        let Counter { limit, count, wakers, .. } = &*self.serving;
-        let more = |count| (count < *limit).then_some(count + 1); // mutant: serve-one-too-many
-        let before = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+    /// A permit for a client from `source` to be served, if the limits allow one more.
+    pub fn try_acquire(&self, source: IpAddr) -> Result<Permit, Rejection> {
+        let permit = match &self.sources {
+            Some(sources) => SourceCounts::try_acquire(sources, source)?,
+            None if self.serving.try_add() => Permit(Arc::clone(&self.serving)),
+            None => return Err(Rejection::Full),
+        };
         // Under `refuse` the other listeners must be suspended as soon as the last permit is taken.
-        if before + 1 == *limit && self.capacity.when_full == WhenFull::Refuse {
-            wakers.wake_all();
+        if self.capacity.when_full == WhenFull::Refuse && self.is_full() {
+            self.wakers.wake_all();
         }
-        Some(Permit(Arc::clone(&self.serving)))
+        Ok(permit)
     }
 
-    /// A permit to be told that the server is full; it does not count as served.
-    pub fn rejection(&self) -> Permit {
-        self.rejecting.count.fetch_add(1, Ordering::AcqRel);
-        Permit(Arc::clone(&self.rejecting))
+    /// A permit to be told why it is not served; it does not count as served.
+    pub fn rejection(&self, rejection: Rejection) -> Permit {
+        let counter = match rejection {
+            Rejection::Full => &self.rejecting,
+            Rejection::SourceLimit => &self.rejecting_source,
+        };
+        counter.add();
+        Permit(Arc::clone(counter))
     }
 
-    /// True for a permit to be served; false for one to be told that the server is full.
-    pub fn serves(&self, permit: &Permit) -> bool {
-        Arc::ptr_eq(&self.serving, &permit.0)
+    /// The reason of a permit to be told why it is not served; none for one to be served.
+    pub fn rejection_of(&self, permit: &Permit) -> Option<Rejection> {
+        if Arc::ptr_eq(&self.rejecting, &permit.0) {
+            Some(Rejection::Full)
+        } else {
+            let too_many = Arc::ptr_eq(&self.rejecting_source, &permit.0);
+            too_many.then_some(Rejection::SourceLimit)
+        }
     }
 
     /// Locks accepting until the client is admitted. Listeners accept concurrently, unless a client
@@ -161,18 +207,93 @@ pub(super) enum AcceptGuard<'l> {
 struct Counter {
     limit: usize,
     count: AtomicUsize,
-    /// True if the listeners are woken when the count falls below the limit.
-    wakes: bool,
-    wakers: Arc<Wakers>,
+    /// The listeners that are woken when the count falls below the limit.
+    wakers: Option<Arc<Wakers>>,
+    /// The counter of these clients together with others.
+    whole: Option<Arc<Counter>>,
+    /// The address of these clients, and the table that has this counter.
+    source: Option<(IpAddr, Arc<SourceCounts>)>,
 }
 
 impl Counter {
+    fn new(limit: usize, wakers: Option<Arc<Wakers>>) -> Self {
+        Self { limit, count: AtomicUsize::default(), wakers, whole: None, source: None }
+    }
+
+    /// Adds a client, if the limit allows one more.
+    fn try_add(&self) -> bool {
+        let more = |count| (count < self.limit).then_some(count + 1); // mutant: serve-one-too-many
+        self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Adds a client in any case.
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        if let Some(whole) = &self.whole {
+            whole.add();
+        }
+    }
+
+    /// Removes a client, and returns the number of those that are left.
+    fn subtract(&self) -> usize {
+        let before = self.count.fetch_sub(1, Ordering::AcqRel); // mutant: keep-a-permit
+        if before >= self.limit
+            && let Some(wakers) = &self.wakers
+        {
+            wakers.wake_all();
+        }
+        before - 1
+    }
+
     fn get(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
     fn is_full(&self) -> bool {
         self.get() >= self.limit
+    }
+}
+
+/// The clients that are served, by their source address.
+#[derive(Debug)]
+struct SourceCounts {
+    /// The most from each address.
+    limit: usize,
+    /// The count of all of them.
+    serving: Arc<Counter>,
+    /// An address is in it while it has a client. The counts change only under the lock.
+    table: Mutex<HashMap<IpAddr, Arc<Counter>>>,
+}
+
+impl SourceCounts {
+    /// See [`Limiter::try_acquire`].
+    fn try_acquire(this: &Arc<Self>, source: IpAddr) -> Result<Permit, Rejection> {
+        // A socket for both families shows an IPv4 address as an IPv6 one.
+        let source = source.to_canonical();
+        let mut table = this.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.get(&source).is_some_and(|counter| counter.is_full()) {
+            return Err(Rejection::SourceLimit);
+        }
+        if !this.serving.try_add() {
+            return Err(Rejection::Full);
+        }
+        let counter = table.entry(source).or_insert_with(|| {
+            Arc::new(Counter {
+                whole: Some(Arc::clone(&this.serving)),
+                source: Some((source, Arc::clone(this))),
+                ..Counter::new(this.limit, None)
+            })
+        });
+        counter.count.fetch_add(1, Ordering::AcqRel);
+        Ok(Permit(Arc::clone(counter)))
+    }
+
+    /// Counts out a client of `counter`.
+    fn release(&self, counter: &Counter, source: IpAddr) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if counter.subtract() == 0 {
+            table.remove(&source);
+        }
     }
 }
 
@@ -183,10 +304,14 @@ pub struct Permit(Arc<Counter>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Counter { limit, count, wakes, wakers } = &*self.0;
-        let before = count.fetch_sub(1, Ordering::AcqRel); // mutant: keep-a-permit
-        if before >= *limit && *wakes {
-            wakers.wake_all();
+        match &self.0.source {
+            Some((source, counts)) => counts.release(&self.0, *source),
+            None => {
+                self.0.subtract();
+            }
+        }
+        if let Some(whole) = &self.0.whole {
+            whole.subtract();
         }
     }
 }
@@ -194,17 +319,21 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+
+    const ANN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn limiter(when_full: WhenFull) -> Limiter {
-        let capacity = Capacity { clients: 2, rejected: 1, when_full };
+        let capacity = Capacity { clients: 2, per_source: None, rejected: 1, when_full };
         Limiter::new(capacity, Arc::default())
     }
 
     #[test]
     fn a_dropped_permit_makes_room_for_the_next_client() {
         let limiter = limiter(WhenFull::Queue);
-        let (first, second) = (limiter.try_acquire(), limiter.try_acquire());
-        assert!(first.is_some() && second.is_some() && limiter.try_acquire().is_none());
+        let [first, second, third] = [(); 3].map(|()| limiter.try_acquire(ANN));
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(third.unwrap_err(), Rejection::Full);
         assert!(limiter.is_full() && !limiter.can_accept());
         drop(first);
         assert_eq!((limiter.serving(), limiter.can_accept()), (1, true));
@@ -213,11 +342,44 @@ mod tests {
     #[test]
     fn a_full_server_rejects_as_many_at_the_same_time_as_it_may() {
         let limiter = limiter(WhenFull::Reply);
-        let _served = [limiter.try_acquire(), limiter.try_acquire()];
+        let _served = [limiter.try_acquire(ANN), limiter.try_acquire(ANN)];
         assert!(limiter.can_accept());
-        let rejected = limiter.rejection();
-        assert!(!limiter.serves(&rejected) && !limiter.can_accept());
+        let rejected = limiter.rejection(Rejection::Full);
+        assert_eq!(limiter.rejection_of(&rejected), Some(Rejection::Full));
+        assert!(!limiter.can_accept());
         drop(rejected);
         assert!(limiter.can_accept() && limiter.serving() == 2);
+    }
+
+    #[test]
+    fn an_address_has_as_many_permits_as_it_may_have_and_leaves_nothing_behind() {
+        let capacity =
+            Capacity { clients: 3, per_source: Some(1), rejected: 1, when_full: WhenFull::Reply };
+        let limiter = Limiter::new(capacity, Arc::default());
+        let mapped = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
+        let permit = limiter.try_acquire(ANN).unwrap();
+        assert_eq!(limiter.rejection_of(&permit), None);
+        for source in [ANN, mapped] {
+            assert_eq!(limiter.try_acquire(source).unwrap_err(), Rejection::SourceLimit);
+        }
+        let others = ["127.0.0.2", "::1"].map(|it| limiter.try_acquire(it.parse().unwrap()));
+        assert_eq!(others.each_ref().map(Result::is_ok), [true; 2]);
+        assert_eq!(limiter.try_acquire("::2".parse().unwrap()).unwrap_err(), Rejection::Full);
+        drop(permit);
+        let again = limiter.try_acquire(mapped).unwrap();
+        assert_eq!(limiter.serving(), 3);
+        drop((again, others));
+        assert_eq!(limiter.serving(), 0);
+        assert!(limiter.sources.unwrap().table.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_client_whose_address_has_too_many_counts_among_the_rejected() {
+        let limiter = limiter(WhenFull::Reply);
+        let rejected = limiter.rejection(Rejection::SourceLimit);
+        assert_eq!(limiter.rejection_of(&rejected), Some(Rejection::SourceLimit));
+        assert_eq!((limiter.rejecting(), limiter.can_reject()), (1, false));
+        drop(rejected);
+        assert_eq!((limiter.rejecting(), limiter.can_reject()), (0, true));
     }
 }

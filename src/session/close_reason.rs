@@ -25,6 +25,8 @@ choices! {
         Unread = "unread",
         /// The server was full.
         Refused = "refused",
+        /// Its address had as many connections as it may have.
+        SourceLimit = "source-limit",
         /// The server stopped, and waited for the connection to end.
         Drained = "drained",
         /// The server stopped without waiting, or without waiting any longer.
@@ -58,6 +60,7 @@ impl fmt::Display for CloseReason {
             Self::TooSlow => "its message took too long to arrive",
             Self::Unread => "it did not read its replies",
             Self::Refused => "the server is full",
+            Self::SourceLimit => "its address has too many connections",
             Self::Drained => "the server stops",
             Self::Forced => "the server stops at once",
             Self::Broken => "a fault in this server",

@@ -34,5 +34,6 @@ mod system {
     mod processes;
     mod server;
     mod sharded;
+    mod source_limit;
     mod stdio;
 }

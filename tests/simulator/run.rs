@@ -183,11 +183,11 @@ impl Run {
                     let service = self.world.borrow_mut().clients[id].service.take().unwrap();
                     (session(service), permit)
                 }
-                Admission::ReplyBusy(permit) => {
+                Admission::ReplyBusy(permit, _) => {
                     self.world.borrow_mut().clients[id].expect_busy();
                     (session(Box::new(Busy::full())), permit)
                 }
-                Admission::Shed | Admission::Reset => {
+                Admission::Shed(_) | Admission::Reset(_) => {
                     let waits = self.capacity.when_full == WhenFull::Queue;
                     assert!(!waits, "client {id} should have waited in the accept queue");
                     self.close_reasons[id] = Some(CloseReason::Refused);
@@ -237,7 +237,7 @@ impl Run {
     /// No more clients are served and rejected than may be, and no client waits in the accept queue
     /// while there is a permit, but for the pause of accepting after a shortage.
     fn check_admission(&mut self) {
-        let Capacity { clients, rejected, when_full } = self.capacity;
+        let Capacity { clients, rejected, when_full, .. } = self.capacity;
         assert!(self.limiter.serving() <= clients, "more clients are served than may be");
         assert!(self.reactor.len() <= clients + rejected, "more clients are rejected than may be");
         let world = self.world.borrow();
@@ -381,7 +381,7 @@ fn check_close(
         CloseReason::Drained => client.owed_at_drain.is_some(),
         CloseReason::Forced => forced,
         CloseReason::TooSlow => slow,
-        CloseReason::Refused | CloseReason::Broken => false,
+        CloseReason::Refused | CloseReason::SourceLimit | CloseReason::Broken => false,
     };
     let expected = plan.close_reason;
     assert!(right, "client {id} ({}) was closed: {reason:?} instead of {expected:?}", plan.name);
@@ -400,7 +400,7 @@ fn peer(id: usize) -> Peer {
 fn capacity(rng: &mut Rng) -> Capacity {
     let when_full = [WhenFull::Reply, WhenFull::Reset, WhenFull::Queue][rng.below(3)];
     let clients = if rng.chance(500) { 1 + rng.below(4) } else { 1000 };
-    Capacity { clients, rejected: 1 + rng.below(3), when_full }
+    Capacity { clients, per_source: None, rejected: 1 + rng.below(3), when_full }
 }
 
 /// Each rate is 0 in three runs of ten.

@@ -128,7 +128,7 @@ impl Server {
     }
 
     /// A client that is served, sooner or later: one that connects just before the server has
-    /// released the permit of the last is told that it is full.
+    /// released the permit of the last is told that it is busy.
     pub fn serve_one(&self) -> Client {
         loop {
             let mut client = self.connect();
@@ -147,7 +147,7 @@ impl Server {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
         socket.connect(&self.address.into()).unwrap();
-        Client { stream: socket.into() }
+        Client::of(socket.into())
     }
 
     /// Reads the log up to the first line that contains `text`, and returns that line.
@@ -276,7 +276,10 @@ pub struct Client {
 
 impl Client {
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();

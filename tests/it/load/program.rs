@@ -270,7 +270,7 @@ fn each_failure_has_its_message_and_its_exit_code() {
     only.ask(b"1\n", b"1\n");
     let (code, json, stderr) = run(server.address, &["-d", "300ms", "-c", "2"]);
     assert_eq!(code, 3, "{json}");
-    assert_eq!(stderr, "socklab: the server is full, and served none of the connections\n");
+    assert_eq!(stderr, "socklab: the server is busy, and served none of the connections\n");
 
     // The kernel connects although the server does not accept: the connections are not served.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

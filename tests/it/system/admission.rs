@@ -209,8 +209,9 @@ fn a_permit_is_released_before_the_client_sees_the_close() {
     }
 }
 
-/// A listener with a limit.
-fn new_limited<L: Listener>(listener: L, capacity: Capacity) -> LimitedListener<L> {
+/// A listener with a limit of one client.
+fn new_limited<L: Listener>(listener: L, when_full: WhenFull) -> LimitedListener<L> {
+    let capacity = Capacity { clients: 1, per_source: None, rejected: 1, when_full };
     let address = ([127, 0, 0, 1], 5000).into();
     let spec = BindSpec { address, backlog: 1024, reuse_port: false };
     let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
@@ -241,8 +242,7 @@ impl Listener for Aborted {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn aborted_connections_do_not_keep_the_loop_in_accept() {
-    let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Queue };
-    let mut limited = new_limited(Aborted(Cell::new(0)), capacity);
+    let mut limited = new_limited(Aborted(Cell::new(0)), WhenFull::Queue);
     let now = Instant::now();
     for _ in 0..3 {
         assert!(limited.accept(now, || {}).unwrap().is_none());
@@ -272,8 +272,7 @@ impl Listener for Occupied {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn a_listener_that_cannot_listen_again_is_tried_again_later() {
-    let capacity = Capacity { clients: 1, rejected: 1, when_full: WhenFull::Refuse };
-    let mut limited = new_limited(Occupied, capacity);
+    let mut limited = new_limited(Occupied, WhenFull::Refuse);
     let now = Instant::now();
     let first = limited.accept(now, || {}).unwrap().unwrap();
     assert!(matches!(first.admission, Admission::Serve(_)));

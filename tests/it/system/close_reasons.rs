@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::common::server::{CONCURRENT, Server};
 
 /// The counters by name, from the line that SIGUSR1 writes to the log.
-fn counters(server: &mut Server) -> BTreeMap<String, u64> {
+pub fn counters(server: &mut Server) -> BTreeMap<String, u64> {
     server.signal(Signal::USR1);
     parsed(&server.log_line("accepted="))
 }
@@ -72,7 +72,8 @@ fn every_close_reason_is_logged_and_counted() {
             assert_eq!(count(name), 1, "{name} in {counters:?}");
         }
         assert_eq!(count("accepted"), 8);
-        let ended = ["idle", "lost", "served", "drained", "forced", "broken", "refused"];
+        let ended =
+            ["idle", "lost", "served", "drained", "forced", "broken", "refused", "source-limit"];
         let ended = 5 + ended.into_iter().map(count).sum::<u64>();
         assert_eq!(count("accepted"), count("open") + ended, "{counters:?}");
         assert!(count("messages") > 5 && count("received") > 5000 && count("sent") > 5000);
