@@ -11,7 +11,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line is invalid.
     Usage = 2,
-    /// The server replied that it is full.
+    /// The server replied that it is busy.
     Busy = 3,
     /// No answer came within the time limit.
     NoAnswer = 4,

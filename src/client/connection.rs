@@ -297,14 +297,14 @@ impl Connection {
         sockopt::set_tcp_quickack(&self.stream, true).ok();
     }
 
-    /// The text that has arrived, unless it says that the server is full.
+    /// The text that has arrived, unless it says that the server is busy.
     fn take_text(&mut self) -> Result<Vec<u8>, Failure> {
         let text = self.reply.take();
         self.take_note(&text)?;
         Ok(text)
     }
 
-    /// Logs a text that was received. Fails if it says that the server is full.
+    /// Logs a text that was received. Fails if it says that the server is busy.
     fn take_note(&mut self, text: &[u8]) -> Result<(), Failure> {
         let millis = (now() - self.sent_at).as_secs_f64() * 1e3;
         log::debug!("received \"{}\" after {millis:.3} ms", escape::for_log(text));

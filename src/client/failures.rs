@@ -122,7 +122,7 @@ pub(super) fn input_ended_mid_game() -> Failure {
         .hint("one line each for yes, the name and every answer")
 }
 
-/// The server replied with `text` that it is full.
+/// The server replied with `text` that it is busy.
 pub(super) fn server_busy(text: &[u8]) -> Failure {
     let first_line = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let quote = escape::for_failure(escape::beginning(first_line, MAX_QUOTE));

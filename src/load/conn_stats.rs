@@ -54,12 +54,12 @@ impl ConnStats {
         self.received.store(true, Relaxed);
     }
 
-    /// True if the server replied that it is full.
+    /// True if the server replied that it is busy.
     pub(super) fn is_busy(&self) -> bool {
         self.busy.load(Relaxed)
     }
 
-    /// Notes that the server replied that it is full.
+    /// Notes that the server replied that it is busy.
     pub(super) fn set_busy(&self) {
         self.busy.store(true, Relaxed);
     }

@@ -9,7 +9,7 @@
 //! | `merged` | its reply came without the newline, in one line with the next reply |
 //! | `reordered` | its reply came after the reply to a later request |
 //! | `missing` | no reply came: in time, before the connection ended, before a later reply |
-//! | `rejected` | the server said that it is full |
+//! | `rejected` | the server said that it is busy |
 //! | `abandoned` | the load ended before the time for its reply was over |
 //!
 //! Every connection that was made is in exactly one count, the first of these that applies, so they
@@ -17,7 +17,7 @@
 //!
 //! | count | what became of the connection |
 //! | --- | --- |
-//! | `busy` | the server said that it is full |
+//! | `busy` | the server said that it is busy |
 //! | `lost` | the server or the network ended it |
 //! | `unused` | no request was sent on it |
 //! | `unserved` | nothing was received on it |
@@ -68,7 +68,7 @@ counts! {
     reordered,
     /// Replies that did not come.
     missing,
-    /// Requests on connections on which the server said that it is full.
+    /// Requests on connections on which the server said that it is busy.
     rejected,
     /// Requests that were in flight when the load ended before their time.
     abandoned,
@@ -82,7 +82,7 @@ counts! {
     unused,
     /// Connections that the server or the network ended.
     lost,
-    /// Connections on which the server said that it is full.
+    /// Connections on which the server said that it is busy.
     busy,
     /// Connections on which a request was sent and nothing was received.
     unserved,

@@ -113,7 +113,7 @@ fn outcome(report: &LoadReport) -> Result<(), Failure> {
         let text = "nothing was measured: the load ended before the first reply";
         Failure::new(Exit::Failed, text)
     } else if counts.answered == 0 && counts.busy > 0 {
-        Failure::new(Exit::Busy, "the server is full, and served none of the connections")
+        Failure::new(Exit::Busy, "the server is busy, and served none of the connections")
     } else if unanswered && counts.lost > 0 && counts.lost + counts.unused == counts.opened {
         Failure::new(Exit::NoAnswer, "the server closed every connection without a reply")
     } else if unanswered && counts.missing > 0 {

@@ -230,7 +230,7 @@ impl LoadClient {
         recorder.in_flight -= n as u64;
     }
 
-    /// Notes that the server is full. The requests in flight are not missing: it has said so.
+    /// Notes that the server is busy. The requests in flight are not missing: it has said so.
     fn server_busy(&mut self, recorder: &mut Recorder) -> Next {
         self.stats.set_busy();
         let rejected = self.in_flight.len();
