@@ -2,10 +2,11 @@
 
     python3 shapes.py HOST PORT SERVICE [lines] [banner] [once] [one-by-one]
 
-Runs each of them against a server, and prints the names of those that understood all replies. They
-connect at the same time, or `one-by-one`. `lines`: only the clients that send lines. `banner`: the
-server sends "Welcome" first. `once`: it answers one request and closes; then the clients read to the
-end of input.
+Runs each of them against a server, and prints the names of those that understood all replies. Each
+asks eight questions on one connection, whose replies differ: a late reply is not taken for the next
+one. The service hello answers one, as does a server with `once`, and closes; then the clients read to
+the end of input. They connect at the same time, or `one-by-one`. `lines`: only the clients that send
+lines. `banner`: the server sends "Welcome" first.
 """
 
 import socket
@@ -17,10 +18,36 @@ from concurrent.futures import ThreadPoolExecutor
 
 TIMEOUT = 10  # seconds
 GAP = 0.025  # seconds without a byte that end a text without a terminator
+PAUSE = 0.1  # seconds between a reply and the next text that are the machine's, not the client's
 ATTEMPTS = 10
 BANNER = b"Welcome\n"
 FOUR = b"Addition: 17\nSubtraction: 7\nMultiplication: 60\nDivision: 2.4\n"
-BY_ZERO = b"ZeroDivisionError: integer division or modulo by zero"
+QUESTIONS = 8
+# What the clients ask each service, with the replies.
+ROWS = {
+    "calc": [
+        (b"1 + 2", b"3"),
+        (b"6 * 7", b"42"),
+        (b"7 // 0", b"ZeroDivisionError: integer division or modulo by zero"),
+        (b"2 - 9", b"-7"),
+        (b"2 ** 200", b"%d" % 2**200),
+        (b"x", b"NameError: name 'x' is not defined"),
+        (b"9 / 2", b"4.5"),
+        (b"17 % 5", b"2"),
+    ],
+    "echo": [(text, None) for text in b"1 + 2,hello,x,6 * 7,three words here,0,?,the end".split(b",")],
+    "hello": [(b"Hello from the client!", b"Hello from the server!")],
+    "fourops": [
+        (b"add 1 2", b"3"),
+        (b"subtract 2 9", b"-7"),
+        (b"multiply 6 7", b"42"),
+        (b"divide 9 2", b"4.5"),
+        (b"divide 1 0", b"undefined (division by zero)"),
+        (b"add 20 1", b"21"),
+        (b"multiply 9 9", b"81"),
+        (b"12,5", FOUR),
+    ],
+}
 RIGHT = "⭐ Correct answer ⭐".encode()
 
 
@@ -66,22 +93,25 @@ class Client:
         self.is_delimited = self.is_line or self.form is utf
         self.received = b""
         self.was_late = False
+        self.active_at = time.monotonic()
         self.server = socket.create_connection(address, timeout=TIMEOUT)
         self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def say(self, text):
-        begun = time.monotonic()
+        limit = PAUSE
         for part in self.send(text):
             self.server.sendall(part)
-            # A pause that the machine made too long: the server has seen a gap within the text.
-            self.was_late |= time.monotonic() - begun > GAP
-            begun = time.monotonic()
+            # A pause that the machine made too long: the server has seen a gap within the text, or
+            # the silence of a client.
+            self.was_late |= time.monotonic() - self.active_at > limit
+            self.active_at, limit = time.monotonic(), GAP
             wait(0.005)
 
     def take(self, length):
         while len(self.received) < length:
             self.received += self.server.recv(1024) or fail(f"closed after {self.received}")
         taken, self.received = self.received[:length], self.received[length:]
+        self.active_at = time.monotonic()
         return taken
 
     def expect(self, reply):
@@ -102,15 +132,18 @@ class Client:
         same(rest, b"")
 
     def play(self):
-        """A game of one question; the name is typed slowly."""
+        """A game; the name is typed slowly."""
         self.say(b"Yes")
         wait(0.1)
+        self.active_at = time.monotonic()
         self.say(b"Bob")
-        question = self.take(len(self.form(b" -> 3+4  ")))
-        text = question.decode().strip("\0\t\r\n")
-        same(text[:4] + text[7:], " ->   ")
-        self.say(str(eval(text[4:7])).encode())
-        for words in (RIGHT, b"1", b"Bravo!"):
+        for _ in range(QUESTIONS):
+            question = self.take(len(self.form(b" -> 3+4  ")))
+            text = question.decode().strip("\0\t\r\n")
+            same(text[:4] + text[7:], " ->   ")
+            self.say(str(eval(text[4:7])).encode())
+            self.expect(self.form(RIGHT))
+        for words in (b"%d" % QUESTIONS, b"Bravo!"):
             self.expect(self.form(words))
         self.expect_end()
 
@@ -131,15 +164,9 @@ def converse(client, service, modes):
         if service == "quiz":
             client.play()
             return
-        rows = {
-            "calc": [(b"1 + 2", b"3"), (b"6 * 7", b"42"), (b"7 // 0", BY_ZERO)],
-            "hello": [(b"Hello from the client!", b"Hello from the server!")],
-            "fourops": [(b"12,5", FOUR)],
-            "echo": [(text, b"".join(client.send(text))) for text in (b"1 + 2", b"hello")],
-        }[service]
-        for text, reply in rows[:1] if "once" in modes else rows:
+        for text, reply in ROWS[service][:1] if "once" in modes else ROWS[service]:
             client.say(text)
-            client.expect(reply if service == "echo" else client.reply(reply))
+            client.expect(b"".join(client.send(text)) if service == "echo" else client.reply(reply))
         if "once" in modes or service in ("hello", "fourops"):
             client.expect_end()
 
@@ -168,4 +195,5 @@ def main():
     sys.exit("\n".join(failed) or 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
