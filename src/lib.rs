@@ -192,7 +192,8 @@
 //! - An event is a hint. Send first, and wait for an event only after `EAGAIN`; a stale hint costs
 //!   one call that would block.
 //! - Arrived input beats due timers: a timer fires only after a receive that found nothing. An
-//!   interrupted wait or a halted process ends no connection whose bytes had arrived.
+//!   interrupted wait or a halted process ends no connection whose bytes had arrived, and the time
+//!   of a halt counts for no timer.
 //! - A step is taken only while the outbox has room for the largest reply, so a service's writes
 //!   cannot fail. Output is sent before input is received, so a peer that does not read stops its
 //!   own input.
@@ -213,6 +214,7 @@
 //! | the end of a message | `src/session/framing.rs` |
 //! | the deadlines of a connection | `src/session/timers.rs` |
 //! | the values of its limits | `src/session/limits.rs` |
+//! | the time of a driver; a halt of the process | `src/drive/run_time.rs` |
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |
 //! | the work of each stage; the event loop | `src/model/event_loop.rs` |

@@ -30,9 +30,13 @@ fn pair() -> (TcpStream, TcpStream) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-fn session(spec: &ServiceSpec) -> Session {
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn session(spec: &ServiceSpec, now: Instant) -> Session {
     let peer = Peer { number: 1, address: Some(([127, 0, 0, 1], 4242).into()) };
-    Session::new(spec.build(peer), Arc::default(), 1, Instant::now())
+    Session::new(spec.build(peer), Arc::default(), 1, now)
 }
 
 /// Number of allocations of the blocking driver for `count` requests, all sent before.
@@ -40,9 +44,10 @@ fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     let (mut client, socket) = pair();
     client.write_all(&REQUEST.repeat(count)).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
-    let mut session = session(spec);
+    let now = now();
+    let mut session = session(spec, now);
     let mut wire = TimedSocket::new(&socket, || false);
-    let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session));
+    let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session, now));
     drop(socket);
     let mut replies = Vec::new();
     client.read_to_end(&mut replies).unwrap();
@@ -65,7 +70,7 @@ fn the_loop_allocates_nothing_for_a_message() {
         let mut reactor = Reactor::new().unwrap();
         let (mut client, socket) = pair();
         socket.set_nonblocking(true).unwrap();
-        reactor.add(mio::net::TcpStream::from_std(socket), session(&spec), ()).unwrap();
+        reactor.add(mio::net::TcpStream::from_std(socket), session(&spec, now()), ()).unwrap();
         let mut replies = vec![0; reply.len()];
         let mut converse = |count| {
             for _ in 0..count {

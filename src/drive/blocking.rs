@@ -9,6 +9,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::SockRef;
 
 use super::close_reason_of;
+use super::run_time::RunTime;
 use crate::buffer::Pool;
 use crate::service::WORK_PER_SLICE;
 use crate::session::{ActiveSession, Session, Want};
@@ -44,11 +45,16 @@ pub trait BlockingStream {
     fn acknowledge(&mut self);
 }
 
-/// Serves one connection to its end.
-pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
+/// Serves one connection, opened at `now`, to its end.
+pub fn serve(stream: &mut impl BlockingStream, session: &mut Session, now: Instant) {
     let mut pool = Pool::default();
-    let mut now = clock();
-    while !run_slice(stream, &mut session.activate(&mut pool, WORK_PER_SLICE, now), &mut now) {}
+    let mut time = RunTime::new(now, clock());
+    loop {
+        let session = &mut session.activate(&mut pool, WORK_PER_SLICE, time.now());
+        if run_slice(stream, session, &mut time) {
+            break;
+        }
+    }
 }
 
 /// Runs a session until its budget is used up or it is finished. Returns true if it is finished.
@@ -59,36 +65,39 @@ pub fn serve(stream: &mut impl BlockingStream, session: &mut Session) {
 fn run_slice(
     stream: &mut impl BlockingStream,
     session: &mut ActiveSession<'_>,
-    now: &mut Instant,
+    time: &mut RunTime,
 ) -> bool {
     loop {
-        let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(*now));
+        time.ran(clock());
+        let wait =
+            session.deadline().map(|deadline| deadline.saturating_duration_since(time.now()));
         let is_due = wait == Some(Duration::ZERO);
         let failed = match session.want() {
             Want::Send(bytes) => {
                 let sent = stream.send(bytes, wait);
-                *now = clock();
-                sent.map(|n| session.sent(n, *now))
+                count(time, wait, &sent);
+                sent.map(|n| session.sent(n, time.now()))
             }
             Want::Receive(room) => {
                 let received = stream.receive(room, wait);
-                *now = clock();
+                count(time, wait, &received);
                 received.map(|received| match received {
                     Received::Bytes(n) => {
-                        session.received(n, *now);
+                        session.received(n, time.now());
                         if session.awaits_rest() {
                             stream.acknowledge();
                         }
                     }
-                    Received::Stop => session.end_input(*now),
+                    Received::Stop => session.end_input(time.now()),
                 })
             }
             Want::ShutDown => stream.shut_down_sending().map(|()| session.shut_down()),
             Want::Yield => return false,
             Want::Wait if is_due => Err(io::ErrorKind::TimedOut.into()),
             Want::Wait => {
-                thread::park_timeout(wait.unwrap_or(TIMEOUT_SLACK));
-                *now = clock();
+                let wait = wait.unwrap_or(TIMEOUT_SLACK);
+                thread::park_timeout(wait);
+                time.waited(clock(), Some(wait));
                 Ok(())
             }
             Want::Finished => return true,
@@ -97,12 +106,24 @@ fn run_slice(
             Ok(()) | Err((io::ErrorKind::Interrupted, _)) => {}
             Err((io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _)) => {
                 if is_due {
-                    session.tick(*now);
+                    session.tick(time.now());
                 }
             }
             Err((_, error)) => session.cut(close_reason_of(&error)),
         }
     }
+}
+
+/// Counts the time of a call. One that was interrupted takes none: it was halted for some of it,
+/// and nobody knows for how long.
+fn count<T>(time: &mut RunTime, wait: Option<Duration>, result: &io::Result<T>) {
+    let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
+    let limit = if result.as_ref().is_err_and(interrupted) {
+        Some(Duration::ZERO)
+    } else {
+        wait.map(|wait| wait + TIMEOUT_SLACK)
+    };
+    time.waited(clock(), limit);
 }
 
 /// A blocking socket with its timeouts.

@@ -13,6 +13,7 @@ use crate::session::CloseReason;
 
 pub mod blocking;
 pub mod ready;
+pub mod run_time;
 pub mod stdio;
 
 /// The close reason of a connection whose socket failed with this error.

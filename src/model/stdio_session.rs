@@ -51,13 +51,14 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let (limits, records) = (config.session.limits, config.session.open_results()?);
     let context = Arc::new(Context { limits, records, ..Context::default() });
     let service = config.session.service.build(peer);
-    let mut session = Session::new(service, Arc::clone(&context), peer.number, now());
+    let opened_at = now();
+    let mut session = Session::new(service, Arc::clone(&context), peer.number, opened_at);
     if report.is_none() {
         let origin = peer.address.map(|address| format!("from {address}"));
         let origin = origin.unwrap_or_else(|| format!("on {}", Stdio::input_kind()));
         log::info!("client {} connected {origin}", peer.number);
     }
-    blocking::serve(&mut stream, &mut session);
+    blocking::serve(&mut stream, &mut session, opened_at);
     let mut reason = session.close_reason().unwrap_or(CloseReason::Broken);
     if cut.load(Ordering::Acquire) {
         reason = reason.or_forced();

@@ -100,7 +100,8 @@ impl Workers for Threads {
             let mut guard = ExitGuard { key, reason: CloseReason::Broken, connection: own, shared };
             let ThreadState { stopping, .. } = &*guard.shared;
             let stopped = || stopping.load(Ordering::Acquire) >= DRAINING;
-            blocking::serve(&mut TimedSocket::new(&guard.connection.socket, stopped), &mut session);
+            let mut socket = TimedSocket::new(&guard.connection.socket, stopped);
+            blocking::serve(&mut socket, &mut session, now);
             let reason = session.close_reason().unwrap_or(CloseReason::Broken);
             let cut = stopping.load(Ordering::Acquire) == CUT;
             guard.reason = if cut { reason.or_forced() } else { reason };

@@ -18,6 +18,7 @@ use slab::Slab;
 
 use crate::buffer::Pool;
 use crate::drive::ready::{self, Outcome, Readable, Readiness};
+use crate::drive::run_time::RunTime;
 use crate::service::WORK_PER_SLICE;
 use crate::session::{CloseReason, Session};
 
@@ -55,6 +56,8 @@ pub struct Reactor<T, K: Kernel = Mio> {
     pool: Pool,
     /// The time at the end of the last wait, used for the whole turn.
     now: Instant,
+    /// The clock, which stands still while the process is halted.
+    time: RunTime,
     /// The keys of connections that finished in this turn. They are freed when all its events are
     /// handled.
     finished: Vec<usize>,
@@ -82,12 +85,14 @@ impl<T> Reactor<T> {
 impl<T, K: Kernel> Reactor<T, K> {
     /// An empty loop that waits with `kernel`.
     pub fn with(kernel: K) -> Self {
+        let now = kernel.now();
         Self {
             connections: Slab::new(),
             queues: [VecDeque::new(), VecDeque::new()],
             timers: Timers::default(),
             pool: Pool::default(),
-            now: kernel.now(),
+            now,
+            time: RunTime::new(now, now),
             kernel,
             finished: Vec::new(),
             closed: Vec::new(),
@@ -147,7 +152,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     /// while a connection can run. Returns the sources that had an event.
     pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<ReadySources> {
         self.wait(wake_at)?;
-        self.now = self.kernel.now();
+        self.now = self.time.now();
         let ready_sources = self.mark();
         self.expire();
         self.run();
@@ -195,12 +200,27 @@ impl<T, K: Kernel> Reactor<T, K> {
             let wake_at = wake_at.into_iter().chain(self.timers.next()).min();
             wake_at.map(|at| at.saturating_duration_since(self.now))
         };
+        if timeout != Some(Duration::ZERO) {
+            self.time.ran(self.kernel.now());
+        }
         let mut waited = self.kernel.wait(timeout);
+        let mut halted = false;
         // An interrupted wait is not an empty one: after a halt (SIGSTOP) there may be events. They
         // are asked for before any timer fires.
         // mutant: fail-an-interrupted-wait
         while waited.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            halted = true;
             waited = self.kernel.wait(Some(Duration::ZERO));
+        }
+        // A signal that the owner handles interrupts a wait as well.
+        let signals = Source::Signals.token();
+        halted = halted && !self.kernel.events().any(|event| event.token == signals);
+        let read_at = self.kernel.now();
+        match timeout {
+            Some(Duration::ZERO) => self.time.ran(read_at),
+            // Nobody knows for how long it was halted.
+            _ if halted => self.time.waited(read_at, Some(Duration::ZERO)),
+            timeout => self.time.waited(read_at, timeout),
         }
         waited
     }

@@ -227,6 +227,19 @@ fn a_halt_of_the_server_ends_no_connection_that_has_asked() {
 }
 
 #[test]
+fn the_time_of_a_halt_is_no_silence_of_a_client() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model, "--idle-timeout", "1s"]);
+        let mut client = server.connect();
+        client.ask(b"1\n", b"1\n");
+        halted(&server, || pass(&mut client, Duration::from_millis(1200)));
+        // The server has time to notice how late it is.
+        pass(&mut client, Duration::from_millis(50));
+        client.ask(b"1 + 2\n", b"3\n");
+    }
+}
+
+#[test]
 fn a_halt_of_the_server_splits_no_message() {
     for model in MODELS {
         let server = Server::start(&["--model", model]);
