@@ -182,9 +182,9 @@
 //! | --- | --- | --- |
 //! | a loop | its kernel (epoll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
 //! | a client's thread or process | its socket | until the next timer of the session |
-//! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.5 s |
+//! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.1 s |
 //! | `stdout` (the ready line) | whoever reads stdout | without limit; nobody waits for it |
-//! | `results` | the file system | without limit; a player 1 s, the end of the program 1 s |
+//! | `results` | the file system | without limit; a player 1 s, the end of the program 0.5 s, and 0.1 s after a second signal |
 //!
 //! # Recurring patterns
 //!

@@ -17,8 +17,9 @@ use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
 use socklab::{client, escape, load, model, signal};
 
-/// The longest wait at the end for output that nobody reads.
-const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
+/// The longest wait at the end for output that nobody reads. With the waits of a server that is cut
+/// it fits into the 0.5 s after a second signal.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The log and the messages of this program.
 static STDERR: LazyLock<BackgroundWriter> =

@@ -127,6 +127,8 @@ impl<'a> EventLoop<'a> {
             self.advance_shutdown().map_err(cannot_accept)?;
             self.listener.resume_listening(self.reactor.now());
             self.accept().map_err(cannot_accept)?;
+            // A signal may have come meanwhile.
+            self.advance_shutdown().map_err(cannot_accept)?;
             self.finish_drain();
         }
         self.cut();
@@ -144,6 +146,8 @@ impl<'a> EventLoop<'a> {
 
     fn wake_at(&self) -> Option<Instant> {
         let drain_until = self.drain_until.filter(|_| self.done < Stage::Closing);
+        let left = drain_until.map(|until| until.saturating_duration_since(clock()));
+        let drain_until = left.map(|left| self.reactor.now() + left);
         drain_until.into_iter().chain(self.listener.wake_at(self.reactor.now())).min()
     }
 
@@ -163,7 +167,7 @@ impl<'a> EventLoop<'a> {
     fn advance_shutdown(&mut self) -> io::Result<()> {
         let shutdown = &self.shared.shutdown;
         if self.done < Stage::Emptying && shutdown.stage() == Stage::Emptying {
-            self.drain_until = Some(self.reactor.now() + self.drain_timeout);
+            self.drain_until = Some(clock() + self.drain_timeout);
             self.empty_accept_queue()?;
             self.done = Stage::Emptying;
             shutdown.arrive(Stage::Emptying);
@@ -207,7 +211,7 @@ impl<'a> EventLoop<'a> {
     /// Ends the drain when no client is left, or its time is over.
     fn finish_drain(&mut self) {
         let Some(until) = self.drain_until else { return };
-        let over = self.listener.is_closed() && self.len() == 0 || self.reactor.now() >= until;
+        let over = self.listener.is_closed() && self.len() == 0 || clock() >= until;
         if self.done < Stage::Closing && over {
             self.done = Stage::Closing;
             self.shared.shutdown.arrive(Stage::Closing);
@@ -219,10 +223,15 @@ impl<'a> EventLoop<'a> {
         self.reactor.len() + self.workers.as_ref().map_or(0, |workers| workers.len())
     }
 
-    /// Accepts clients, at most [`ACCEPTS_PER_TURN`].
+    /// Accepts clients, at most [`ACCEPTS_PER_TURN`]. A worker may take long to start, so there a
+    /// signal ends the turn.
     fn accept(&mut self) -> io::Result<()> {
+        let stage = self.shared.shutdown.stage();
         for _ in 0..ACCEPTS_PER_TURN {
-            if !self.accept_one()? {
+            if self.workers.is_some() {
+                self.handle_signals();
+            }
+            if self.shared.shutdown.stage() != stage || !self.accept_one()? {
                 break;
             }
         }

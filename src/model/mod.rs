@@ -110,7 +110,7 @@ pub fn serve(
         listening(spec.address)
     });
     if let Some(records) = records {
-        records.flush();
+        records.flush(shared.shutdown.patience());
     }
     log::info!("{}", shared.stats);
     served

@@ -23,9 +23,6 @@ use crate::service::{Game, Receipt, RecordSink, RecordState};
 /// The most records that wait to be written.
 const QUEUE_LENGTH: usize = 1024;
 
-/// The longest wait for records that are still to be written when the program ends.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
-
 /// The mode of a new file: it has names and addresses of people in it.
 const MODE: u32 = 0o640;
 
@@ -91,10 +88,10 @@ impl RecordSink for Results {
         receipt
     }
 
-    fn flush(&self) {
+    fn flush(&self, patience: Duration) {
         let count = self.pending.count.lock().unwrap_or_else(PoisonError::into_inner);
         let some = |count: &mut usize| *count > 0;
-        let waited = self.pending.changed.wait_timeout_while(count, FLUSH_PATIENCE, some);
+        let waited = self.pending.changed.wait_timeout_while(count, patience, some);
         let (count, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if *count > 0 {
             log::error!("{count} results are lost: they could not be written in time");
@@ -221,7 +218,7 @@ mod tests {
 
     fn record(results: &Results, name: &str) {
         let receipt = results.record(Box::new(game(name)));
-        results.flush();
+        results.flush(Duration::from_secs(1));
         assert_eq!(receipt.state(), RecordState::Kept);
     }
 

@@ -5,10 +5,18 @@
 //! at an address, and resets the queue of the one that closes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::net::wakers::Wakers;
+
+/// The longest wait for records at the end of the drain time, which the server exceeds by less than
+/// 1 s: see [`KILL_GRACE`](super::workers::KILL_GRACE).
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The same after a second request, which ends the server within 0.5 s.
+const FORCED_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A stage of a server's life, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +44,8 @@ impl Stage {
 pub(super) struct Shutdown {
     /// The number of loops.
     loops: usize,
+    /// True after a second request.
+    forced: AtomicBool,
     /// The stage, by its position in [`Stage::ALL`]. It only grows.
     stage: AtomicUsize,
     /// The number of loops that have done the work of each stage.
@@ -46,7 +56,8 @@ pub(super) struct Shutdown {
 impl Shutdown {
     /// A server of this many loops that serves.
     pub(super) fn new(loops: usize, wakers: Arc<Wakers>) -> Self {
-        Self { loops, stage: AtomicUsize::default(), arrived: Default::default(), wakers }
+        let (forced, stage) = (AtomicBool::default(), AtomicUsize::default());
+        Self { loops, forced, stage, arrived: Default::default(), wakers }
     }
 
     /// The stage.
@@ -58,8 +69,14 @@ impl Shutdown {
     pub(super) fn request(&self) {
         let begun = self.raise(Stage::Serving, Stage::Emptying);
         if !begun {
+            self.forced.store(true, Ordering::Release);
             self.fail();
         }
+    }
+
+    /// The longest wait for records that are still to be written when all loops have ended.
+    pub(super) fn patience(&self) -> Duration {
+        if self.forced.load(Ordering::Acquire) { FORCED_PATIENCE } else { PATIENCE }
     }
 
     /// Ends all loops: one of them cannot go on.

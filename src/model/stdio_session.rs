@@ -16,6 +16,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::config::{ParentPipes, StdioConfig};
 use super::report::Report;
+use super::shutdown::PATIENCE;
 use crate::drive::blocking;
 use crate::drive::stdio::Stdio;
 use crate::error::{Failure, cannot_open};
@@ -65,7 +66,7 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     }
     // Records are written before the end is reported.
     if let Some(records) = &context.records {
-        records.flush();
+        records.flush(PATIENCE);
     }
     match report {
         None => log::info!("client {} left: {reason}", peer.number),

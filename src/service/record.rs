@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use super::Game;
 
@@ -12,8 +13,8 @@ pub trait RecordSink: fmt::Debug + Send + Sync {
     /// Takes the record of a game that is over or was given up.
     fn record(&self, game: Box<Game>) -> Receipt;
 
-    /// Waits for the records that are pending, for a limited time: the program is about to end.
-    fn flush(&self);
+    /// Waits for the records that are pending, for at most `patience`: the program is about to end.
+    fn flush(&self, patience: Duration);
 }
 
 /// The state of a record.
