@@ -26,6 +26,7 @@ SERVER_PID=''       # its process, the leader of its own process group
 under=()            # a command that runs our server, as (prlimit --nofile=64)
 PATIENCE=${PATIENCE:-10}       # seconds
 GAP=0.1             # seconds without a byte that end a reply without a newline
+MOMENT=0.5          # seconds in which another server does what it does by itself: speaks, or ends
 checks=0            # test points so far
 failures=0          # failed test points
 finished=no         # yes at the end of the scenario
@@ -39,6 +40,7 @@ if [[ -z ${SOCKLAB:-} ]]; then
 fi
 log=$scratch/server.log     # of the server started last
 log_shown=no
+end_shown=no        # yes once a failed point has told how the server ended
 
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -147,7 +149,7 @@ start_server_at() {
     local wanted=$1
     SERVER=$2
     : >"$log"
-    log_shown=no
+    log_shown=no end_shown=no
     if ours; then
         [[ -x $SOCKLAB ]] || give_up "$SOCKLAB exists (cargo build --release makes it)"
         start_ours "$wanted" "${@:3}" || give_up "socklab $SERVER prints where it listens"
@@ -165,8 +167,15 @@ your_command() {
 # signal_server SIGNAL: sends it to all processes that SERVER_CMD may have started.
 signal_server() { kill -s "$1" -- "-$SERVER_PID" 2>/dev/null || true; }
 
-# stop_server: sends TERM, waits for the end, and sets STATUS.
+# survives SENTENCE: the server runs on. Another server gets a moment in which it may end.
+survives() {
+    ours || within_moment gone "$SERVER_PID" || true
+    if gone "$SERVER_PID"; then point 'not ok' "$1"; else point ok "$1"; fi
+}
+
+# stop_server: sends TERM, waits for the end, and sets STATUS. The server must have run until then.
 stop_server() {
+    ! gone "$SERVER_PID" || point 'not ok' 'the server runs until it is told to end'
     signal_server TERM
     server_ends || give_up 'the signal TERM ends the server'
 }
@@ -181,12 +190,22 @@ server_ends() {
 
 # ---------------------------------------------------------------- the clients
 
-# connect NAME: a client in bash itself, over /dev/tcp.
+# connect NAME: a client in bash itself, over /dev/tcp. What another server says first is shown, and
+# is no reply.
 connect() {
     local n
     exec {n}<>"/dev/tcp/$HOST/$PORT" || return 1
     to[$1]=$n
     from[$1]=$n
+    ours || drain "$1" "$GAP"
+}
+
+# drain NAME SECONDS: shows what arrives until nothing more does for that time.
+drain() {
+    local text
+    while text=$(hear "$1" "$2"); [[ $text != '(silence)' && $text != '(end of input)' ]]; do
+        quote <<<"the server says to $1 before any question: $text"
+    done
 }
 
 # connect_with NAME COMMAND...: a client that is a program; we have its stdin and stdout.
@@ -235,10 +254,20 @@ ask() {
     hear "$1"
 }
 
-# small_talk NAME: the conversation of every kind of client.
+# small_talk NAME: the conversation of every kind of client. The values differ, so that a late reply
+# is not taken for the next one. A program takes a moment to connect and to print a banner.
 small_talk() {
+    ours || drain "$1" "$MOMENT"
     answers "$1 asks 1 + 2" "$(ask "$1" '1 + 2')" 3
-    answers "$1 asks 30 / 10" "$(ask "$1" '30 / 10')" 3.0
+    answers "$1 asks 30 / 5" "$(ask "$1" '30 / 5')" 6.0
+    leave "$1"
+}
+
+# leave_unread NAME TEXT: sends a line and leaves when the reply has arrived, without reading it: so
+# the kernel resets the connection (RFC 2525, 2.17).
+leave_unread() {
+    say "$1" "$2"
+    await read -r -t 0 -u "${from[$1]}" || point 'not ok' "$1 has a reply"
     leave "$1"
 }
 
@@ -283,6 +312,15 @@ await() {
     done
 }
 
+# within_moment COMMAND...: repeats it until it succeeds, for a moment.
+within_moment() {
+    local last=$((${EPOCHREALTIME/./} + 10#${MOMENT/./}00000))
+    until "$@"; do
+        ((${EPOCHREALTIME/./} < last)) || return 1
+        sleep 0.02
+    done
+}
+
 # gone PROCESS
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -314,7 +352,19 @@ point() {
     if (($# > 2)); then
         printf '#   expected: %s\n#   got:      %s\n' "${4@Q}" "${3@Q}"
     fi
+    show_end
     show_log
+}
+
+# show_end: says so if the server has ended by itself, and by which signal or with which exit status.
+show_end() {
+    local how=0
+    [[ -n $SERVER_PID && $end_shown == no ]] || return 0
+    if ours; then gone "$SERVER_PID"; else within_moment gone "$SERVER_PID"; fi || return 0
+    end_shown=yes
+    wait "$SERVER_PID" 2>/dev/null || how=$?
+    if ((how > 128)); then how=SIG$(kill -l "$how"); else how="exit status $how"; fi
+    echo "#   the server ended by itself: $how"
 }
 
 # show_log: prints the end of the server's log, once for each server.
