@@ -20,7 +20,7 @@ use crate::net::limiter::Rejection;
 use crate::reactor::{Reactor, Source};
 use crate::service::Busy;
 use crate::session::{CloseReason, Session};
-use crate::signal::{self, Signals};
+use crate::signal::{self, ServerSignals};
 
 /// The most clients accepted in one turn: many newcomers do not keep connected clients waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -28,7 +28,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// The role of a loop among the loops of its server.
 enum Role {
     /// It handles the signals to the process. Each server has one such loop.
-    Leader(Signals),
+    Leader(ServerSignals),
     Follower,
 }
 
@@ -91,9 +91,8 @@ impl<'a> EventLoop<'a> {
 
     /// Makes this loop the one that handles signals.
     pub(super) fn lead(&mut self) -> Result<(), Failure> {
-        let [interrupt, terminate] = signal::STOP;
-        let mut signals = signal::source(&[SIGCHLD, interrupt, terminate, signal::COUNTERS])?;
-        let registered = self.reactor.register(&mut signals, Source::Signals);
+        let mut signals = ServerSignals::new()?;
+        let registered = self.reactor.register(&mut signals.source, Source::Signals);
         registered.map_err(|error| Failure::cannot("wait for signals", &error))?;
         self.role = Role::Leader(signals);
         Ok(())
@@ -127,7 +126,6 @@ impl<'a> EventLoop<'a> {
             self.advance_shutdown().map_err(cannot_accept)?;
             self.listener.resume_listening(self.reactor.now());
             self.accept().map_err(cannot_accept)?;
-            // A signal may have come meanwhile.
             self.advance_shutdown().map_err(cannot_accept)?;
             self.finish_drain();
         }
@@ -146,9 +144,9 @@ impl<'a> EventLoop<'a> {
 
     fn wake_at(&self) -> Option<Instant> {
         let drain_until = self.drain_until.filter(|_| self.done < Stage::Closing);
-        let left = drain_until.map(|until| until.saturating_duration_since(clock()));
-        let drain_until = left.map(|left| self.reactor.now() + left);
-        drain_until.into_iter().chain(self.listener.wake_at(self.reactor.now())).min()
+        let now = self.reactor.now();
+        let drained_at = drain_until.map(|until| now + until.saturating_duration_since(clock()));
+        drained_at.into_iter().chain(self.listener.wake_at(now)).min()
     }
 
     fn handle_signals(&mut self) {
@@ -223,8 +221,7 @@ impl<'a> EventLoop<'a> {
         self.reactor.len() + self.workers.as_ref().map_or(0, |workers| workers.len())
     }
 
-    /// Accepts clients, at most [`ACCEPTS_PER_TURN`]. A worker may take long to start, so there a
-    /// signal ends the turn.
+    /// Accepts clients, at most [`ACCEPTS_PER_TURN`], until a signal comes: workers start slowly.
     fn accept(&mut self) -> io::Result<()> {
         let stage = self.shared.shutdown.stage();
         for _ in 0..ACCEPTS_PER_TURN {
@@ -338,10 +335,7 @@ impl<'a> EventLoop<'a> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a stop has its time even while clients are accepted"
-)]
+#[expect(clippy::disallowed_methods, reason = "a stop has its time whatever the loop does")]
 fn clock() -> Instant {
     Instant::now()
 }

@@ -41,7 +41,7 @@ impl RecordSink for Records {
         receipt
     }
 
-    fn flush(&self) {}
+    fn flush(&self, _: Duration) {}
 }
 
 impl Records {
