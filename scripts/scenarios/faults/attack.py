@@ -8,7 +8,11 @@ KIND is one of
     drip       slowloris: a line that arrives byte by byte and never ends
     unread     many requests with long replies, which are never read
     noise      random bytes
-    mixed      some of each
+    mixed      some of each of these
+    strings    the largest strings that one request may make, and the next when it is answered
+    compare    400 of the longest comparisons at a time
+    light      requests that cost little, as many as the server takes
+    large      replies of the largest size, which are never read
 
 Except for resets, a connection that the server ends is opened again, for SECONDS. The probe sends one
 sum after the other; unless it is `alone`, newcomers open connections of their own, ask for one sum
@@ -30,6 +34,14 @@ QUIET = 0.3  # seconds before the attack, or a fifth of SECONDS if that is longe
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close that resets
 PERIOD = 0.1  # seconds between two sends of one attacker
 TIMEOUT = 20  # seconds
+# What a client that reads sends again whenever everything is answered.
+ROUNDS = {
+    "strings": b"bin((1<<65000))," * 255 + b"\n",
+    "compare": b"max((1<<262143,)*10000)\n" * 400,
+    "light": b"1 + 2\n" * 20_000,
+}
+# What a client that does not read sends all the time.
+UNREAD = {"unread": b"hex(1<<16000)\n" * 600, "large": b"bin(1<<65000)\n" * 600}
 
 
 class Attacker:
@@ -42,30 +54,40 @@ class Attacker:
 
     def connect(self):
         self.socket = socket.socket()
-        if self.kind == "unread":
+        if self.kind in UNREAD:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         self.socket.setblocking(False)
         self.socket.connect_ex(self.address)
         self.connections += 1
         self.has_sent = False
-        if self.kind != "unread":
+        self.unsent, self.unanswered = b"", 0
+        if self.kind not in UNREAD:
             self.selector.register(self.socket, selectors.EVENT_READ, self)
 
     def reconnect(self):
-        if self.kind != "unread":
+        if self.kind not in UNREAD:
             self.selector.unregister(self.socket)
         self.socket.close()
         self.connect()
 
-    def send(self):
-        text = {
+    def text(self):
+        """What to send now."""
+        if self.kind == "drip":
             # After a whole line a gap between two bytes does not end a message.
-            "drip": lambda: b"1" if self.has_sent else b"1\n",
-            "unread": lambda: b"hex(1<<16000)\n" * 600,
-            "noise": lambda: os.urandom(self.rng.randint(1, 2000)),
-        }[self.kind]()
+            return b"1" if self.has_sent else b"1\n"
+        if self.kind == "noise":
+            return os.urandom(self.rng.randint(1, 2000))
+        if self.kind in UNREAD:
+            return UNREAD[self.kind]
+        if self.unanswered == 0:
+            self.unsent = ROUNDS[self.kind]
+            self.unanswered = self.unsent.count(b"\n")
+        return self.unsent
+
+    def send(self):
         try:
-            self.socket.send(text)
+            sent = self.socket.send(self.text())
+            self.unsent = self.unsent[sent:]
             self.has_sent = True
         except (BlockingIOError, InterruptedError):
             pass
@@ -74,7 +96,10 @@ class Attacker:
 
     def receive(self):
         try:
-            if self.socket.recv(65536):
+            if received := self.socket.recv(65536):
+                self.unanswered -= received.count(b"\n")
+                if self.kind in ROUNDS:
+                    self.send()
                 return
         except (BlockingIOError, InterruptedError):
             return
