@@ -15,6 +15,13 @@ pub const BUFFER_SIZE: usize = 64 * 1024;
 /// A longer one keeps the block: copying it would cost more than another block does.
 const COPY_LIMIT: usize = BUFFER_SIZE / 4;
 
+/// The most connections of a pool that may each keep two blocks, which are 32 MiB. With more, a
+/// connection that waits keeps only its pending bytes, and receives and computes less in advance.
+const BLOCK_OWNERS: usize = 256;
+
+/// The most bytes of one receive while the pool has more connections than [`BLOCK_OWNERS`].
+const SHORT_RECEIVE: usize = BUFFER_SIZE / 4;
+
 /// The most free blocks that a pool keeps; any others are returned to the allocator.
 pub const POOL_SIZE: usize = 8;
 
@@ -179,7 +186,7 @@ impl Buffer {
     #[inline]
     pub fn park(&mut self, pool: &mut Pool) {
         // mutant: park-nothing
-        if self.len() > COPY_LIMIT {
+        if self.len() > COPY_LIMIT && !pool.is_scarce() {
             return;
         }
         let parked = Box::from(self.pending());
@@ -216,9 +223,28 @@ impl Buffer {
 pub struct Pool {
     /// At most [`POOL_SIZE`] blocks of [`BUFFER_SIZE`] bytes, the last used at the end.
     free: Vec<Box<[u8]>>,
+    /// The number of connections that share the pool.
+    connections: usize,
 }
 
 impl Pool {
+    /// Sets the number of connections that share the pool.
+    pub fn set_connections(&mut self, connections: usize) {
+        self.connections = connections;
+    }
+
+    /// True if the connections are too many for each to keep blocks.
+    #[inline]
+    pub fn is_scarce(&self) -> bool {
+        self.connections > BLOCK_OWNERS
+    }
+
+    /// The most bytes of one receive.
+    #[inline]
+    pub fn receive_limit(&self) -> usize {
+        if self.is_scarce() { SHORT_RECEIVE } else { BUFFER_SIZE }
+    }
+
     /// The size of the free blocks together, in bytes.
     pub fn size(&self) -> usize {
         self.free.len() * BUFFER_SIZE

@@ -31,7 +31,9 @@
 //! | event loop | the loop of a model: a reactor, a listener, signals, and the steps of a stop |
 //! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
 //! | worker | a thread or a process that serves one client; a load worker is a thread of the load generator |
-//! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped |
+//! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped; also the right of a thread to do heavy work ([`drive::permits`]) |
+//! | light, heavy | of a message or a slice: at most, or more than, the work [`service::LIGHT_WORK`] |
+//! | to defer | of a service: to leave a heavy message to a step that may do any work |
 //! | admission | the decision about an accepted client: serve, reply busy, shed, reset |
 //! | shed | to send the busy line without waiting for the client, and close: its descriptor is needed |
 //! | linger | to receive and discard until the peer's FIN, after our own FIN (not the option `SO_LINGER`) |
@@ -134,16 +136,22 @@
 //!
 //! ```text
 //!             event, timer, added                    budget used up
-//!   idle ────────────────────────▶ ready ──▶ run ───────────────────▶ deferred
+//!   idle ────────────────────────▶ ready ──▶ run ──────────────▶ left or heavy
 //!    ▲                                        │ ▲                         │
 //!    └────────────── blocked, timer armed ────┘ └── in the next turn ─────┘
 //!                                             └── finished ──▶ reap
 //! ```
 //!
-//! In a turn, the ready connections run first, then those deferred from an earlier turn, each group
-//! for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) full slices of work. Then the loop
-//! polls again. The budget is checked between messages: one evaluation is not interrupted, and its
-//! own limit is 5 to 50 ms.
+//! In a turn, the ready connections run first, then those left by an earlier turn, light and heavy
+//! ones in turn, each group for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) full slices
+//! of work. Then the loop polls again. The budget is checked between messages.
+//!
+//! The cost of a message is known only when it is computed. So a message is first tried with
+//! [`LIGHT_WORK`](service::LIGHT_WORK); if it takes more, its service returns
+//! [`Next::Defer`](service::Next::Defer), and the session yields and computes it when it is
+//! activated again: from the loop's queue of heavy connections, or, under `thread`, with one of
+//! two permits a core. Such a computation is not interrupted, and its own limit is 5 to 50 ms: that
+//! is how long a loop may keep a light message waiting.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
 //! the peer has not read (RFC 1122, 4.2.2.13):
@@ -182,6 +190,7 @@
 //! | --- | --- | --- |
 //! | a loop | its kernel (epoll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
 //! | a client's thread or process | its socket | until the next timer of the session |
+//! | a client's thread, before heavy work | a permit | those before it, each at most one evaluation; a cut ends the wait |
 //! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.1 s |
 //! | `stdout` (the ready line) | whoever reads stdout | without limit; nobody waits for it |
 //! | `results` | the file system | without limit; a player 1 s, the end of the program 0.5 s, and 0.1 s after a second signal |
@@ -216,6 +225,7 @@
 //! | the values of its limits | `src/session/limits.rs` |
 //! | the time of a driver; a halt of the process | `src/drive/run_time.rs` |
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
+//! | the permits for heavy work | `src/drive/permits.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |
 //! | the work of each stage; the event loop | `src/model/event_loop.rs` |
 //! | the differences between models | `src/model/design.rs` |

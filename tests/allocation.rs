@@ -47,7 +47,7 @@ fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     let now = now();
     let mut session = session(spec, now);
     let mut wire = TimedSocket::new(&socket, || false);
-    let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session, now));
+    let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session, now, None));
     drop(socket);
     let mut replies = Vec::new();
     client.read_to_end(&mut replies).unwrap();

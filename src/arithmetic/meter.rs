@@ -13,17 +13,38 @@ const ALLOCATION_COST: u64 = 16;
 const MEMORY_COST: u64 = 2;
 
 /// The cost of a request so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Meter {
-    /// In products of limbs; at most [`WORK`].
+    /// In products of limbs; at most `most_work`.
     spent: u64,
+    /// At most [`WORK`].
+    most_work: u64,
+    /// True if an operation was refused that would have exceeded `most_work`.
+    is_exceeded: bool,
     /// Elements of tuples made; at most [`ELEMENTS`].
     elements: usize,
     /// Limbs of large integers and strings made; at most [`LIMBS`].
     limbs: u64,
 }
 
+impl Default for Meter {
+    fn default() -> Self {
+        Self::within(WORK)
+    }
+}
+
 impl Meter {
+    /// A meter for less than a request may cost.
+    pub(super) fn within(most_work: u64) -> Self {
+        let most_work = most_work.min(WORK);
+        Self { spent: 0, most_work, is_exceeded: false, elements: 0, limbs: 0 }
+    }
+
+    /// True if the evaluation failed because it may not do all the work that a request may.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.is_exceeded && self.most_work < WORK
+    }
+
     /// The work charged so far.
     pub(super) fn spent(&self) -> u64 {
         self.spent
@@ -32,7 +53,8 @@ impl Meter {
     /// Charges for an operation before it is done, or refuses it.
     pub(super) fn charge(&mut self, work: u64) -> Result<(), Error> {
         let spent = self.spent.saturating_add(work);
-        if spent > WORK {
+        if spent > self.most_work {
+            self.is_exceeded = true;
             return Err(refusal("calculation too long", WORK, "limb products"));
         }
         self.spent = spent;

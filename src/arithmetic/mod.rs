@@ -61,7 +61,7 @@ pub use error::{Class, Error};
 pub use value::{Complex, Function, Kind, Value};
 
 use bytecode::Bytecode;
-use limits::{BYTE_COST, FAST_BYTE_COST, TEXT_BYTES};
+use limits::{BYTE_COST, FAST_BYTE_COST, TEXT_BYTES, WORK};
 use meter::Meter;
 
 /// The outcome of a text.
@@ -93,9 +93,19 @@ pub fn evaluate_fast(text: &[u8], dialect: Dialect) -> Option<i64> {
 
 /// Evaluates any text, without trying [`evaluate_fast`].
 pub fn evaluate_full(text: &[u8], dialect: Dialect) -> Evaluation {
-    let mut meter = Meter::default();
+    match evaluate_within(text, dialect, WORK) {
+        Ok(evaluation) => evaluation,
+        Err(_) => unreachable!("any text may do this work, or its evaluation is an error"),
+    }
+}
+
+/// The same for at most `most_work` products of 64-bit limbs. A text that takes more fails with the
+/// work that was done until that was known.
+pub fn evaluate_within(text: &[u8], dialect: Dialect, most_work: u64) -> Result<Evaluation, u64> {
+    let mut meter = Meter::within(most_work);
     let outcome = answer(text, dialect, &mut meter);
-    Evaluation { outcome, work: meter.spent() }
+    let work = meter.spent();
+    if meter.is_exceeded() { Err(work) } else { Ok(Evaluation { outcome, work }) }
 }
 
 fn answer(text: &[u8], dialect: Dialect, meter: &mut Meter) -> Result<Value, Error> {

@@ -9,10 +9,11 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::SockRef;
 
 use super::close_reason_of;
+use super::permits::Permits;
 use super::run_time::RunTime;
 use crate::buffer::Pool;
 use crate::service::WORK_PER_SLICE;
-use crate::session::{ActiveSession, Session, Want};
+use crate::session::{ActiveSession, CloseReason, Session, Want};
 
 /// The most by which a socket's timeout may exceed the wait asked for, and so the delay with which
 /// a deadline may be noticed. Setting a timeout is a system call, so any shorter timeout is left as
@@ -45,14 +46,31 @@ pub trait BlockingStream {
     fn acknowledge(&mut self);
 }
 
-/// Serves one connection, opened at `now`, to its end.
-pub fn serve(stream: &mut impl BlockingStream, session: &mut Session, now: Instant) {
+/// Serves one connection, opened at `now`, to its end. Where there are `permits`, it waits for one
+/// before heavy work. That is only done when a slice begins, so nothing is sent or received with a
+/// permit. If they are closed, the connection is cut.
+pub fn serve(
+    stream: &mut impl BlockingStream,
+    session: &mut Session,
+    now: Instant,
+    permits: Option<&Permits>,
+) {
     let mut pool = Pool::default();
     let mut time = RunTime::new(now, clock());
     loop {
-        let session = &mut session.activate(&mut pool, WORK_PER_SLICE, time.now());
-        if run_slice(stream, session, &mut time) {
-            break;
+        let mut permit = None;
+        if let Some(permits) = permits.filter(|_| session.has_yielded()) {
+            permit = permits.acquire();
+            // The client is not silent meanwhile.
+            time.ran(clock());
+            if permit.is_none() {
+                session.cut(CloseReason::Forced);
+            }
+        }
+        let mut slice = session.activate(&mut pool, WORK_PER_SLICE, time.now());
+        drop(permit);
+        if run_slice(stream, &mut slice, &mut time) {
+            return;
         }
     }
 }
@@ -83,6 +101,7 @@ fn run_slice(
                 count(time, wait, &received);
                 received.map(|received| match received {
                     Received::Bytes(n) => {
+                        session.renew_budget();
                         session.received(n, time.now());
                         if session.awaits_rest() {
                             stream.acknowledge();

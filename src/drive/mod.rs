@@ -1,7 +1,7 @@
 //! The two drivers, which move bytes between a connection and a session: one waits in the system
 //! call ([`blocking`]), the other never waits ([`ready`]). Each is one match on
 //! [`Want`](crate::session::Want). The blocking driver serves a socket, or the standard input and
-//! output of the process ([`stdio`]).
+//! output of the process ([`stdio`]). Threads that it drives share [`permits`] for heavy work.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -12,6 +12,7 @@ use crate::error::is_disconnect;
 use crate::session::CloseReason;
 
 pub mod blocking;
+pub mod permits;
 pub mod ready;
 pub mod run_time;
 pub mod stdio;

@@ -59,7 +59,7 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
         let origin = origin.unwrap_or_else(|| format!("on {}", Stdio::input_kind()));
         log::info!("client {} connected {origin}", peer.number);
     }
-    blocking::serve(&mut stream, &mut session, opened_at);
+    blocking::serve(&mut stream, &mut session, opened_at, None);
     let mut reason = session.close_reason().unwrap_or(CloseReason::Broken);
     if cut.load(Ordering::Acquire) {
         reason = reason.or_forced();

@@ -16,6 +16,7 @@ use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
+use crate::drive::permits::Permits;
 use crate::error::Failure;
 use crate::reactor::Reactor;
 use crate::session::CloseReason;
@@ -35,6 +36,9 @@ struct ThreadState {
     open: Mutex<Slab<Weak<ClientSocket>>>,
     /// Notified when a connection leaves `open`.
     left: Condvar,
+    /// The permits for heavy work: many threads that compute would keep the others from running,
+    /// and each has the memory of a calculation.
+    permits: Permits,
     /// 0 while the server serves, then [`DRAINING`], then [`CUT`].
     stopping: AtomicUsize,
     stats: Arc<Stats>,
@@ -67,6 +71,7 @@ impl Threads {
             shared: Arc::new(ThreadState {
                 open: Mutex::default(),
                 left: Condvar::new(),
+                permits: Permits::for_this_machine(),
                 stopping: AtomicUsize::default(),
                 stats: Arc::clone(&shared.stats),
                 waker: waker.map_err(|error| Failure::cannot("set up the loop", &error))?,
@@ -98,10 +103,10 @@ impl Workers for Threads {
         let (own, shared) = (Arc::clone(&connection), Arc::clone(&self.shared));
         let body = move || {
             let mut guard = ExitGuard { key, reason: CloseReason::Broken, connection: own, shared };
-            let ThreadState { stopping, .. } = &*guard.shared;
+            let ThreadState { stopping, permits, .. } = &*guard.shared;
             let stopped = || stopping.load(Ordering::Acquire) >= DRAINING;
             let mut socket = TimedSocket::new(&guard.connection.socket, stopped);
-            blocking::serve(&mut socket, &mut session, now);
+            blocking::serve(&mut socket, &mut session, now, Some(permits));
             let reason = session.close_reason().unwrap_or(CloseReason::Broken);
             let cut = stopping.load(Ordering::Acquire) == CUT;
             guard.reason = if cut { reason.or_forced() } else { reason };
@@ -136,6 +141,7 @@ impl Workers for Threads {
     fn cut(&mut self) {
         self.shared.stopping.store(CUT, Ordering::Release);
         self.shut_down(Shutdown::Both);
+        self.shared.permits.close();
         let shared = &self.shared;
         let some = |open: &mut Slab<_>| !open.is_empty();
         // A thread that has not ended by then ends with the process.

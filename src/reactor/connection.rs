@@ -6,18 +6,16 @@ use crate::drive::ready::Readiness;
 use crate::service::WORK_PER_SLICE;
 use crate::session::Session;
 
-/// The most work of a slice that is not heavy, in products of 64-bit limbs. A connection whose last
-/// slice was heavy runs after those whose last slice was light: a client that asks for little does
-/// not wait for clients that compute.
-const LIGHT_WORK: u32 = WORK_PER_SLICE / 8;
-
 /// The index of the run queue of connections that are new, or had an event after a light slice, and
 /// of those that used up their budget in this turn.
 pub(super) const READY: usize = 0;
 
-/// The index of the run queue of connections that earlier turns have left, and of those that had an
-/// event after a heavy slice.
-pub(super) const DEFERRED: usize = 1;
+/// The index of the run queue of light connections for which an earlier turn had no time.
+pub(super) const LEFT: usize = 1;
+
+/// The index of the run queue of heavy connections: those whose next message is heavy, or whose
+/// last slice was. A client that asks for little does not wait for clients that compute.
+pub(super) const HEAVY: usize = 2;
 
 /// A connection with the owner's data.
 pub(super) struct Connection<T, S> {
@@ -35,8 +33,7 @@ impl<T, S> Connection<T, S> {
     /// The queue in which the connection waits after an event.
     #[inline]
     pub(super) fn queue(&self) -> usize {
-        let is_light = self.session.budget_left() >= i64::from(WORK_PER_SLICE - LIGHT_WORK);
-        if is_light { READY } else { DEFERRED }
+        if self.session.is_heavy(WORK_PER_SLICE) { HEAVY } else { READY }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The readiness loop: one thread, one [`Kernel`] to wait with, any number of connections.
 //!
 //! [`Reactor::turn`] is the whole loop. An event is only a hint that marks its connection. The
-//! marked connections then run, each until it must wait or has used up its budget, and those of
-//! each run queue together for about the work of [`SLICES_PER_TURN`] full slices, before the kernel
-//! is asked for events again. A connection is registered once, edge-triggered, for both directions.
+//! marked connections then run, each until it must wait or has used up its budget, and after them
+//! those that earlier turns have left, each group for about the work of [`SLICES_PER_TURN`] full
+//! slices, before the kernel is asked for events again. A connection is registered once,
+//! edge-triggered, for both directions.
 //!
 //! The reactor owns connections and does not know where they come from. Anything else that its
 //! owner waits for (a listener, a waker, signals) is registered as a [`Source`], and a turn returns
@@ -27,18 +28,19 @@ mod kernel;
 mod source;
 mod timers;
 
-use connection::{Connection, DEFERRED, READY, queue};
+use connection::{Connection, HEAVY, LEFT, READY, queue};
 pub use kernel::{Event, Kernel, Mio};
 use source::FIRST_SOURCE;
 pub use source::{ReadySources, Source};
 use timers::Timers;
 
-/// The most full slices of [`WORK_PER_SLICE`] that run from each of the two run queues in one turn.
-/// It bounds the time until a new request is seen while many clients compute. Each queue has a
-/// bound of its own, so new events cannot starve the connections that earlier turns have left.
+/// The most full slices of [`WORK_PER_SLICE`] that run in one turn of the connections that had an
+/// event, and again of those that earlier turns have left. It bounds the time until a new request
+/// is seen while many clients compute. Each has a bound of its own, so new events cannot starve the
+/// connections that are left.
 pub const SLICES_PER_TURN: usize = 4;
 
-/// The most work from each of the two run queues in one turn, in products of 64-bit limbs.
+/// The same in products of 64-bit limbs.
 const WORK_PER_TURN: u64 = SLICES_PER_TURN as u64 * WORK_PER_SLICE as u64;
 
 /// The most timers that fire in one turn, the earliest first; the others fire in the next turns.
@@ -49,9 +51,11 @@ pub const TIMERS_PER_TURN: usize = 64;
 pub struct Reactor<T, K: Kernel = Mio> {
     kernel: K,
     connections: Slab<Connection<T, K::Socket>>,
-    /// The keys of the connections that can run, oldest first, by [`READY`] and [`DEFERRED`]. A key
-    /// is in at most one queue, and only once.
-    queues: [VecDeque<usize>; 2],
+    /// The keys of the connections that can run, oldest first, by [`READY`], [`LEFT`] and
+    /// [`HEAVY`]. A key is in at most one queue, and only once.
+    queues: [VecDeque<usize>; 3],
+    /// The work by which the queue [`HEAVY`] is ahead of [`LEFT`], in products of 64-bit limbs.
+    heavy_lead: u64,
     timers: Timers,
     pool: Pool,
     /// The time at the end of the last wait, used for the whole turn.
@@ -88,7 +92,8 @@ impl<T, K: Kernel> Reactor<T, K> {
         let now = kernel.now();
         Self {
             connections: Slab::new(),
-            queues: [VecDeque::new(), VecDeque::new()],
+            queues: [const { VecDeque::new() }; 3],
+            heavy_lead: 0,
             timers: Timers::default(),
             pool: Pool::default(),
             now,
@@ -155,6 +160,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         self.now = self.time.now();
         let ready_sources = self.mark();
         self.expire();
+        self.pool.set_connections(self.connections.len());
         self.run();
         self.reap();
         Ok(ready_sources)
@@ -173,7 +179,8 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.ready.readable = Readable::UntilBlockThenEof;
-            queue(&mut self.queues[DEFERRED], key, connection); // mutant: drain-only-the-ready
+            let queues = &mut self.queues[connection.queue().max(LEFT)];
+            queue(queues, key, connection); // mutant: drain-only-the-ready
         }
     }
 
@@ -181,7 +188,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn cut(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.session.cut(CloseReason::Forced);
-            queue(&mut self.queues[DEFERRED], key, connection);
+            queue(&mut self.queues[LEFT], key, connection);
         }
         while self.has_work() {
             self.run();
@@ -268,23 +275,44 @@ impl<T, K: Kernel> Reactor<T, K> {
         self.queues.iter().any(|queue| !queue.is_empty())
     }
 
-    /// Runs the ready connections, then the deferred ones, up to [`WORK_PER_TURN`] of each queue. A
-    /// connection that uses up its budget is queued behind the ready ones; it does not run twice.
-    /// All that are left at the end are deferred: connections that have waited longest come first,
-    /// those that have run come last.
+    /// Runs the ready connections up to [`WORK_PER_TURN`], then as much of those that were left, in
+    /// turn the light and the heavy ones: a heavy message may be the work of many turns, and then
+    /// light ones come first until they have had as much. A connection that uses up its budget is
+    /// queued behind the ready ones, and does not run twice. All that are left at the end have
+    /// waited longest, and come before those that have run.
     fn run(&mut self) {
-        for index in [READY, DEFERRED] {
-            let mut work = 0;
-            for _ in 0..self.queues[index].len() {
-                if work >= WORK_PER_TURN {
-                    break;
-                }
-                let Some(key) = self.queues[index].pop_front() else { break };
-                work += u64::from(self.run_one(key));
+        self.run_queue(READY, WORK_PER_TURN);
+        let mut share = WORK_PER_TURN;
+        for index in if self.heavy_lead == 0 { [HEAVY, LEFT] } else { [LEFT, HEAVY] } {
+            let work = self.run_queue(index, share);
+            share = share.saturating_sub(work);
+            match index {
+                HEAVY => self.heavy_lead += work,
+                _ => self.heavy_lead = self.heavy_lead.saturating_sub(work),
             }
         }
-        let [ready, deferred] = &mut self.queues;
-        deferred.extend(ready.drain(..)); // mutant: lose-the-unserved
+        let [ready, left, heavy] = &mut self.queues;
+        if left.is_empty() {
+            self.heavy_lead = 0;
+        }
+        for key in ready.drain(..) {
+            let is_heavy = self.connections[key].queue() == HEAVY;
+            let queue = if is_heavy { &mut *heavy } else { &mut *left };
+            queue.push_back(key); // mutant: lose-the-unserved
+        }
+    }
+
+    /// Runs connections of one queue until they have done this work. Returns their work.
+    fn run_queue(&mut self, index: usize, most_work: u64) -> u64 {
+        let mut work = 0;
+        for _ in 0..self.queues[index].len() {
+            if work >= most_work {
+                break;
+            }
+            let Some(key) = self.queues[index].pop_front() else { break };
+            work += u64::from(self.run_one(key));
+        }
+        work
     }
 
     /// Runs one slice of a connection. Returns its work, in products of 64-bit limbs.

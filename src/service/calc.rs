@@ -22,10 +22,17 @@ impl Calc {
         Self { dialect, error_text }
     }
 
-    /// Answers a text that the fast path does not take. Returns the work.
+    /// Answers a text that the fast path does not take, or defers it.
     #[inline(never)]
-    fn answer_full(&self, text: &[u8], out: &mut Output<'_>) -> u64 {
-        let answer = arithmetic::evaluate_full(text, self.dialect);
+    fn answer_full(&self, text: &[u8], out: &mut Output<'_>) -> Next {
+        let most_work = u64::from(out.most_work());
+        let answer = match arithmetic::evaluate_within(text, self.dialect, most_work) {
+            Ok(answer) => answer,
+            Err(spent) => {
+                out.charge(spent);
+                return Next::Defer;
+            }
+        };
         match answer.outcome {
             Ok(value) => value.render(out),
             Err(error) => match &self.error_text {
@@ -38,7 +45,8 @@ impl Calc {
         if out.is_empty() {
             out.write(b"''");
         }
-        answer.work
+        out.charge(answer.work);
+        Next::Read
     }
 }
 
@@ -49,15 +57,14 @@ impl Service for Calc {
 
     fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
         let Event::Message(text) = event else { return Next::Read };
-        let work = match arithmetic::evaluate_fast(text, self.dialect) {
+        match arithmetic::evaluate_fast(text, self.dialect) {
             Some(value) => {
                 out.write_integer(value);
-                text.len() as u64 * FAST_BYTE_COST
+                out.charge(text.len() as u64 * FAST_BYTE_COST);
+                Next::Read
             }
             None => self.answer_full(text, out),
-        };
-        out.charge(work);
-        Next::Read
+        }
     }
 }
 

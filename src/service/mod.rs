@@ -43,6 +43,10 @@ pub const MAX_REPLY: usize = 64 * 1024;
 /// many of them in one segment.
 pub const WORK_PER_SLICE: u32 = 1 << 17;
 
+/// The most work of a light message, and of a light slice, in products of 64-bit limbs. Light ones
+/// do not wait for heavy ones.
+pub const LIGHT_WORK: u32 = WORK_PER_SLICE / 8;
+
 /// The least work of a message, in products of 64-bit limbs.
 pub const MIN_WORK: u32 = 64;
 
@@ -72,6 +76,9 @@ pub enum Next {
     SleepUntil(Instant),
     /// None. The output is sent, then the connection is closed.
     Close,
+    /// The same message again, in a step that may do any work: it takes more than
+    /// [`Output::most_work`]. Nothing was written.
+    Defer,
 }
 
 /// The form in which a service takes its input.
@@ -124,6 +131,7 @@ pub struct Output<'a> {
     echoes_input: bool,
     /// The work of the step.
     work: u32,
+    most_work: u32,
     records: Option<&'a dyn RecordSink>,
 }
 
@@ -132,7 +140,22 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn new(buffer: &'a mut Buffer, delimiter: Delimiter) -> Self {
         let before = buffer.len();
-        Self { buffer, before, delimiter, echoes_input: false, work: 0, records: None }
+        Self {
+            buffer,
+            before,
+            delimiter,
+            echoes_input: false,
+            work: 0,
+            most_work: u32::MAX,
+            records: None,
+        }
+    }
+
+    /// The same for a step of at most this work.
+    #[inline]
+    #[must_use]
+    pub fn with_most_work(self, most_work: u32) -> Self {
+        Self { most_work, ..self }
     }
 
     /// The same with a sink for records; without one they are discarded.
@@ -172,6 +195,13 @@ impl<'a> Output<'a> {
     #[inline]
     pub fn work(&self) -> u32 {
         self.work
+    }
+
+    /// The most work of the step, in products of 64-bit limbs. A service that may exceed it by more
+    /// than a little returns [`Next::Defer`] instead.
+    #[inline]
+    pub fn most_work(&self) -> u32 {
+        self.most_work
     }
 
     /// Hands over a record for the server to keep.

@@ -55,6 +55,7 @@ impl Service for Once {
 
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
         match (event, self.service.step(event, now, out)) {
+            (_, Next::Defer) => Next::Defer,
             (Event::Message(_), _) => Next::Close,
             (_, next) => next,
         }

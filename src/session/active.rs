@@ -42,18 +42,18 @@ impl<'s> ActiveSession<'s> {
     ) -> Self {
         session.inbox.borrow(pool);
         session.outbox.borrow(pool);
-        let had_yielded = session.over_budget(); // mutant: never-resume
+        let had_yielded = session.yields(); // mutant: never-resume
         session.work_left = i32::try_from(budget).unwrap_or(i32::MAX);
         if session.phase == Phase::New {
             session.phase = Phase::Serving(Awaited::Message);
             session.notify(Event::Open, now);
             session.advance(now);
-        } else if had_yielded {
+        } else if had_yielded && !(pool.is_scarce() && session.owes()) {
             // Nothing was received since the last slice, so the silence was not the peer's.
             if session.is_receiving() {
                 session.active_at = now;
             }
-            session.advance(now);
+            session.advance_by(u32::MAX, now);
         }
         Self { session, pool, budget }
     }
@@ -66,15 +66,22 @@ impl<'s> ActiveSession<'s> {
                 Want::Send(session.outbox.pending())
             }
             Phase::Serving(Awaited::Timeout) => Want::Wait,
-            Phase::Serving(_) if session.over_budget() => Want::Yield,
+            Phase::Serving(_) if session.yields() => Want::Yield,
             Phase::New | Phase::Serving(_) | Phase::Lingering => {
                 let room = session.inbox.room();
                 assert!(!room.is_empty(), "0 bytes received would mean the end of input");
-                Want::Receive(room)
+                let size = room.len().min(self.pool.receive_limit());
+                Want::Receive(&mut room[..size])
             }
             Phase::Flushing => Want::ShutDown,
             Phase::Finished => Want::Finished,
         }
+    }
+
+    /// Begins another slice without an activation, for a driver that has waited.
+    #[inline]
+    pub fn renew_budget(&mut self) {
+        self.session.work_left = i32::try_from(self.budget).unwrap_or(i32::MAX);
     }
 
     /// Reports `n` bytes in the buffer of [`Want::Receive`]; 0 means the end of input.
@@ -119,7 +126,10 @@ impl<'s> ActiveSession<'s> {
         self.session.pay_debt(n, now);
         // The silence so far may have been ours.
         self.session.framer.interrupt_gap(); // mutant: count-our-own-silence
-        self.session.advance(now);
+        // Replies that nobody may ever read are not computed in advance for many.
+        if !(self.pool.is_scarce() && self.session.owes()) {
+            self.session.advance(now);
+        }
     }
 
     /// True if the rest of a message is awaited.

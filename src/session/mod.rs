@@ -21,11 +21,12 @@
 //! not read leaves the outbox full; then no steps are taken, nothing more is received, and TCP's
 //! window closes on the peer.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
-use crate::service::{Framing, Service};
+use crate::service::{Framing, LIGHT_WORK, Service};
 
 mod active;
 mod close_reason;
@@ -77,6 +78,25 @@ enum Input {
     PeerClosed,
 }
 
+/// A message that was framed and not served, at the front of the inbox.
+#[derive(Clone, Copy, Debug)]
+struct Deferred {
+    /// The length of its text, in bytes.
+    text: NonZero<u16>,
+    /// The length of its terminator.
+    terminator: u8,
+}
+
+const _: () = assert!(MAX_MESSAGE_LIMIT <= u16::MAX as usize);
+
+impl Deferred {
+    /// The text at the front of `pending`, and what comes behind the message.
+    fn split(self, pending: &[u8]) -> (&[u8], &[u8]) {
+        let (text, behind) = pending.split_at(self.text.get().into());
+        (text, &behind[self.terminator.into()..])
+    }
+}
+
 /// One connection, from its first event to its last byte.
 pub struct Session {
     service: Box<dyn Service>,
@@ -107,6 +127,8 @@ pub struct Session {
     /// The rest of the budget, in products of 64-bit limbs. Below 0 the budget is used up, and
     /// other connections run first.
     work_left: i32,
+    /// The message at the front of the inbox, if its service has deferred it.
+    deferred: Option<Deferred>,
     /// The first reason to end the connection, once there is one.
     close_reason: Option<CloseReason>,
 }
@@ -135,6 +157,7 @@ impl Session {
             active_at: now,
             waiting_since: None,
             work_left: i32::MAX,
+            deferred: None,
             close_reason: None,
         }
     }
@@ -159,11 +182,18 @@ impl Session {
         self.phase = Phase::Finished;
     }
 
-    /// The budget that the last slice has left, in products of 64-bit limbs; the largest number
-    /// before the first slice.
+    /// True if the last slice or the next one is heavy. `budget` is that of the last slice.
     #[inline]
-    pub fn budget_left(&self) -> i64 {
-        self.work_left.into()
+    pub fn is_heavy(&self, budget: u32) -> bool {
+        let light = i64::from(budget) - i64::from(LIGHT_WORK);
+        i64::from(self.work_left) < light || self.deferred.is_some()
+    }
+
+    /// True if the next activation continues with messages in the inbox: the last slice has used up
+    /// its budget, or the next message is heavy. Only such an activation does heavy work.
+    #[inline]
+    pub fn has_yielded(&self) -> bool {
+        self.yields() && matches!(self.phase, Phase::Serving(_))
     }
 
     /// The reason of the connection's end; none while it is served.
@@ -181,6 +211,12 @@ impl Session {
     #[inline]
     fn is_receiving(&self) -> bool {
         self.outbox.is_empty()
+    }
+
+    /// True if replies are not sent yet.
+    #[inline]
+    fn owes(&self) -> bool {
+        !self.outbox.is_empty()
     }
 
     /// Begins a debt at `now` if there is one, and there was none before. The wait for a partial
@@ -221,6 +257,12 @@ impl Session {
     #[inline]
     fn over_budget(&self) -> bool {
         self.work_left < 0
+    }
+
+    /// True if messages in the inbox wait for the next slice.
+    #[inline]
+    fn yields(&self) -> bool {
+        self.over_budget() || self.deferred.is_some()
     }
 
     /// Counts `n` bytes of discarded input. Returns false if they are too many.

@@ -1,21 +1,42 @@
 //! The path of messages from the inbox to the service, and of replies to the outbox.
 
 use std::mem;
+use std::num::NonZero;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::frame::{Frame, InputState};
-use super::{Awaited, CloseReason, Input, Phase, Session, Side};
+use super::{Awaited, CloseReason, Deferred, Input, Phase, Session, Side};
+use crate::buffer::Buffer;
 use crate::escape;
-use crate::service::{BYTES_PER_WORK, Event, MAX_REPLY, MIN_WORK, Next, Output};
+use crate::service::{BYTES_PER_WORK, Event, LIGHT_WORK, MAX_REPLY, MIN_WORK, Next, Output};
+
+/// The reply to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// In the outbox.
+    Written,
+    /// The message itself.
+    Echo,
+    /// None yet.
+    Deferred,
+}
 
 impl Session {
-    /// Serves the inbox until something must be waited for, and advances the phase.
+    /// Serves light messages of the inbox until something must be waited for, and advances the
+    /// phase.
     pub(super) fn advance(&mut self, now: Instant) {
+        self.advance_by(LIGHT_WORK, now);
+    }
+
+    /// The same for messages that take at most `most_work` each.
+    pub(super) fn advance_by(&mut self, most_work: u32, now: Instant) {
         let owed_since = self.waiting_since.filter(|_| !self.outbox.is_empty());
         if self.is_raw {
             self.advance_raw(now);
-        } else {
-            self.advance_messages(now);
+        } else if self.deferred.is_none() || (most_work > LIGHT_WORK && self.is_serving()) {
+            // A deferred message waits for the next activation, and for room for its reply.
+            self.advance_messages(most_work, now);
         }
         if owed_since.is_some() {
             self.waiting_since = owed_since;
@@ -39,7 +60,7 @@ impl Session {
             }
             let mut inbox = mem::take(&mut self.inbox);
             let length = inbox.len().min(MAX_REPLY);
-            if self.answer(&inbox.pending()[..length], now) {
+            if self.answer(&inbox.pending()[..length], LIGHT_WORK, now) == Answer::Echo {
                 self.outbox.append(&mut inbox, length);
             } else {
                 inbox.consume(length);
@@ -52,26 +73,24 @@ impl Session {
     /// Gives the service the messages in the inbox.
     ///
     /// The inbox is taken out of the session meanwhile, so that `pending` can borrow from it.
-    fn advance_messages(&mut self, now: Instant) {
+    fn advance_messages(&mut self, most_work: u32, now: Instant) {
         let mut inbox = mem::take(&mut self.inbox);
         let mut pending = inbox.pending();
+        let mut framed = self.deferred.take().map(|deferred| deferred.split(pending));
         let mut messages = 0;
         let mut waiting_since = self.waiting_since.take();
         let limit = self.context.limits.max_message;
         let ended = self.input != Input::Open;
         let input = InputState { ended, limit, active_at: self.active_at, now };
         while self.is_serving() {
-            let (text, rest) = match self.framer.line(pending, limit) {
+            let (text, rest) = match framed.take().or_else(|| self.framer.line(pending, limit)) {
                 Some(line) => line,
                 None => match self.framer.next(pending, &input) {
                     Frame::Message { text, rest } => (text, rest),
-                    Frame::Skip { rest } => {
-                        self.skip(pending.len() - rest.len());
-                        pending = rest;
-                        continue;
-                    }
-                    Frame::Refuse { refusal, rest } => {
-                        self.outbox.write(&refusal);
+                    frame @ (Frame::Skip { rest } | Frame::Refuse { rest, .. }) => {
+                        if let Frame::Refuse { refusal, .. } = frame {
+                            self.outbox.write(&refusal);
+                        }
                         self.skip(pending.len() - rest.len());
                         pending = rest;
                         continue;
@@ -100,7 +119,12 @@ impl Session {
                     }
                 },
             };
-            self.answer(text, now);
+            if self.answer(text, most_work, now) == Answer::Deferred {
+                let (text, rest_at) = (range_in(inbox.pending(), text), inbox.len() - rest.len());
+                self.defer(&mut inbox, text, rest_at);
+                pending = inbox.pending();
+                break;
+            }
             pending = rest;
             waiting_since = None;
             self.discarded = 0;
@@ -111,6 +135,25 @@ impl Session {
         if messages > 0 {
             self.context.traffic.add_messages(messages);
         }
+    }
+
+    /// Keeps a message for the next activation, at the front of the inbox. Its text is at `text`,
+    /// and what comes behind it begins at `rest_at`.
+    #[cold]
+    fn defer(&mut self, inbox: &mut Buffer, text: Range<usize>, rest_at: usize) {
+        let terminator = if rest_at == inbox.len() {
+            // It may have been padding of any length.
+            inbox.truncate(text.end);
+            0
+        } else {
+            rest_at - text.end
+        };
+        let length = u16::try_from(text.len()).ok().and_then(NonZero::new);
+        self.deferred = Some(Deferred {
+            text: length.expect("a heavy message has a text, within the limit"),
+            terminator: u8::try_from(terminator).expect("a terminator is short"),
+        });
+        inbox.consume(text.start);
     }
 
     /// Skips `n` bytes that belong to no message. After too many the next message is too long.
@@ -158,24 +201,29 @@ impl Session {
         self.apply(next);
     }
 
-    /// Gives the service a message. True means that the message itself is the reply.
+    /// Gives the service a message.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call for each message: a tenth of its time")]
-    fn answer(&mut self, text: &[u8], now: Instant) -> bool {
+    fn answer(&mut self, text: &[u8], most_work: u32, now: Instant) -> Answer {
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let records = self.context.records.as_deref();
         let out = Output::new(&mut self.outbox, self.framer.delimiter());
-        let mut out = out.with_records(records);
+        let mut out = out.with_records(records).with_most_work(most_work);
         let next = self.service.step(Event::Message(text), now, &mut out);
         let (echoes, work) = (out.echoes_input(), out.work());
         self.charge(work, text.len());
+        if next == Next::Defer {
+            assert!(most_work < u32::MAX, "deferred a step that may do any work");
+            self.framer.end_reply(&mut self.outbox, text_at);
+            return Answer::Deferred;
+        }
         if log::log_enabled!(log::Level::Debug) {
             self.log_exchange(text, if echoes { None } else { Some(text_at) });
         }
         self.end_reply(text_at);
         self.apply(next);
-        echoes
+        if echoes { Answer::Echo } else { Answer::Written }
     }
 
     /// `reply_at`: the position of the reply in the outbox; none if the reply is the message
@@ -229,7 +277,15 @@ impl Session {
                 Awaited::Timeout
             }
             Next::Close => return self.close(CloseReason::Served),
+            Next::Defer => unreachable!("only a message is deferred"),
         };
         self.phase = Phase::Serving(awaited);
     }
+}
+
+/// The position of `part` in `whole`, of which it is a part.
+#[cold]
+fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
 }

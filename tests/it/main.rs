@@ -25,6 +25,7 @@ mod protocol {
     mod services;
     mod session;
 }
+mod permits;
 mod reactor;
 mod system {
     mod admission;

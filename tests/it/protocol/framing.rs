@@ -532,3 +532,56 @@ fn the_urgent_half_of_a_telnet_command_is_part_of_the_stream() {
         }
     }
 }
+
+/// A message of more work than a light one, with the value 4.
+const HEAVY: &[u8] = b"2**12500 % 7";
+
+#[test]
+fn a_heavy_message_is_framed_once_whatever_ends_it() {
+    let heavy = |before: &[u8], after: &[u8]| [before, HEAVY, after].concat();
+    let length = [0, u8::try_from(HEAVY.len()).unwrap()];
+    for (input, output) in [
+        (heavy(b"", b"\n"), &b"4\n"[..]),
+        (heavy(b"1 + 2\n", b"\r\n3 + 4\n"), b"3\n4\r\n7\n"),
+        (heavy(b"", &heavy(b"\n", b"\n1")), b"4\n4\n1"),
+        (heavy(b"", b""), b"4"),
+        (heavy(b"1 + 2\n", b""), b"3\n4"),
+        (heavy(b"", b"\0"), b"4\0"),
+        (heavy(b"", &[b"\0", &[b'x'; 500][..]].concat()), b"4\0"),
+        (heavy(&length, &[0, 5, b'1', b' ', b'+', b' ', b'2']), b"\0\x014\0\x013"),
+        (heavy(b"\xff\xf1", b"\n"), b"4\n"),
+    ] {
+        for piece in [1, 3, usize::MAX] {
+            let mut connection = calc();
+            let mut sent = 0;
+            // A session that yields takes no input until it is activated again.
+            while sent < input.len() {
+                let end = input.len().min(sent.saturating_add(piece));
+                sent += connection.exchange(Some(&input[sent..end]));
+            }
+            connection.wait(LINE_GAP);
+            while connection.yielded {
+                connection.exchange(None);
+            }
+            connection.wait(LINE_GAP);
+            connection.exchange(None);
+            assert_bytes(&connection.output, output);
+        }
+    }
+}
+
+#[test]
+fn a_heavy_message_is_served_when_the_session_goes_on() {
+    let mut connection = calc();
+    connection.exchange(Some(&[b"1 + 2\n", HEAVY, b"\n3 + 4\n"].concat()));
+    assert!(connection.yielded);
+    assert_bytes(&connection.output, b"3\n");
+    assert!(!awaits_gap(&connection));
+    assert!(connection.session.has_yielded());
+    // The input may end, and the server stop, meanwhile.
+    let now = connection.now;
+    connection.activate().end_input(now);
+    connection.exchange(None);
+    assert_bytes(&connection.output, b"3\n4\n7\n");
+    assert_eq!(connection.session.close_reason(), Some(CloseReason::Drained));
+}

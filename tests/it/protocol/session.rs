@@ -205,6 +205,8 @@ fn owed() -> Connection {
     let mut connection = Connection::to(Service::Calc);
     connection.reading = false;
     connection.receive(b"(1,) * 10000\n", usize::MAX);
+    // The message is heavy.
+    connection.exchange(None);
     connection
 }
 

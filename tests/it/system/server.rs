@@ -188,6 +188,45 @@ fn a_second_signal_ends_the_server_immediately() {
     }
 }
 
+/// A message of much work, with the value 4.
+const HEAVY: &[u8] = b"2**12500 % 7\n";
+
+#[test]
+fn heavy_clients_are_all_answered_and_a_light_one_among_them() {
+    for model in CONCURRENT {
+        let server = Server::start(&["--model", model]);
+        let mut clients = server.connect_many(50);
+        for client in &mut clients {
+            client.send(&HEAVY.repeat(10));
+        }
+        let mut other = server.connect();
+        for _ in 0..100 {
+            other.ask(b"1 + 2\n", b"3\n");
+        }
+        for client in &mut clients {
+            client.expect(&b"4\n".repeat(10));
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_ends_clients_that_wait_to_compute() {
+    for model in MODELS {
+        let options = ["--model", model, "--drain-timeout", "1h", "--when-full", "queue"];
+        let mut server = Server::start(&options);
+        let clients = if model == "single" { 1 } else { 50 };
+        let mut clients = server.connect_many(clients);
+        for client in &mut clients {
+            client.send(&HEAVY.repeat(5_000));
+        }
+        clients[0].expect(b"4\n");
+        server.signal(Signal::TERM);
+        server.log_line("stopping");
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0), "{model}");
+    }
+}
+
 #[test]
 fn an_idle_client_is_closed() {
     for model in MODELS {
