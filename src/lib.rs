@@ -223,7 +223,7 @@
 //! | the end of a message | `src/session/framing.rs` |
 //! | the deadlines of a connection | `src/session/timers.rs` |
 //! | the values of its limits | `src/session/limits.rs` |
-//! | the time of a driver; a halt of the process | `src/drive/run_time.rs` |
+//! | a halt of the process | `src/drive/halt.rs` |
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
 //! | the permits for heavy work | `src/drive/permits.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |

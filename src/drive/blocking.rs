@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::SockRef;
 
-use super::close_reason_of;
 use super::permits::Permits;
-use super::run_time::RunTime;
+use super::{close_reason_of, halt};
 use crate::buffer::Pool;
 use crate::service::WORK_PER_SLICE;
 use crate::session::{ActiveSession, CloseReason, Session, Want};
@@ -55,21 +54,21 @@ pub fn serve(
     now: Instant,
     permits: Option<&Permits>,
 ) {
-    let mut pool = Pool::default();
-    let mut time = RunTime::new(now, clock());
+    let (mut pool, mut now) = (Pool::default(), now);
     loop {
         let mut permit = None;
         if let Some(permits) = permits.filter(|_| session.has_yielded()) {
             permit = permits.acquire();
-            // The client is not silent meanwhile.
-            time.ran(clock());
+            // The client is not slow meanwhile.
+            let then = std::mem::replace(&mut now, clock());
+            session.delay(now - then);
             if permit.is_none() {
                 session.cut(CloseReason::Forced);
             }
         }
-        let mut slice = session.activate(&mut pool, WORK_PER_SLICE, time.now());
+        let mut slice = session.activate(&mut pool, WORK_PER_SLICE, now);
         drop(permit);
-        if run_slice(stream, &mut slice, &mut time) {
+        if run_slice(stream, &mut slice, &mut now) {
             return;
         }
     }
@@ -83,31 +82,30 @@ pub fn serve(
 fn run_slice(
     stream: &mut impl BlockingStream,
     session: &mut ActiveSession<'_>,
-    time: &mut RunTime,
+    now: &mut Instant,
 ) -> bool {
     loop {
-        time.ran(clock());
-        let wait =
-            session.deadline().map(|deadline| deadline.saturating_duration_since(time.now()));
+        *now = read_clock(session, *now, halt::longest_run(session.work().into()));
+        let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(*now));
         let is_due = wait == Some(Duration::ZERO);
         let failed = match session.want() {
             Want::Send(bytes) => {
                 let sent = stream.send(bytes, wait);
-                count(time, wait, &sent);
-                sent.map(|n| session.sent(n, time.now()))
+                *now = read_clock(session, *now, longest_call(wait, &sent));
+                sent.map(|n| session.sent(n, *now))
             }
             Want::Receive(room) => {
                 let received = stream.receive(room, wait);
-                count(time, wait, &received);
+                *now = read_clock(session, *now, longest_call(wait, &received));
                 received.map(|received| match received {
                     Received::Bytes(n) => {
                         session.renew_budget();
-                        session.received(n, time.now());
+                        session.received(n, *now);
                         if session.awaits_rest() {
                             stream.acknowledge();
                         }
                     }
-                    Received::Stop => session.end_input(time.now()),
+                    Received::Stop => session.end_input(*now),
                 })
             }
             Want::ShutDown => stream.shut_down_sending().map(|()| session.shut_down()),
@@ -116,7 +114,7 @@ fn run_slice(
             Want::Wait => {
                 let wait = wait.unwrap_or(TIMEOUT_SLACK);
                 thread::park_timeout(wait);
-                time.waited(clock(), Some(wait));
+                *now = read_clock(session, *now, wait);
                 Ok(())
             }
             Want::Finished => return true,
@@ -125,7 +123,7 @@ fn run_slice(
             Ok(()) | Err((io::ErrorKind::Interrupted, _)) => {}
             Err((io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _)) => {
                 if is_due {
-                    session.tick(time.now());
+                    session.tick(*now);
                 }
             }
             Err((_, error)) => session.cut(close_reason_of(&error)),
@@ -133,16 +131,22 @@ fn run_slice(
     }
 }
 
-/// Counts the time of a call. One that was interrupted takes none: it was halted for some of it,
-/// and nobody knows for how long.
-fn count<T>(time: &mut RunTime, wait: Option<Duration>, result: &io::Result<T>) {
+/// The longest time of a call with this result that should wait for `wait`.
+fn longest_call<T>(wait: Option<Duration>, result: &io::Result<T>) -> Duration {
     let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
-    let limit = if result.as_ref().is_err_and(interrupted) {
-        Some(Duration::ZERO)
-    } else {
-        wait.map(|wait| wait + TIMEOUT_SLACK)
-    };
-    time.waited(clock(), limit);
+    let timeout = wait.map(|wait| wait + TIMEOUT_SLACK);
+    halt::longest_wait(timeout, result.as_ref().is_err_and(interrupted))
+}
+
+/// Reads the clock. If more than `longest` has passed since `then`, the process was halted, and all
+/// deadlines of the session move by that.
+fn read_clock(session: &mut ActiveSession<'_>, then: Instant, longest: Duration) -> Instant {
+    let now = clock();
+    let halt = halt::length(now.saturating_duration_since(then), longest);
+    if !halt.is_zero() {
+        session.delay(halt);
+    }
+    now
 }
 
 /// A blocking socket with its timeouts.

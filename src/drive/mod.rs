@@ -12,9 +12,9 @@ use crate::error::is_disconnect;
 use crate::session::CloseReason;
 
 pub mod blocking;
+pub mod halt;
 pub mod permits;
 pub mod ready;
-pub mod run_time;
 pub mod stdio;
 
 /// The close reason of a connection whose socket failed with this error.

@@ -12,14 +12,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Interest, Token, Waker};
 use slab::Slab;
 
 use crate::buffer::Pool;
 use crate::drive::ready::{self, Outcome, Readable, Readiness};
-use crate::drive::run_time::RunTime;
 use crate::service::WORK_PER_SLICE;
 use crate::session::{CloseReason, Session};
 
@@ -27,6 +26,7 @@ mod connection;
 mod kernel;
 mod source;
 mod timers;
+mod wait;
 
 use connection::{Connection, HEAVY, LEFT, READY, queue};
 pub use kernel::{Event, Kernel, Mio};
@@ -60,8 +60,8 @@ pub struct Reactor<T, K: Kernel = Mio> {
     pool: Pool,
     /// The time at the end of the last wait, used for the whole turn.
     now: Instant,
-    /// The clock, which stands still while the process is halted.
-    time: RunTime,
+    /// The work since the clock was last read, in products of 64-bit limbs.
+    work: u64,
     /// The keys of connections that finished in this turn. They are freed when all its events are
     /// handled.
     finished: Vec<usize>,
@@ -89,15 +89,14 @@ impl<T> Reactor<T> {
 impl<T, K: Kernel> Reactor<T, K> {
     /// An empty loop that waits with `kernel`.
     pub fn with(kernel: K) -> Self {
-        let now = kernel.now();
         Self {
             connections: Slab::new(),
             queues: [const { VecDeque::new() }; 3],
             heavy_lead: 0,
             timers: Timers::default(),
             pool: Pool::default(),
-            now,
-            time: RunTime::new(now, now),
+            now: kernel.now(),
+            work: 0,
             kernel,
             finished: Vec::new(),
             closed: Vec::new(),
@@ -157,7 +156,6 @@ impl<T, K: Kernel> Reactor<T, K> {
     /// while a connection can run. Returns the sources that had an event.
     pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<ReadySources> {
         self.wait(wake_at)?;
-        self.now = self.time.now();
         let ready_sources = self.mark();
         self.expire();
         self.pool.set_connections(self.connections.len());
@@ -194,42 +192,6 @@ impl<T, K: Kernel> Reactor<T, K> {
             self.run();
         }
         self.reap();
-    }
-
-    /// Waits for events. The timeout is measured from the end of the last wait, so a timer may be
-    /// late by the length of that turn, and by more if many fire together.
-    fn wait(&mut self, wake_at: Option<Instant>) -> io::Result<()> {
-        // mutant: sleep-with-work
-        let timeout = if self.has_work() {
-            Some(Duration::ZERO)
-        } else {
-            // mutant: sleep-past-timers
-            let wake_at = wake_at.into_iter().chain(self.timers.next()).min();
-            wake_at.map(|at| at.saturating_duration_since(self.now))
-        };
-        if timeout != Some(Duration::ZERO) {
-            self.time.ran(self.kernel.now());
-        }
-        let mut waited = self.kernel.wait(timeout);
-        let mut halted = false;
-        // An interrupted wait is not an empty one: after a halt (SIGSTOP) there may be events. They
-        // are asked for before any timer fires.
-        // mutant: fail-an-interrupted-wait
-        while waited.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
-            halted = true;
-            waited = self.kernel.wait(Some(Duration::ZERO));
-        }
-        // A signal that the owner handles interrupts a wait as well.
-        let signals = Source::Signals.token();
-        halted = halted && !self.kernel.events().any(|event| event.token == signals);
-        let read_at = self.kernel.now();
-        match timeout {
-            Some(Duration::ZERO) => self.time.ran(read_at),
-            // Nobody knows for how long it was halted.
-            _ if halted => self.time.waited(read_at, Some(Duration::ZERO)),
-            timeout => self.time.waited(read_at, timeout),
-        }
-        waited
     }
 
     /// Queues the connections that had an event.
@@ -312,6 +274,7 @@ impl<T, K: Kernel> Reactor<T, K> {
             let Some(key) = self.queues[index].pop_front() else { break };
             work += u64::from(self.run_one(key));
         }
+        self.work += work;
         work
     }
 

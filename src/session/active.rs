@@ -1,6 +1,6 @@
 //! The session's interface to its driver: the next action, and reports of what happened.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::timers::Timer;
 use super::{Awaited, CloseReason, Input, Phase, Session};
@@ -136,6 +136,11 @@ impl<'s> ActiveSession<'s> {
     #[inline]
     pub fn awaits_rest(&self) -> bool {
         self.session.is_receiving() && self.session.waiting_since.is_some()
+    }
+
+    /// See [`Session::delay`].
+    pub fn delay(&mut self, halt: Duration) {
+        self.session.delay(halt);
     }
 
     /// See [`Session::deadline`].

@@ -103,6 +103,11 @@ impl Framer {
         self.gap_at
     }
 
+    /// Prolongs the gap, if there is one.
+    pub(super) fn delay_gap(&mut self, delay: Duration) {
+        self.gap_at = self.gap_at.map(|at| at + delay);
+    }
+
     /// Ends a gap that was too short: more bytes have moved.
     #[inline]
     pub(super) fn interrupt_gap(&mut self) {

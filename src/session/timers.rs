@@ -3,7 +3,7 @@
 //! No timer is stored. Each is derived from other fields, so a whole line neither sets nor cancels
 //! one; the table is computed when a driver asks for the deadline.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Awaited, LINGER, Phase, Session};
 
@@ -36,6 +36,18 @@ impl Session {
     pub(super) fn due(&self, now: Instant) -> Option<Timer> {
         let due = |&(_, at): &(Timer, Option<Instant>)| at.is_some_and(|at| at <= now);
         self.timers().into_iter().find(due).map(|(timer, _)| timer) // mutant: fire-the-last-timer
+    }
+
+    /// Moves all timers by the time of a halt of the process. A time that the service waits for
+    /// together with a message is an appointment, and stays.
+    pub fn delay(&mut self, halt: Duration) {
+        self.active_at += halt; // mutant: count-a-halt-as-silence
+        // mutant: count-a-halt-as-slow
+        self.waiting_since = self.waiting_since.map(|at| at + halt);
+        self.framer.delay_gap(halt); // mutant: shorten-a-gap
+        if self.phase == Phase::Serving(Awaited::Timeout) {
+            self.timeout_at = self.timeout_at.map(|at| at + halt);
+        }
     }
 
     #[inline]

@@ -357,6 +357,22 @@ fn messages_wait_while_the_service_sleeps() {
 }
 
 #[test]
+fn a_halt_moves_every_deadline() {
+    let halt = Duration::from_secs(1);
+    let pause = Duration::from_millis(200);
+    let sleeper = || Connection::with(Box::new(Sleeper { pause }));
+    let calc = || Connection::to(Service::Calc);
+    for (mut connection, input) in
+        [(calc(), &b""[..]), (calc(), b"1 + 2"), (calc(), b"\x00\x02"), (sleeper(), b"a\n")]
+    {
+        connection.receive(input, usize::MAX);
+        let before = connection.session.deadline().unwrap();
+        connection.session.delay(halt);
+        assert_eq!(connection.session.deadline(), Some(before + halt), "{input:?}");
+    }
+}
+
+#[test]
 fn a_late_tick_serves_what_was_due_before_the_idle_timeout() {
     let idle = Limits::default().idle;
     let pause = Duration::from_millis(200);
