@@ -357,6 +357,18 @@ fn messages_wait_while_the_service_sleeps() {
 }
 
 #[test]
+fn a_pause_begins_when_what_was_written_before_it_is_sent() {
+    let pause = Duration::from_millis(200);
+    let mut connection = Connection::with(Box::new(Sleeper { pause }));
+    connection.reading = false;
+    connection.exchange(Some(b"a\n"));
+    connection.now += 3 * pause;
+    let now = connection.now;
+    connection.activate().sent(2, now);
+    assert_eq!(connection.session.deadline(), Some(now + pause));
+}
+
+#[test]
 fn a_halt_moves_every_deadline() {
     let halt = Duration::from_secs(1);
     let pause = Duration::from_millis(200);
