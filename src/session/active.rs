@@ -166,7 +166,10 @@ impl<'s> ActiveSession<'s> {
         let session = &mut *self.session;
         let Some(timer) = session.due(now) else { return };
         match (timer, session.phase) {
-            (Timer::Service, _) => {
+            (Timer::Service, phase) => {
+                if phase == Phase::Serving(Awaited::Timeout) {
+                    session.active_at = now;
+                }
                 session.phase = Phase::Serving(Awaited::Message);
                 session.notify(Event::Timeout, now);
                 session.advance(now);

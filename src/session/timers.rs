@@ -79,6 +79,8 @@ impl Session {
         let limits = &self.context.limits;
         let limit = match self.phase {
             Phase::Finished => return None,
+            // The silence is the service's.
+            Phase::Serving(Awaited::Timeout) if self.outbox.is_empty() => return None,
             Phase::Lingering => LINGER,
             _ if self.outbox.is_empty() => limits.idle,
             _ => return self.waiting_since.map(|since| since + limits.unread),

@@ -357,6 +357,17 @@ fn messages_wait_while_the_service_sleeps() {
 }
 
 #[test]
+fn a_sleep_of_the_service_is_no_silence_of_the_client() {
+    let idle = Limits::default().idle;
+    let mut connection = Connection::with(Box::new(Sleeper { pause: 2 * idle }));
+    connection.receive(b"a\n", usize::MAX);
+    connection.wait(3 * idle / 2);
+    assert!(!connection.finished);
+    connection.wait(idle / 2);
+    assert_eq!(connection.output, b"a\nawake\n");
+}
+
+#[test]
 fn a_pause_begins_when_what_was_written_before_it_is_sent() {
     let pause = Duration::from_millis(200);
     let mut connection = Connection::with(Box::new(Sleeper { pause }));
