@@ -60,6 +60,8 @@ struct Recording {
     closing_line: &'static str,
     /// The end of the player's patience.
     until: Instant,
+    /// The time of the next look at the receipt.
+    look_at: Instant,
 }
 
 /// The longest wait for the record of a game. After that the player is told that it is not kept.
@@ -67,6 +69,9 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The time between two looks at a receipt.
 const RECORD_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The least delay of a look that does not count: the process was halted, and the writer with it.
+const HALT: Duration = Duration::from_millis(50);
 
 /// The end of the closing line of a game whose record is not kept.
 const NOT_RECORDED: &str = " (your result could not be saved)";
@@ -121,7 +126,8 @@ impl Quiz {
         let (total, closing_line) = (play.game.total(), play.game.closing_line());
         let Some(game) = self.end_game("has") else { return Next::Close };
         let (receipt, until) = (out.record(game), now + RECORD_TIMEOUT);
-        self.state = State::Recording(Recording { receipt, total, closing_line, until });
+        self.state =
+            State::Recording(Recording { receipt, total, closing_line, until, look_at: now });
         self.report(now, out)
     }
 
@@ -130,8 +136,15 @@ impl Quiz {
     fn report(&mut self, now: Instant, out: &mut Output<'_>) -> Next {
         let State::Recording(recording) = &mut self.state else { return Next::Read };
         let state = recording.receipt.state();
+        let late = now.saturating_duration_since(recording.look_at);
+        // mutant: count-a-halt-as-patience
+        if late > HALT {
+            recording.until += late;
+        }
+        // mutant: wait-for-no-record, wait-for-a-record-without-end
         if state == RecordState::Pending && now < recording.until {
-            return Next::SleepUntil(now + RECORD_INTERVAL);
+            recording.look_at = now + RECORD_INTERVAL;
+            return Next::SleepUntil(recording.look_at);
         }
         out.write(recording.total.as_bytes());
         let mut closing_line = recording.closing_line.to_owned();
