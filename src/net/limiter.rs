@@ -271,6 +271,7 @@ impl SourceCounts {
         // A socket for both families shows an IPv4 address as an IPv6 one.
         let source = source.to_canonical();
         let mut table = this.table.lock().unwrap_or_else(PoisonError::into_inner);
+        // mutant: serve-a-source-beyond-its-limit
         if table.get(&source).is_some_and(|counter| counter.is_full()) {
             return Err(Rejection::SourceLimit);
         }
@@ -291,6 +292,7 @@ impl SourceCounts {
     /// Counts out a client of `counter`.
     fn release(&self, counter: &Counter, source: IpAddr) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        // mutant: keep-a-place-of-a-source
         if counter.subtract() == 0 {
             table.remove(&source);
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use socklab::service::{BUSY_TEXT, Service};
+use socklab::service::{Receipt, Service};
 use socklab::session::CloseReason;
 
 use crate::connection::{Connection, Packet};
@@ -19,6 +19,8 @@ pub struct Client {
     pub connection: Connection,
     /// The service for it, until it is accepted.
     pub service: Option<Box<dyn Service>>,
+    /// The time at which the record of its game is written, in running time, and its receipt.
+    pub record: Option<(Instant, Receipt)>,
     /// Bytes that it has read.
     pub received: usize,
     /// It does nothing before it has read that many bytes.
@@ -46,6 +48,7 @@ impl Client {
             plan,
             connection,
             service: Some(service),
+            record: None,
             received: 0,
             awaits: None,
             read_scheduled: false,
@@ -58,11 +61,11 @@ impl Client {
         }
     }
 
-    /// The server is full: the client must receive the busy reply and nothing else. It waits for
+    /// The client is rejected, and must receive this text and nothing else. It waits for
     /// that, unless it has closed already.
-    pub fn expect_busy(&mut self) {
-        self.plan.replies = BUSY_TEXT.into();
-        self.plan.owed = vec![(0, BUSY_TEXT.len())];
+    pub fn expect_busy(&mut self, text: &str) {
+        self.plan.replies = text.into();
+        self.plan.owed = vec![(0, text.len())];
         self.plan.service_reason = Some(CloseReason::Served);
         self.plan.service_sleeps = false;
         self.closed_before_busy = self.closed;

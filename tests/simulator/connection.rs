@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::Token;
 use socklab::drive::ready::{Readable, Readiness};
@@ -54,12 +54,18 @@ pub struct Connection {
     pub token: Option<Token>,
     /// The time from which on the socket has an event to report.
     pub event_at: Option<Instant>,
+    /// The work of bombers when the event of its input was reported, until it is received.
+    pub work_before: Option<u64>,
+    /// The sum of their work between such an event and the receive, over all of them.
+    pub work_waited_for: u64,
     /// System calls of the server on the socket in this turn.
     pub calls: u32,
     /// Number of turns in which the connection could have been served and was not.
     pub turns_unserved: usize,
     /// The time when the server last sent a byte, or received one before its FIN.
     pub active_at: Instant,
+    /// See [`World::halted`](crate::world::World::halted), at that time.
+    pub halted_before: Duration,
     /// The time when the server last owed nothing, because it received; each byte that it has sent
     /// since moves it forward by 1/16 s, at most to the time of the send.
     pub owed_since: Instant,
@@ -88,9 +94,12 @@ impl Connection {
             closed: false,
             token: None,
             event_at: None,
+            work_before: None,
+            work_waited_for: 0,
             calls: 0,
             turns_unserved: 0,
             active_at: now,
+            halted_before: Duration::ZERO,
             owed_since: now,
             reply_due_since: None,
         }

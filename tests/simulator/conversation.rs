@@ -7,7 +7,9 @@ use socklab::random::Random;
 use socklab::service::{BUSY_TEXT, Busy, Peer, Rules, Service, ServiceKind, ServiceSpec};
 use socklab::session::CloseReason;
 
+use crate::bombs;
 use crate::plan::Split;
+use crate::records::Writing;
 use crate::rng::Rng;
 
 /// Expressions and their results in Python.
@@ -31,6 +33,7 @@ const EXPRESSIONS: [(&str, &str); 14] = [
 const GREETING: &str = "Hello from the server!";
 const REFUSAL: &str = "I hope you make a wise choice next time!";
 const RIGHT: &str = "⭐ Correct answer ⭐";
+const NOT_RECORDED: &str = " (your result could not be saved)";
 const WRONG: &str = "Wrong answer👎";
 
 /// A message and its reply.
@@ -53,16 +56,23 @@ pub struct Conversation {
     /// Close reason of the service, if it closes at the end.
     pub closes: Option<CloseReason>,
     pub service_sleeps: bool,
+    /// The fate of the record, if it is a game.
+    pub writing: Writing,
 }
 
 /// Settings of the server in this run.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Setup {
     pub lines_only: bool,
     pub max_message: usize,
     pub quiz_seed: u64,
     /// Every message of every client takes more work than a slice.
     pub heavy: bool,
+    /// All clients but the first are bombers.
+    pub bombed: bool,
+    /// The server's limits are shorter than many a halt, and no client reads slowly.
+    pub hasty: bool,
 }
 
 impl Conversation {
@@ -79,6 +89,10 @@ impl Conversation {
 pub fn draw(rng: &mut Rng, setup: Setup, peer: Peer) -> Conversation {
     let kinds = if setup.lines_only { 7 } else { 11 };
     match rng.below(kinds) {
+        _ if setup.bombed && peer.number == 1 => {
+            Conversation { in_turns: true, ..lines(rng, 60, 300) }
+        }
+        _ if setup.bombed => bombs(rng),
         _ if setup.heavy => much_to_compute(rng),
         0 => lines(rng, 8, 300),
         1 if rng.chance(200) => long_batch(rng),
@@ -110,6 +124,7 @@ fn conversation(name: &'static str, spec: ServiceSpec, exchanges: Vec<Exchange>)
         in_turns: false,
         closes: None,
         service_sleeps: false,
+        writing: Writing::NONE,
     }
 }
 
@@ -156,6 +171,16 @@ fn long_batch(rng: &mut Rng) -> Conversation {
         });
     }
     conversation("a long batch", calc(), exchanges)
+}
+
+/// Messages that take as much work as a message may.
+fn bombs(rng: &mut Rng) -> Conversation {
+    let mut exchanges = Vec::new();
+    for _ in 0..=rng.below(100) {
+        let message = join(&bombs::message(), "\n");
+        exchanges.push(Exchange { message, reply: join(bombs::REPLY, "\n"), split: rng.split(2) });
+    }
+    Conversation { in_turns: true, ..conversation("bombs", calc(), exchanges) }
 }
 
 /// Messages of a little more work than a slice.
@@ -210,6 +235,7 @@ fn busy() -> Conversation {
         in_turns: false,
         closes: Some(CloseReason::Served),
         service_sleeps: false,
+        writing: Writing::NONE,
     }
 }
 
@@ -270,6 +296,7 @@ fn quiz(rng: &mut Rng, seed: u64, peer: Peer, end: &str) -> Conversation {
     const QUESTIONS: u32 = 3;
     let rules = Rules { seed, questions: QUESTIONS };
     let spec = ServiceSpec { rules, ..ServiceKind::Quiz.into() };
+    let writing = Writing::draw(rng);
     let mut exchanges = Vec::new();
     let mut exchange = |text: &str, reply: Vec<u8>, split| {
         exchanges.push(Exchange { message: join(text, end), reply, split });
@@ -292,7 +319,8 @@ fn quiz(rng: &mut Rng, seed: u64, peer: Peer, end: &str) -> Conversation {
                 reply.extend(join(&question.0, end));
             } else {
                 reply.extend(join(&total(quarters), end));
-                reply.extend(join(closing_line(quarters), end));
+                let excuse = if writing.is_in_time() { "" } else { NOT_RECORDED };
+                reply.extend(join(&[closing_line(quarters), excuse].concat(), end));
             }
             exchange(&text, reply, rng.split(2));
         }
@@ -301,6 +329,7 @@ fn quiz(rng: &mut Rng, seed: u64, peer: Peer, end: &str) -> Conversation {
     Conversation {
         in_turns: end.is_empty(),
         service_sleeps: true,
+        writing,
         closes: Some(CloseReason::Served),
         ..conversation
     }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::Token;
@@ -14,6 +15,7 @@ use socklab::drive::ready::{Readable, Readiness};
 use socklab::net::listener::Listener;
 use socklab::reactor::{Event, Kernel, Source};
 
+use crate::run::source;
 use crate::world::{Action, World};
 
 /// Most waits in a row without a timeout while nothing happens.
@@ -27,18 +29,22 @@ pub struct FakeKernel {
     last: Vec<Event>,
     progress: u64,
     idle_turns: u32,
+    /// The beginning of the last wait.
+    wait_began: Instant,
 }
 
 impl FakeKernel {
     pub fn new(world: &Rc<RefCell<World>>) -> Self {
-        let world = Rc::clone(world);
-        Self { world, events: Vec::new(), last: Vec::new(), progress: 0, idle_turns: 0 }
+        let (world, wait_began) = (Rc::clone(world), world.borrow().now);
+        let (events, last) = (Vec::new(), Vec::new());
+        Self { world, events, last, progress: 0, idle_turns: 0, wait_began }
     }
 
     /// Collects the events that are due.
     fn collect(&mut self) {
         let mut world = self.world.borrow_mut();
         let now = world.now;
+        let work = world.bombs.load(Ordering::Relaxed);
         if world.listener_event_at.take_if(|at| *at <= now).is_some() {
             let ready = Readiness { readable: Readable::UntilShort, writable: false };
             self.events.push(Event { token: Source::Listener.token(), ready });
@@ -49,6 +55,9 @@ impl FakeKernel {
                 continue;
             }
             let ready = connection.readiness();
+            if ready.readable != Readable::No {
+                connection.work_before.get_or_insert(work);
+            }
             if let Some(token) = connection.token
                 && (ready.writable || ready.readable != Readable::No)
             {
@@ -119,6 +128,7 @@ impl Kernel for FakeKernel {
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.events.clear();
         let mut world = self.world.borrow_mut();
+        self.wait_began = world.now;
         if timeout == Some(Duration::ZERO) && world.progress == self.progress {
             self.idle_turns += 1;
             assert!(self.idle_turns < MAX_IDLE_TURNS, "the loop spins");
@@ -139,10 +149,22 @@ impl Kernel for FakeKernel {
         }
         if world.rng.chance(faults.clock_jump) {
             let most = if world.rng.chance(200) { 100_000 } else { 1_000 };
-            let jump = world.rng.within(Duration::from_millis(most));
-            let until = world.now + jump;
-            world.advance(until);
-            world.jumped += jump;
+            let length = world.rng.within(Duration::from_millis(most));
+            world.interrupted += timeout.unwrap_or(length).min(length);
+            world.halt(length);
+        }
+        if world.rng.chance(faults.halt) {
+            // Also at the very moment of an event, which the wait does not report then.
+            let longest = timeout.unwrap_or(Duration::from_secs(1));
+            let at = world.now + world.rng.within(longest);
+            let at = world.next_event_at().map_or(at, |event| event.min(at));
+            let waited = at - world.now;
+            world.interrupted += waited;
+            world.advance(at);
+            let length = world.draw_halt();
+            world.halted += length;
+            world.halt(length);
+            return Err(ErrorKind::Interrupted.into());
         }
         let moment = world.rng.within(Duration::from_micros(5));
         let until = world.now + moment;
@@ -158,7 +180,12 @@ impl Kernel for FakeKernel {
     }
 
     fn now(&self) -> Instant {
-        self.world.borrow().now
+        let mut world = self.world.borrow_mut();
+        let waited = world.now.saturating_duration_since(self.wait_began);
+        if world.may_halt() {
+            world.interrupted += waited;
+        }
+        world.now
     }
 }
 
@@ -178,6 +205,7 @@ impl Listener for FakeListener {
 
     fn accept(&self) -> io::Result<(FakeSocket, SocketAddr)> {
         let mut world = self.world.borrow_mut();
+        world.may_halt();
         let (now, faults) = (world.now, world.faults);
         if world.rng.chance(faults.interrupt) {
             let errors = [Errno::INTR, Errno::CONNABORTED, Errno::PROTO];
@@ -191,8 +219,9 @@ impl Listener for FakeListener {
         let Some(id) = world.backlog.pop_front() else { return Err(Errno::WOULDBLOCK.into()) };
         world.progress += 1;
         world.clients[id].connection.active_at = now;
+        world.clients[id].connection.halted_before = world.halted;
         world.log(id, || "the server accepts".to_owned());
-        Ok((FakeSocket { id, world: Rc::clone(&self.world) }, ([127, 0, 0, 1], 4242).into()))
+        Ok((FakeSocket { id, world: Rc::clone(&self.world) }, (source(id), 4242).into()))
     }
 
     fn suspend(&self) -> io::Result<()> {
@@ -216,9 +245,12 @@ impl FakeSocket {
         self.id
     }
 
-    /// Begins a call: it takes time, in which other things happen, and may be interrupted.
+    /// Begins a call: it takes time, in which other things happen, and may be interrupted. The
+    /// process may have been halted before.
     fn call(&self) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
+        world.spend();
+        world.may_halt();
         let moment = world.rng.within(Duration::from_micros(10));
         let until = world.now + moment;
         world.advance(until);
@@ -236,12 +268,16 @@ impl Read for FakeSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.call()?;
         let mut world = self.world.borrow_mut();
-        let (now, id) = (world.now, self.id);
+        let (now, halted, id) = (world.now, world.halted, self.id);
+        let work = world.bombs.load(Ordering::Relaxed);
         let connection = &mut world.clients[id].connection;
         connection.owed_since = now;
+        let waited = connection.work_before.take().map_or(0, |before| work - before);
+        connection.work_waited_for += waited;
         let received = connection.receive(buffer);
         if matches!(received, Ok(Some(1..))) && connection.fin_sent_at.is_none() {
             connection.active_at = now;
+            connection.halted_before = halted;
         }
         world.log(id, || format!("the server receives {received:?}"));
         let received = received?;
@@ -260,7 +296,7 @@ impl Write for FakeSocket {
         assert!(!bytes.is_empty(), "a send of nothing");
         self.call()?;
         let mut world = self.world.borrow_mut();
-        let (now, id, faults) = (world.now, self.id, world.faults);
+        let (now, halted, id, faults) = (world.now, world.halted, self.id, world.faults);
         if world.rng.chance(faults.no_buffers) && world.clients[id].connection.broken.is_none() {
             world.clients[id].connection.send_blocked = true;
             let at = now + world.rng.within(Duration::from_millis(2));
@@ -273,6 +309,7 @@ impl Write for FakeSocket {
         let n = sent.unwrap_or(None).unwrap_or(0);
         if n > 0 {
             client.connection.active_at = now;
+            client.connection.halted_before = halted;
             let paid = client.connection.owed_since + Duration::from_secs(n as u64) / 16;
             client.connection.owed_since = paid.min(now);
         }

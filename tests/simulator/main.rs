@@ -7,11 +7,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "the modules of a test are its own")]
 
+mod bombs;
 mod client;
 mod connection;
 mod conversation;
 mod kernel;
 mod plan;
+mod records;
 mod rng;
 mod run;
 mod world;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use socklab::session::CloseReason;
 
 use crate::conversation::{Conversation, Exchange};
+use crate::records::Writing;
 use crate::rng::Rng;
 
 /// More bytes than a connection may receive in a turn.
@@ -71,6 +72,7 @@ pub struct Plan {
     pub closes_after_server: bool,
     /// The service pauses, and does not read meanwhile.
     pub service_sleeps: bool,
+    pub writing: Writing,
 }
 
 impl Plan {
@@ -91,9 +93,10 @@ impl Plan {
 
 /// Draws the plan of a conversation: all of it or its beginning, pipelined or in turns, with one of
 /// many ends.
-pub fn draw(rng: &mut Rng, conversation: Conversation) -> Plan {
+pub fn draw(rng: &mut Rng, conversation: Conversation, hasty: bool) -> Plan {
     let (mut steps, mut owed) = (Vec::new(), Vec::new());
     let read_pace = read_pace(rng).or_else(|| conversation.in_turns.then_some(ReadPace::EAGER));
+    let read_pace = read_pace.map(|pace| if hasty { ReadPace::EAGER } else { pace });
     let count = if rng.chance(700) {
         conversation.exchanges.len()
     } else {
@@ -136,6 +139,7 @@ pub fn draw(rng: &mut Rng, conversation: Conversation) -> Plan {
         read_pace,
         closes_after_server,
         service_sleeps: conversation.service_sleeps,
+        writing: conversation.writing,
     }
 }
 

@@ -3,23 +3,27 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
 use socklab::drive::ready::RECEIVES_PER_SLICE;
 use socklab::net::limited_listener::{Admission, LimitedListener};
-use socklab::net::limiter::{Capacity, Limiter, Permit, WhenFull};
+use socklab::net::limiter::{Capacity, Limiter, Permit, Rejection, WhenFull};
 use socklab::net::listener::BindSpec;
 use socklab::reactor::{Reactor, SLICES_PER_TURN, Source};
 use socklab::service::{Busy, Peer};
 use socklab::session::{CloseReason, Context, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
+use crate::bombs::{self, Bomb};
 use crate::client::Client;
 use crate::conversation::{self, Setup};
 use crate::kernel::{FakeKernel, FakeListener};
 use crate::plan::{self, ReadPace};
+use crate::records::PATIENCE;
 use crate::rng::Rng;
 use crate::world::{FaultRates, World};
 
@@ -30,6 +34,7 @@ const MAX_CLIENTS: usize = 12;
 /// has come to the front of the queue.
 const MAX_TURNS_UNSERVED: usize = 4;
 const MAX_TURNS_UNSERVED_HEAVY: usize = MAX_TURNS_UNSERVED + MAX_CLIENTS.div_ceil(SLICES_PER_TURN);
+const MAX_TURNS_UNSERVED_BOMBED: usize = MAX_TURNS_UNSERVED + 2 * MAX_CLIENTS;
 
 /// Most system calls for one connection in a turn: each receive with a send, for an event and for a
 /// timer, and as many that are interrupted or would block.
@@ -43,6 +48,7 @@ const MAX_DELAY: Duration = Duration::from_millis(25 + 200 + 75);
 const MAX_TURNS: u32 = 1_000_000;
 
 /// A server under test in its world.
+#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Run {
     world: Rc<RefCell<World>>,
     reactor: Reactor<(usize, Permit), FakeKernel>,
@@ -53,6 +59,7 @@ pub struct Run {
     accepts_per_turn: usize,
     /// See [`Setup::heavy`].
     heavy: bool,
+    bombed: bool,
     /// The time since when a client waits in the accept queue although there is a permit.
     waited_since: Option<Instant>,
     /// Begin of the drain, and its end by force.
@@ -60,6 +67,8 @@ pub struct Run {
     force_at: Option<Instant>,
     draining: bool,
     forced: bool,
+    /// True for each client that is served.
+    served: Vec<bool>,
     /// By client.
     close_reasons: Vec<Option<CloseReason>>,
 }
@@ -86,14 +95,10 @@ impl Run {
             max_message: if rng.chance(500) { 4096 } else { 64 + rng.below(2000) },
             quiz_seed: seed,
             heavy: rng.chance(30),
+            bombed: rng.chance(50),
+            hasty: rng.chance(300),
         };
-        let limits = Limits {
-            framing_mode: if setup.lines_only { FramingMode::Line } else { FramingMode::Auto },
-            max_message: setup.max_message,
-            idle: Duration::from_secs(20),
-            arrival: Duration::from_secs(8),
-            unread: Duration::from_secs(5),
-        };
+        let limits = limits(setup);
         let count = 1 + rng.below(MAX_CLIENTS);
         let connects_within = Duration::from_millis(if rng.chance(500) { 1 } else { 5000 });
         let drain_at = rng.chance(250).then(|| start + rng.within(Duration::from_secs(3)));
@@ -102,8 +107,12 @@ impl Run {
         let mut world = World::new(rng, start, faults, verbose);
         for id in 0..count {
             let conversation = conversation::draw(&mut world.rng, setup, peer(id));
-            let service = conversation.service(peer(id));
-            let plan = plan::draw(&mut world.rng, conversation);
+            let service = if setup.bombed && id > 0 {
+                Box::new(Bomb { work: Arc::clone(&world.bombs) })
+            } else {
+                conversation.service(peer(id))
+            };
+            let plan = plan::draw(&mut world.rng, conversation, setup.hasty);
             world.log(id, || {
                 let (reason, pace) = (plan.close_reason, plan.read_pace);
                 format!("{}, {reason:?}, {pace:?}: {:?}", plan.name, plan.steps)
@@ -111,11 +120,10 @@ impl Run {
             let at = start + world.rng.within(connects_within);
             world.add(plan, service, at);
         }
-        if world.rng.chance(300) {
-            let from = start + world.rng.within(Duration::from_secs(1));
-            world.accept_shortage = from..from + world.rng.within(Duration::from_secs(1));
-        }
+        world.draw_shortage();
         let capacity = capacity(&mut world.rng);
+        let records = Arc::clone(&world.records);
+        let context = Context { records: Some(records), ..limits.into() };
         let world = Rc::new(RefCell::new(world));
         let reactor = Reactor::with(FakeKernel::new(&world));
         let listener = FakeListener::new(&world);
@@ -130,14 +138,16 @@ impl Run {
             listener,
             limiter,
             capacity,
-            context: Arc::new(limits.into()),
+            context: Arc::new(context),
             accepts_per_turn,
             heavy: setup.heavy,
+            bombed: setup.bombed,
             waited_since: None,
             drain_at,
             force_at,
             draining: false,
             forced: false,
+            served: vec![false; count],
             close_reasons: vec![None; count],
         }
     }
@@ -154,6 +164,7 @@ impl Run {
         let wake_at = self.listener.wake_at(self.reactor.now());
         let wake_at = wake_at.into_iter().chain(stop_at.filter(|_| !self.forced)).min();
         let ready = self.reactor.turn(wake_at).unwrap();
+        self.world.borrow_mut().take_records();
         if ready.contains(Source::Listener) {
             self.listener.mark_readable();
         }
@@ -178,19 +189,32 @@ impl Run {
             let socket = accepted.socket;
             let id = socket.id();
             let session = |service| Session::new(service, Arc::clone(&self.context), 1, now);
+            let from_source = self.served_from(source(id));
+            let rightly_limited = |rejection| {
+                let limited = Some(from_source) == self.capacity.per_source;
+                assert!(rejection == Rejection::Full || limited, "client {id} is rejected");
+            };
             let (session, permit) = match accepted.admission {
                 Admission::Serve(permit) => {
                     let service = self.world.borrow_mut().clients[id].service.take().unwrap();
+                    self.served[id] = true;
                     (session(service), permit)
                 }
-                Admission::ReplyBusy(permit, _) => {
-                    self.world.borrow_mut().clients[id].expect_busy();
-                    (session(Box::new(Busy::full())), permit)
+                Admission::ReplyBusy(permit, rejection) => {
+                    rightly_limited(rejection);
+                    let busy = match rejection {
+                        Rejection::Full => Busy::full(),
+                        Rejection::SourceLimit => Busy::source_limit(),
+                    };
+                    self.world.borrow_mut().clients[id].expect_busy(busy.text());
+                    (session(Box::new(busy)), permit)
                 }
-                Admission::Shed(_) | Admission::Reset(_) => {
-                    let waits = self.capacity.when_full == WhenFull::Queue;
+                Admission::Shed(rejection) | Admission::Reset(rejection) => {
+                    rightly_limited(rejection);
+                    let full = rejection == Rejection::Full;
+                    let waits = full && self.capacity.when_full == WhenFull::Queue;
                     assert!(!waits, "client {id} should have waited in the accept queue");
-                    self.close_reasons[id] = Some(CloseReason::Refused);
+                    self.close_reasons[id] = Some(rejection.close_reason());
                     continue;
                 }
             };
@@ -221,23 +245,32 @@ impl Run {
     fn reap(&mut self) {
         for ((id, permit), reason, _) in self.reactor.take_closed() {
             drop(permit);
+            self.served[id] = false;
             self.listener.end_backoff();
             let before = self.close_reasons[id].replace(reason);
             assert_eq!(before, None, "client {id} is closed twice");
             let mut world = self.world.borrow_mut();
             world.log(id, || format!("closed: {reason:?}"));
             world.clients[id].connection.token = None;
-            let (now, jumped) = (world.now, world.jumped);
+            let (now, halted) = (world.now, world.halted);
             let client = &mut world.clients[id];
             client.must_receive_all =
-                check_close(client, id, reason, (now, jumped), &self.context.limits, self.forced);
+                check_close(client, id, reason, (now, halted), &self.context.limits, self.forced);
         }
+    }
+
+    /// The number of clients from this address that are served.
+    fn served_from(&self, address: IpAddr) -> usize {
+        self.served.iter().enumerate().filter(|&(id, &is)| is && source(id) == address).count()
     }
 
     /// No more clients are served and rejected than may be, and no client waits in the accept queue
     /// while there is a permit, but for the pause of accepting after a shortage.
     fn check_admission(&mut self) {
-        let Capacity { clients, rejected, when_full, .. } = self.capacity;
+        let Capacity { clients, per_source, rejected, when_full } = self.capacity;
+        let sources = [source(0), source(1)].map(|address| self.served_from(address));
+        let most = per_source.unwrap_or(clients);
+        assert!(sources.iter().all(|&n| n <= most), "too many clients from one address");
         assert!(self.limiter.serving() <= clients, "more clients are served than may be");
         assert!(self.reactor.len() <= clients + rejected, "more clients are rejected than may be");
         let world = self.world.borrow();
@@ -270,14 +303,36 @@ impl Run {
         assert!(self.reactor.bytes_pooled() <= POOL_SIZE * BUFFER_SIZE, "the pool holds too much");
     }
 
+    /// A client that asks for little does not wait for bombers.
+    fn check_bombers(&self) {
+        let world = self.world.borrow();
+        let waited = world.clients[0].connection.work_waited_for;
+        let work = world.bombs.load(Ordering::Relaxed);
+        let most = bombs::most_waited_for(world.clients.len() - 1, work);
+        assert!(!self.bombed || waited <= most, "the light client waits for bombers");
+    }
+
+    fn max_turns_unserved(&self) -> usize {
+        match (self.bombed, self.heavy) {
+            (true, _) => MAX_TURNS_UNSERVED_BOMBED,
+            (_, true) => MAX_TURNS_UNSERVED_HEAVY,
+            _ => MAX_TURNS_UNSERVED,
+        }
+    }
+
     /// The checks after every turn.
     fn check(&mut self) {
         self.check_admission();
         self.check_memory();
+        self.check_bombers();
         let mut world = self.world.borrow_mut();
-        let running_time = world.running_time();
-        let (now, jumped) = (world.now, world.jumped);
-        let max_turns = if self.heavy { MAX_TURNS_UNSERVED_HEAVY } else { MAX_TURNS_UNSERVED };
+        let known_time = world.known_time();
+        let halted = world.jumped + world.interrupted;
+        let now = world.now;
+        let max_turns = self.max_turns_unserved();
+        let bombs =
+            if self.bombed { bombs::time_of_all(world.clients.len()) } else { Duration::ZERO };
+        let max_delay = MAX_DELAY + bombs;
         for (id, client) in world.clients.iter_mut().enumerate() {
             if client.connection.token.is_none() {
                 continue;
@@ -301,13 +356,15 @@ impl Run {
                 connection.reply_due_since = None;
             }
             if behind {
-                let since = *connection.reply_due_since.get_or_insert(running_time);
-                assert!(running_time - since <= MAX_DELAY, "client {id} waits for a reply");
+                let since = *connection.reply_due_since.get_or_insert(known_time);
+                let most = max_delay + client.plan.writing.takes.unwrap_or(PATIENCE).min(PATIENCE);
+                assert!(known_time - since <= most, "client {id} waits for a reply");
             }
 
-            if owed_at_drain.is_some() && can_send && !client.plan.service_sleeps {
-                let since = *client.fin_due_since.get_or_insert(running_time);
-                assert!(running_time - since <= MAX_DELAY, "client {id} waits for the end");
+            let ends = owed_at_drain.is_some() && can_send && !self.bombed;
+            if ends && !client.plan.service_sleeps {
+                let since = *client.fin_due_since.get_or_insert(known_time);
+                assert!(known_time - since <= max_delay, "client {id} waits for the end");
             } else {
                 client.fin_due_since = None;
             }
@@ -322,7 +379,7 @@ impl Run {
                 None => active_at + self.context.limits.idle,
             };
             let late = now.saturating_duration_since(due);
-            assert!(late <= MAX_DELAY + jumped, "client {id} should have been closed");
+            assert!(late <= max_delay + halted, "client {id} should have been closed");
         }
     }
 
@@ -350,7 +407,7 @@ fn check_close(
     client: &Client,
     id: usize,
     reason: CloseReason,
-    (now, jumped): (Instant, Duration),
+    (now, halted): (Instant, Duration),
     limits: &Limits,
     forced: bool,
 ) -> bool {
@@ -358,14 +415,13 @@ fn check_close(
     let owed = client.owed_at_drain.unwrap_or_else(|| plan.owed(connection.arrived()));
     // The server counts from the beginning of the turn in which the last byte moved.
     let silence = now - connection.active_at + MAX_DELAY;
-    // A server that does not run for a whole timeout cannot know when the rest of a message
-    // arrived, and does not try a send twice if the kernel has no memory at that time.
-    let stopped_for = |timeout: Duration| jumped >= timeout.saturating_sub(MAX_DELAY);
-    let slow = reason == CloseReason::TooSlow && stopped_for(limits.arrival);
+    let silence = silence - (halted - connection.halted_before);
+    let eager = plan.read_pace.is_some_and(ReadPace::is_eager) && !client.closed;
     let unread = now - connection.owed_since + MAX_DELAY >= limits.unread
-        && (connection.send_blocked || stopped_for(limits.unread));
+        && connection.send_blocked
+        && !eager;
     // Each of these is a reason why it was not sent all that it was owed.
-    let excused = slow || connection.broken.is_some() || forced || unread;
+    let excused = connection.broken.is_some() || forced || unread;
     assert!(connection.written >= owed || excused, "client {id} is left without a reply");
     let right = match reason {
         CloseReason::PeerClosed => connection.fin,
@@ -380,8 +436,10 @@ fn check_close(
         CloseReason::Unread => unread,
         CloseReason::Drained => client.owed_at_drain.is_some(),
         CloseReason::Forced => forced,
-        CloseReason::TooSlow => slow,
-        CloseReason::Refused | CloseReason::SourceLimit | CloseReason::Broken => false,
+        CloseReason::TooSlow
+        | CloseReason::Refused
+        | CloseReason::SourceLimit
+        | CloseReason::Broken => false,
     };
     let expected = plan.close_reason;
     assert!(right, "client {id} ({}) was closed: {reason:?} instead of {expected:?}", plan.name);
@@ -393,14 +451,33 @@ fn reason_of(error: ErrorKind) -> CloseReason {
     if error == ErrorKind::TimedOut { CloseReason::Lost } else { CloseReason::PeerReset }
 }
 
+/// The limits of the server. A client that is not meant to be idle is silent for a second at most.
+fn limits(setup: Setup) -> Limits {
+    let [idle, arrival, unread] =
+        if setup.hasty { [2500, 5000, 2000] } else { [20_000, 8000, 5000] };
+    Limits {
+        framing_mode: if setup.lines_only { FramingMode::Line } else { FramingMode::Auto },
+        max_message: setup.max_message,
+        idle: Duration::from_millis(idle),
+        arrival: Duration::from_millis(arrival),
+        unread: Duration::from_millis(unread),
+    }
+}
+
+/// The address of a client: one of two.
+pub fn source(id: usize) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, if id.is_multiple_of(2) { 1 } else { 2 }).into()
+}
+
 fn peer(id: usize) -> Peer {
-    Peer { number: id as u64 + 1, address: Some(([127, 0, 0, 1], 4242).into()) }
+    Peer { number: id as u64 + 1, address: Some((source(id), 4242).into()) }
 }
 
 fn capacity(rng: &mut Rng) -> Capacity {
     let when_full = [WhenFull::Reply, WhenFull::Reset, WhenFull::Queue][rng.below(3)];
     let clients = if rng.chance(500) { 1 + rng.below(4) } else { 1000 };
-    Capacity { clients, per_source: None, rejected: 1 + rng.below(3), when_full }
+    let per_source = rng.chance(200).then(|| 1 + rng.below(3));
+    Capacity { clients, per_source, rejected: 1 + rng.below(3), when_full }
 }
 
 /// Each rate is 0 in three runs of ten.
@@ -415,6 +492,7 @@ fn fault_rates(rng: &mut Rng) -> FaultRates {
         spurious_event: rate(100),
         repeated_event: rate(100),
         clock_jump: rate(5),
+        halt: rate(20),
         no_buffers: rate(100),
     }
 }

@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use socklab::service::Service;
 
+use crate::bombs;
 use crate::client::Client;
 use crate::connection::{Connection, Packet};
 use crate::plan::{HUGE, Plan};
+use crate::records::Records;
 use crate::rng::Rng;
 
 /// An action on one connection.
@@ -25,6 +29,8 @@ pub enum Action {
     ReadByClient,
     /// The kernel has memory again for a refused send.
     UnblockSend,
+    /// The record of the client's game is written.
+    WriteRecord,
 }
 
 /// Rates of the faults, in thousandths of the opportunities.
@@ -38,8 +44,11 @@ pub struct FaultRates {
     pub spurious_event: u32,
     /// A wait reports an event of the wait before again.
     pub repeated_event: u32,
-    /// The process does not run for a while.
+    /// The machine sleeps for up to 100 s, once in a wait.
     pub clock_jump: u32,
+    /// The process is halted (SIGSTOP and SIGCONT) for up to 3 s: in a wait, which fails with EINTR
+    /// then, and ten times less often before a call and before the clock is read.
+    pub halt: u32,
     /// A send is refused for lack of memory.
     pub no_buffers: u32,
 }
@@ -51,11 +60,21 @@ pub struct World {
     pub now: Instant,
     /// The sum of the clock jumps: time in which the server did not run.
     pub jumped: Duration,
+    /// The sum of the halts that have interrupted a wait.
+    pub halted: Duration,
+    /// The most time of halted waits that the server may take for a part of the halts: it cannot
+    /// know when they began.
+    pub interrupted: Duration,
     pub faults: FaultRates,
     events: BTreeMap<(Instant, u64), (usize, Action)>,
     /// Number of actions so far: keeps those of the same time in their order.
     count: u64,
     pub clients: Vec<Client>,
+    pub records: Arc<Records>,
+    /// The work that the bombers have taken so far; the first client is a light one among them.
+    pub bombs: Arc<AtomicU64>,
+    /// Their work whose time has passed.
+    spent: u64,
     /// The accept queue.
     pub backlog: VecDeque<usize>,
     /// The time in which accept fails for lack of a descriptor or of memory.
@@ -77,16 +96,29 @@ impl World {
             start: now,
             now,
             jumped: Duration::ZERO,
+            halted: Duration::ZERO,
+            interrupted: Duration::ZERO,
             faults,
             events: BTreeMap::new(),
             count: 0,
             clients: Vec::new(),
+            records: Arc::default(),
+            bombs: Arc::default(),
+            spent: 0,
             backlog: VecDeque::new(),
             accept_shortage: now..now,
             closed: false,
             listener_event_at: None,
             progress: 0,
             verbose,
+        }
+    }
+
+    /// Draws the time in which accept fails, if there is one.
+    pub fn draw_shortage(&mut self) {
+        if self.rng.chance(300) {
+            let from = self.start + self.rng.within(Duration::from_secs(1));
+            self.accept_shortage = from..from + self.rng.within(Duration::from_secs(1));
         }
     }
 
@@ -99,6 +131,11 @@ impl World {
     /// The time without the jumps, in which the server was running.
     pub fn running_time(&self) -> Instant {
         self.now.checked_sub(self.jumped).unwrap()
+    }
+
+    /// The time without the halts, as long as the server may take them for.
+    pub fn known_time(&self) -> Instant {
+        self.running_time().checked_sub(self.interrupted).unwrap()
     }
 
     /// Adds a client that connects at this time.
@@ -130,6 +167,41 @@ impl World {
         self.events.first_key_value().map(|(&(at, _), _)| at)
     }
 
+    /// Halts the process, or lets the machine sleep, for a time. The world goes on.
+    pub fn halt(&mut self, length: Duration) {
+        let until = self.now + length;
+        self.jumped += length;
+        self.advance(until);
+        self.progress += 1;
+        if self.verbose {
+            eprintln!("{:>12?} the server was halted for {length:?}", self.now - self.start);
+        }
+    }
+
+    /// Lets the time of the bombers' latest work pass.
+    pub fn spend(&mut self) {
+        let work = self.bombs.load(Ordering::Relaxed);
+        let until = self.now + bombs::time(work - self.spent);
+        self.spent = work;
+        self.advance(until);
+    }
+
+    /// The length of a halt.
+    pub fn draw_halt(&mut self) -> Duration {
+        Duration::from_millis(10) + self.rng.within(Duration::from_millis(2990))
+    }
+
+    /// Perhaps halts the process outside a wait. Returns true if it was halted.
+    pub fn may_halt(&mut self) -> bool {
+        let faults = self.faults;
+        let halts = self.rng.chance(faults.halt) && self.rng.chance(100);
+        if halts {
+            let length = self.draw_halt();
+            self.halt(length);
+        }
+        halts
+    }
+
     /// Advances the time to `until`, and performs the actions up to then.
     pub fn advance(&mut self, until: Instant) {
         while let Some(entry) = self.events.first_entry() {
@@ -151,6 +223,7 @@ impl World {
             Action::Connect => {
                 self.backlog.push_back(id);
                 self.clients[id].connection.active_at = self.now;
+                self.clients[id].connection.halted_before = self.halted;
                 self.clients[id].connection.owed_since = self.now;
                 self.listener_event_at.get_or_insert(self.now);
                 self.run_client(id);
@@ -159,6 +232,7 @@ impl World {
             Action::RunClient => self.run_client(id),
             Action::ReadByClient => self.read_by_client(id),
             Action::UnblockSend => self.unblock_send(id),
+            Action::WriteRecord => self.write_record(id),
         }
     }
 
