@@ -415,7 +415,8 @@ fn check_close(
     let owed = client.owed_at_drain.unwrap_or_else(|| plan.owed(connection.arrived()));
     // The server counts from the beginning of the turn in which the last byte moved.
     let silence = now - connection.active_at + MAX_DELAY;
-    let silence = silence - (halted - connection.halted_before);
+    let halted = halted.saturating_sub(connection.halted_before);
+    let silence = silence.saturating_sub(halted);
     let eager = plan.read_pace.is_some_and(ReadPace::is_eager) && !client.closed;
     let unread = now - connection.owed_since + MAX_DELAY >= limits.unread
         && connection.send_blocked
