@@ -17,7 +17,7 @@ const NANOS_PER_WORK: u64 = 4;
 
 /// The time of a halt within a run or a wait that took `passed`, and `most` at most without one. It
 /// counts as having begun as long before the latest end as it ended after: a peer that could not
-/// be served needs some time before its deadline. Each wait advances the clock by [`SLACK`] all the
+/// be served needs some time before its deadline. Each wait advances the clock by `SLACK` all the
 /// same, or a machine that is always late would fire no timer.
 #[inline]
 pub fn length(passed: Duration, most: Duration) -> Duration {
