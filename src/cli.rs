@@ -17,11 +17,13 @@ use crate::service::ServiceKind;
 mod bench;
 mod host;
 mod service_options;
+mod subject;
 
 pub use bench::BenchArgs;
 use host::host;
 pub use service_options::SessionArgs;
 use service_options::{SessionOptions, check_service, child_args};
+pub use subject::{SuperviseArgs, WithArgs};
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
 #[derive(Debug, Parser)]
@@ -101,6 +103,17 @@ pub enum Command {
     /// Ctrl-C ends the load early, and the report covers the time until then. A second Ctrl-C does
     /// not wait for the replies in flight.
     Bench(BenchArgs),
+    /// Start a server, wait until it listens, run a command, and stop the server.
+    ///
+    /// The exit status is that of the command; 125 if the server never listened, 126 or 127 if the
+    /// command cannot be run. The server is anything: nothing connects to it before the command.
+    With(WithArgs),
+    /// Supervise a server under test.
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
+    /// Become a server under test.
+    #[command(hide = true)]
+    Launch(SuperviseArgs),
 }
 
 impl Command {
@@ -114,6 +127,11 @@ impl Command {
                 | Self::Server3(_)
                 | Self::Server4(_)
         )
+    }
+
+    /// True if the command runs in a network of its own.
+    pub fn is_isolated(&self) -> bool {
+        matches!(self, Self::With(args) if args.is_isolated())
     }
 }
 

@@ -15,12 +15,22 @@ pub enum Exit {
     Busy = 3,
     /// No answer came within the time limit.
     NoAnswer = 4,
+    /// A server under test never listened.
+    NotListening = 5,
+    /// `with` could not start its server (as env(1) exits if it fails itself).
+    WithFailed = 125,
+    /// The command of `with` cannot be run.
+    CannotRun = 126,
+    /// The command of `with` does not exist.
+    NoProgram = 127,
 }
 
 /// The failure of a command: `cannot <verb> <object>: <cause> (<hint>)`, or another sentence.
 #[derive(Debug)]
 pub struct Failure {
     text: String,
+    /// Lines that belong to it, such as the output of another program.
+    details: Vec<String>,
     /// The exit code of the command.
     pub exit: Exit,
 }
@@ -29,12 +39,29 @@ impl Failure {
     /// A failed system call: `cannot listen on 127.0.0.1:5000: address already in use`. `action`
     /// is a verb and its object.
     pub fn cannot(action: impl fmt::Display, cause: &io::Error) -> Self {
-        Self { text: format!("cannot {action}: {}", cause_of(cause)), exit: Exit::Failed }
+        Self::new(Exit::Failed, format!("cannot {action}: {}", cause_of(cause)))
     }
 
     /// A failure with a sentence of its own, without a full stop.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { text: text.into(), exit }
+        Self { text: text.into(), details: Vec::new(), exit }
+    }
+
+    /// The same failure with another exit code.
+    #[must_use]
+    pub fn exit_with(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// Adds lines that belong to it.
+    #[must_use]
+    pub fn with_details(self, details: Vec<String>) -> Self {
+        Self { details, ..self }
+    }
+
+    /// The lines that belong to it.
+    pub fn details(&self) -> &[String] {
+        &self.details
     }
 
     /// Adds a hint in parentheses.

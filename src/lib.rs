@@ -43,6 +43,7 @@
 //! | cut | to end a connection at once, whatever it still owes |
 //! | stats, traffic | a server's counters: clients by close reason; messages and bytes |
 //! | workload | the requests of a load, and the replies that must come back |
+//! | subject | a server under test that somebody else wrote, started from a command |
 //!
 //! # Layers
 //!
@@ -58,8 +59,10 @@
 //! | 4 | [`drive`]: the blocking and the ready driver; [`net`]: listener, limiter, accept errors; [`signal`] | which service runs |
 //! | 5 | [`reactor`]: the readiness loop, on a [`Kernel`](reactor::Kernel) | listeners, models |
 //! | 6 | [`model`]: the server designs; [`load`]: the load generator; [`client`] | the command line |
-//! | 7 | [`cli`]: options, parsed into configurations, and written as arguments of child processes | sockets |
-//! | 8 | `src/main.rs`: parse, log, run, exit code | how a command works |
+//! | 7 | [`subject`]: starts a server from a command, sees it listen, watches it in /proc, stops it | what it is asked |
+//! | 8 | [`with`]: a command that runs while a subject listens | the command line |
+//! | 9 | [`cli`]: options, parsed into configurations, and written as arguments of child processes | sockets |
+//! | 10 | `src/main.rs`: parse, log, run, exit code | how a command works |
 //!
 //! # Path of a message
 //!
@@ -235,10 +238,11 @@
 //! | the rows of quiz results | `src/model/results.rs` |
 //! | the exit codes | `src/error.rs` |
 //! | the latencies of a load (its histogram) | `src/load/recorder.rs` |
+//! | a server under test: its start, its processes, its end | `src/subject/mod.rs`, `supervisor.rs` |
 //! | the readiness loop on a simulated kernel | `tests/simulator/` |
 //!
 //! The modules are public for the tests; the program itself needs [`cli`], [`client`], [`error`],
-//! [`load`] and [`model`].
+//! [`load`], [`model`], [`subject`] and [`with`].
 
 pub mod arithmetic;
 pub mod background_writer;
@@ -259,3 +263,5 @@ pub mod reactor;
 pub mod service;
 pub mod session;
 pub mod signal;
+pub mod subject;
+pub mod with;

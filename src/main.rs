@@ -15,11 +15,14 @@ use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
 use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
-use socklab::{client, escape, load, model, signal};
+use socklab::{client, escape, load, model, signal, subject, with};
 
 /// The longest wait at the end for output that nobody reads. With the waits of a server that is cut
 /// it fits into the 0.5 s after a second signal.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The exit status of a command that has done what it was told.
+const SUCCESS: u8 = 0;
 
 /// The log and the messages of this program.
 static STDERR: LazyLock<BackgroundWriter> =
@@ -42,9 +45,15 @@ fn main() -> ExitCode {
 }
 
 fn run_guarded(command: Command) -> ExitCode {
-    let run = || signal::set_mask(command.is_server()).and_then(|()| run(command));
+    let run = || {
+        signal::set_mask(command.is_server())?;
+        if command.is_isolated() {
+            subject::isolate()?;
+        }
+        run(command)
+    };
     match panic::catch_unwind(run) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(status)) => ExitCode::from(status),
         Err(_) => ExitCode::from(Exit::Failed as u8),
         Ok(Err(failure)) => fail(&failure),
     }
@@ -61,10 +70,14 @@ fn print_usage(error: &clap::Error) -> ExitCode {
 
 fn fail(failure: &Failure) -> ExitCode {
     print_error(&failure.to_string());
+    for line in failure.details() {
+        print_error(&format!("  {line}"));
+    }
     ExitCode::from(failure.exit as u8)
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+/// Runs the command. Returns the exit status of one that has not failed.
+fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Serve(args)
         | Command::Server1(args)
@@ -75,7 +88,13 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),
         Command::Bench(args) => load::run(&args.config().unwrap_or_else(|error| error.exit())),
+        Command::With(args) => return with::run(&args.config()),
+        Command::Supervise(args) => subject::supervisor::supervise(&args.config()),
+        Command::Launch(args) => {
+            subject::supervisor::launch(&args.config()).map(|never| match never {})
+        }
     }
+    .map(|()| SUCCESS)
 }
 
 /// Writes one line for the user. The text may quote an argument, which may have come from anywhere.
@@ -120,7 +139,7 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
 
 fn start_log(cli: &Cli) {
     let level = match cli.command {
-        Command::Client(_) | Command::Play(_) | Command::Bench(_) => "warn",
+        Command::Client(_) | Command::Play(_) | Command::Bench(_) | Command::With(_) => "warn",
         _ => "info",
     };
     // An invalid filter makes it write a warning, and panic if stderr takes none.

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
@@ -43,6 +43,15 @@ pub fn set_mask(prints_counters: bool) -> Result<(), Failure> {
     }
     let set = received.thread_unblock().and_then(|()| ignored.thread_block());
     set.map_err(|error| cannot_install(error.into()))
+}
+
+/// Starts another program, which inherits the signal mask of this thread: an empty one.
+pub fn with_empty_mask<T>(start: impl FnOnce() -> T) -> Result<T, Failure> {
+    let set_mask = |mask: &SigSet| mask.thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let ours = set_mask(&SigSet::empty()).map_err(|error| cannot_install(error.into()))?;
+    let started = start();
+    set_mask(&ours).map_err(|error| cannot_install(error.into()))?;
+    Ok(started)
 }
 
 /// The signals that ask the program to stop: Ctrl-C, and the default of kill(1).

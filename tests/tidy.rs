@@ -28,8 +28,10 @@ const LAYERS: &[(usize, &[&str])] = &[
     (4, &["drive", "net", "signal"]),
     (5, &["reactor"]),
     (6, &["model", "client", "load"]),
-    (7, &["cli"]),
-    (8, &["main", "lib"]),
+    (7, &["subject"]),
+    (8, &["with"]),
+    (9, &["cli"]),
+    (10, &["main", "lib"]),
 ];
 
 /// Most characters of a line.

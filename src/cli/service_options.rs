@@ -42,7 +42,9 @@ pub(super) fn check_service(
     for &(other, options) in OPTIONS_OF.iter().filter(|(other, _)| *other != service) {
         for option in options {
             let id = option.replace('-', "_");
-            if matches.value_source(&id) == Some(ValueSource::CommandLine) {
+            // A command that starts a server has few of its options.
+            let known = matches.try_contains_id(&id).is_ok();
+            if known && matches.value_source(&id) == Some(ValueSource::CommandLine) {
                 let (other, service) = (other.name(), service.name());
                 let text =
                     format!("--{option} is an option of {other}, but the service is {service}");
@@ -216,7 +218,7 @@ fn reply(text: &str) -> Result<Arc<str>, String> {
 }
 
 /// A seed that cannot be guessed from the last one: std draws the keys of hash tables randomly.
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

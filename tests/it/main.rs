@@ -37,4 +37,5 @@ mod system {
     mod sharded;
     mod source_limit;
     mod stdio;
+    mod with;
 }
