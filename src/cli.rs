@@ -15,11 +15,13 @@ use crate::net::limiter::WhenFull;
 use crate::service::ServiceKind;
 
 mod bench;
+mod grade;
 mod host;
 mod service_options;
 mod subject;
 
 pub use bench::BenchArgs;
+pub use grade::GradeArgs;
 use host::host;
 pub use service_options::SessionArgs;
 use service_options::{SessionOptions, check_service, child_args};
@@ -108,6 +110,10 @@ pub enum Command {
     /// The exit status is that of the command; 125 if the server never listened, 126 or 127 if the
     /// command cannot be run. The server is anything: nothing connects to it before the command.
     With(WithArgs),
+    /// Judge a server by its answers, its behaviour and its design, and say what to change.
+    ///
+    /// The exit status is 0 if all tests hold, 1 if some do not, 5 if the server never listened.
+    Grade(GradeArgs),
     /// Supervise a server under test.
     #[command(hide = true)]
     Supervise(SuperviseArgs),
@@ -131,7 +137,11 @@ impl Command {
 
     /// True if the command runs in a network of its own.
     pub fn is_isolated(&self) -> bool {
-        matches!(self, Self::With(args) if args.is_isolated())
+        match self {
+            Self::With(args) => args.is_isolated(),
+            Self::Grade(args) => args.is_isolated(),
+            _ => false,
+        }
     }
 }
 

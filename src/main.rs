@@ -15,7 +15,7 @@ use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
 use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
-use socklab::{client, escape, load, model, signal, subject, with};
+use socklab::{client, escape, grade, load, model, signal, subject, with};
 
 /// The longest wait at the end for output that nobody reads. With the waits of a server that is cut
 /// it fits into the 0.5 s after a second signal.
@@ -89,6 +89,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Play(args) => client::play::run(&args.config()),
         Command::Bench(args) => load::run(&args.config().unwrap_or_else(|error| error.exit())),
         Command::With(args) => return with::run(&args.config()),
+        Command::Grade(args) => return grade::run(&args.config()).map(|holds| u8::from(!holds)),
         Command::Supervise(args) => subject::supervisor::supervise(&args.config()),
         Command::Launch(args) => {
             subject::supervisor::launch(&args.config()).map(|never| match never {})
@@ -139,7 +140,11 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
 
 fn start_log(cli: &Cli) {
     let level = match cli.command {
-        Command::Client(_) | Command::Play(_) | Command::Bench(_) | Command::With(_) => "warn",
+        Command::Client(_)
+        | Command::Play(_)
+        | Command::Bench(_)
+        | Command::With(_)
+        | Command::Grade(_) => "warn",
         _ => "info",
     };
     // An invalid filter makes it write a warning, and panic if stderr takes none.

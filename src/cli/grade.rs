@@ -1,0 +1,66 @@
+//! The options of the command `grade`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::choice;
+use super::service_options::random_seed;
+use super::subject::SubjectOptions;
+use crate::choice::Choice;
+use crate::grade::{self, Expect, Format, Test};
+use crate::subject::Template;
+
+/// The seeds that are drawn: few enough to be typed.
+const SEEDS: u64 = 100_000;
+
+/// The options of the command `grade`.
+#[derive(Debug, Args)]
+pub struct GradeArgs {
+    /// The service that the server is to offer.
+    #[arg(long, default_value = grade::Service::Calc.name(),
+        value_parser = choice::<grade::Service>())]
+    service: grade::Service,
+    /// The design that the server is to have.
+    #[arg(long, default_value = grade::Expect::Any.name(), value_parser = choice::<Expect>())]
+    expect: Expect,
+    /// Run only these tests, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = choice::<Test>())]
+    only: Vec<Test>,
+    /// Run this program's tests as well: it prints TAP, and has `SERVER_CMD`, HOST and PORT in its
+    /// environment; may be repeated.
+    #[arg(long, value_name = "PROGRAM")]
+    also: Vec<PathBuf>,
+    /// The format of the report.
+    #[arg(long, default_value = Format::Text.name(), value_parser = choice::<Format>())]
+    format: Format,
+    /// The seed of the questions [default: a new one each time].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    subject: SubjectOptions,
+    /// The command that starts the server, and its arguments, or one line for sh -c; {host} and
+    /// {port} are replaced in them.
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    server: Vec<OsString>,
+}
+
+impl GradeArgs {
+    pub(super) fn is_isolated(&self) -> bool {
+        self.subject.isolate
+    }
+
+    /// The plain configuration.
+    pub fn config(self) -> grade::Config {
+        grade::Config {
+            server: self.subject.spec(Template::new(self.server)),
+            service: self.service,
+            expect: self.expect,
+            only: self.only,
+            also: self.also,
+            format: self.format,
+            seed: self.seed.unwrap_or_else(|| random_seed() % SEEDS),
+        }
+    }
+}

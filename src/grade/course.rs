@@ -1,0 +1,286 @@
+//! The tests of a course: right answers, one client after another, several at once.
+
+use super::client::{Client, End};
+use super::grading::{Answer, Grading, Step};
+use super::report::{Fault, Outcome};
+
+/// Clients that are served at the same time, if the design has room for them.
+const SEVERAL: usize = 3;
+
+/// Questions of a client beside another that is silent.
+const BUSY_QUESTIONS: usize = 5;
+
+/// Rounds of questions in which clients take turns.
+const ROUNDS: usize = 3;
+
+/// Clients of the test of many.
+const MANY: usize = 200;
+
+/// The reason why a test of several clients does not concern a server.
+const ONE_AT_A_TIME: &str = "it serves one client at a time, by its design";
+
+/// The reason why a test of clients one after another does not concern a server.
+pub(super) const ENDS_AFTER_ONE: &str = "it ends with its first client: see second-after-first";
+
+pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let mut client = grading.connect()?;
+    for operator in ['+', '-', '*', '/'] {
+        let question = grading.questions.with(operator);
+        grading.ask_this(&mut client, &question).map_err(|fault| Fault {
+            advice: format!("The operator {operator} must work on two whole numbers."),
+            ..fault
+        })?;
+        client = next_question(grading, client)?;
+    }
+    client.close();
+    Ok(Outcome::Holds(None))
+}
+
+/// The client for the next question: a new one, if the server closes after each answer.
+fn next_question(grading: &mut Grading<'_>, client: Client) -> Step<Client> {
+    if grading.dialogue.one_answer {
+        client.close();
+        grading.connect()
+    } else {
+        Ok(client)
+    }
+}
+
+pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let advice = "When a client has left (recv returns 0), close its socket and accept the next.";
+    if let Some(end) = grading.dialogue.end_after_one {
+        let seen = format!("the server ended when its first client had left: {end}");
+        return Err(Fault::new(seen, advice));
+    }
+    for _ in 0..2 {
+        let mut client = grading.connect()?;
+        grading.ask(&mut client)?;
+        client.close();
+    }
+    grading.check_well().map_err(|fault| Fault { advice: advice.to_owned(), ..fault })?;
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.dialogue.end_after_one.is_some() {
+        return Ok(Outcome::Skipped(ENDS_AFTER_ONE.to_owned()));
+    }
+    let mut first = grading.connect()?;
+    if !grading.dialogue.one_answer {
+        grading.ask(&mut first)?;
+    }
+    let question = grading.questions.draw();
+    let patience = grading.dialogue.patience();
+    let second = grading.connect().ok().map(|mut client| {
+        client.send(&grading.dialogue.write(&question));
+        let answer = grading.answer_within(&mut client, &question, patience);
+        (client, answer)
+    });
+    let advice = "What happens to one client must not touch another's connection.";
+    grading.ask(&mut first).map_err(|fault| Fault { advice: advice.to_owned(), ..fault })?;
+    first.close();
+    let seen = match second {
+        None => "the second could not connect until the first had left",
+        Some((client, Answer::Right(_))) => {
+            client.close();
+            "the second was served beside the first"
+        }
+        Some((mut client, Answer::Nothing)) if client.end().is_none() => {
+            // It has asked already; the answer must come now.
+            let answer = grading.receive_answer(&mut client, &question);
+            grading.expect_right(&client, &question, &answer).map_err(|fault| Fault {
+                advice: "A client that waited in the accept queue must be served when the one \
+                         before it has left."
+                    .to_owned(),
+                ..fault
+            })?;
+            client.close();
+            "the second waited until the first had left, and was served then"
+        }
+        Some((client, Answer::Nothing)) => match client.end() {
+            Some(End::Reset) => "the second was reset",
+            _ => "the second was closed without a word",
+        },
+        Some((client, Answer::Other(text))) if client.end().is_some() => {
+            client.close();
+            let text = super::client::quoted(&text);
+            return Ok(Outcome::Holds(Some(format!("the second was told {text} and closed"))));
+        }
+        Some((client, answer)) => {
+            grading.expect_right(&client, &question, &answer)?;
+            "the second was served"
+        }
+    };
+    Ok(Outcome::Holds(Some(seen.to_owned())))
+}
+
+/// The clients that the design serves at the same time, at most `most`; a reason to skip the test
+/// if that is one.
+fn together(grading: &Grading<'_>, most: usize) -> Result<usize, Outcome> {
+    match grading.capacity().min(most) {
+        1 => Err(Outcome::Skipped(ONE_AT_A_TIME.to_owned())),
+        together => Ok(together),
+    }
+}
+
+/// Clients that are connected at the same time.
+fn connect_all(grading: &mut Grading<'_>, count: usize) -> Step<Vec<Client>> {
+    (0..count).map(|_| grading.connect()).collect()
+}
+
+pub(super) fn several_at_once(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let count = match together(grading, SEVERAL) {
+        Ok(count) => count,
+        Err(skipped) if grading.expects_one_at_a_time() => return Ok(skipped),
+        Err(_) => 2,
+    };
+    let mut clients = connect_all(grading, count)?;
+    // The last one first: nobody waits for the others to leave.
+    for client in clients.iter_mut().rev() {
+        grading.ask(client).map_err(|fault| Fault {
+            advice: format!(
+                "{count} clients are connected, and each must be answered while the others stay: \
+                 by a thread or a process for each, or by one loop that waits for all of them."
+            ),
+            evidence: [fault.evidence, grading.doing()].concat(),
+            ..fault
+        })?;
+    }
+    clients.into_iter().for_each(Client::close);
+    Ok(Outcome::Holds(Some(format!("{count} clients, the last one served first"))))
+}
+
+pub(super) fn one_leaves(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let count = match together(grading, SEVERAL) {
+        Ok(count) => count,
+        Err(skipped) => return Ok(skipped),
+    };
+    let mut clients = connect_all(grading, count)?;
+    if !grading.dialogue.one_answer {
+        for client in &mut clients {
+            grading.ask(client)?;
+        }
+    }
+    clients.remove(0).close();
+    for client in &mut clients {
+        grading.ask(client).map_err(|fault| Fault {
+            advice: "Only the connection of the client that left must be closed.".to_owned(),
+            ..fault
+        })?;
+    }
+    clients.into_iter().for_each(Client::close);
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let count = together(grading, SEVERAL).unwrap_or(1);
+    let rounds = if grading.dialogue.one_answer { 1 } else { ROUNDS };
+    let mut clients = connect_all(grading, count)?;
+    for _ in 0..rounds {
+        let questions: Vec<_> = clients.iter().map(|_| grading.questions.draw()).collect();
+        for (client, question) in clients.iter_mut().zip(&questions) {
+            client.send(&grading.dialogue.write(question));
+        }
+        for (client, question) in clients.iter_mut().zip(&questions).rev() {
+            let answer = grading.receive_answer(client, question);
+            grading.expect_right(client, question, &answer).map_err(|fault| Fault {
+                advice: "Each connection needs variables of its own for what was received and \
+                         what is to be sent."
+                    .to_owned(),
+                ..fault
+            })?;
+        }
+    }
+    clients.into_iter().for_each(Client::close);
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if together(grading, 2).is_err() {
+        return Ok(Outcome::Skipped(ONE_AT_A_TIME.to_owned()));
+    }
+    let silent = grading.connect()?;
+    // It is accepted first, so that whoever waits for its first byte does so now.
+    grading.wait_accepted(&silent);
+    let mut busy = grading.connect()?;
+    for _ in 0..BUSY_QUESTIONS {
+        grading.ask(&mut busy).map_err(|fault| Fault {
+            advice: "Do not wait in recv for one client while others are connected.".to_owned(),
+            evidence: [fault.evidence, grading.doing()].concat(),
+            ..fault
+        })?;
+        busy = next_question(grading, busy)?;
+    }
+    busy.close();
+    silent.close();
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn greeting(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.dialogue.greeting.is_none() {
+        return Ok(Outcome::Skipped("it does not greet".to_owned()));
+    }
+    for _ in 0..SEVERAL {
+        let address = grading.subject.address();
+        let patience = grading.dialogue.patience();
+        let fault = |seen: &str| Fault::new(seen, "Send the greeting right after accept.");
+        let mut client =
+            Client::connect(address, patience).map_err(|_| fault("a client could not connect"))?;
+        if client.receive(patience, |text| text.ends_with(b"\n")).is_empty() {
+            return Err(fault("a later client got no greeting").evidence(client.evidence()));
+        }
+        client.close();
+    }
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn many_clients(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.dialogue.end_after_one.is_some() {
+        return Ok(Outcome::Skipped(ENDS_AFTER_ONE.to_owned()));
+    }
+    let mut at_once = grading.capacity().min(MANY);
+    let (mut served, mut most) = (0, 0);
+    let mut waiting = None;
+    while served < MANY {
+        let nth = |fault: Fault, n: usize| Fault {
+            seen: format!("client {} of {MANY}: {}", served + n + 1, fault.seen),
+            ..fault
+        };
+        let first = match waiting.take() {
+            Some(client) => client,
+            None => grading.connect().map_err(|fault| nth(fault, 0))?,
+        };
+        let (mut clients, next) = fill(grading, first, at_once.min(MANY - served));
+        waiting = next;
+        if waiting.is_some() {
+            at_once = clients.len();
+        }
+        for (n, client) in clients.iter_mut().enumerate() {
+            grading.ask(client).map_err(|fault| nth(fault, n))?;
+        }
+        most = most.max(clients.len());
+        served += clients.len();
+        clients.into_iter().for_each(Client::close);
+    }
+    let how = match most {
+        MANY => "at the same time".to_owned(),
+        1 => "one after another".to_owned(),
+        n => format!("at most {n} at the same time"),
+    };
+    Ok(Outcome::Holds(Some(format!("{MANY} clients were served, {how}"))))
+}
+
+/// Connects up to `count` clients, as many as the server accepts. Returns them, and the one that
+/// waits in the accept queue if there was no room for it: a limit on clients is no fault.
+fn fill(grading: &mut Grading<'_>, first: Client, count: usize) -> (Vec<Client>, Option<Client>) {
+    let mut clients = vec![first];
+    while clients.len() < count {
+        let Some(client) = grading.connect_quickly() else { break };
+        // One after another: the accept queue may be short.
+        if !grading.wait_accepted(&client) {
+            return (clients, Some(client));
+        }
+        clients.push(client);
+    }
+    (clients, None)
+}

@@ -1,0 +1,120 @@
+//! The dialogue with a server: how a question must be written for it, and how its answers look.
+//! Both are found out by the first exchanges.
+
+use std::time::Duration;
+
+use super::client::GAP;
+use super::question::{Question, Shape};
+use crate::subject::EndStatus;
+
+/// The time that the first answer of a server may take: a virtual machine warms up.
+pub(super) const FIRST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The limits of the time for an answer.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(5)];
+
+/// The time for an answer, in times of the slowest of the first answers.
+const PATIENCE_FACTOR: u32 = 20;
+
+/// Clients without a greeting after which none is waited for.
+const MAX_NOT_GREETED: u32 = 3;
+
+/// The habits of a server in a dialogue.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dialogue {
+    /// The way in which a question is written.
+    pub(super) writing: Writing,
+    /// The greeting of a new client, if the server speaks first.
+    pub(super) greeting: Option<Vec<u8>>,
+    /// The shape of right answers; without any the default.
+    pub(super) shape: Shape,
+    /// True if it has been seen to answer rightly.
+    pub(super) known: bool,
+    /// True if it closes the connection after an answer.
+    pub(super) one_answer: bool,
+    /// The end of the server, if it ends when its first client leaves.
+    pub(super) end_after_one: Option<EndStatus>,
+    /// Later clients that were not greeted.
+    pub(super) not_greeted: u32,
+    /// The time of the slowest of the first answers.
+    pub(super) slowest: Duration,
+}
+
+/// The way in which a question is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Writing {
+    /// The bytes behind it.
+    pub(super) terminator: &'static str,
+    /// True if there are blanks between its words.
+    pub(super) blanks: bool,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self::ALL[0]
+    }
+}
+
+impl Writing {
+    /// Every way, the most usual one first.
+    pub(super) const ALL: [Self; 4] = [
+        Self { terminator: "\n", blanks: true },
+        Self { terminator: "\n", blanks: false },
+        Self { terminator: "", blanks: true },
+        Self { terminator: "", blanks: false },
+    ];
+
+    /// True if a question ends in a newline.
+    pub(super) fn has_newline(self) -> bool {
+        !self.terminator.is_empty()
+    }
+}
+
+impl Dialogue {
+    /// The bytes of a question.
+    pub(super) fn write(&self, question: &Question) -> Vec<u8> {
+        let Writing { terminator, blanks } = self.writing;
+        let mut text = question.text(blanks);
+        text += terminator;
+        text.into_bytes()
+    }
+
+    /// The time for an answer: it scales with the server's own first answers.
+    pub(super) fn patience(&self) -> Duration {
+        let [least, most] = PATIENCE;
+        (self.slowest * PATIENCE_FACTOR).clamp(least, most)
+    }
+
+    /// The time for the first byte of a greeting.
+    pub(super) fn greeting_patience(&self) -> Duration {
+        match (&self.greeting, self.known) {
+            // The test of greetings tells it; the others need not wait each time.
+            (Some(_), _) if self.not_greeted >= MAX_NOT_GREETED => Duration::ZERO,
+            (Some(_), _) => self.patience(),
+            (None, true) => Duration::ZERO,
+            (None, false) => GAP,
+        }
+    }
+
+    /// The peculiarities of the server, a sentence each, without a full stop.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if !self.known {
+            said.push("no right answer was found to any question".to_owned());
+            return said;
+        }
+        let mut say = |it: bool, text: &str| {
+            if it {
+                said.push(text.to_owned());
+            }
+        };
+        say(!self.writing.has_newline(), "its questions must not end in a newline");
+        say(!self.writing.blanks, "it takes no blanks around an operator");
+        say(self.greeting.is_some(), "it greets a client first");
+        say(!self.shape.ends_in_newline(), "its answers have no newline at the end");
+        say(self.shape.has_words(), "it puts words around its answers");
+        say(self.end_after_one.is_some(), "it ends when its first client leaves");
+        say(self.one_answer, "it closes the connection after each answer");
+        said
+    }
+}

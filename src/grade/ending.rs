@@ -1,0 +1,187 @@
+//! The tests of how connections end, and of clients that do not read.
+
+use super::client::{End, quoted};
+use super::grading::{Grading, Step};
+use super::input::well_after;
+use super::report::{Fault, Outcome};
+use super::wait_until;
+use crate::subject::sockets::{self, State};
+
+/// The receive buffer of the client that does not read, in bytes.
+const SMALL_BUFFER: usize = 4096;
+
+/// The most bytes of questions that the client sends without reading.
+const UNREAD_QUESTIONS: usize = 16 << 20;
+
+/// The bytes of one send of that client.
+const BURST: usize = 64 * 1024;
+
+/// Questions of a client that leaves without reading the answers.
+const UNREAD: usize = 500;
+
+/// The times of a patience that the server takes nothing before it is said to stand.
+const STUCK: u32 = 3;
+
+/// Such clients.
+const LEAVING: usize = 5;
+
+pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let patience = grading.dialogue.patience();
+    // The end of input arrives with the question, or after its answer.
+    for together in [true, false] {
+        let mut client = grading.connect()?;
+        let question = grading.questions.draw();
+        client.send(&grading.dialogue.write(&question));
+        let mut reply = Vec::new();
+        if together {
+            client.half_close();
+        } else {
+            let answer = grading.receive_answer(&mut client, &question);
+            grading.expect_right(&client, &question, &answer)?;
+            client.half_close();
+        }
+        let (rest, _) = client.receive_all(patience);
+        reply.extend(rest);
+        let fault = |seen: String, advice: &str| {
+            Err(Fault::new(seen, advice).topic("half-close").evidence(client.evidence()))
+        };
+        if together && !grading.dialogue.shape.has_answers(&reply, &[question]) {
+            let seen = match client.end() {
+                Some(End::Reset) => "the connection was reset",
+                _ => "no answer came",
+            };
+            return fault(
+                format!("the client closed its sending half behind its question: {seen}"),
+                "The end of input is no end of output: answer what has come before it, then close.",
+            );
+        }
+        if !together && !reply.is_empty() {
+            return fault(
+                format!("at the end of input the server sent {} once more", quoted(&reply)),
+                "recv has returned 0: that is the end of input and no message. Close.",
+            );
+        }
+        client.close();
+    }
+    well_after(grading, "after a half-close, ")?;
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if !grading.dialogue.writing.has_newline() {
+        return Ok(Outcome::Skipped("its questions have no newline at the end".to_owned()));
+    }
+    let mut client = grading.connect()?;
+    let question = grading.questions.draw();
+    client.send(question.text(grading.dialogue.writing.blanks).as_bytes());
+    client.half_close();
+    let (reply, _) = client.receive_all(grading.dialogue.patience());
+    if !grading.dialogue.shape.has_answers(&reply, &[question]) {
+        let seen = "a last question without a newline got no answer at the end of input";
+        let advice = "At the end of input what is left is a message: `printf 1+1 | nc` sends one.";
+        return Err(Fault::new(seen, advice).evidence(client.evidence()));
+    }
+    client.close();
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn reset(grading: &mut Grading<'_>) -> Step<Outcome> {
+    // The reset comes before the server has read the piece, or after.
+    grading.wrong_input_ends();
+    grading.revive()?;
+    for read in [false, true, false, true] {
+        let mut client = grading.connect()?;
+        let question = grading.questions.draw();
+        let mut bytes = grading.dialogue.write(&question);
+        // A server that takes a piece for a question, and ends at a wrong one, gets a whole one.
+        if !grading.wrong_input_ends() {
+            bytes.truncate(bytes.len() / 2);
+        }
+        client.send(&bytes);
+        if read {
+            grading.wait_read(&client);
+        }
+        client.reset();
+        well_after(grading, "after a client's reset, ")?;
+    }
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn unread_answer(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let mut client = grading.connect()?;
+    let question = grading.questions.draw();
+    client.send(&grading.dialogue.write(&question));
+    grading.wait_read(&client);
+    drop(client);
+    well_after(grading, "after a client that left without reading its answer, ")?;
+    // Answers to a client that is gone: the second send is EPIPE, and SIGPIPE ends the careless.
+    // The client may leave before the first answer or after the last one.
+    for round in 0..LEAVING {
+        let mut client = grading.connect()?;
+        let address = client.address;
+        let questions = grading.dialogue.write(&question).repeat(UNREAD);
+        client.send_some(&questions, grading.dialogue.patience());
+        if round % 2 == 0 {
+            // A reset behind the end of input makes the server's next send EPIPE at once.
+            client.half_close();
+        }
+        drop(client);
+        let closed = || grading.server_side(address).is_none_or(|socket| socket.inode == 0);
+        wait_until(grading.dialogue.patience(), closed);
+        well_after(grading, "after a client that left without reading its answers, ")?;
+    }
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.capacity() < 2 {
+        let reason = "it serves one client at a time, by its design";
+        return Ok(Outcome::Skipped(reason.to_owned()));
+    }
+    if grading.dialogue.one_answer {
+        return Ok(Outcome::Skipped("it closes after one answer".to_owned()));
+    }
+    let patience = grading.dialogue.patience();
+    let mut slow = grading.connect_with(Some(SMALL_BUFFER))?;
+    let question = grading.questions.draw();
+    let burst = grading.dialogue.write(&question).repeat(BURST / 8);
+    let mut sent = 0;
+    // Until the server takes nothing more: it waits, or it stands in send.
+    while sent < UNREAD_QUESTIONS {
+        // No question is cut in the middle.
+        match slow.send_some(&burst[sent % burst.len()..], patience * STUCK) {
+            0 => break,
+            more => sent += more,
+        }
+    }
+    let blocked = grading.server_side(slow.address);
+    let other = grading.connect().and_then(|mut client| {
+        grading.ask(&mut client)?;
+        client.close();
+        Ok(())
+    });
+    if let Err(fault) = other {
+        let unsent = blocked.map_or(0, |socket| socket.unsent);
+        let seen = format!("while one client did not read, another was not served: {}", fault.seen);
+        let advice = "A send to a client that does not read must not stop the others: make its \
+                      socket non-blocking, keep what was not sent, and wait for it to be writable.";
+        let evidence = [grading.doing(), vec![format!("{unsent} bytes are sent and not read")]];
+        return Err(Fault::new(seen, advice).topic("slow-reader").evidence(evidence.concat()));
+    }
+    slow.reset();
+    // What the server makes of the reset is no matter of this test.
+    grading.renew()?;
+    Ok(Outcome::Holds(None))
+}
+
+/// Waits until no connection is left on the server's side, and returns those that are.
+pub(super) fn left_connections(grading: &Grading<'_>) -> Vec<State> {
+    let port = grading.subject.address().port();
+    let left = || {
+        let sockets = sockets::table().into_iter();
+        let ours = sockets.filter(|it| it.local.port() == port && it.inode != 0);
+        ours.map(|it| it.state).filter(|it| *it != State::Listen).collect::<Vec<_>>()
+    };
+    wait_until(grading.dialogue.patience() * 3, || left().is_empty());
+    left()
+}

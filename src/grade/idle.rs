@@ -1,0 +1,241 @@
+//! The tests of a server without clients: what is left over, sleep, stop and start.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::course::ENDS_AFTER_ONE;
+use super::ending::left_connections;
+use super::grading::{Grading, Step};
+use super::report::{Fault, Outcome};
+use super::snapshot::activity;
+use super::wait_until;
+use crate::subject::processes::ProcessState;
+use crate::subject::sockets::{State, in_time_wait};
+use crate::subject::{self, NotListening, Spec};
+
+/// Visits before what is left over is counted.
+const VISITS: usize = 100;
+
+/// Descriptors, processes or zombies more than before that are not yet a leak: a server may clean
+/// up at its next client.
+const SLACK: usize = 5;
+
+/// Threads more than before that are not yet a leak: a pool may have grown.
+const THREAD_SLACK: usize = 50;
+
+/// The time in which an idle server is watched.
+const WATCHED: Duration = Duration::from_secs(1);
+
+/// Voluntary switches of an idle second that every runtime may have.
+const FEW_SWITCHES: u64 = 5;
+
+/// Voluntary switches of an idle second from which on a server polls. The periodic task of a Java
+/// virtual machine makes 20.
+const POLLING: u64 = 50;
+
+/// The processor time of an idle second from which on a server is busy.
+const BUSY: Duration = Duration::from_millis(200);
+
+/// The time of a server for its first failure on an occupied port, beside its usual start.
+const FAILURE_PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.dialogue.end_after_one.is_some() {
+        return Ok(Outcome::Skipped(ENDS_AFTER_ONE.to_owned()));
+    }
+    grading.check_well()?;
+    left_connections(grading);
+    let before = Count::of(&grading.subject.processes());
+    for _ in 0..VISITS {
+        grading.check_well()?;
+    }
+    let connections = left_connections(grading);
+    let grown = |now: Count| {
+        now.descriptors > before.descriptors + SLACK
+            || now.zombies > before.zombies + SLACK
+            || now.processes > before.processes + SLACK
+            || now.threads > before.threads + THREAD_SLACK
+    };
+    let mut now = before;
+    wait_until(grading.dialogue.patience() * 3, || {
+        now = Count::of(&grading.subject.processes());
+        !grown(now)
+    });
+    if connections.len() > SLACK {
+        let waiting = connections.iter().filter(|&state| *state == State::CloseWait).count();
+        let seen = format!(
+            "after {VISITS} clients have left, {} connections are open on the server's side, \
+             {waiting} of them in CLOSE_WAIT",
+            connections.len()
+        );
+        let advice = "CLOSE_WAIT means that the client has closed and the server has not: close \
+                      the socket when recv returns 0, in every process that has it.";
+        return Err(Fault::new(seen, advice).topic("close-wait"));
+    }
+    if grown(now) {
+        let seen = format!("after {VISITS} clients have left: {}", now.difference(before));
+        let advice = if now.zombies > before.zombies + SLACK {
+            "Wait for children that have ended (waitpid after SIGCHLD), or their entries stay."
+        } else {
+            "Close and free what belongs to a client when it has left."
+        };
+        return Err(Fault::new(seen, advice).topic("fork"));
+    }
+    Ok(Outcome::Holds(None))
+}
+
+/// The resources of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    processes: usize,
+    zombies: usize,
+    threads: usize,
+    descriptors: usize,
+}
+
+impl Count {
+    fn of(processes: &[ProcessState]) -> Self {
+        let (zombies, live): (Vec<_>, Vec<_>) = processes.iter().partition(|it| it.zombie);
+        Self {
+            processes: live.len(),
+            zombies: zombies.len(),
+            threads: live.iter().map(|it| it.threads.len()).sum(),
+            descriptors: live.iter().map(|it| it.descriptors.len()).sum(),
+        }
+    }
+
+    fn difference(self, before: Self) -> String {
+        let parts = [
+            (self.processes, before.processes, "processes"),
+            (self.zombies, before.zombies, "zombies"),
+            (self.threads, before.threads, "threads"),
+            (self.descriptors, before.descriptors, "descriptors"),
+        ];
+        let grown = parts.iter().filter(|(now, before, _)| now > before);
+        let text = grown.map(|(now, before, name)| format!("{before} -> {now} {name}"));
+        text.collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub(super) fn asleep(grading: &mut Grading<'_>) -> Step<Outcome> {
+    // A server may poll only while it has a client.
+    let mut client = grading.connect()?;
+    if !grading.dialogue.one_answer {
+        grading.ask(&mut client)?;
+    }
+    let (switches, worked) = activity(&grading.subject, WATCHED);
+    client.close();
+    let advice = "Wait for work in the kernel (accept, recv, select, poll, epoll_wait without a \
+                  timeout): a loop that looks again and again takes the processor from others.";
+    if worked >= BUSY {
+        let percent = worked.as_millis() * 100 / WATCHED.as_millis();
+        let seen = format!("with one silent client it took {percent} % of a processor");
+        return Err(Fault::new(seen, advice).topic("spin").evidence(grading.doing()));
+    }
+    if switches >= POLLING {
+        let seen = format!("with one silent client it woke {switches} times in a second");
+        return Err(Fault::new(seen, advice).topic("spin").evidence(grading.doing()));
+    }
+    let seen = format!("{switches} wake-ups in a second with a silent client");
+    Ok(Outcome::Holds((switches > FEW_SWITCHES).then_some(seen)))
+}
+
+pub(super) fn stops(grading: &mut Grading<'_>) -> Step<Outcome> {
+    grading.check_well()?;
+    grading.next_subject()?;
+    let grace = grading.config().server.grace;
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
+        grading.subject.signal_group(signal);
+        if let Some(end) = grading.subject.wait(grace) {
+            return Ok(Outcome::Holds(Some(format!("{name} ended it: {end}"))));
+        }
+    }
+    let left = grading.subject.processes();
+    let seen = format!("after SIGTERM and SIGINT, {} of its processes live on", left.len());
+    let advice = "Leave these signals alone, or end soon after them, with all children.";
+    Err(Fault::new(seen, advice).evidence(grading.doing()))
+}
+
+pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let mut client = grading.connect()?;
+    if !grading.dialogue.one_answer {
+        grading.ask(&mut client)?;
+    }
+    let (address, ours) = (grading.subject.address(), client.address);
+    // The server closes first, because it ends: so its side has TIME_WAIT.
+    grading.subject.stop_now();
+    let (_, closed) = client.receive_all(grading.dialogue.patience());
+    drop(client);
+    let waits = || in_time_wait().iter().any(|it| it.remote == ours);
+    let state = wait_until(grading.dialogue.patience(), waits).then_some(State::TimeWait);
+    grading.subject = grading.start_again(Some(address.port())).map_err(|fault| {
+        let advice = "The end of the old server has left its connection in TIME_WAIT on the \
+                      server's port, for 60 s. Set SO_REUSEADDR before bind, in every server: the \
+                      old one must have had it as well.";
+        let state = state.as_ref().map(|_| format!("{address} to {ours} is in TIME_WAIT"));
+        Fault { advice: advice.to_owned(), ..fault }.topic("time-wait").evidence(state)
+    })?;
+    let seen = match state {
+        Some(State::TimeWait) => "it listened again at once, over a connection in TIME_WAIT",
+        _ if closed => "it listened again at once",
+        _ => "it listened again at once; its client was not closed",
+    };
+    grading.check_well()?;
+    Ok(Outcome::Holds(Some(seen.to_owned())))
+}
+
+/// The fault of a server that takes another port than the one that was occupied.
+fn elsewhere(port: u16, instead: &str) -> Fault {
+    let seen = format!("port {port} was occupied, and it listens on {instead} instead");
+    let advice = "Clients look for the server on the port that it was given: report the error of \
+                  bind, and end.";
+    Fault::new(seen, advice)
+}
+
+pub(super) fn port_occupied(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let address = grading.subject.address();
+    let own = grading.own_port();
+    if own.is_some() {
+        grading.subject.stop_now();
+    }
+    let occupied = TcpListener::bind((address.ip(), own.unwrap_or(0)));
+    let Ok(occupied) = occupied else {
+        return Ok(Outcome::Skipped("its own port cannot be occupied for the test".to_owned()));
+    };
+    let port = occupied.local_addr().map_or(0, |address| address.port());
+    let server = &grading.config().server;
+    let patience = grading.subject.startup() * 3 + FAILURE_PATIENCE;
+    let spec = Spec { patience, ..server.clone() };
+    let started = subject::try_start(&spec, port);
+    drop(occupied);
+    let outcome = match started {
+        Err(NotListening::Ended(end, lines)) => {
+            let said = lines.last().map(|line| format!(", saying \"{line}\"")).unwrap_or_default();
+            Ok(Outcome::Holds(Some(format!("it ended with {end}{said}"))))
+        }
+        Err(NotListening::Elsewhere(ports, lines)) => {
+            Err(elsewhere(port, &format!("the ports {ports:?}")).evidence(lines))
+        }
+        Ok(subject) if subject.address().port() != port => {
+            Err(elsewhere(port, &format!("port {}", subject.address().port())))
+        }
+        Err(NotListening::Silent(_, lines)) => Err(Fault::new(
+            format!("port {port} was occupied, and it neither listens nor ends"),
+            "Check the result of bind and listen: report the error, and end.",
+        )
+        .evidence(lines)),
+        Err(NotListening::System(failure)) => Ok(Outcome::Skipped(failure.to_string())),
+        Ok(_) => Err(Fault::new(
+            format!("port {port} was occupied by another listener, and it listens there as well"),
+            "Leave SO_REUSEPORT alone: with it, two servers share a port, and each gets some of \
+             the clients.",
+        )
+        .topic("reuseaddr")),
+    };
+    if own.is_some() {
+        grading.renew()?;
+    }
+    outcome
+}

@@ -1,0 +1,199 @@
+//! The tests of what clients send: wrong questions, pieces of questions, several at once.
+
+use super::Service;
+use super::client::quoted;
+use super::grading::{Answer, Grading, Step};
+use super::report::{Fault, Outcome};
+
+/// The length of the long line, in bytes.
+const LONG_LINE: usize = 100_000;
+
+/// The reason why a test of newlines does not concern a server.
+const NO_NEWLINES: &str = "its questions have no newline at the end";
+
+/// The reason why a test of wrong questions does not concern a server.
+const NO_QUESTIONS: &str = "no text is wrong for this service";
+
+pub(super) fn wrong_input(grading: &mut Grading<'_>) -> Step<Outcome> {
+    answers_error(grading, "hello")
+}
+
+pub(super) fn divide_by_zero(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let text = if grading.dialogue.writing.blanks { "7 / 0" } else { "7/0" };
+    answers_error(grading, text)
+}
+
+/// The answer to a wrong question tells an error, and the server goes on.
+fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
+    if grading.config().service != Service::Calc {
+        return Ok(Outcome::Skipped(NO_QUESTIONS.to_owned()));
+    }
+    let mut client = grading.connect()?;
+    client.send(format!("{text}{}", grading.dialogue.writing.terminator).as_bytes());
+    let patience = grading.dialogue.patience();
+    let ends = grading.dialogue.shape.ends_in_newline();
+    let whole = |reply: &[u8]| ends && reply.ends_with(b"\n");
+    let mut reply = client.receive(patience, whole);
+    if reply.is_empty() {
+        reply = client.receive(patience * 3, whole);
+    }
+    let end = grading.end_evidence();
+    let fault = |seen: String, advice: &str| {
+        let fault = Fault::new(format!("asked \"{text}\", {seen}"), advice);
+        Err(fault.evidence(client.evidence()).evidence(end.clone()))
+    };
+    if !end.is_empty() {
+        return fault(
+            "and the server ended".to_owned(),
+            "Check every input before you compute with it: no text of a client may end the server.",
+        );
+    }
+    if reply.is_empty() {
+        let seen = if client.end().is_some() { "the connection ended" } else { "silence" };
+        return fault(
+            format!("no answer came: {seen}"),
+            "Answer every question, also a wrong one: a client that hears nothing waits for ever.",
+        );
+    }
+    if !grading.dialogue.shape.is_error(&reply) {
+        return fault(
+            format!("got {}, as if it were a value", quoted(&reply)),
+            "Tell the client that there is no value; what was in the variable before is none.",
+        );
+    }
+    client.close();
+    grading.check_well()?;
+    Ok(Outcome::Holds(Some(format!("\"{text}\" is answered {}", quoted(reply.trim_ascii())))))
+}
+
+pub(super) fn newline(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.dialogue.writing.has_newline() {
+        return Ok(Outcome::Holds(None));
+    }
+    let mut client = grading.connect()?;
+    let question = grading.questions.draw();
+    let text = question.text(grading.dialogue.writing.blanks);
+    client.send(format!("{text}\n").as_bytes());
+    let answer = grading.receive_answer(&mut client, &question);
+    let advice = "nc, telnet and most clients send a newline behind a question: cut it off.";
+    if let Some(end) = grading.ended() {
+        let seen = format!("asked {}, and the server ended: {end}", quoted(b"22 + 44\n"));
+        return Err(Fault::new(seen, advice).evidence(client.evidence()));
+    }
+    if answer == Answer::Nothing {
+        let seen = format!("asked {}, and no answer came", quoted(format!("{text}\n").as_bytes()));
+        return Err(Fault::new(seen, advice).evidence(client.evidence()));
+    }
+    client.close();
+    grading.check_well()?;
+    Ok(Outcome::Holds(None))
+}
+
+/// Sends a question in these pieces. The server has read each before the next is sent.
+fn ask_in_pieces(grading: &mut Grading<'_>, whole: bool, advice: &str) -> Step<Outcome> {
+    if !grading.dialogue.writing.has_newline() {
+        return Ok(Outcome::Skipped(NO_NEWLINES.to_owned()));
+    }
+    let mut client = grading.connect()?;
+    if !grading.dialogue.one_answer {
+        // A server may take a silence for the end of a message, until it has seen a newline.
+        grading.ask(&mut client)?;
+    }
+    let question = grading.questions.draw();
+    let bytes = grading.dialogue.write(&question);
+    let size = if whole { bytes.len().div_ceil(2) } else { 1 };
+    for piece in bytes.chunks(size.max(1)) {
+        client.send(piece);
+        grading.wait_read(&client);
+    }
+    let answer = grading.receive_answer(&mut client, &question);
+    grading
+        .expect_right(&client, &question, &answer)
+        .map_err(|fault| Fault { advice: advice.to_owned(), ..fault }.topic("coalescing"))?;
+    client.close();
+    Ok(Outcome::Holds(None))
+}
+
+pub(super) fn two_pieces(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let advice = "One recv can bring half a question: keep it, and go on receiving until the \
+                  newline has come.";
+    ask_in_pieces(grading, true, advice)
+}
+
+pub(super) fn byte_by_byte(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let advice = "TCP is a stream of bytes and keeps no boundaries: collect them until the newline \
+                  has come.";
+    ask_in_pieces(grading, false, advice)
+}
+
+pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if !grading.dialogue.writing.has_newline() {
+        return Ok(Outcome::Skipped(NO_NEWLINES.to_owned()));
+    }
+    if grading.dialogue.one_answer {
+        return Ok(Outcome::Skipped("it closes after one answer".to_owned()));
+    }
+    let mut client = grading.connect()?;
+    let questions = [grading.questions.draw(), grading.questions.draw()];
+    let bytes = questions.each_ref().map(|question| grading.dialogue.write(question)).concat();
+    client.send(&bytes);
+    let mut reply = client.receive(grading.dialogue.patience(), |_| false);
+    if !grading.dialogue.shape.has_answers(&reply, &questions) {
+        reply.extend(client.receive(grading.dialogue.patience(), |_| false));
+    }
+    if grading.dialogue.shape.has_answers(&reply, &questions) {
+        client.close();
+        return Ok(Outcome::Holds(None));
+    }
+    let got = match reply.trim_ascii() {
+        [] => "nothing".to_owned(),
+        reply => format!("only {}", quoted(reply)),
+    };
+    let seen = format!("asked {} in one packet, got {got}", quoted(&bytes));
+    let advice = "One recv can bring more than one question: keep what is behind the newline for \
+                  the next round.";
+    Err(Fault::new(seen, advice).topic("coalescing").evidence(client.evidence()))
+}
+
+pub(super) fn long_line(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let mut line = "1+".repeat(LONG_LINE / 2).into_bytes();
+    line.extend_from_slice(b"1");
+    line.extend_from_slice(grading.dialogue.writing.terminator.as_bytes());
+    survives(grading, &line, "after a line of 100,000 bytes, ")
+}
+
+pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
+    for bytes in [&b"\0"[..], b"\xff\xfe", "ä + ö".as_bytes()] {
+        let bytes = [bytes, grading.dialogue.writing.terminator.as_bytes()].concat();
+        let outcome = survives(grading, &bytes, &format!("after the bytes {}, ", quoted(&bytes)))?;
+        if matches!(outcome, Outcome::Skipped(_)) {
+            return Ok(outcome);
+        }
+    }
+    Ok(Outcome::Holds(None))
+}
+
+/// Whatever the server makes of `bytes`, it serves the next client.
+fn survives(grading: &mut Grading<'_>, bytes: &[u8], after: &str) -> Step<Outcome> {
+    let mut client = grading.connect()?;
+    let patience = grading.dialogue.patience();
+    client.send_some(bytes, patience);
+    client.receive(patience, |_| false);
+    client.close();
+    match well_after(grading, after) {
+        Err(_) if grading.ended().is_some() && grading.wrong_input_ends() => {
+            Ok(Outcome::Skipped("any wrong text ends this server: see wrong-input".to_owned()))
+        }
+        result => result.map(|()| Outcome::Holds(None)),
+    }
+}
+
+/// Serves a new client, after what another has done.
+pub(super) fn well_after(grading: &mut Grading<'_>, after: &str) -> Step<()> {
+    grading.check_well().map_err(|fault| Fault {
+        seen: format!("{after}{}", fault.seen),
+        advice: "Nothing that a client sends or does may end the server, or keep it from others."
+            .to_owned(),
+        ..fault
+    })
+}

@@ -1,0 +1,66 @@
+//! The tests of a grading, by name.
+
+use crate::choice::choices;
+
+choices! {
+    /// A test.
+    pub enum Test {
+        /// One client gets the right answers to + - * /.
+        FourOperators = "four-operators",
+        /// The next client is served when one has left.
+        SecondAfterFirst = "second-after-first",
+        /// A client that connects while another is served is served, waits or is told; the first
+        /// does not notice.
+        SecondWhileFirst = "second-while-first",
+        /// Several clients are served at the same time.
+        SeveralAtOnce = "several-at-once",
+        /// One client leaves, the others are still served.
+        OneLeaves = "one-leaves",
+        /// Every client gets its own answers, in the order of its questions.
+        OwnAnswers = "own-answers",
+        /// The design of the server: a thread, a process or a loop for its clients.
+        WhoServes = "who-serves",
+        /// A text that is no question gets an answer that is no number.
+        WrongInput = "wrong-input",
+        /// A division by zero gets an answer that is no number.
+        DivideByZero = "divide-by-zero",
+        /// A newline behind a question does no harm.
+        Newline = "newline",
+        /// A question that arrives in two pieces is one question.
+        TwoPieces = "two-pieces",
+        /// A question that arrives byte by byte is one question.
+        ByteByByte = "byte-by-byte",
+        /// Two questions that arrive together get two answers.
+        TwoInOne = "two-in-one",
+        /// A client that has closed its sending half gets its answers.
+        HalfClose = "half-close",
+        /// A last question without a newline is answered at the end of input.
+        NoNewline = "no-newline",
+        /// A client that resets its connection within a question does no harm.
+        Reset = "reset",
+        /// A client that leaves without reading its answer does no harm.
+        UnreadAnswer = "unread-answer",
+        /// A client that does not read its answers delays nobody.
+        SlowReader = "slow-reader",
+        /// A client that says nothing delays nobody.
+        SilentClient = "silent-client",
+        /// Every client is greeted like the first.
+        Greeting = "greeting",
+        /// 200 clients are served.
+        ManyClients = "many-clients",
+        /// A line of 100,000 bytes does no harm.
+        LongLine = "long-line",
+        /// NUL bytes and letters beyond ASCII do no harm.
+        OddBytes = "odd-bytes",
+        /// After 100 visits no connection, descriptor, process or thread is left over.
+        NothingLeft = "nothing-left",
+        /// A server without work is asleep.
+        Asleep = "asleep",
+        /// SIGTERM or SIGINT ends the server.
+        Stops = "stops",
+        /// The server can be started again at once, on the same port.
+        Restart = "restart",
+        /// On an occupied port the server reports a failure and ends.
+        PortOccupied = "port-occupied",
+    }
+}

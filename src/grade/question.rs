@@ -1,0 +1,334 @@
+//! Questions to a server and the judgement of its answers.
+//!
+//! The values of all questions of a grading differ, so that a late answer is never taken for the
+//! next one. An answer is compared as a number, wherever in the reply it stands: `3`, `3.0` and
+//! `Result: 3` have the same value.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::Service;
+use crate::random::Random;
+
+/// The largest term of a sum, difference or quotient.
+const MAX_TERM: u32 = 999;
+
+/// The largest factor.
+const MAX_FACTOR: u32 = 99;
+
+/// The most attempts to find an answer that no other question has.
+const MAX_ATTEMPTS: u32 = 10_000;
+
+/// The relative error that is still equal.
+const TOLERANCE: f64 = 1e-6;
+
+/// The least letters of a word that tells an error.
+const WORD: usize = 2;
+
+/// A question.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    /// Its words: two operands and an operator, or one word.
+    words: Vec<String>,
+    /// The answer that must come.
+    answer: Answer,
+}
+
+/// The answer that must come to a question.
+#[derive(Clone, Debug)]
+enum Answer {
+    Number(f64),
+    Text(String),
+    /// Any text.
+    Greeting,
+}
+
+/// The source of questions.
+#[derive(Debug)]
+pub(super) struct Questions {
+    service: Service,
+    random: Random,
+    asked: HashSet<u32>,
+}
+
+impl Questions {
+    pub(super) fn new(service: Service, seed: u64) -> Self {
+        Self { service, random: Random::new(seed), asked: HashSet::new() }
+    }
+
+    /// A question whose answer no other question of this grading has.
+    pub(super) fn draw(&mut self) -> Question {
+        let operator = match self.random.below(3) {
+            0 => '+',
+            1 => '-',
+            _ => '*',
+        };
+        self.with(operator)
+    }
+
+    /// A question with this operator, if the service knows operators.
+    pub(super) fn with(&mut self, operator: char) -> Question {
+        match self.service {
+            Service::Calc => self.sum(operator),
+            Service::Echo => {
+                let word = self.word();
+                Question { words: vec![word.clone()], answer: Answer::Text(word) }
+            }
+            Service::Hello => Question { words: vec![self.word()], answer: Answer::Greeting },
+        }
+    }
+
+    fn sum(&mut self, operator: char) -> Question {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let (mut left, mut right) = (self.operand(MAX_TERM), self.operand(MAX_TERM));
+            let value = match operator {
+                '+' => left + right,
+                '-' => {
+                    left += right;
+                    left - right
+                }
+                '*' => {
+                    (left, right) = (self.operand(MAX_FACTOR), self.operand(MAX_FACTOR));
+                    left * right
+                }
+                _ => {
+                    right = self.operand(MAX_FACTOR);
+                    let value = left;
+                    left *= right;
+                    value
+                }
+            };
+            // A reply that repeats the question has its operands as well.
+            let distinct = value != left && value != right && !self.asked.contains(&value);
+            if distinct || attempts > MAX_ATTEMPTS {
+                self.asked.insert(value);
+                let words = vec![left.to_string(), operator.to_string(), right.to_string()];
+                return Question { words, answer: Answer::Number(f64::from(value)) };
+            }
+        }
+    }
+
+    fn operand(&mut self, most: u32) -> u32 {
+        2 + self.random.below(most - 1)
+    }
+
+    fn word(&mut self) -> String {
+        format!("word{:06}", self.random.below(1_000_000))
+    }
+}
+
+impl Question {
+    /// The text, with or without blanks between its words.
+    pub(super) fn text(&self, blanks: bool) -> String {
+        self.words.join(if blanks { " " } else { "" })
+    }
+
+    /// The answer in words.
+    pub(super) fn answer_text(&self) -> String {
+        match &self.answer {
+            Answer::Number(value) => value.to_string(),
+            Answer::Text(text) => format!("\"{text}\""),
+            Answer::Greeting => "a greeting".to_owned(),
+        }
+    }
+}
+
+/// The shape of a server's right answers, learnt from some of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Shape {
+    /// The index of the value among the numbers of the reply, from the end.
+    from_end: usize,
+    /// The text behind the value, if it is always the same.
+    tail: Option<Vec<u8>>,
+    /// The words of right answers, in lower case.
+    words: HashSet<String>,
+}
+
+impl Shape {
+    /// The shape of these replies, or none if one of them is not right in it.
+    pub(super) fn learn(answers: &[(Question, Vec<u8>)]) -> Option<Self> {
+        let words = answers.iter().flat_map(|(_, reply)| words(reply)).collect();
+        let most = answers.iter().map(|(_, reply)| numbers(reply).len()).min()?;
+        let right = |from_end: usize| {
+            let shape = Self { from_end, ..Self::default() };
+            answers.iter().all(|(question, reply)| shape.is_right(question, reply))
+        };
+        let from_end = (0..most.max(1)).find(|&from_end| right(from_end))?;
+        let tail = |(question, reply): &(Question, Vec<u8>)| match &question.answer {
+            Answer::Number(_) => {
+                numbers(reply).iter().rev().nth(from_end).map(|(at, _)| reply[at.end..].to_vec())
+            }
+            Answer::Text(text) => find(reply, text).map(|at| reply[at + text.len()..].to_vec()),
+            Answer::Greeting => None,
+        };
+        let first = answers.first().and_then(tail);
+        let tail = first.filter(|first| answers.iter().all(|it| tail(it).as_ref() == Some(first)));
+        Some(Self { from_end, tail, words })
+    }
+
+    /// True if the reply has the right answer.
+    pub(super) fn is_right(&self, question: &Question, reply: &[u8]) -> bool {
+        match &question.answer {
+            Answer::Number(value) => self.number(reply).is_some_and(|(_, it)| equal(it, *value)),
+            Answer::Text(text) => find(reply, text).is_some(),
+            Answer::Greeting => !reply.is_empty(),
+        }
+    }
+
+    /// True if the reply is right and nothing more will come.
+    pub(super) fn is_whole(&self, question: &Question, reply: &[u8]) -> bool {
+        let Some(tail) = &self.tail else { return false };
+        let rest = match &question.answer {
+            Answer::Number(_) => self.number(reply).map(|(at, _)| &reply[at.end..]),
+            Answer::Text(text) => find(reply, text).map(|at| &reply[at + text.len()..]),
+            Answer::Greeting => None,
+        };
+        rest == Some(tail) && self.is_right(question, reply)
+    }
+
+    /// True if right answers end in a newline.
+    pub(super) fn ends_in_newline(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.ends_with(b"\n"))
+    }
+
+    /// True if a right answer is more than its value.
+    pub(super) fn has_words(&self) -> bool {
+        !self.words.is_empty()
+    }
+
+    /// True if the reply is an answer, and one that is no number.
+    pub(super) fn is_error(&self, reply: &[u8]) -> bool {
+        let said = words(reply).into_iter().any(|word| !self.words.contains(&word));
+        said || (numbers(reply).is_empty() && !reply.trim_ascii().is_empty())
+    }
+
+    /// True if the text has the answers to all questions, in their order.
+    pub(super) fn has_answers(&self, text: &[u8], questions: &[Question]) -> bool {
+        let mut rest = text;
+        questions.iter().all(|question| {
+            let end = match &question.answer {
+                // Nothing separates these answers: two of them look like one number.
+                Answer::Number(value) if self.tail.as_deref() == Some(b"") => {
+                    let value = value.to_string();
+                    find(rest, &value).map(|at| at + value.len())
+                }
+                Answer::Number(value) => {
+                    let mut found = numbers(rest).into_iter();
+                    found.find(|(_, number)| equal(*number, *value)).map(|(at, _)| at.end)
+                }
+                Answer::Text(text) => find(rest, text).map(|at| at + text.len()),
+                Answer::Greeting => (!rest.is_empty()).then_some(rest.len()),
+            };
+            rest = &rest[end.unwrap_or(rest.len())..];
+            end.is_some()
+        })
+    }
+
+    fn number(&self, reply: &[u8]) -> Option<(Range<usize>, f64)> {
+        numbers(reply).into_iter().rev().nth(self.from_end)
+    }
+}
+
+/// The numbers in a text, with their places.
+fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        if !text[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        // A minus behind a digit is an operator.
+        let signed = at > 0
+            && text[at - 1] == b'-'
+            && !text[..at - 1].last().is_some_and(u8::is_ascii_alphanumeric);
+        let start = at - usize::from(signed);
+        let digits = |from: usize| text[from..].iter().take_while(|it| it.is_ascii_digit()).count();
+        at += digits(at);
+        if text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit) {
+            at += 1 + digits(at + 1);
+        }
+        let number = std::str::from_utf8(&text[start..at]).ok().and_then(|it| it.parse().ok());
+        found.extend(number.map(|number| (start..at, number)));
+    }
+    found
+}
+
+/// The words in a text, in lower case.
+fn words(text: &[u8]) -> Vec<String> {
+    let words = text.split(|byte| !byte.is_ascii_alphabetic()).filter(|word| word.len() >= WORD);
+    words.map(|word| String::from_utf8_lossy(word).to_lowercase()).collect()
+}
+
+fn find(text: &[u8], part: &str) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part.as_bytes())
+}
+
+fn equal(a: f64, b: f64) -> bool {
+    (a - b).abs() <= TOLERANCE * b.abs().max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(value: f64) -> Question {
+        Question {
+            words: vec!["22".into(), "+".into(), "44".into()],
+            answer: Answer::Number(value),
+        }
+    }
+
+    fn learnt(replies: &[(f64, &str)]) -> Option<Shape> {
+        let answers =
+            replies.iter().map(|(value, text)| (question(*value), text.as_bytes().into()));
+        Shape::learn(&answers.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_value_is_found_wherever_it_stands() {
+        for replies in [
+            [(66.0, "66\n"), (12.0, "12\n")],
+            [(66.0, "Result: 66.0"), (12.0, "Result: 12.0")],
+            [(66.0, "22 + 44 = 66.00\n> "), (12.0, "5 + 7 = 12.00\n> ")],
+            [(66.0, "66 (request 1)\n"), (12.0, "12 (request 2)\n")],
+            [(-3.0, "2-5=-3"), (-4.0, "2-6=-4")],
+        ] {
+            let shape = learnt(&replies).expect("both are right");
+            for (value, text) in replies {
+                assert!(shape.is_right(&question(value), text.as_bytes()), "{text}");
+                assert!(!shape.is_right(&question(value + 1.0), text.as_bytes()), "{text}");
+            }
+        }
+        assert_eq!(learnt(&[(66.0, "66\n"), (12.0, "13\n")]), None);
+    }
+
+    #[test]
+    fn a_reply_is_whole_with_its_tail() {
+        let shape = learnt(&[(66.0, "= 66\n> "), (12.0, "= 12\n> ")]).expect("both are right");
+        assert!(shape.is_whole(&question(5.0), b"= 5\n> "));
+        assert!(!shape.is_whole(&question(5.0), b"= 5\n"));
+        assert!(!shape.ends_in_newline());
+    }
+
+    #[test]
+    fn an_error_is_an_answer_that_is_no_number() {
+        let shape = learnt(&[(66.0, "Result: 66\n"), (12.0, "Result: 12\n")]).expect("right");
+        for error in ["Invalid input", "Error 1: line 2", "Result: inf", "?", "Result: nan"] {
+            assert!(shape.is_error(error.as_bytes()), "{error}");
+        }
+        for no_error in ["Result: 32720\n", "0", "", "\n"] {
+            assert!(!shape.is_error(no_error.as_bytes()), "{no_error}");
+        }
+    }
+
+    #[test]
+    fn no_two_questions_have_the_same_answer() {
+        let mut questions = Questions::new(Service::Calc, 7);
+        let values: Vec<_> = (0..300).map(|_| questions.draw().answer_text()).collect();
+        let different: HashSet<_> = values.iter().collect();
+        assert_eq!(different.len(), values.len());
+    }
+}
