@@ -13,6 +13,9 @@ mod client {
     mod script;
     mod terminal;
 }
+mod grade {
+    mod servers;
+}
 mod load {
     mod client;
     mod program;

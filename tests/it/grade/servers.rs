@@ -1,0 +1,144 @@
+//! The command `grade` on servers whose faults are known: the plain servers in scripts/peers and
+//! our own models have none, and a mutant fails its own tests and no other. All tests, and designs
+//! in other languages: scripts/mutate-servers.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::common::server::{MODELS, socklab};
+
+/// The plain servers, and their designs.
+const PEERS: [(&str, &str); 7] = [
+    ("iterative", "single"),
+    ("thread", "thread"),
+    ("pool", "pool"),
+    ("process", "process"),
+    ("prefork", "prefork"),
+    ("select_loop", "loop"),
+    ("asyncio_loop", "loop"),
+];
+
+/// The mutants, and the tests that must fail.
+const MUTANTS: &str = include_str!("mutants.txt");
+
+/// Mutants that take seconds, which only the script runs.
+const SLOW_MUTANTS: [&str; 13] = [
+    "shared-result",
+    "half-close-dropped",
+    "waits-for-first",
+    "closes-former",
+    "one-client-then-end",
+    "ignores-signals",
+    "bind-unchecked",
+    "never-closes",
+    "threads-stay",
+    "parent-keeps",
+    "wakes",
+    "late",
+    "hundred-clients",
+];
+
+/// The tests that take little time, which a correct server is to pass.
+const QUICK: &str = "four-operators,second-after-first,second-while-first,several-at-once,\
+     one-leaves,own-answers,who-serves,wrong-input,divide-by-zero,newline,two-pieces,byte-by-byte,\
+     two-in-one,half-close,no-newline,reset,unread-answer,silent-client,greeting,odd-bytes,stops,\
+     restart,port-occupied";
+
+/// Tests that a mutant passes beside its own.
+const NEIGHBOURS: &str = "four-operators,wrong-input,two-pieces,two-in-one,half-close,reset,stops";
+
+/// Gradings at the same time; most of their time they wait.
+const AT_ONCE: usize = 4;
+
+/// A grading and its result.
+struct Case {
+    options: Vec<String>,
+    server: Vec<String>,
+    /// The tests that run beside those that must fail.
+    others: &'static str,
+    fails: BTreeSet<String>,
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+fn in_tree(path: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
+}
+
+/// Grades, and describes a verdict that is wrong.
+fn grade(case: &Case) -> Option<String> {
+    let only: Vec<_> = case.fails.iter().map(String::as_str).chain([case.others]).collect();
+    let mut command = socklab(&["grade", "--format", "json", "--only", &only.join(",")]);
+    command.args(&case.options).arg("--").args(&case.server).args(["{host}", "{port}"]);
+    let output = command.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{:?}: {error}: {}", case.server, String::from_utf8_lossy(&output.stderr))
+    });
+    let points = report["points"].as_array().unwrap();
+    let failing = points.iter().filter(|point| point["outcome"] == "fails");
+    let fails: BTreeSet<_> =
+        failing.clone().map(|point| point["name"].as_str().unwrap().to_owned()).collect();
+    let status = i32::from(!fails.is_empty());
+    let right = fails == case.fails && output.status.code() == Some(status);
+    let seen: Vec<_> = failing.map(Value::to_string).collect();
+    (!right).then(|| {
+        let (server, expected, seen) = (&case.server, &case.fails, seen.join("\n"));
+        format!("{server:?}: {expected:?} must fail, {}:\n{seen}", output.status)
+    })
+}
+
+/// Runs gradings, and fails if a verdict is wrong.
+fn check(cases: &[Case]) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut wrong = Vec::new();
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            wrong.extend(grade(case));
+        }
+        wrong
+    };
+    let wrong: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn a_correct_server_of_every_design_passes() {
+    let peers = PEERS.iter().map(|(name, design)| Case {
+        options: words(&["--expect", design]),
+        server: words(&["python3", &in_tree(&format!("scripts/peers/{name}.py"))]),
+        others: QUICK,
+        fails: BTreeSet::new(),
+    });
+    let models = MODELS.iter().map(|&model| Case {
+        options: words(&["--expect", if model == "sharded" { "loop" } else { model }]),
+        server: words(&[env!("CARGO_BIN_EXE_socklab"), "serve", "-q", "--model", model]),
+        others: QUICK,
+        fails: BTreeSet::new(),
+    });
+    check(&peers.chain(models).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_mutant_fails_its_own_tests_and_no_other() {
+    let mutants = MUTANTS.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let (name, tests) = line.split_once(' ').unwrap();
+        (name, tests.split(',').filter(|&test| test != "-").map(str::to_owned).collect())
+    });
+    let cases =
+        mutants.filter(|(name, _)| !SLOW_MUTANTS.contains(name)).map(|(name, fails)| Case {
+            options: Vec::new(),
+            server: words(&["python3", &in_tree("tests/it/grade/mutant.py"), name]),
+            others: NEIGHBOURS,
+            fails,
+        });
+    check(&cases.collect::<Vec<_>>());
+}
