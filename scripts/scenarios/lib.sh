@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 #
 # The commands of the scenarios in this directory. A scenario sources this file, starts a server,
-# connects clients, and checks what they receive. The output is TAP version 14.
+# connects clients, and checks what they receive. The output is TAP version 13, the newest that the
+# `prove` of Debian 12 reads. Needs bash 4.4 and coreutils; a scenario that uses more tools says which
+# (`need`).
 #
 #   SOCKLAB     the binary; by default target/release/socklab, or else target/debug/socklab
 #   SERVER_CMD  another server to test, as 'python3 server1.py {host} {port}'
@@ -10,10 +12,9 @@
 # Nothing here sleeps to give a program time: every wait is for a line, the end of input or a
 # condition, and PATIENCE is the longest wait before it is a failure.
 
-if ((BASH_VERSINFO[0] < 5)); then
-    echo '1..0 # SKIP needs bash 5'
-    exit 0
-fi
+lib=${BASH_SOURCE:-$0}
+# shellcheck source=scripts/scenarios/requirements.sh
+. "${lib%/*}/requirements.sh"
 set -euo pipefail
 export LC_ALL=C
 
@@ -27,6 +28,7 @@ under=()            # a command that runs our server, as (prlimit --nofile=64)
 PATIENCE=${PATIENCE:-10}       # seconds
 GAP=0.1             # seconds without a byte that end a reply without a newline
 MOMENT=0.5          # seconds in which another server does what it does by itself: speaks, or ends
+MOMENT_TRIES=25     # of 0.02 s, the same time
 checks=0            # test points so far
 failures=0          # failed test points
 finished=no         # yes at the end of the scenario
@@ -49,7 +51,7 @@ trap 'exit 143' TERM
 # ignored signal, is not inherited by the programs that we start.
 trap : PIPE
 
-echo 'TAP version 14'
+echo 'TAP version 13'
 
 # ---------------------------------------------------------------- checks
 
@@ -73,17 +75,27 @@ unlike() {
 # answers SENTENCE GOT WANT: the reply of our server is the same text. Another server may write `3`
 # for `3.0`, or put words before it: the last number in its reply must have the same value.
 answers() {
-    local number
     if ours; then
         is "$@"
-        return
-    fi
-    number=$(grep -oE '[-+]?[0-9]+([.][0-9]+)?' <<<"$2" | tail -n 1) || true
-    if [[ -n $number ]] && awk -v a="$number" -v b="$3" 'BEGIN { exit !(a == b) }'; then
+    elif [[ $2 =~ [0-9] && $(last_number "$2") == "$(last_number "$3")" ]]; then
         point ok "$1"
     else
         point 'not ok' "$1" "$2" "$3, or the same number written otherwise"
     fi
+}
+
+# last_number TEXT: prints the last number in the text, `3.0` and `+3` as `3`.
+last_number() {
+    local text=$1 number='' pattern='[-+]?[0-9]+([.][0-9]+)?'
+    while [[ $text =~ $pattern ]]; do
+        number=${BASH_REMATCH[0]#+}
+        text=${text#*"${BASH_REMATCH[0]}"}
+    done
+    if [[ $number == *.* ]]; then
+        while [[ $number == *0 ]]; do number=${number%0}; done
+        number=${number%.}
+    fi
+    if [[ $number == -0 ]]; then echo 0; else echo "$number"; fi
 }
 
 # an_error: the pattern of a reply that reports an error; for another server, any word.
@@ -133,7 +145,7 @@ need() {
 }
 
 # has_nc: succeeds if nc is OpenBSD's; others have no -N.
-has_nc() { nc -h 2>&1 | grep OpenBSD >/dev/null; }
+has_nc() { [[ $(nc -h 2>&1) == *OpenBSD* ]]; }
 
 # ---------------------------------------------------------------- the server
 
@@ -167,10 +179,14 @@ your_command() {
 # signal_server SIGNAL: sends it to all processes that SERVER_CMD may have started.
 signal_server() { kill -s "$1" -- "-$SERVER_PID" 2>/dev/null || true; }
 
-# survives SENTENCE: the server runs on. Another server gets a moment in which it may end.
-survives() {
+# alive [SENTENCE]: the server runs. Another server gets a moment in which it may end.
+alive() {
     ours || within_moment gone "$SERVER_PID" || true
-    if gone "$SERVER_PID"; then point 'not ok' "$1"; else point ok "$1"; fi
+    if gone "$SERVER_PID"; then
+        point 'not ok' "${1:-the server runs}"
+    else
+        point ok "${1:-the server runs}"
+    fi
 }
 
 # stop_server: sends TERM, waits for the end, and sets STATUS. The server must have run until then.
@@ -197,15 +213,24 @@ connect() {
     exec {n}<>"/dev/tcp/$HOST/$PORT" || return 1
     to[$1]=$n
     from[$1]=$n
-    ours || drain "$1" "$GAP"
+    ours || show_greeting "$1" "$GAP"
 }
 
-# drain NAME SECONDS: shows what arrives until nothing more does for that time.
-drain() {
-    local text
-    while text=$(hear "$1" "$2"); [[ $text != '(silence)' && $text != '(end of input)' ]]; do
-        quote <<<"the server says to $1 before any question: $text"
+# greeting NAME [SECONDS]: prints what the server says before any question: all that arrives until
+# nothing does for a GAP. The first of it may take SECONDS, by default PATIENCE.
+greeting() {
+    local text seconds=${2:-$PATIENCE}
+    while text=$(hear "$1" "$seconds"); [[ $text != '(silence)' && $text != '(end of input)' ]]; do
+        echo "$text"
+        seconds=$GAP
     done
+}
+
+# show_greeting NAME SECONDS: shows it, as a comment.
+show_greeting() {
+    local text
+    text=$(greeting "$@")
+    [[ -z $text ]] || quote <<<"the server says to $1 before any question: $text"
 }
 
 # connect_with NAME COMMAND...: a client that is a program; we have its stdin and stdout.
@@ -223,6 +248,9 @@ connect_with() {
 
 # say NAME TEXT...: sends each text as a line.
 say() { printf '%s\n' "${@:2}" 1>&"${to[$1]}" 2>/dev/null || true; }
+
+# say_raw NAME BYTES: sends these bytes and no newline. `\r`, `\0` and `\xff` stand for bytes.
+say_raw() { printf '%b' "$2" 1>&"${to[$1]}" 2>/dev/null || true; }
 
 # hear NAME [SECONDS]: prints the next reply, `(end of input)`, or `(silence)` after SECONDS.
 # A reply is a line; that of another server may have no newline, and then ends with a GAP.
@@ -257,16 +285,16 @@ ask() {
 # small_talk NAME: the conversation of every kind of client. The values differ, so that a late reply
 # is not taken for the next one. A program takes a moment to connect and to print a banner.
 small_talk() {
-    ours || drain "$1" "$MOMENT"
+    ours || show_greeting "$1" "$MOMENT"
     answers "$1 asks 1 + 2" "$(ask "$1" '1 + 2')" 3
     answers "$1 asks 30 / 5" "$(ask "$1" '30 / 5')" 6.0
     leave "$1"
 }
 
-# leave_unread NAME TEXT: sends a line and leaves when the reply has arrived, without reading it: so
-# the kernel resets the connection (RFC 2525, 2.17).
-leave_unread() {
-    say "$1" "$2"
+# reset NAME: the client resets its connection. It asks for a sum and leaves when the reply has
+# arrived, without reading it: so the kernel sends a reset (RFC 2525, 2.17).
+reset() {
+    say "$1" '1 + 2'
     await read -r -t 0 -u "${from[$1]}" || point 'not ok' "$1 has a reply"
     leave "$1"
 }
@@ -314,11 +342,12 @@ await() {
 
 # within_moment COMMAND...: repeats it until it succeeds, for a moment.
 within_moment() {
-    local last=$((${EPOCHREALTIME/./} + 10#${MOMENT/./}00000))
-    until "$@"; do
-        ((${EPOCHREALTIME/./} < last)) || return 1
+    local n
+    for ((n = 0; n < MOMENT_TRIES; n++)); do
+        if "$@"; then return 0; fi
         sleep 0.02
     done
+    return 1
 }
 
 # gone PROCESS
@@ -327,9 +356,12 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 # listening PORT: reads the kernel's table if there is one, because a connection for this purpose
 # would use the only permit of a server for one client.
 listening() {
+    local port table
     if [[ -r /proc/net/tcp ]]; then
-        grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") [0-9A-F]+:0000 0A " \
-            /proc/net/tcp /proc/net/tcp6 2>/dev/null
+        printf -v port %04X "$1"
+        table=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null) || true
+        # The port of the local address, a remote address without a port, and the state LISTEN.
+        [[ $table =~ :$port\ [0-9A-F]+:0000\ 0A\  ]]
     else
         (: <>"/dev/tcp/$HOST/$1") 2>/dev/null
     fi
@@ -363,8 +395,17 @@ show_end() {
     if ours; then gone "$SERVER_PID"; else within_moment gone "$SERVER_PID"; fi || return 0
     end_shown=yes
     wait "$SERVER_PID" 2>/dev/null || how=$?
-    if ((how > 128)); then how=SIG$(kill -l "$how"); else how="exit status $how"; fi
-    echo "#   the server ended by itself: $how"
+    echo "#   the server ended by itself: $(signal_of "$how")"
+}
+
+# signal_of STATUS: prints the signal that an exit status tells, or else the status.
+signal_of() {
+    local name
+    if (($1 > 128)) && name=$(kill -l "$1" 2>/dev/null); then
+        echo "SIG$name"
+    else
+        echo "exit status $1"
+    fi
 }
 
 # show_log: prints the end of the server's log, once for each server.
@@ -376,7 +417,10 @@ show_log() {
 }
 
 # quote: marks the lines of another program, so that none of them is read as TAP.
-quote() { sed 's/^/#   | /'; }
+quote() {
+    local line
+    while IFS= read -r line || [[ -n $line ]]; do printf '#   | %s\n' "$line"; done
+}
 
 skip_scenario() {
     finished=yes
@@ -449,7 +493,10 @@ clean_up() {
 
 # threads_of PROCESS: the number of its threads, without those that only write its output.
 threads_of() {
-    local names
-    names=$(cat "/proc/$1/task/"*/comm 2>/dev/null) || true
-    grep -cvxE 'stdout|stderr' <<<"$names" || true
+    local name count=0
+    for name in "/proc/$1/task/"*/comm; do
+        name=$(cat "$name" 2>/dev/null) || continue
+        case $name in stdout | stderr) ;; *) count=$((count + 1)) ;; esac
+    done
+    echo "$count"
 }

@@ -11,7 +11,7 @@
 faults=$(dirname "${BASH_SOURCE[0]}")
 source "$faults/../lib.sh"
 only_ours 'asks the server for its counters'
-need python3
+need python3 grep awk
 
 # shellcheck disable=SC2034  # read by the scenarios
 read -ra models <<<"${MODELS:-loop single thread process sharded}"
