@@ -2,11 +2,12 @@
 #
 # The commands of the scenarios in this directory. A scenario sources this file, starts a server,
 # connects clients, and checks what they receive. The output is TAP version 13, the newest that the
-# `prove` of Debian 12 reads. Needs bash 4.4 and coreutils; a scenario that uses more tools says which
-# (`need`).
+# `prove` of Debian 12 reads. Needs bash 4.4 and coreutils; a scenario that uses more tools says
+# which (`need`).
 #
 #   SOCKLAB     the binary; by default target/release/socklab, or else target/debug/socklab
-#   SERVER_CMD  another server to test, as 'python3 server1.py {host} {port}'
+#   SERVER_CMD  another server to test, as 'python3 server1.py {host} {port}'; a line `Fits: server1`
+#               in a scenario's header says that a server must work as our server1 does
 #   CI=true     a missing tool is a failure; by default the scenario is skipped
 #
 # Nothing here sleeps to give a program time: every wait is for a line, the end of input or a
