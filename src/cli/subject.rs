@@ -43,7 +43,8 @@ pub(super) struct SubjectOptions {
 /// The limits of each process of a server under test.
 #[derive(Clone, Debug, Default, Args)]
 struct LimitOptions {
-    /// The most private writable memory of a process, such as 512MiB (`RLIMIT_DATA`).
+    /// The most private writable memory of a process, such as 4GiB (`RLIMIT_DATA`). The stack of
+    /// each thread counts, usually with 8 MiB.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
     /// The most processes and threads, beside those of the same user at the start (`RLIMIT_NPROC`;

@@ -1,7 +1,8 @@
 //! The tests of a course: right answers, one client after another, several at once.
 
 use super::client::{Client, End};
-use super::grading::{Answer, Grading, Step};
+use super::exchange::Answer;
+use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
 
 /// Clients that are served at the same time, if the design has room for them.

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::{Client, quoted};
+use super::client::Client;
 use super::design::Design;
 use super::dialogue::Dialogue;
-use super::question::{Question, Questions};
+use super::question::Questions;
 use super::report::{Fault, Outcome, Point, Report};
 use super::{Config, also};
 use crate::error::Failure;
@@ -19,11 +19,7 @@ use crate::subject::{self, EndStatus, Subject};
 pub(super) type Step<T> = Result<T, Fault>;
 
 /// The times of a patience that pass before "no answer" is said.
-const LAST_PATIENCE: u32 = 3;
-
-/// The shortest time for a connection: with a full accept queue the kernel drops the SYN, and the
-/// client sends it again after 1 s and after 3 s.
-const SYN_PATIENCE: Duration = Duration::from_millis(3500);
+pub(super) const LAST_PATIENCE: u32 = 3;
 
 /// The time in which a server that ends is seen to have ended.
 const END_PATIENCE: Duration = Duration::from_millis(100);
@@ -39,7 +35,7 @@ pub(super) struct Grading<'c> {
     /// The port of a server that chooses its own.
     own_port: Option<u16>,
     /// True if the subject has served nobody yet.
-    fresh: bool,
+    pub(super) fresh: bool,
     /// True if a wrong question has ended the server, once that was tried.
     wrong_input_ends: Option<bool>,
     first: First,
@@ -50,17 +46,6 @@ struct First {
     address: SocketAddr,
     startup: Duration,
     backlog: u32,
-}
-
-/// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// The right one.
-    Right(Vec<u8>),
-    /// Another text.
-    Other(Vec<u8>),
-    /// None, for the longest patience or until the connection ended.
-    Nothing,
 }
 
 impl<'c> Grading<'c> {
@@ -115,8 +100,16 @@ impl<'c> Grading<'c> {
 
     /// Runs a test. Afterwards the subject is well, or a new one.
     pub(super) fn run(&mut self, test: fn(&mut Self) -> Step<Outcome>) -> Outcome {
-        let outcome = self.revive().and_then(|()| test(self));
-        outcome.unwrap_or_else(|fault| {
+        let prepared = self.revive();
+        let (first, before) = (self.subject.first_process(), self.subject.output_length());
+        let outcome = prepared.and_then(|()| test(self));
+        outcome.unwrap_or_else(|mut fault| {
+            let same = self.subject.first_process() == first && self.subject.ended().is_none();
+            if same && self.subject.output_length() > before {
+                // It may have said why.
+                let lines = self.subject.last_output();
+                fault.evidence.extend(lines.into_iter().map(|line| format!("| {line}")));
+            }
             // What is left of a failed test must not be seen by the next.
             self.renew().ok();
             Outcome::Fails(fault)
@@ -128,8 +121,6 @@ impl<'c> Grading<'c> {
         self.revive().ok();
         also::run(script, &self.config.server, self.subject.address())
     }
-
-    // ------------------------------------------------------------ the subject
 
     /// A new subject.
     pub(super) fn renew(&mut self) -> Step<()> {
@@ -216,134 +207,5 @@ impl<'c> Grading<'c> {
             side.is_none_or(|socket| socket.unread == 0 && socket.inode != 0)
         };
         super::wait_until(self.dialogue.patience(), read)
-    }
-
-    // ------------------------------------------------------------ the dialogue
-
-    /// A client that has connected and been greeted.
-    pub(super) fn connect(&mut self) -> Step<Client> {
-        self.connect_with(None)
-    }
-
-    /// The same with a small receive buffer.
-    pub(super) fn connect_with(&mut self, receive_buffer: Option<usize>) -> Step<Client> {
-        self.next_subject()?;
-        self.fresh = false;
-        let address = self.subject.address();
-        let patience = (self.dialogue.patience() * LAST_PATIENCE).max(SYN_PATIENCE);
-        let connected = Client::connect_with(address, patience, receive_buffer);
-        let mut client = connected.map_err(|error| {
-            let cause = crate::error::cause_of(&error);
-            Fault::new(
-                format!("a client could not connect: {cause}"),
-                "The server must go on accepting clients, whatever the last one did.",
-            )
-            .evidence(self.end_evidence())
-        })?;
-        self.take_greeting(&mut client);
-        Ok(client)
-    }
-
-    /// A client, if the server lets it connect soon.
-    pub(super) fn connect_quickly(&mut self) -> Option<Client> {
-        let patience = self.dialogue.patience();
-        let mut client = Client::connect(self.subject.address(), patience).ok()?;
-        self.take_greeting(&mut client);
-        Some(client)
-    }
-
-    fn take_greeting(&mut self, client: &mut Client) {
-        let patience = self.dialogue.greeting_patience();
-        if patience.is_zero() {
-            return;
-        }
-        let known = self.dialogue.greeting.clone();
-        let text = client.receive(patience, |text| known.as_deref() == Some(text));
-        if text.is_empty() {
-            self.dialogue.not_greeted += u32::from(known.is_some());
-        } else if !self.dialogue.known {
-            self.dialogue.greeting = Some(text);
-        }
-    }
-
-    /// Sends a question and receives the answer.
-    pub(super) fn answer(&self, client: &mut Client, question: &Question) -> Answer {
-        client.send(&self.dialogue.write(question));
-        self.receive_answer(client, question)
-    }
-
-    /// Receives the answer to a question that was sent.
-    pub(super) fn receive_answer(&self, client: &mut Client, question: &Question) -> Answer {
-        let shape = &self.dialogue.shape;
-        let patience = self.dialogue.patience();
-        let mut receive = |patience| {
-            client.receive(patience, |reply| self.dialogue.known && shape.is_whole(question, reply))
-        };
-        let mut reply = receive(patience);
-        if reply.is_empty() {
-            reply = receive(patience * LAST_PATIENCE);
-        }
-        self.judge(question, reply)
-    }
-
-    /// Receives an answer that comes within this time, if at all.
-    pub(super) fn answer_within(
-        &self,
-        client: &mut Client,
-        question: &Question,
-        patience: Duration,
-    ) -> Answer {
-        let shape = &self.dialogue.shape;
-        let whole = |reply: &[u8]| self.dialogue.known && shape.is_whole(question, reply);
-        let reply = client.receive(patience, whole);
-        self.judge(question, reply)
-    }
-
-    fn judge(&self, question: &Question, reply: Vec<u8>) -> Answer {
-        match reply {
-            reply if reply.is_empty() => Answer::Nothing,
-            reply if self.dialogue.shape.is_right(question, &reply) => Answer::Right(reply),
-            reply => Answer::Other(reply),
-        }
-    }
-
-    /// Asks a new question; a wrong answer, or none, is a fault.
-    pub(super) fn ask(&mut self, client: &mut Client) -> Step<()> {
-        let question = self.questions.draw();
-        self.ask_this(client, &question)
-    }
-
-    /// Asks this question.
-    pub(super) fn ask_this(&mut self, client: &mut Client, question: &Question) -> Step<()> {
-        let answer = self.answer(client, question);
-        self.expect_right(client, question, &answer)
-    }
-
-    /// The fault of an answer that is not right.
-    pub(super) fn expect_right(
-        &mut self,
-        client: &Client,
-        question: &Question,
-        answer: &Answer,
-    ) -> Step<()> {
-        let asked = quoted(question.text(self.dialogue.writing.blanks).as_bytes());
-        let right = question.answer_text();
-        let seen = match answer {
-            Answer::Right(_) => return Ok(()),
-            Answer::Other(reply) => format!("asked {asked}, got {}, not {right}", quoted(reply)),
-            Answer::Nothing if client.end().is_some() => {
-                format!("asked {asked}, and the connection ended without an answer")
-            }
-            Answer::Nothing => format!("asked {asked}, and no answer came"),
-        };
-        Err(Fault::new(seen, "").evidence(client.evidence()).evidence(self.end_evidence()))
-    }
-
-    /// Checks that the server still runs and serves a new client.
-    pub(super) fn check_well(&mut self) -> Step<()> {
-        let mut client = self.connect()?;
-        self.ask(&mut client)?;
-        client.close();
-        Ok(())
     }
 }

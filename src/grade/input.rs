@@ -2,7 +2,8 @@
 
 use super::Service;
 use super::client::quoted;
-use super::grading::{Answer, Grading, Step};
+use super::exchange::Answer;
+use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
 
 /// The length of the long line, in bytes.

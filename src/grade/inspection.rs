@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::design::{CLIENTS, Class, Design, View, WATCHED};
-use super::grading::{Answer, Grading, Step};
+use super::exchange::Answer;
+use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
 use super::snapshot::{Snapshot, activity, at_rest, set_up};
 use super::{Expect, wait_until};

@@ -19,6 +19,7 @@ mod course;
 mod design;
 mod dialogue;
 mod ending;
+mod exchange;
 mod format;
 mod grading;
 mod idle;

@@ -106,6 +106,11 @@ impl Subject {
         self.startup
     }
 
+    /// The number of bytes that it has written to its stdout and stderr.
+    pub fn output_length(&self) -> u64 {
+        self.output.received()
+    }
+
     /// The last lines of its stdout and stderr.
     pub fn last_output(&self) -> Vec<String> {
         if self.gone {

@@ -31,6 +31,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Kept {
     bytes: VecDeque<u8>,
+    /// All bytes that have come, also those that are not kept.
+    received: u64,
     /// Pipes that have not ended.
     open: usize,
 }
@@ -57,10 +59,16 @@ impl Output {
     }
 
     fn push(&self, bytes: &[u8]) {
-        let kept = &mut self.kept().bytes;
-        kept.extend(bytes);
-        let surplus = kept.len().saturating_sub(KEPT);
-        kept.drain(..surplus);
+        let mut kept = self.kept();
+        kept.received += bytes.len() as u64;
+        kept.bytes.extend(bytes);
+        let surplus = kept.bytes.len().saturating_sub(KEPT);
+        kept.bytes.drain(..surplus);
+    }
+
+    /// The number of bytes that have come.
+    pub(super) fn received(&self) -> u64 {
+        self.kept().received
     }
 
     /// Waits for the end of the pipes, once nobody is left to write to them.

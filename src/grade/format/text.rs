@@ -69,12 +69,16 @@ fn explanation(_fault: &Fault) -> Option<String> {
     None
 }
 
-/// A sentence as a part of another: nothing before it ends in a full stop.
+/// A sentence as a part of another: nothing before it ends in a full stop. A name in capitals keeps
+/// them.
 fn lowered(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    let first = letters.next().map(|first| first.to_lowercase().to_string());
-    let sentence = first.unwrap_or_default() + letters.as_str();
-    one_line(&sentence)
+    let sentence = one_line(sentence);
+    match sentence.split_at_checked(1) {
+        Some((first, rest)) if rest.starts_with(|next: char| !next.is_uppercase()) => {
+            first.to_lowercase() + rest
+        }
+        _ => sentence,
+    }
 }
 
 /// Writes `first` and, from `column` on, a text of as many lines as it takes.
@@ -129,6 +133,12 @@ it greets its clients
 3 of 5 hold, 1 does not apply. Run again with: --seed 1972
 "#;
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_property_begins_as_a_part_of_a_sentence() {
+        assert_eq!(lowered("A client leaves"), "a client leaves");
+        assert_eq!(lowered("NUL bytes do no harm"), "NUL bytes do no harm");
     }
 
     #[test]

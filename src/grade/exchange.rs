@@ -1,0 +1,153 @@
+//! Exchanges with the subject: a client connects, asks, and gets an answer.
+
+use std::time::Duration;
+
+use super::client::{Client, quoted};
+use super::grading::{Grading, LAST_PATIENCE, Step};
+use super::question::Question;
+use super::report::Fault;
+use crate::error::cause_of;
+
+/// The shortest time for a connection: with a full accept queue the kernel drops the SYN, and the
+/// client sends it again after 1 s and after 3 s.
+const SYN_PATIENCE: Duration = Duration::from_millis(3500);
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The right one.
+    Right(Vec<u8>),
+    /// Another text.
+    Other(Vec<u8>),
+    /// None, for the longest patience or until the connection ended.
+    Nothing,
+}
+
+impl Grading<'_> {
+    /// A client that has connected and been greeted.
+    pub(super) fn connect(&mut self) -> Step<Client> {
+        self.connect_with(None)
+    }
+
+    /// The same with a small receive buffer.
+    pub(super) fn connect_with(&mut self, receive_buffer: Option<usize>) -> Step<Client> {
+        self.next_subject()?;
+        self.fresh = false;
+        let address = self.subject.address();
+        let patience = (self.dialogue.patience() * LAST_PATIENCE).max(SYN_PATIENCE);
+        let connected = Client::connect_with(address, patience, receive_buffer);
+        let mut client = connected.map_err(|error| {
+            let cause = cause_of(&error);
+            Fault::new(
+                format!("a client could not connect: {cause}"),
+                "The server must go on accepting clients, whatever the last one did.",
+            )
+            .evidence(self.end_evidence())
+        })?;
+        self.take_greeting(&mut client);
+        Ok(client)
+    }
+
+    /// A client, if the server lets it connect soon.
+    pub(super) fn connect_quickly(&mut self) -> Option<Client> {
+        let patience = self.dialogue.patience();
+        let mut client = Client::connect(self.subject.address(), patience).ok()?;
+        self.take_greeting(&mut client);
+        Some(client)
+    }
+
+    fn take_greeting(&mut self, client: &mut Client) {
+        let patience = self.dialogue.greeting_patience();
+        if patience.is_zero() {
+            return;
+        }
+        let known = self.dialogue.greeting.clone();
+        let text = client.receive(patience, |text| known.as_deref() == Some(text));
+        if text.is_empty() {
+            self.dialogue.not_greeted += u32::from(known.is_some());
+        } else if !self.dialogue.known {
+            self.dialogue.greeting = Some(text);
+        }
+    }
+
+    /// Sends a question and receives the answer.
+    pub(super) fn answer(&self, client: &mut Client, question: &Question) -> Answer {
+        client.send(&self.dialogue.write(question));
+        self.receive_answer(client, question)
+    }
+
+    /// Receives the answer to a question that was sent.
+    pub(super) fn receive_answer(&self, client: &mut Client, question: &Question) -> Answer {
+        let shape = &self.dialogue.shape;
+        let patience = self.dialogue.patience();
+        let mut receive = |patience| {
+            client.receive(patience, |reply| self.dialogue.known && shape.is_whole(question, reply))
+        };
+        let mut reply = receive(patience);
+        if reply.is_empty() {
+            reply = receive(patience * LAST_PATIENCE);
+        }
+        self.judge(question, reply)
+    }
+
+    /// Receives an answer that comes within this time, if at all.
+    pub(super) fn answer_within(
+        &self,
+        client: &mut Client,
+        question: &Question,
+        patience: Duration,
+    ) -> Answer {
+        let shape = &self.dialogue.shape;
+        let whole = |reply: &[u8]| self.dialogue.known && shape.is_whole(question, reply);
+        let reply = client.receive(patience, whole);
+        self.judge(question, reply)
+    }
+
+    fn judge(&self, question: &Question, reply: Vec<u8>) -> Answer {
+        match reply {
+            reply if reply.is_empty() => Answer::Nothing,
+            reply if self.dialogue.shape.is_right(question, &reply) => Answer::Right(reply),
+            reply => Answer::Other(reply),
+        }
+    }
+
+    /// Asks a new question; a wrong answer, or none, is a fault.
+    pub(super) fn ask(&mut self, client: &mut Client) -> Step<()> {
+        let question = self.questions.draw();
+        self.ask_this(client, &question)
+    }
+
+    /// Asks this question.
+    pub(super) fn ask_this(&mut self, client: &mut Client, question: &Question) -> Step<()> {
+        let answer = self.answer(client, question);
+        self.expect_right(client, question, &answer)
+    }
+
+    /// The fault of an answer that is not right.
+    pub(super) fn expect_right(
+        &mut self,
+        client: &Client,
+        question: &Question,
+        answer: &Answer,
+    ) -> Step<()> {
+        let asked = quoted(question.text(self.dialogue.writing.blanks).as_bytes());
+        let right = question.answer_text();
+        let seen = match answer {
+            Answer::Right(_) => return Ok(()),
+            Answer::Other(reply) => format!("asked {asked}, got {}, not {right}", quoted(reply)),
+            Answer::Nothing if client.end().is_some() => {
+                format!("asked {asked}, and the connection ended without an answer")
+            }
+            Answer::Nothing => format!("asked {asked}, and no answer came"),
+        };
+        Err(Fault::new(seen, "").evidence(client.evidence()).evidence(self.end_evidence()))
+    }
+
+    /// Checks that the server still runs and serves a new client.
+    pub(super) fn check_well(&mut self) -> Step<()> {
+        let mut client = self.connect()?;
+        self.ask(&mut client)?;
+        client.close();
+        Ok(())
+    }
+}
