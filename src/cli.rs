@@ -10,7 +10,7 @@ use crate::choice::Choice;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::duration::UNLIMITED;
 use crate::escape;
-use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, Model};
+use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, MAX_WORKERS, Model};
 use crate::net::limiter::WhenFull;
 use crate::service::ServiceKind;
 
@@ -157,7 +157,7 @@ pub struct ServeArgs {
     /// The design of the server.
     #[arg(long, default_value = Model::Loop.name(), value_parser = choice::<Model>())]
     model: Model,
-    /// The limit on clients [default: 1 for single, 3 for quiz, else what the descriptor limit
+    /// The limit on clients [default: 1 for single, 8 for pool, 512 for process, 3 for quiz, else what the descriptor limit
     /// allows].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
@@ -174,6 +174,10 @@ pub struct ServeArgs {
     /// The number of loops of sharded [default: one for each core].
     #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<usize>,
+    /// The number of workers that pool starts beforehand, and so its limit on clients, 1 to 1024
+    /// [default: --max-clients, else 8].
+    #[arg(long, value_name = "N", value_parser = workers, conflicts_with = "max_clients")]
+    workers: Option<usize>,
     /// The time for clients to finish when the server stops, such as 500ms or 5s.
     #[arg(long, value_name = "TIME", default_value_t = DRAIN_TIMEOUT.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
@@ -196,6 +200,7 @@ impl ServeArgs {
             when_full: self.when_full,
             backlog: self.backlog,
             shards: self.shards,
+            workers: self.workers,
             drain_timeout: self.drain_timeout.into(),
         }
     }
@@ -275,6 +280,10 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 fn shards(text: &str) -> Result<usize, String> {
     up_to(MAX_SHARDS, "a number", text)
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    up_to(MAX_WORKERS, "a number", text)
 }
 
 /// Parses a whole number from 1 to `most`; `noun` stands for it in the error.

@@ -21,6 +21,8 @@ choices! {
         Single = "single",
         /// A thread for each client.
         Thread = "thread",
+        /// Threads started beforehand, each for one client after another.
+        Pool = "pool",
         /// A process for each client.
         Process = "process",
         /// Several readiness loops, each with a listener of its own.
@@ -51,6 +53,9 @@ pub struct Config {
     pub backlog: Option<u32>,
     /// The number of loops of [`Model::Sharded`]; none for one per core.
     pub shards: Option<usize>,
+    /// The number of workers of a model that starts them beforehand, and so its limit on clients;
+    /// none for `max_clients`, or the model's default.
+    pub workers: Option<usize>,
     /// The time for clients to finish when the server stops.
     pub drain_timeout: Duration,
 }

@@ -72,8 +72,9 @@ impl<'a> EventLoop<'a> {
             reactor.register(listener, Source::Listener).map_err(cannot)?;
         }
         let new_workers = config.model.design().workers;
-        let workers =
-            new_workers.map(|new| new(config, shared, &reactor, &sessions)).transpose()?;
+        let workers = new_workers
+            .map(|new| new(config, shared, reactor.registry(), &sessions))
+            .transpose()?;
         Ok(Self {
             listener,
             reactor,

@@ -5,6 +5,7 @@
 //! | `loop` | one thread with one [`Reactor`](crate::reactor::Reactor), together with all others | readiness instead of waiting |
 //! | `single` | the same loop, with one permit and a backlog of 0 | what an iterative server does to the second client |
 //! | `thread` | a thread of its own, which waits in its system calls | simple code, paid for in memory |
+//! | `pool` | one of several threads that were started beforehand | no start for each client, and a limit on their number |
 //! | `process` | a process of its own: [this program's command `session`](stdio_session) | nothing shared, paid for at every start |
 //! | `sharded` | one of several loops, each with a thread and a listener (`SO_REUSEPORT`) | the kernel distributes clients, nothing else is shared |
 //!
@@ -18,7 +19,7 @@
 //! | `loops`, `shared` | the threads of the loops, and the state that they share |
 //! | `shutdown` | the stages of a stop, and the barrier between them |
 //! | `stats` | clients and counters |
-//! | `workers`, `threads`, `process`, `report` | clients outside the loop |
+//! | `workers`, `threads`, `pool`, `process`, `report` | clients outside the loop |
 //! | `results`, `row` | the table of quiz results |
 //! | [`stdio_session`] | one connection on stdin and stdout |
 
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::choice::Choice;
-use crate::error::{Exit, Failure, cannot_open};
+use crate::error::{Failure, cannot_open};
 use crate::net::limited_listener::LimitedListener;
 use crate::net::limiter::WhenFull;
 use crate::net::listener;
@@ -39,6 +40,7 @@ mod config;
 mod design;
 mod event_loop;
 mod loops;
+mod pool;
 mod process;
 mod rejection;
 mod report;
@@ -63,6 +65,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most loops of a server: more than any machine has cores to run them.
 pub const MAX_SHARDS: usize = 1024;
 
+/// The most workers that a server starts beforehand: they all start before the first client.
+pub const MAX_WORKERS: usize = 1024;
+
 /// Serves until a signal says to stop, and until the clients have left or the drain time is over.
 /// `listening` is called with the address as soon as clients can connect; if it fails, so does the
 /// server.
@@ -70,10 +75,7 @@ pub fn serve(
     config: &Config,
     listening: impl FnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    if config.shards.is_some() && config.model != Model::Sharded {
-        let text = "only the model sharded has shards";
-        return Err(Failure::new(Exit::Usage, text).hint("--model sharded --shards N"));
-    }
+    config.check()?;
     let records = config.session.open_results()?;
     if config.session.service.kind == ServiceKind::Quiz {
         log::info!("the first client's seed is {}", config.session.service.rules.seed);

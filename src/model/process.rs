@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mio::Registry;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::pipe;
@@ -31,7 +32,6 @@ use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::error::{Failure, cannot_open};
-use crate::reactor::Reactor;
 use crate::session::{CloseReason, Traffic};
 
 /// The most bytes of reports that one read takes.
@@ -70,7 +70,7 @@ impl Processes {
     pub(super) fn of_loop(
         config: &Config,
         shared: &Shared,
-        _: &Reactor<Client>,
+        _: &Registry,
         sessions: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
         let pipes = ControlPipes::new();

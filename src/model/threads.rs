@@ -1,5 +1,5 @@
-//! The model `thread`: a thread for each client. It waits in its own system calls and serves one
-//! session from its first event to its last byte.
+//! The models `thread` and `pool`: a thread for each client, started for it or beforehand. It waits
+//! in its own system calls and serves one session from its first event to its last byte.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -8,17 +8,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Instant;
 
-use mio::Waker;
+use mio::{Registry, Waker};
 use slab::Slab;
 
 use super::config::Config;
+use super::pool::Pool;
 use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
 use crate::drive::permits::Permits;
 use crate::error::Failure;
-use crate::reactor::Reactor;
+use crate::reactor::Source;
 use crate::session::CloseReason;
 
 /// The stack of a thread, in bytes: the deepest expression that the calculator accepts fits in half
@@ -27,6 +28,8 @@ const STACK_SIZE: usize = 512 * 1024;
 
 /// The threads that serve clients.
 pub(super) struct Threads {
+    /// The threads that were started beforehand; none if each client's is started for it.
+    pool: Option<Pool>,
     shared: Arc<ThreadState>,
 }
 
@@ -63,11 +66,33 @@ impl Threads {
     pub(super) fn of_loop(
         _: &Config,
         shared: &Shared,
-        reactor: &Reactor<Client>,
+        registry: &Registry,
         _: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
-        let waker = reactor.waker();
+        Self::new(None, shared, registry)
+    }
+
+    /// A thread for each client that the server may have.
+    pub(super) fn pool_of_loop(
+        _: &Config,
+        shared: &Shared,
+        registry: &Registry,
+        _: &Sessions,
+    ) -> Result<Box<dyn Workers>, Failure> {
+        let threads = shared.limiter.capacity().clients;
+        let pool = Pool::start(threads, STACK_SIZE);
+        let what = format_args!("start {threads} threads");
+        Self::new(Some(pool.map_err(|error| Failure::cannot(what, &error))?), shared, registry)
+    }
+
+    fn new(
+        pool: Option<Pool>,
+        shared: &Shared,
+        registry: &Registry,
+    ) -> Result<Box<dyn Workers>, Failure> {
+        let waker = Waker::new(registry, Source::Waker.token());
         Ok(Box::new(Self {
+            pool,
             shared: Arc::new(ThreadState {
                 open: Mutex::default(),
                 left: Condvar::new(),
@@ -77,6 +102,16 @@ impl Threads {
                 waker: waker.map_err(|error| Failure::cannot("set up the loop", &error))?,
             }),
         }))
+    }
+
+    /// Serves a client in a thread.
+    fn run(&self, client: u64, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        if let Some(pool) = &self.pool {
+            pool.run(Box::new(body));
+            return Ok(());
+        }
+        let named = thread::Builder::new().name(format!("client {client}"));
+        named.stack_size(STACK_SIZE).spawn(body).map(drop)
     }
 
     fn shut_down(&self, how: Shutdown) {
@@ -111,10 +146,8 @@ impl Workers for Threads {
             let cut = stopping.load(Ordering::Acquire) == CUT;
             guard.reason = if cut { reason.or_forced() } else { reason };
         };
-        let started = connection.socket.set_nonblocking(false).and_then(|()| {
-            let name = format!("client {number}");
-            thread::Builder::new().name(name).stack_size(STACK_SIZE).spawn(body)
-        });
+        let blocks = connection.socket.set_nonblocking(false);
+        let started = blocks.and_then(|()| self.run(number, body));
         let Err(error) = started else { return Ok(()) };
         self.shared.open().remove(key);
         let connection = Arc::into_inner(connection).expect("only a thread would have shared it");

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use mio::{Interest, Token, Waker};
+use mio::{Interest, Registry, Token, Waker};
 use slab::Slab;
 
 use crate::buffer::Pool;
@@ -75,14 +75,19 @@ impl<T> Reactor<T> {
         Mio::new().map(Self::with)
     }
 
+    /// The registry for sources other than connections, under the tokens of [`Source`].
+    pub fn registry(&self) -> &Registry {
+        self.kernel.poll.registry()
+    }
+
     /// Registers something else to wait for. Its events mark `name`.
     pub fn register(&self, source: &mut impl mio::event::Source, name: Source) -> io::Result<()> {
-        self.kernel.poll.registry().register(source, name.token(), Interest::READABLE)
+        self.registry().register(source, name.token(), Interest::READABLE)
     }
 
     /// A handle with which another thread ends a wait. It marks [`Source::Waker`].
     pub fn waker(&self) -> io::Result<Waker> {
-        Waker::new(self.kernel.poll.registry(), Source::Waker.token())
+        Waker::new(self.registry(), Source::Waker.token())
     }
 }
 

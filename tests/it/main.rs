@@ -35,6 +35,7 @@ mod system {
     mod blockers;
     mod close_reasons;
     mod command_line;
+    mod prestarted;
     mod processes;
     mod server;
     mod sharded;

@@ -24,7 +24,9 @@ fn are_gone(processes: &[Pid]) -> bool {
 
 #[test]
 fn five_clients_take_the_processes_and_threads_of_their_model() {
-    for (model, processes, threads) in [("loop", 0, 1), ("thread", 0, 6), ("process", 5, 1)] {
+    for (model, processes, threads) in
+        [("loop", 0, 1), ("thread", 0, 6), ("pool", 0, 9), ("process", 5, 1)]
+    {
         let server = Server::start(&["--model", model]);
         let _clients = served(&server, 5);
         let children = server.children();

@@ -194,7 +194,7 @@ const HEAVY: &[u8] = b"2**12500 % 7\n";
 #[test]
 fn heavy_clients_are_all_answered_and_a_light_one_among_them() {
     for model in CONCURRENT {
-        let server = Server::start(&["--model", model]);
+        let server = Server::start(&["--model", model, "--max-clients", "51"]);
         let mut clients = server.connect_many(50);
         for client in &mut clients {
             client.send(&HEAVY.repeat(10));
@@ -342,7 +342,12 @@ fn a_bad_option_is_reported_with_what_is_accepted() {
         (["serve", "--greeting", ""], "expected a text of 1 to 32768 bytes"),
         (["serve", "", "5000"], "expected a host name or an address such as 127.0.0.1 or ::1"),
         (["serve", "--shards", "2"], "only the model sharded has shards"),
-        (["serve", "--model", "fork"], "[possible values: loop, single, thread, process, sharded]"),
+        (["serve", "--workers", "2"], "only the model pool starts workers beforehand"),
+        (["serve", "--workers", "0"], "expected a number, 1 to 1024"),
+        (
+            ["serve", "--model", "fork"],
+            "[possible values: loop, single, thread, pool, process, sharded]",
+        ),
     ] {
         let (code, text) = run(&args);
         assert_eq!(code, Some(2), "{text}");
