@@ -155,7 +155,7 @@ pub struct ServeArgs {
     #[arg(default_value_t = DEFAULT_PORT)]
     port: u16,
     /// The design of the server.
-    #[arg(long, default_value = Model::Loop.name(), value_parser = choice::<Model>())]
+    #[arg(long, default_value = Model::Loop.name(), value_parser = model())]
     model: Model,
     /// The limit on clients [default: 1 for single, 8 for pool, 512 for process, 3 for quiz, else what the descriptor limit
     /// allows].
@@ -265,12 +265,24 @@ impl PlayArgs {
     }
 }
 
+/// A parser of the models' names, and of another name of poll: its help says why it has one.
+fn model() -> impl TypedValueParser<Value = Model> {
+    let values = named::<Model>().map(|value| match value.get_name() {
+        name if name == Model::Poll.name() => value.alias("select"),
+        _ => value,
+    });
+    PossibleValuesParser::new(values).map(|name| Model::named(&name).unwrap_or(Model::Poll))
+}
+
 /// A parser of the names of a closed list.
 fn choice<C: Choice + Send + Sync>() -> impl TypedValueParser<Value = C> {
-    let values =
-        C::ALL.iter().map(|value| PossibleValue::new(value.name()).help(value.description()));
-    PossibleValuesParser::new(values)
+    PossibleValuesParser::new(named::<C>())
         .map(|name| C::named(&name).expect("the parser takes only names of the list"))
+}
+
+/// The names of a closed list, with their help.
+fn named<C: Choice>() -> impl Iterator<Item = PossibleValue> {
+    C::ALL.iter().map(|value| PossibleValue::new(value.name()).help(value.description()))
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -17,6 +17,9 @@ choices! {
     pub enum Model {
         /// One readiness loop for all clients.
         Loop = "loop",
+        /// The same loop on poll(2) instead of epoll(7). `select` is this model as well: select(2)
+        /// cannot watch descriptors from 1024 on.
+        Poll = "poll",
         /// One client at a time, backlog 0.
         Single = "single",
         /// A thread for each client.

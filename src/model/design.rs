@@ -33,10 +33,20 @@ pub(super) struct Design {
     pub(super) backlog: u32,
     /// True if the server has several loops.
     pub(super) sharded: bool,
+    /// The system call with which the loop waits.
+    pub(super) wait: Wait,
     /// True if there is a worker for each client before any has connected.
     pub(super) prestarted: bool,
     /// The maker of the workers of a loop; none if the loop serves its clients itself.
     pub(super) workers: Option<NewWorkers>,
+}
+
+/// A system call that waits for many sockets.
+pub(super) enum Wait {
+    /// epoll(7).
+    Epoll,
+    /// poll(2).
+    Poll,
 }
 
 /// Makes the workers of a loop.
@@ -49,11 +59,13 @@ impl Model {
             max_clients: None,
             backlog: listener::BACKLOG,
             sharded: false,
+            wait: Wait::Epoll,
             prestarted: false,
             workers: None,
         };
         match self {
             Self::Loop => one_loop,
+            Self::Poll => Design { wait: Wait::Poll, ..one_loop },
             Self::Single => Design { max_clients: Some(1), backlog: 0, ..one_loop },
             Self::Thread => Design { workers: Some(Threads::of_loop), ..one_loop },
             Self::Pool => Design {

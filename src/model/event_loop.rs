@@ -17,7 +17,7 @@ use super::workers::{Arrival, Sessions, Workers};
 use crate::error::Failure;
 use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
 use crate::net::limiter::Rejection;
-use crate::reactor::{Reactor, Source};
+use crate::reactor::{Reactor, Source, SystemKernel};
 use crate::service::Busy;
 use crate::session::{CloseReason, Session};
 use crate::signal::{self, ServerSignals};
@@ -38,9 +38,9 @@ enum Role {
 /// It owns the readiness loop of its connections ([`Reactor`]), and waits with it for its listener,
 /// for signals, and for other threads. Clients that cannot be served read the busy text from this
 /// loop under every model, so telling them keeps nobody waiting.
-pub(super) struct EventLoop<'a> {
+pub(super) struct EventLoop<'a, K: SystemKernel> {
     listener: LimitedListener,
-    reactor: Reactor<Client>,
+    reactor: Reactor<Client, K>,
     role: Role,
     /// None if this loop serves its clients itself.
     workers: Option<Box<dyn Workers>>,
@@ -58,7 +58,7 @@ pub(super) struct EventLoop<'a> {
     shared: &'a Shared,
 }
 
-impl<'a> EventLoop<'a> {
+impl<'a, K: SystemKernel> EventLoop<'a, K> {
     /// A loop of the server that `config` describes.
     pub(super) fn new(
         mut listener: LimitedListener,

@@ -8,11 +8,12 @@ use super::event_loop::EventLoop;
 use super::shared::Shared;
 use super::shutdown::PanicGuard;
 use crate::error::{Exit, Failure};
+use crate::reactor::SystemKernel;
 
 /// Runs all loops to their end. `listening` is called as soon as all of them run. A loop that fails
 /// ends the others, and its failure is the server's.
-pub(super) fn run(
-    mut loops: Vec<EventLoop<'_>>,
+pub(super) fn run<K: SystemKernel>(
+    mut loops: Vec<EventLoop<'_, K>>,
     shared: &Shared,
     listening: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -53,7 +54,10 @@ pub(super) fn run(
     })
 }
 
-fn run_one(mut event_loop: EventLoop<'_>, shared: &Shared) -> Result<(), Failure> {
+fn run_one<K: SystemKernel>(
+    mut event_loop: EventLoop<'_, K>,
+    shared: &Shared,
+) -> Result<(), Failure> {
     let _guard = PanicGuard(&shared.shutdown);
     event_loop.run().inspect_err(|_| shared.shutdown.fail())
 }

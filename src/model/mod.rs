@@ -3,6 +3,7 @@
 //! | model | a client is served by | it shows |
 //! | --- | --- | --- |
 //! | `loop` | one thread with one [`Reactor`](crate::reactor::Reactor), together with all others | readiness instead of waiting |
+//! | `poll` | the same loop, on poll(2) instead of epoll(7) | a wait whose cost grows with the idle clients |
 //! | `single` | the same loop, with one permit and a backlog of 0 | what an iterative server does to the second client |
 //! | `thread` | a thread of its own, which waits in its system calls | simple code, paid for in memory |
 //! | `pool` | one of several threads that were started beforehand | no start for each client, and a limit on their number |
@@ -33,6 +34,7 @@ use crate::net::limited_listener::LimitedListener;
 use crate::net::limiter::WhenFull;
 use crate::net::listener;
 use crate::number;
+use crate::reactor::{Mio, Poll, SystemKernel};
 use crate::service::ServiceKind;
 use crate::session::Context;
 
@@ -54,6 +56,7 @@ mod threads;
 mod workers;
 
 pub use config::{Config, Model, ParentPipes, SessionConfig, StdioConfig};
+use design::Wait;
 use event_loop::EventLoop;
 use shared::Shared;
 pub use stats::COUNTERS;
@@ -76,6 +79,17 @@ pub fn serve(
     listening: impl FnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     config.check()?;
+    match config.model.design().wait {
+        Wait::Epoll => serve_on::<Mio>(config, listening),
+        Wait::Poll => serve_on::<Poll>(config, listening),
+    }
+}
+
+/// Serves with loops that wait with the kernel `K`.
+fn serve_on<K: SystemKernel>(
+    config: &Config,
+    listening: impl FnOnce(SocketAddr) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let records = config.session.open_results()?;
     if config.session.service.kind == ServiceKind::Quiz {
         log::info!("the first client's seed is {}", config.session.service.rules.seed);
@@ -104,7 +118,7 @@ pub fn serve(
         let listener = LimitedListener::new(listener, spec, limiter, log_limit)
             .map_err(|error| cannot_open("/dev/null", &error))?;
         let sessions = Sessions { service: config.session.service.clone(), context };
-        event_loops.push(EventLoop::new(listener, sessions, config, &shared)?);
+        event_loops.push(EventLoop::<K>::new(listener, sessions, config, &shared)?);
     }
     event_loops[0].lead()?;
     let served = loops::run(event_loops, &shared, || {

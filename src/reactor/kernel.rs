@@ -1,17 +1,17 @@
-//! The loop's interface to the operating system: waiting for events, and the clock. [`Mio`] is the
-//! real implementation; tests have another, with virtual time.
+//! The loop's interface to the operating system: waiting for events, and the clock. [`Mio`] and
+//! [`Poll`](super::Poll) are real implementations; tests have another, with virtual time.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::drive::Socket;
 use crate::drive::ready::{Readable, Readiness};
 
 /// The most events taken from the kernel in one turn; others wait for the next.
-const EVENTS_PER_TURN: usize = 1024;
+pub(super) const EVENTS_PER_TURN: usize = 1024;
 
 /// An event of a socket or another source. It is a hint: it may be late, repeated, or spurious.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,8 @@ pub struct Event {
 }
 
 /// A kernel with edge-triggered readiness: it reports a socket once after each change, not for as
-/// long as the socket is ready (epoll(7)).
+/// long as the socket is ready (epoll(7)). One that is level-triggered asks about a socket only for
+/// what has been refused since, which comes to the same.
 pub trait Kernel {
     /// The socket of a connection.
     type Socket: Socket;
@@ -35,6 +36,21 @@ pub trait Kernel {
     /// there are no events.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
+    /// Waits in the same way. `connections` are all that are registered, with the readiness that
+    /// they have already: a kernel with level-triggered readiness asks for the rest.
+    #[inline]
+    fn wait_for<'s>(
+        &mut self,
+        timeout: Option<Duration>,
+        connections: impl Iterator<Item = (Token, &'s Self::Socket, Readiness)>,
+    ) -> io::Result<()>
+    where
+        Self::Socket: 's,
+    {
+        drop(connections);
+        self.wait(timeout)
+    }
+
     /// The events of the last wait.
     fn events(&self) -> impl Iterator<Item = Event>;
 
@@ -42,16 +58,30 @@ pub trait Kernel {
     fn now(&self) -> Instant;
 }
 
+/// A kernel of the operating system, with a registry for the sources that are no connections.
+pub trait SystemKernel: Kernel<Socket = TcpStream> + Send + Sized {
+    /// A kernel that has nothing to wait for.
+    fn new() -> io::Result<Self>;
+
+    /// The registry for other sources, edge-triggered, under the tokens of
+    /// [`Source`](super::Source).
+    fn registry(&self) -> &Registry;
+}
+
 /// The kernel of the operating system: epoll on Linux.
 #[derive(Debug)]
 pub struct Mio {
-    pub(super) poll: Poll,
+    poll: Poll,
     events: Events,
 }
 
-impl Mio {
-    pub(super) fn new() -> io::Result<Self> {
+impl SystemKernel for Mio {
+    fn new() -> io::Result<Self> {
         Ok(Self { poll: Poll::new()?, events: Events::with_capacity(EVENTS_PER_TURN) })
+    }
+
+    fn registry(&self) -> &Registry {
+        self.poll.registry()
     }
 }
 
@@ -74,10 +104,14 @@ impl Kernel for Mio {
         self.events.iter().map(|event| Event { token: event.token(), ready: hint(event) })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the loop's clock: read once a turn, passed on")]
     fn now(&self) -> Instant {
-        Instant::now()
+        clock()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the loop's clock: read once a turn, passed on")]
+pub(super) fn clock() -> Instant {
+    Instant::now()
 }
 
 /// The readiness that an event reports. An error counts as readable: after a reset there may be

@@ -24,12 +24,14 @@ use crate::session::{CloseReason, Session};
 
 mod connection;
 mod kernel;
+mod poll;
 mod source;
 mod timers;
 mod wait;
 
 use connection::{Connection, HEAVY, LEFT, READY, queue};
-pub use kernel::{Event, Kernel, Mio};
+pub use kernel::{Event, Kernel, Mio, SystemKernel};
+pub use poll::Poll;
 use source::FIRST_SOURCE;
 pub use source::{ReadySources, Source};
 use timers::Timers;
@@ -69,15 +71,15 @@ pub struct Reactor<T, K: Kernel = Mio> {
     closed: Vec<(T, CloseReason, K::Socket)>,
 }
 
-impl<T> Reactor<T> {
+impl<T, K: SystemKernel> Reactor<T, K> {
     /// An empty loop.
     pub fn new() -> io::Result<Self> {
-        Mio::new().map(Self::with)
+        K::new().map(Self::with)
     }
 
     /// The registry for sources other than connections, under the tokens of [`Source`].
     pub fn registry(&self) -> &Registry {
-        self.kernel.poll.registry()
+        self.kernel.registry()
     }
 
     /// Registers something else to wait for. Its events mark `name`.

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use mio::Token;
+
 use super::{Kernel, Reactor};
 use crate::drive::halt;
 
@@ -21,14 +23,18 @@ impl<T, K: Kernel> Reactor<T, K> {
             longest = Duration::ZERO;
             wake_at.map(|at| at.saturating_duration_since(self.now))
         };
-        let mut waited = self.kernel.wait(timeout);
+        let connections = self
+            .connections
+            .iter()
+            .map(|(key, connection)| (Token(key), &connection.socket, connection.ready));
+        let mut waited = self.kernel.wait_for(timeout, connections.clone());
         let mut interrupted = false;
         // An interrupted wait is not an empty one: after a halt (SIGSTOP) there may be events. They
         // are asked for before any timer fires.
         // mutant: fail-an-interrupted-wait
         while waited.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
             interrupted = true;
-            waited = self.kernel.wait(Some(Duration::ZERO));
+            waited = self.kernel.wait_for(Some(Duration::ZERO), connections.clone());
         }
         // mutant: wait-through-an-interrupt
         self.read_clock(longest.saturating_add(halt::longest_wait(timeout, interrupted)));

@@ -29,7 +29,10 @@ mod protocol {
     mod session;
 }
 mod permits;
-mod reactor;
+mod reactor {
+    mod on_epoll;
+    mod on_poll;
+}
 mod system {
     mod admission;
     mod blockers;

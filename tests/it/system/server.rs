@@ -346,7 +346,7 @@ fn a_bad_option_is_reported_with_what_is_accepted() {
         (["serve", "--workers", "0"], "expected a number, 1 to 1024"),
         (
             ["serve", "--model", "fork"],
-            "[possible values: loop, single, thread, pool, process, sharded]",
+            "[possible values: loop, poll, single, thread, pool, process, sharded]",
         ),
     ] {
         let (code, text) = run(&args);

@@ -1,4 +1,4 @@
-//! The readiness loop on real sockets. One thread is the server and all of its clients, so no test
+//! The readiness loop on real sockets and a real kernel, `System`. One thread is the server and all of its clients, so no test
 //! depends on a scheduler.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,11 +16,12 @@ use socklab::service::{
 };
 use socklab::session::{CloseReason, Context, Limits, Session};
 
+use super::System;
 use crate::common::{assert_bytes, transcript};
 
 /// A loop, and the listener at which its clients connect.
 struct TestLoop {
-    reactor: Reactor<usize>,
+    reactor: Reactor<usize, System>,
     listener: TcpListener,
     context: Arc<Context>,
     /// Size of the send buffer and of the client's receive buffer, in bytes, if they are small.
@@ -102,6 +103,21 @@ impl TestLoop {
             }
         };
         assert_bytes(&received[..n], reply);
+    }
+}
+
+impl TestLoop {
+    /// Turns until waits end by their timeout only: nothing is reported again and again.
+    #[track_caller]
+    fn expect_rest(&mut self) {
+        let timeout = Duration::from_millis(10);
+        let rested = (0..100).any(|_| {
+            let before = self.reactor.now();
+            self.reactor.turn(Some(before + timeout)).unwrap();
+            self.reap();
+            self.reactor.now() - before >= timeout
+        });
+        assert!(rested, "the loop spins");
     }
 }
 
@@ -534,6 +550,101 @@ impl Kernel for Broken {
     fn now(&self) -> Instant {
         Instant::now()
     }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "it moves megabytes")]
+fn a_client_whose_input_is_left_unread_is_not_reported_again_and_again() {
+    for end in [None, Some(Shutdown::Write)] {
+        let mut test_loop = TestLoop::new();
+        let mut client = test_loop.connect(1, &ServiceKind::Echo.into());
+        test_loop.expect_rest();
+        // The outbox is full, so the server leaves the rest of the input in the socket.
+        let block = [b'x'; 64 * 1024];
+        let mut sent = 0;
+        loop {
+            match client.write(&block) {
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let before = test_loop.reactor.bytes_held();
+                    test_loop.turn();
+                    if before > 0 && test_loop.reactor.bytes_held() == before {
+                        break;
+                    }
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        if let Some(how) = end {
+            client.shutdown(how).unwrap();
+        }
+        test_loop.expect_rest();
+        // All of it is received when the client reads.
+        let mut received = 0;
+        let mut room = vec![0; 1 << 20];
+        while received < sent {
+            match client.read(&mut room) {
+                Ok(n) => received += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => test_loop.wait(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        test_loop.expect_rest();
+        assert_eq!(test_loop.reactor.is_empty(), end.is_some());
+    }
+}
+
+/// A service that waits for its time, and takes no input meanwhile.
+struct Asleep;
+
+impl Service for Asleep {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, _: service::Event<'_>, now: Instant, _: &mut Output<'_>) -> Next {
+        Next::SleepUntil(now + Duration::from_secs(3600))
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "SO_LINGER")]
+fn a_client_that_sends_ends_or_resets_while_its_service_sleeps_is_reported_once_for_each() {
+    let mut test_loop = TestLoop::new();
+    let mut clients = [1, 2, 3].map(|n| test_loop.connect_to(n, |_| Box::new(Asleep)));
+    test_loop.expect_rest();
+    for client in &mut clients {
+        client.write_all(b"1 + 2\n").unwrap();
+    }
+    test_loop.expect_rest();
+    clients[1].shutdown(Shutdown::Write).unwrap();
+    test_loop.expect_rest();
+    let [_sending, _ended, third] = clients;
+    reset(third);
+    test_loop.expect_rest();
+}
+
+#[test]
+fn input_beyond_one_receive_or_one_message_is_served_without_a_new_event() {
+    let mut test_loop = TestLoop::new();
+    let mut client = test_loop.connect(1, &calc());
+    // More than a buffer, and the end of a message that comes later.
+    let batch = b"1 + 2\n".repeat(2 * BUFFER_SIZE / 6);
+    let mut received = 0;
+    let mut room = [0; 4096];
+    client.write_all(&batch).unwrap();
+    client.write_all(b"3 + ").unwrap();
+    let count = batch.len() / 6;
+    while received < 2 * count {
+        match client.read(&mut room) {
+            Ok(n) => received += n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => test_loop.wait(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    client.write_all(b"4\n").unwrap();
+    test_loop.expect_reply(&mut client, b"7\n");
+    test_loop.expect_rest();
 }
 
 #[test]
