@@ -157,7 +157,7 @@ pub struct ServeArgs {
     /// The design of the server.
     #[arg(long, default_value = Model::Loop.name(), value_parser = model())]
     model: Model,
-    /// The limit on clients [default: 1 for single, 8 for pool, 512 for process, 3 for quiz, else what the descriptor limit
+    /// The limit on clients [default: 1 for single, 8 for pool and prefork, 512 for process, 3 for quiz, else what the descriptor limit
     /// allows].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
@@ -174,8 +174,8 @@ pub struct ServeArgs {
     /// The number of loops of sharded [default: one for each core].
     #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<usize>,
-    /// The number of workers that pool starts beforehand, and so its limit on clients, 1 to 1024
-    /// [default: --max-clients, else 8].
+    /// The number of workers that pool and prefork start beforehand, and so their limit on clients,
+    /// 1 to 1024 [default: --max-clients, else 8].
     #[arg(long, value_name = "N", value_parser = workers, conflicts_with = "max_clients")]
     workers: Option<usize>,
     /// The time for clients to finish when the server stops, such as 500ms or 5s.

@@ -1,5 +1,6 @@
 //! The options of a client's session: for a server, for the command `session`, and for the command
-//! line with which a server of the model `process` starts its children.
+//! line with which a server of the models `process` and `prefork`
+//! starts its children.
 
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -14,7 +15,7 @@ use clap::{ArgMatches, Args};
 use super::{choice, time, up_to};
 use crate::arithmetic::Dialect;
 use crate::choice::Choice;
-use crate::model::{ParentPipes, SessionConfig, StdioConfig};
+use crate::model::{Input, ParentPipes, SessionConfig, StdioConfig};
 use crate::service::{MAX_QUESTIONS, MAX_REPLY, Rules, ServiceKind, ServiceSpec};
 use crate::session::{FramingMode, Limits, MAX_MESSAGE_LIMIT};
 
@@ -141,7 +142,7 @@ impl SessionOptions {
 
 /// The command line that [`SessionArgs`] parses into this configuration, without the program.
 pub(super) fn child_args(config: &StdioConfig) -> Vec<OsString> {
-    let StdioConfig { session, client, parent } = config;
+    let StdioConfig { session, client, input, parent } = config;
     let SessionConfig { service, limits, results } = session;
     let ServiceSpec { kind, dialect, error_text, greeting, rules, banner, once } = service;
     let Limits { framing_mode, max_message, idle, arrival, unread } = limits;
@@ -168,6 +169,7 @@ pub(super) fn child_args(config: &StdioConfig) -> Vec<OsString> {
     let mut args = vec!["session".into()];
     args.extend(options.into_iter().map(|(name, value)| option(name, &value)));
     args.extend(once.then(|| "--once".into()));
+    args.extend((*input == Input::Connections).then(|| "--connections".into()));
     args
 }
 
@@ -191,6 +193,9 @@ pub struct SessionArgs {
     /// A pipe that ends when the server stops.
     #[arg(long, value_name = "FILE", hide = true, requires = "report")]
     until: Option<PathBuf>,
+    /// Standard input is a local socket that brings connections.
+    #[arg(long, hide = true, requires = "report")]
+    connections: bool,
     /// A pipe for the report at the end of the connection.
     #[arg(long, value_name = "FILE", hide = true, requires = "until")]
     report: Option<PathBuf>,
@@ -205,6 +210,7 @@ impl SessionArgs {
         StdioConfig {
             session: self.options.config(),
             client: self.client,
+            input: if self.connections { Input::Connections } else { Input::Connection },
             parent: parent.map(|(until, report)| ParentPipes { until, report }),
         }
     }
@@ -247,6 +253,7 @@ mod tests {
             "--service=fourops --unread-timeout=9years --arrival-timeout=90s --client=7",
             "--service=quiz --seed=18446744073709551615 --questions=3 --results=/tmp/x=y.csv",
             "--until=/dev/fd/3 --report=/dev/fd/4",
+            "--until=/dev/fd/3 --report=/dev/fd/4 --connections",
         ] {
             let parse = |args: Vec<OsString>| Line::parse_from(args).session.config();
             let words = std::iter::once("session").chain(given.split_whitespace());

@@ -1,5 +1,5 @@
 //! The connection on the standard input and output of the process, which may be one socket, two
-//! pipes, or anything else that can be read and written.
+//! pipes, or anything else that can be read and written; or a socket that the process was passed.
 //!
 //! Every call waits in poll(2), and then reads or writes without blocking. So time limits work on
 //! pipes, which have no timeouts, and a request to stop is noticed while no input arrives. The
@@ -8,7 +8,6 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -33,34 +32,55 @@ enum Stop {
     Reported,
 }
 
-/// This process's stdin and stdout.
+/// This process's stdin and stdout, or a socket in their place.
 #[derive(Debug)]
-pub struct Stdio {
+pub struct Stdio<'a> {
+    input: BorrowedFd<'a>,
+    output: BorrowedFd<'a>,
     /// The descriptors that become readable when the session must end.
-    stop_fds: [OwnedFd; 2],
+    stop_fds: [BorrowedFd<'a>; 2],
     stop: Stop,
     /// Set by a signal handler, whose signal interrupts every wait: the connection is cut.
-    cut: Arc<AtomicBool>,
+    cut: &'a AtomicBool,
     input_is_socket: bool,
     output_is_socket: bool,
     /// The failure of a stdin or stdout that is no socket, so that no network is to blame.
     failure: Option<Failure>,
 }
 
-impl Stdio {
+impl<'a> Stdio<'a> {
     /// Takes over the connection. The session ends in order when either of `stop_fds` becomes
     /// readable, also by an end of input, and immediately when a signal handler sets `cut`.
-    pub fn new(stop_fds: [OwnedFd; 2], cut: Arc<AtomicBool>) -> io::Result<Self> {
+    pub fn new(stop_fds: [BorrowedFd<'a>; 2], cut: &'a AtomicBool) -> io::Result<Self> {
         // Only TCP has this option; a socket of another kind does not need it.
         sockopt::set_tcp_nodelay(stdout(), true).ok();
         Ok(Self {
-            stop_fds,
-            stop: Stop::No,
-            cut,
+            input: stdin(),
+            output: stdout(),
             input_is_socket: is_socket(stdin())?,
             output_is_socket: is_socket(stdout())?,
-            failure: None,
+            ..Self::on_socket(stdin(), stop_fds, cut)
         })
+    }
+
+    /// The same with a socket of a server in the place of both.
+    pub fn on_socket(
+        socket: BorrowedFd<'a>,
+        stop_fds: [BorrowedFd<'a>; 2],
+        cut: &'a AtomicBool,
+    ) -> Self {
+        let (input, output, stop) = (socket, socket, Stop::No);
+        let (input_is_socket, output_is_socket) = (true, true);
+        Self {
+            input,
+            output,
+            stop_fds,
+            stop,
+            cut,
+            input_is_socket,
+            output_is_socket,
+            failure: None,
+        }
     }
 
     /// Closes stderr if it is the connection of a session: log lines must not be sent to the peer.
@@ -111,7 +131,7 @@ impl Stdio {
 
     /// Waits for input. False means that there is none, and that the server stops.
     fn wait_readable(&mut self, wait: Option<Duration>) -> io::Result<bool> {
-        let (input, [stop_fd, other]) = (stdin(), &self.stop_fds);
+        let (input, [stop_fd, other]) = (self.input, &self.stop_fds);
         let watched = &mut [
             PollFd::new(&input, PollFlags::IN),
             PollFd::new(stop_fd, PollFlags::IN),
@@ -139,16 +159,16 @@ impl Stdio {
     }
 }
 
-impl BlockingStream for Stdio {
+impl BlockingStream for Stdio<'_> {
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
         self.check()?;
         if !self.wait_readable(wait)? {
             return Ok(Received::Stop);
         }
         let received = if self.input_is_socket {
-            recv(stdin(), room, RecvFlags::DONTWAIT)?.0
+            recv(self.input, room, RecvFlags::DONTWAIT)?.0
         } else {
-            let received = rustix::io::read(stdin(), room);
+            let received = rustix::io::read(self.input, room);
             received.map_err(|error| self.note("read standard input", error))?
         };
         Ok(Received::Bytes(received))
@@ -156,7 +176,7 @@ impl BlockingStream for Stdio {
 
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
         self.check()?;
-        let output = stdout();
+        let output = self.output;
         let ready = poll(&mut [PollFd::new(&output, PollFlags::OUT)], timespec(wait)?.as_ref())?;
         if ready == 0 {
             return Err(io::ErrorKind::TimedOut.into());
@@ -172,12 +192,12 @@ impl BlockingStream for Stdio {
 
     fn acknowledge(&mut self) {
         // Only TCP has the option.
-        SockRef::from(&stdin()).set_tcp_quickack(true).ok();
+        SockRef::from(&self.input).set_tcp_quickack(true).ok();
     }
 
     fn shut_down_sending(&mut self) -> io::Result<()> {
         if self.output_is_socket {
-            return Ok(shutdown(stdout(), Shutdown::Write)?);
+            return Ok(shutdown(self.output, Shutdown::Write)?);
         }
         // The reader of a pipe sees the end when the last descriptor of the writing end is closed.
         Ok(dup2_stdout(dead_end()?)?)

@@ -28,6 +28,8 @@ choices! {
         Pool = "pool",
         /// A process for each client.
         Process = "process",
+        /// Processes started beforehand, each for one client after another.
+        Prefork = "prefork",
         /// Several readiness loops, each with a listener of its own.
         Sharded = "sharded",
     }
@@ -74,23 +76,34 @@ pub struct SessionConfig {
     pub results: Option<PathBuf>,
 }
 
-/// The configuration of a process that serves one connection.
+/// The standard input of a process that serves connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The connection itself.
+    Connection,
+    /// A local socket that brings connections, one after another.
+    Connections,
+}
+
+/// The configuration of a process that serves one connection, or one after another.
 #[derive(Clone, Debug)]
 pub struct StdioConfig {
     /// The configuration of the client's session.
     pub session: SessionConfig,
     /// The client's number in the log.
     pub client: u64,
+    /// The standard input.
+    pub input: Input,
     /// The pipes to the server that started this process, if it is one of ours.
     pub parent: Option<ParentPipes>,
 }
 
-/// The paths of the pipes between a server of the model `process` and its child.
+/// The paths of the pipes between a server of the models `process` and `prefork` and its child.
 #[derive(Clone, Debug)]
 pub struct ParentPipes {
     /// A pipe that the server closes when it stops, or by ending.
     pub until: PathBuf,
-    /// A pipe for the report at the end.
+    /// A pipe for the report at the end of a connection.
     pub report: PathBuf,
 }
 

@@ -79,6 +79,12 @@ impl Model {
                 workers: Some(Processes::of_loop),
                 ..one_loop
             },
+            Self::Prefork => Design {
+                max_clients: Some(WORKERS),
+                prestarted: true,
+                workers: Some(Processes::kept_by_loop),
+                ..one_loop
+            },
             Self::Sharded => Design { sharded: true, ..one_loop },
         }
     }
@@ -111,7 +117,7 @@ impl Config {
             return usage("only the model sharded has shards", "--model sharded --shards N");
         }
         if self.workers.is_some() && !prestarted {
-            return usage("only the model pool starts workers beforehand", "--model pool");
+            return usage("only pool and prefork start workers beforehand", "--model pool");
         }
         if prestarted && self.max_clients.is_some_and(|clients| clients > MAX_WORKERS) {
             let text = format!("a worker for each client would be more than {MAX_WORKERS}");

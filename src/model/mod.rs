@@ -8,6 +8,7 @@
 //! | `thread` | a thread of its own, which waits in its system calls | simple code, paid for in memory |
 //! | `pool` | one of several threads that were started beforehand | no start for each client, and a limit on their number |
 //! | `process` | a process of its own: [this program's command `session`](stdio_session) | nothing shared, paid for at every start |
+//! | `prefork` | one of several processes that were started beforehand and get its descriptor (`SCM_RIGHTS`) | isolation without a start for each client |
 //! | `sharded` | one of several loops, each with a thread and a listener (`SO_REUSEPORT`) | the kernel distributes clients, nothing else is shared |
 //!
 //! All of them accept in the same `EventLoop`, which also tells clients that they are not served.
@@ -20,9 +21,9 @@
 //! | `loops`, `shared` | the threads of the loops, and the state that they share |
 //! | `shutdown` | the stages of a stop, and the barrier between them |
 //! | `stats` | clients and counters |
-//! | `workers`, `threads`, `pool`, `process`, `report` | clients outside the loop |
+//! | `workers`, `threads`, `pool`, `process`, `control_pipes`, `handover`, `report` | clients outside the loop |
 //! | `results`, `row` | the table of quiz results |
-//! | [`stdio_session`] | one connection on stdin and stdout |
+//! | [`stdio_session`] | one connection on stdin and stdout, or one after another |
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,8 +40,10 @@ use crate::service::ServiceKind;
 use crate::session::Context;
 
 mod config;
+mod control_pipes;
 mod design;
 mod event_loop;
+mod handover;
 mod loops;
 mod pool;
 mod process;
@@ -55,7 +58,7 @@ pub mod stdio_session;
 mod threads;
 mod workers;
 
-pub use config::{Config, Model, ParentPipes, SessionConfig, StdioConfig};
+pub use config::{Config, Input, Model, ParentPipes, SessionConfig, StdioConfig};
 use design::Wait;
 use event_loop::EventLoop;
 use shared::Shared;

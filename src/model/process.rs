@@ -1,19 +1,14 @@
-//! The model `process`: a process for each client. It is this program's own command `session`, with
-//! the client's socket as stdin and stdout. The loop keeps nothing of the connection but the child.
-//!
-//! The loop and its children share two pipes. Nothing is ever written to the first: it ends when
-//! the loop stops or is no more, and then the children drain. A signal could not do that: it would
-//! end a child that is not ready for it, and with it the requests of its client. For the same
-//! reason the children are not in the process group to which a terminal sends Ctrl-C. In the second
-//! pipe a child reports why its connection ended, right before it exits. Its traffic is counted
-//! then.
+//! The models `process` and `prefork`: a process for each client, started for it or beforehand. It
+//! is this program's own command `session`. A process of its own has the client's socket as stdin and
+//! stdout; one that was started beforehand gets one client after another through a
+//! [channel](super::handover). The loop keeps nothing of a connection but the child.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -21,21 +16,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::pipe::pipe;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use super::config::{Config, ParentPipes, SessionConfig, StdioConfig};
-use super::report::Report;
+use super::config::{Config, Input, SessionConfig, StdioConfig};
+use super::control_pipes::{ControlPipes, open_file};
+use super::handover;
 use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
-use crate::error::{Failure, cannot_open};
+use crate::error::{Failure, cannot_open, is_disconnect};
+use crate::net::rate_limit::RateLimit;
 use crate::session::{CloseReason, Traffic};
-
-/// The most bytes of reports that one read takes.
-const REPORTS_SIZE: usize = 4096;
 
 /// This program's own file.
 const PROGRAM: &str = "/proc/self/exe";
@@ -50,18 +41,30 @@ pub(super) struct Processes {
     session: SessionConfig,
     /// The printer of a child's command line.
     child_args: fn(&StdioConfig) -> Vec<OsString>,
+    /// The number of children that are kept for one client after another; 0 if each has one.
+    kept: usize,
+    /// Children without a client. They are kept.
+    free: Vec<Worker>,
     /// By the client's number.
-    serving: HashMap<u64, ServingChild>,
+    serving: HashMap<u64, ServingWorker>,
     /// Children that have reported and are about to exit.
     exiting: Vec<Child>,
     pipes: ControlPipes,
     stats: Arc<Stats>,
     traffic: Arc<Traffic>,
+    log_limit: Arc<RateLimit>,
+}
+
+/// A child that serves clients.
+struct Worker {
+    child: Child,
+    /// Our end of the channel for its clients, if it is kept.
+    channel: Option<OwnedFd>,
 }
 
 /// A child, and the client that it serves.
-struct ServingChild {
-    child: Child,
+struct ServingWorker {
+    worker: Worker,
     client: Client,
 }
 
@@ -73,29 +76,54 @@ impl Processes {
         _: &Registry,
         sessions: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
+        Self::new(config, shared, sessions).map(|processes| Box::new(processes) as _)
+    }
+
+    /// A process for each client that the server may have.
+    pub(super) fn kept_by_loop(
+        config: &Config,
+        shared: &Shared,
+        registry: &Registry,
+        sessions: &Sessions,
+    ) -> Result<Box<dyn Workers>, Failure> {
+        let kept = shared.limiter.capacity().clients;
+        let mut processes = Self { kept, ..Self::new(config, shared, sessions)? };
+        let registered = processes.pipes.register_reports(registry);
+        let started = registered.and_then(|()| processes.refill());
+        let what = format_args!("start {kept} processes");
+        started.map_err(|error| Failure::cannot(what, &error))?;
+        Ok(Box::new(processes))
+    }
+
+    fn new(config: &Config, shared: &Shared, sessions: &Sessions) -> Result<Self, Failure> {
         let pipes = ControlPipes::new();
         let program = File::open(PROGRAM);
         let processes = Self {
             program: program.map_err(|error| cannot_open(PROGRAM, &error))?,
             session: config.session.clone(),
             child_args: config.child_args,
+            kept: 0,
+            free: Vec::new(),
             serving: HashMap::new(),
             exiting: Vec::new(),
             pipes: pipes.map_err(|error| Failure::cannot("make pipes", &error))?,
             stats: Arc::clone(&shared.stats),
             traffic: Arc::clone(&sessions.context.traffic),
+            log_limit: Arc::clone(&shared.log_limit),
         };
         processes.reap_inherited();
-        Ok(Box::new(processes))
+        Ok(processes)
     }
 
-    fn spawn(&self, socket: &TcpStream, address: SocketAddr, number: u64) -> io::Result<Child> {
+    /// A process for one client.
+    fn spawn_for(
+        &self,
+        socket: &TcpStream,
+        address: SocketAddr,
+        number: u64,
+    ) -> io::Result<Worker> {
         let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
-        // The descriptor is close-on-exec, and still open when the child calls execve(2).
-        let mut command = Command::new(open_file(&self.program));
-        let (session, parent) = (self.session.clone(), Some(self.pipes.of_child()));
-        let config = StdioConfig { session, client: number, parent };
-        command.arg0(env!("CARGO_PKG_NAME")).args((self.child_args)(&config));
+        let mut command = self.command(number, Input::Connection);
         // The environment of UCSPI (https://cr.yp.to/proto/ucspi.txt).
         command.env("PROTO", "TCP");
         command.env("TCPREMOTEIP", address.ip().to_string());
@@ -104,14 +132,67 @@ impl Processes {
             command.env("TCPLOCALIP", local.ip().to_string());
             command.env("TCPLOCALPORT", local.port().to_string());
         }
+        let child = command.stdin(input).stdout(Stdio::from(OwnedFd::from(output))).spawn()?;
+        Ok(Worker { child, channel: None })
+    }
+
+    /// A process that is kept.
+    fn spawn_kept(&self) -> io::Result<Worker> {
+        let (ours, theirs) = handover::channel()?;
+        let mut command = self.command(0, Input::Connections);
+        let child = command.stdin(theirs).stdout(Stdio::null()).spawn()?;
+        Ok(Worker { child, channel: Some(ours) })
+    }
+
+    fn command(&self, client: u64, input: Input) -> Command {
+        // The descriptor is close-on-exec, and still open when the child calls execve(2).
+        let mut command = Command::new(open_file(&self.program));
+        let (session, parent) = (self.session.clone(), Some(self.pipes.of_child()));
+        let config = StdioConfig { session, client, input, parent };
+        command.arg0(env!("CARGO_PKG_NAME")).args((self.child_args)(&config));
         command.env("RUST_LOG", log_level());
         command.process_group(0);
-        command.stdin(input).stdout(Stdio::from(OwnedFd::from(output))).spawn()
+        command
+    }
+
+    /// Starts processes until there are as many as are kept.
+    fn refill(&mut self) -> io::Result<()> {
+        while !self.pipes.is_ended() && self.free.len() + self.serving.len() < self.kept {
+            self.free.push(self.spawn_kept()?);
+        }
+        Ok(())
+    }
+
+    /// Passes a client to a free process.
+    fn hand_over(
+        &mut self,
+        socket: &TcpStream,
+        address: SocketAddr,
+        number: u64,
+    ) -> io::Result<Worker> {
+        loop {
+            let (worker, is_new) = match self.free.pop() {
+                Some(worker) => (worker, false),
+                // One has exited, and no other could be started then.
+                None => (self.spawn_kept()?, true),
+            };
+            let channel = worker.channel.as_ref().expect("a process that is kept has one");
+            match handover::send(channel, number, address, socket) {
+                Ok(()) => return Ok(worker),
+                // It has exited, and the loop has not yet seen its SIGCHLD.
+                Err(error) if is_disconnect(&error) && !is_new => self.exiting.push(worker.child),
+                Err(error) => {
+                    self.free.push(worker);
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Waits for dead children that are none of ours: execve(2) keeps the children of a process.
     fn reap_inherited(&self) {
-        let ours = self.serving.values().map(|worker| &worker.child).chain(&self.exiting);
+        let serving = self.serving.values().map(|serving| &serving.worker);
+        let ours = serving.chain(&self.free).map(|worker| &worker.child).chain(&self.exiting);
         let ours: Vec<_> = ours.map(Child::id).collect();
         for pid in children().into_iter().filter(|pid| !ours.contains(pid)) {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -124,17 +205,34 @@ impl Processes {
 
     /// Counts out the client of a child that has exited without a report, if it has.
     fn collect(&mut self, number: u64) {
-        let Some(ServingChild { child, .. }) = self.serving.get_mut(&number) else { return };
-        let status = match child.try_wait() {
+        let Some(ServingWorker { worker, .. }) = self.serving.get_mut(&number) else { return };
+        let status = match worker.child.try_wait() {
             Ok(None) => return,
             Ok(Some(status)) => status.to_string(),
             Err(error) => error.to_string(),
         };
         // It may have reported after the last look.
         self.reap();
-        if let Some(ServingChild { client, .. }) = self.serving.remove(&number) {
+        if let Some(ServingWorker { client, .. }) = self.serving.remove(&number) {
             log::error!("the process of client {number} exited without a report: {status}");
             self.stats.left(client, CloseReason::Broken);
+        }
+    }
+
+    /// Removes the children that have exited without a client, and starts others for all that have
+    /// exited.
+    fn replace_dead(&mut self) {
+        let free = self.free.len();
+        self.free.retain_mut(|worker| is_running(&mut worker.child));
+        let dead = free - self.free.len();
+        if self.pipes.is_ended() {
+            return;
+        }
+        if dead > 0 {
+            log::warn!("processes that served no client have exited: {dead}");
+        }
+        if let Err(error) = self.refill() {
+            self.log_limit.warn(format_args!("cannot start another process"), &error, clock());
         }
     }
 }
@@ -148,9 +246,14 @@ impl Workers for Processes {
     ) -> Result<(), (Arrival, io::Error)> {
         let Arrival { client, socket, address } = arrival;
         let socket = TcpStream::from(socket);
-        match self.spawn(&socket, address, client.number) {
-            Ok(child) => {
-                self.serving.insert(client.number, ServingChild { child, client });
+        let number = client.number;
+        let worker = match self.kept {
+            0 => self.spawn_for(&socket, address, number),
+            _ => self.hand_over(&socket, address, number),
+        };
+        match worker {
+            Ok(worker) => {
+                self.serving.insert(number, ServingWorker { worker, client });
                 Ok(())
             }
             Err(error) => {
@@ -170,14 +273,18 @@ impl Workers for Processes {
             for number in self.serving.keys().copied().collect::<Vec<_>>() {
                 self.collect(number);
             }
+            self.replace_dead();
             self.reap_inherited();
         }
     }
 
     fn reap(&mut self) {
         for report in self.pipes.reports() {
-            if let Some(ServingChild { child, client }) = self.serving.remove(&report.client) {
-                self.exiting.push(child);
+            if let Some(ServingWorker { worker, client }) = self.serving.remove(&report.client) {
+                match worker.channel {
+                    Some(_) if !self.pipes.is_ended() => self.free.push(worker),
+                    _ => self.exiting.push(worker.child),
+                }
                 self.traffic.add(report.messages, report.received, report.sent);
                 self.stats.left(client, report.close_reason);
             }
@@ -195,8 +302,10 @@ impl Workers for Processes {
     /// Sends SIGHUP to every process, and gives them time to finish their sessions. A process that
     /// was stopped (SIGSTOP) gets the signal when it goes on. None is left behind.
     fn cut(&mut self) {
+        self.pipes.end_keepalive();
         self.reap();
-        for ServingChild { child, .. } in self.serving.values() {
+        self.exiting.extend(self.free.drain(..).map(|worker| worker.child));
+        for ServingWorker { worker: Worker { child, .. }, .. } in self.serving.values() {
             // One that cannot be signalled has exited.
             for signal in [Signal::HUP, Signal::CONT] {
                 kill_process(Pid::from_child(child), signal).ok();
@@ -205,7 +314,8 @@ impl Workers for Processes {
         let until = clock() + KILL_GRACE;
         while clock() < until {
             self.exiting.retain_mut(is_running);
-            let serving = self.serving.values_mut().any(|worker| is_running(&mut worker.child));
+            let serving = self.serving.values_mut().map(|serving| &mut serving.worker);
+            let serving = serving.fold(false, |any, worker| is_running(&mut worker.child) || any);
             if self.exiting.is_empty() && !serving {
                 break;
             }
@@ -214,69 +324,15 @@ impl Workers for Processes {
         }
         // One may have reported just before it was seen to have exited.
         self.reap();
-        for (_, ServingChild { child, client }) in self.serving.drain() {
+        for (_, ServingWorker { worker, client }) in self.serving.drain() {
             self.stats.left(client, CloseReason::Forced);
-            self.exiting.push(child);
+            self.exiting.push(worker.child);
         }
         for mut child in self.exiting.drain(..) {
             child.kill().ok();
             child.wait().ok();
         }
     }
-}
-
-/// The two pipes between the loop and its children.
-struct ControlPipes {
-    /// Our end of the pipe whose end tells the children to drain.
-    keepalive: Option<OwnedFd>,
-    /// The children's end of it.
-    until: OwnedFd,
-    /// Our end of the pipe for reports.
-    reports: File,
-    /// The children's end of it.
-    report: OwnedFd,
-    /// The beginning of a report that has not come whole.
-    partial: Vec<u8>,
-}
-
-impl ControlPipes {
-    fn new() -> io::Result<Self> {
-        let (until, keepalive) = pipe()?;
-        let (reports, report) = pipe()?;
-        for our_own in [keepalive.as_fd(), reports.as_fd()] {
-            fcntl_setfd(our_own, FdFlags::CLOEXEC)?;
-        }
-        fcntl_setfl(&reports, fcntl_getfl(&reports)? | OFlags::NONBLOCK)?;
-        let (keepalive, partial) = (Some(keepalive), Vec::new());
-        Ok(Self { keepalive, until, reports: reports.into(), report, partial })
-    }
-
-    /// The paths of the children's ends.
-    fn of_child(&self) -> ParentPipes {
-        let path = |pipe: &OwnedFd| open_file(pipe).into();
-        ParentPipes { until: path(&self.until), report: path(&self.report) }
-    }
-
-    fn end_keepalive(&mut self) {
-        self.keepalive = None;
-    }
-
-    /// The reports that have come since the last call.
-    fn reports(&mut self) -> Vec<Report> {
-        let mut room = [0; REPORTS_SIZE];
-        // The pipe does not end while we hold its other end. Any error means that it is empty.
-        while let Ok(n) = self.reports.read(&mut room) {
-            self.partial.extend_from_slice(&room[..n]);
-        }
-        let whole = memchr::memrchr(b'\n', &self.partial).map_or(0, |end| end + 1);
-        let whole: Vec<u8> = self.partial.drain(..whole).collect();
-        String::from_utf8_lossy(&whole).lines().filter_map(Report::parse).collect()
-    }
-}
-
-/// The path of an open file. Unlike `/dev/fd`, it is there where [`PROGRAM`] is.
-fn open_file(file: &impl AsRawFd) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// The process identifiers of all children, as the kernel lists them (proc(5)).

@@ -1,26 +1,30 @@
 //! The command `session`: one connection, which this process was started with as stdin and stdout.
 //! inetd, systemd, tcpserver, socat and ncat start a server that way, and so does the model
-//! `process`.
+//! `process`. Under the model `prefork` stdin brings one connection after another.
 
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::stdio::stdin;
 use signal_hook::consts::SIGHUP;
 
-use super::config::{ParentPipes, StdioConfig};
+use super::config::{Input, ParentPipes, SessionConfig, StdioConfig};
+use super::handover::{self, PassedClient};
 use super::report::Report;
 use super::shutdown::PATIENCE;
 use crate::drive::blocking;
 use crate::drive::stdio::Stdio;
 use crate::error::{Failure, cannot_open};
-use crate::service::Peer;
+use crate::service::{Peer, RecordSink};
 use crate::session::{CloseReason, Context, Session};
 use crate::signal;
 
@@ -34,7 +38,8 @@ const PEER_VARIABLES: [(&str, &str); 4] = [
 ];
 
 /// Serves stdin and stdout until the connection ends. SIGINT and SIGTERM, also if repeated, are the
-/// end of input: messages that have arrived are answered. SIGHUP ends the session immediately.
+/// end of input: messages that have arrived are answered. SIGHUP ends the session immediately. If
+/// stdin brings connections, each is served so, and those signals end the process after the last.
 pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Stdio::detach_stderr_from_peer().map_err(cannot)?;
@@ -47,37 +52,92 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
         None => (signals.try_clone().map_err(cannot)?, None),
     };
     let cut = signal::flag(SIGHUP)?;
-    let mut stream = Stdio::new([signals, until], Arc::clone(&cut)).map_err(cannot)?;
-    let peer = Peer { number: config.client, address: peer() };
-    let (limits, records) = (config.session.limits, config.session.open_results()?);
-    let context = Arc::new(Context { limits, records, ..Context::default() });
-    let service = config.session.service.build(peer);
-    let opened_at = now();
-    let mut session = Session::new(service, Arc::clone(&context), peer.number, opened_at);
-    if report.is_none() {
-        let origin = peer.address.map(|address| format!("from {address}"));
-        let origin = origin.unwrap_or_else(|| format!("on {}", Stdio::input_kind()));
-        log::info!("client {} connected {origin}", peer.number);
+    let records = config.session.open_results()?;
+    let server =
+        StdioServer { config: &config.session, stop_fds: [signals, until], cut, records, report };
+    match config.input {
+        Input::Connection => {
+            let mut stream = Stdio::new(server.stop_fds(), &server.cut).map_err(cannot)?;
+            server.serve(&mut stream, Peer { number: config.client, address: peer() });
+            stream.into_failure().map_or(Ok(()), Err)
+        }
+        Input::Connections => server.serve_all().map_err(cannot),
     }
-    blocking::serve(&mut stream, &mut session, opened_at, None);
-    let mut reason = session.close_reason().unwrap_or(CloseReason::Broken);
-    if cut.load(Ordering::Acquire) {
-        reason = reason.or_forced();
+}
+
+/// A process that serves connections, and what it needs for each of them.
+struct StdioServer<'a> {
+    config: &'a SessionConfig,
+    /// The descriptors that become readable when the process must end.
+    stop_fds: [OwnedFd; 2],
+    /// Set when the session must end immediately.
+    cut: Arc<AtomicBool>,
+    records: Option<Arc<dyn RecordSink>>,
+    /// The pipe for reports to the server, if it is one of ours.
+    report: Option<File>,
+}
+
+impl StdioServer<'_> {
+    fn stop_fds(&self) -> [BorrowedFd<'_>; 2] {
+        self.stop_fds.each_ref().map(AsFd::as_fd)
     }
-    // Records are written before the end is reported.
-    if let Some(records) = &context.records {
-        records.flush(PATIENCE);
+
+    /// Serves the connections that stdin brings, one after another, until the process must end and
+    /// none is left.
+    fn serve_all(&self) -> io::Result<()> {
+        let channel = stdin();
+        while !self.cut.load(Ordering::Acquire) {
+            let [signals, until] = self.stop_fds();
+            let watched =
+                &mut [&channel, &signals, &until].map(|fd| PollFd::new(fd, PollFlags::IN));
+            match poll(watched, None) {
+                Err(Errno::INTR) => continue,
+                waited => waited?,
+            };
+            // A client that was passed on before the end is served.
+            if watched[0].revents().is_empty() {
+                break;
+            }
+            let Some(PassedClient { number, address, socket }) = handover::receive(channel)? else {
+                break;
+            };
+            let mut stream = Stdio::on_socket(socket.as_fd(), self.stop_fds(), &self.cut);
+            self.serve(&mut stream, Peer { number, address: Some(address) });
+        }
+        Ok(())
     }
-    match report {
-        None => log::info!("client {} left: {reason}", peer.number),
-        Some(mut report) => {
-            // One write, so that the reports of several processes do not mix. Where nobody reads
-            // it, the server has gone.
-            let line = Report::new(peer.number, reason, &context.traffic).to_string();
-            report.write_all(line.as_bytes()).ok();
+
+    /// Serves one connection to its end.
+    fn serve(&self, stream: &mut Stdio<'_>, peer: Peer) {
+        let (limits, records) = (self.config.limits, self.records.clone());
+        let context = Arc::new(Context { limits, records, ..Context::default() });
+        let service = self.config.service.build(peer);
+        let opened_at = now();
+        let mut session = Session::new(service, Arc::clone(&context), peer.number, opened_at);
+        if self.report.is_none() {
+            let origin = peer.address.map(|address| format!("from {address}"));
+            let origin = origin.unwrap_or_else(|| format!("on {}", Stdio::input_kind()));
+            log::info!("client {} connected {origin}", peer.number);
+        }
+        blocking::serve(stream, &mut session, opened_at, None);
+        let mut reason = session.close_reason().unwrap_or(CloseReason::Broken);
+        if self.cut.load(Ordering::Acquire) {
+            reason = reason.or_forced();
+        }
+        // Records are written before the end is reported.
+        if let Some(records) = &context.records {
+            records.flush(PATIENCE);
+        }
+        match self.report.as_ref() {
+            None => log::info!("client {} left: {reason}", peer.number),
+            Some(mut report) => {
+                // One write, so that the reports of several processes do not mix. Where nobody
+                // reads it, the server has gone.
+                let line = Report::new(peer.number, reason, &context.traffic).to_string();
+                report.write_all(line.as_bytes()).ok();
+            }
         }
     }
-    stream.into_failure().map_or(Ok(()), Err)
 }
 
 fn open(path: &Path, options: &OpenOptions) -> Result<File, Failure> {

@@ -17,13 +17,15 @@ use super::assert_bytes;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every model, by its name on the command line.
-pub const MODELS: [&str; 7] = ["loop", "poll", "single", "thread", "pool", "process", "sharded"];
+pub const MODELS: [&str; 8] =
+    ["loop", "poll", "single", "thread", "pool", "process", "prefork", "sharded"];
 
 /// Output of a full server.
 pub const BUSY: &[u8] = b"busy: the server is full, try again later\n";
 
 /// The models that serve more than one client by default.
-pub const CONCURRENT: [&str; 6] = ["loop", "poll", "thread", "pool", "process", "sharded"];
+pub const CONCURRENT: [&str; 7] =
+    ["loop", "poll", "thread", "pool", "process", "prefork", "sharded"];
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_socklab");

@@ -4,7 +4,7 @@
 use crate::common::server::{BUSY, Server};
 
 /// The models that start their workers beforehand.
-const PRESTARTED: [&str; 1] = ["pool"];
+const PRESTARTED: [&str; 2] = ["pool", "prefork"];
 
 #[test]
 fn there_are_as_many_workers_as_clients_may_come_and_the_next_client_is_told_busy() {
