@@ -444,7 +444,7 @@ spawn() {
 
 start_ours() {
     local ready line='' command=("$SERVER")
-    case $SERVER in loop | single | thread | process | sharded)
+    case $SERVER in loop | poll | single | thread | pool | process | prefork | sharded)
         command=(serve --model "$SERVER") ;;
     esac
     rm -f "$scratch/ready"

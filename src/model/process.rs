@@ -314,8 +314,8 @@ impl Workers for Processes {
         let until = clock() + KILL_GRACE;
         while clock() < until {
             self.exiting.retain_mut(is_running);
-            let serving = self.serving.values_mut().map(|serving| &mut serving.worker);
-            let serving = serving.fold(false, |any, worker| is_running(&mut worker.child) || any);
+            let mut serving = self.serving.values_mut().map(|serving| &mut serving.worker.child);
+            let serving = serving.any(is_running);
             if self.exiting.is_empty() && !serving {
                 break;
             }

@@ -14,7 +14,7 @@ only_ours 'asks the server for its counters'
 need python3 grep awk
 
 # shellcheck disable=SC2034  # read by the scenarios
-read -ra models <<<"${MODELS:-loop single thread process sharded}"
+read -ra models <<<"${MODELS:-loop poll single thread pool process prefork sharded}"
 SEED=${SEED:-1}
 declare -A count=()     # the server's counters by name, as `read_counters` found them
 served=0 rejected=0     # numbers of connections of the last `probe`
