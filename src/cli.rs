@@ -157,8 +157,8 @@ pub struct ServeArgs {
     /// The design of the server.
     #[arg(long, default_value = Model::Loop.name(), value_parser = model())]
     model: Model,
-    /// The limit on clients [default: 1 for single, 8 for pool and prefork, 512 for process, 3 for quiz, else what the descriptor limit
-    /// allows].
+    /// The limit on clients [default: 1 for single, 8 for pool and prefork, 512 for process, 3 for
+    /// quiz, else what the descriptor limit allows].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
     /// The limit on clients from one address [default: none]. A client beyond it is told busy under

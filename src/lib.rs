@@ -30,7 +30,7 @@
 //! | turn | one iteration of the readiness loop: wait, mark, expire (fire timers), run, reap (remove the finished) |
 //! | event loop | the loop of a model: a reactor, a listener, signals, and the steps of a stop |
 //! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
-//! | worker | a thread or a process that serves one client; a load worker is a thread of the load generator |
+//! | worker | a thread or a process that serves one client, or one after another if it was started beforehand; a load worker is a thread of the load generator |
 //! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped; also the right of a thread to do heavy work ([`drive::permits`]) |
 //! | light, heavy | of a message or a slice: at most, or more than, the work [`service::LIGHT_WORK`] |
 //! | to defer | of a service: to leave a heavy message to a step that may do any work |
@@ -102,8 +102,10 @@
 //! 6. When nothing is left to do, the timer of the connection is armed for the session's deadline,
 //!    and the buffers return to the pool. An idle connection owns none.
 //!
-//! Under `thread` and `process` a message follows the same path with [`drive::blocking`] in place
-//! of the reactor and [`drive::ready`].
+//! Under `thread`, `pool`, `process` and `prefork` a message follows the same path with
+//! [`drive::blocking`] in place of the reactor and [`drive::ready`]. Under `poll` the reactor waits
+//! with poll(2), which is told in every wait what each connection has no hint of
+//! ([`reactor::Poll`]).
 //!
 //! # Life of a connection
 //!
@@ -119,8 +121,12 @@
 //! kinds of permit: to be served, and to be told why not (at most 256 of them). A client that is
 //! shed or reset has none. The event loop puts the permit into a `Client`, the record that stays
 //! with the connection: as the reactor's data, in a thread's closure, or in the map of processes.
-//! When the connection ends, its owner passes the client to `Stats::left`, which
-//! drops the permit, counts the close reason and logs it. The permit is released before the socket
+//! A worker of `pool` or `prefork` is there before its client: a thread takes the client from a
+//! queue, a process is sent its descriptor (`SCM_RIGHTS`). There is one for each permit, so a
+//! client that has a permit finds one free.
+//!
+//! When the connection ends, its owner passes the client to `Stats::left`, which drops the permit,
+//! counts the close reason and logs it. The permit is released before the socket
 //! is closed, so a client that sees the end and reconnects finds a place.
 //!
 //! The phases of a session, and the conditions that lead from one to the next:
@@ -183,7 +189,8 @@
 //!    then reset.)
 //! 3. In the stage closing, each loop closes its listener and drains: a receive that would block
 //!    now counts as the end of input, so every message that has arrived is answered. Threads are
-//!    woken by a shutdown of their socket's receiving half, processes by the end of a pipe.
+//!    woken by a shutdown of their socket's receiving half, processes by the end of a
+//!    pipe; one that was started beforehand exits when it has no client.
 //! 4. A loop without connections, or at the end of the drain time, arrives at the second barrier.
 //!    When all have, the stage is over: connections that are left are cut, and the counters are
 //!    logged. A second signal jumps straight to this stage.
@@ -192,8 +199,9 @@
 //!
 //! | thread | waits for | for how long |
 //! | --- | --- | --- |
-//! | a loop | its kernel (epoll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
+//! | a loop | its kernel (epoll, or poll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
 //! | a client's thread or process | its socket | until the next timer of the session |
+//! | a free thread of `pool`, a free process of `prefork` | its next client | until the server ends |
 //! | a client's thread, before heavy work | a permit | those before it, each at most one evaluation; a cut ends the wait |
 //! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.1 s |
 //! | `stdout` (the ready line) | whoever reads stdout | without limit; nobody waits for it |
@@ -229,10 +237,13 @@
 //! | the values of its limits | `src/session/limits.rs` |
 //! | a halt of the process | `src/drive/halt.rs` |
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
+//! | the wait of the model `poll` | `src/reactor/poll.rs` |
 //! | the permits for heavy work | `src/drive/permits.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |
 //! | the work of each stage; the event loop | `src/model/event_loop.rs` |
 //! | the differences between models | `src/model/design.rs` |
+//! | the threads, and the processes, that are started beforehand | `src/model/pool.rs`, `src/model/process.rs` |
+//! | the descriptors that are passed to processes | `src/model/handover.rs` |
 //! | the services by name | `src/service/spec.rs` |
 //! | the close reasons | `src/session/close_reason.rs` |
 //! | the counters of a server | `src/model/stats.rs` |

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::drive::blocking::{self, TimedSocket};
-use socklab::reactor::Reactor;
+use socklab::reactor::{Mio, Reactor};
 use socklab::service::{Peer, ServiceKind, ServiceSpec};
 use socklab::session::Session;
 
@@ -67,7 +67,7 @@ fn the_blocking_driver_allocates_nothing_for_a_message() {
 #[test]
 fn the_loop_allocates_nothing_for_a_message() {
     for (spec, reply) in services() {
-        let mut reactor = Reactor::new().unwrap();
+        let mut reactor = Reactor::<_, Mio>::new().unwrap();
         let (mut client, socket) = pair();
         socket.set_nonblocking(true).unwrap();
         reactor.add(mio::net::TcpStream::from_std(socket), session(&spec, now()), ()).unwrap();

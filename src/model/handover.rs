@@ -1,5 +1,5 @@
-//! The clients that a server of the model `prefork` passes to its processes. Each is one message on a
-//! local socket: its number and address as text, and beside them the descriptor of its connection
+//! The clients that a server of the model `prefork` passes to its processes. Each is one message on
+//! a local socket: its number and address as text, and beside them the descriptor of its connection
 //! (`SCM_RIGHTS`, unix(7)).
 
 use std::io::{self, IoSlice, IoSliceMut};

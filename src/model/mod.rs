@@ -21,7 +21,7 @@
 //! | `loops`, `shared` | the threads of the loops, and the state that they share |
 //! | `shutdown` | the stages of a stop, and the barrier between them |
 //! | `stats` | clients and counters |
-//! | `workers`, `threads`, `pool`, `process`, `control_pipes`, `handover`, `report` | clients outside the loop |
+//! | `workers`, `threads`, `pool`, `process`, `launcher`, `control_pipes`, `handover`, `report` | clients outside the loop |
 //! | `results`, `row` | the table of quiz results |
 //! | [`stdio_session`] | one connection on stdin and stdout, or one after another |
 
@@ -44,6 +44,7 @@ mod control_pipes;
 mod design;
 mod event_loop;
 mod handover;
+mod launcher;
 mod loops;
 mod pool;
 mod process;

@@ -1,16 +1,14 @@
 //! The models `process` and `prefork`: a process for each client, started for it or beforehand. It
-//! is this program's own command `session`. A process of its own has the client's socket as stdin and
-//! stdout; one that was started beforehand gets one client after another through a
+//! is this program's own command `session`. A process of its own has the client's socket as stdin
+//! and stdout; one that was started beforehand gets one client after another through a
 //! [channel](super::handover). The loop keeps nothing of a connection but the child.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,29 +16,23 @@ use std::time::{Duration, Instant};
 use mio::Registry;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use super::config::{Config, Input, SessionConfig, StdioConfig};
-use super::control_pipes::{ControlPipes, open_file};
+use super::config::{Config, Input};
+use super::control_pipes::ControlPipes;
 use super::handover;
+use super::launcher::Launcher;
 use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
-use crate::error::{Failure, cannot_open, is_disconnect};
+use crate::error::{Failure, is_disconnect};
 use crate::net::rate_limit::RateLimit;
 use crate::session::{CloseReason, Traffic};
-
-/// This program's own file.
-const PROGRAM: &str = "/proc/self/exe";
 
 /// The time between two looks at processes that were cut.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The processes that serve clients.
 pub(super) struct Processes {
-    /// This program's own file, open. By now another program may have its name.
-    program: File,
-    session: SessionConfig,
-    /// The printer of a child's command line.
-    child_args: fn(&StdioConfig) -> Vec<OsString>,
+    launcher: Launcher,
     /// The number of children that are kept for one client after another; 0 if each has one.
     kept: usize,
     /// Children without a client. They are kept.
@@ -97,11 +89,8 @@ impl Processes {
 
     fn new(config: &Config, shared: &Shared, sessions: &Sessions) -> Result<Self, Failure> {
         let pipes = ControlPipes::new();
-        let program = File::open(PROGRAM);
         let processes = Self {
-            program: program.map_err(|error| cannot_open(PROGRAM, &error))?,
-            session: config.session.clone(),
-            child_args: config.child_args,
+            launcher: Launcher::new(config)?,
             kept: 0,
             free: Vec::new(),
             serving: HashMap::new(),
@@ -123,7 +112,7 @@ impl Processes {
         number: u64,
     ) -> io::Result<Worker> {
         let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
-        let mut command = self.command(number, Input::Connection);
+        let mut command = self.launcher.command(number, Input::Connection, &self.pipes);
         // The environment of UCSPI (https://cr.yp.to/proto/ucspi.txt).
         command.env("PROTO", "TCP");
         command.env("TCPREMOTEIP", address.ip().to_string());
@@ -139,20 +128,9 @@ impl Processes {
     /// A process that is kept.
     fn spawn_kept(&self) -> io::Result<Worker> {
         let (ours, theirs) = handover::channel()?;
-        let mut command = self.command(0, Input::Connections);
+        let mut command = self.launcher.command(0, Input::Connections, &self.pipes);
         let child = command.stdin(theirs).stdout(Stdio::null()).spawn()?;
         Ok(Worker { child, channel: Some(ours) })
-    }
-
-    fn command(&self, client: u64, input: Input) -> Command {
-        // The descriptor is close-on-exec, and still open when the child calls execve(2).
-        let mut command = Command::new(open_file(&self.program));
-        let (session, parent) = (self.session.clone(), Some(self.pipes.of_child()));
-        let config = StdioConfig { session, client, input, parent };
-        command.arg0(env!("CARGO_PKG_NAME")).args((self.child_args)(&config));
-        command.env("RUST_LOG", log_level());
-        command.process_group(0);
-        command
     }
 
     /// Starts processes until there are as many as are kept.
@@ -349,11 +327,4 @@ fn clock() -> Instant {
 
 fn is_running(child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(None))
-}
-
-/// The level at which our own log takes a session's messages; the children's logs have the same.
-fn log_level() -> String {
-    let wanted = |level: &log::Level| log::log_enabled!(target: "socklab::session", *level);
-    let level = log::Level::iter().filter(wanted).last();
-    level.map_or("off", |level| level.as_str()).to_owned()
 }

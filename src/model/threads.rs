@@ -69,7 +69,7 @@ impl Threads {
         registry: &Registry,
         _: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
-        Self::new(None, shared, registry)
+        Self::boxed(None, shared, registry)
     }
 
     /// A thread for each client that the server may have.
@@ -82,10 +82,10 @@ impl Threads {
         let threads = shared.limiter.capacity().clients;
         let pool = Pool::start(threads, STACK_SIZE);
         let what = format_args!("start {threads} threads");
-        Self::new(Some(pool.map_err(|error| Failure::cannot(what, &error))?), shared, registry)
+        Self::boxed(Some(pool.map_err(|error| Failure::cannot(what, &error))?), shared, registry)
     }
 
-    fn new(
+    fn boxed(
         pool: Option<Pool>,
         shared: &Shared,
         registry: &Registry,

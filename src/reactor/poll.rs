@@ -1,11 +1,11 @@
 //! The kernel of the model `poll`: poll(2), which is level-triggered. It reports a socket for as
 //! long as the socket is ready, and has to be told all of them in every wait.
 //!
-//! The [`Readiness`] of a connection turns one into the other. A hint stays in it until a call was
-//! refused or came back short, so a wait asks for nothing but what a connection has no hint of. What
-//! it then reports is a hint that was missing, and the same level is not reported twice. A socket
-//! that has all hints, such as one that was reset, is not asked about: poll(2) would report its end
-//! again and again.
+//! The [`Readiness`] of a connection turns levels into the hints that the reactor knows. A hint
+//! stays in it until a call was refused or came back short, so a wait asks for nothing but what a
+//! connection has no hint of. What it then reports is a hint that was missing, and the same level
+//! is not reported twice. A socket that has all hints, such as one that was reset, is not in the
+//! wait: poll(2) would report its end again and again.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::kernel::{EVENTS_PER_TURN, Event, Kernel, SystemKernel, clock};
 use crate::drive::ready::{Readable, Readiness};
 
-/// poll(2) for the sockets of connections, and one descriptor more: a small epoll that has the other
+/// poll(2) for the sockets of connections and for one descriptor more: an epoll that has the other
 /// sources (a listener, signals, a waker), which are few, and the same under every model.
 #[derive(Debug)]
 pub struct Poll {

@@ -22,6 +22,14 @@ served=0 rejected=0     # numbers of connections of the last `probe`
 # long: succeeds in the long form.
 long() { [[ ${LONG:-no} == yes ]]; }
 
+# workers MODEL COUNT: sets `workers` to the option with which a model that starts its workers beforehand
+# has so many, for a scenario with as many clients.
+# shellcheck disable=SC2034  # read by the scenarios
+workers() {
+    workers=()
+    case $1 in pool | prefork) workers=(--workers "$2") ;; esac
+}
+
 # size SHORT LONG: prints the one for this form.
 size() { if long; then echo "$2"; else echo "$1"; fi; }
 

@@ -1,5 +1,5 @@
-//! The readiness loop on real sockets and a real kernel, `System`. One thread is the server and all of its clients, so no test
-//! depends on a scheduler.
+//! The readiness loop on real sockets and a real kernel, `System`. One thread is the server and all
+//! of its clients, so no test depends on a scheduler.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::iter;
@@ -560,7 +560,7 @@ fn a_client_whose_input_is_left_unread_is_not_reported_again_and_again() {
         let mut client = test_loop.connect(1, &ServiceKind::Echo.into());
         test_loop.expect_rest();
         // The outbox is full, so the server leaves the rest of the input in the socket.
-        let block = [b'x'; 64 * 1024];
+        let block = vec![b'x'; 64 * 1024];
         let mut sent = 0;
         loop {
             match client.write(&block) {

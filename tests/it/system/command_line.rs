@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::process::Stdio;
 
-use crate::common::server::{MODELS, run, run_to_end, socklab};
+use crate::common::server::{MODELS, Server, run, run_to_end, socklab};
 
 /// Runs a usage error. Returns its text.
 #[track_caller]
@@ -81,6 +81,15 @@ fn the_help_of_each_command_names_its_own_defaults() {
             assert!(help.contains(&default), "{command}: {help}");
         }
     }
+}
+
+#[test]
+fn select_is_another_name_of_poll_and_the_help_says_why() {
+    Server::start(&["--model", "select"]).log_line("serving calc with model poll on ");
+    let output = socklab(&["serve", "--help"]).stdin(Stdio::null()).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("select(2) cannot watch descriptors from 1024 on"), "{help}");
 }
 
 #[test]
