@@ -30,6 +30,10 @@ use crate::session::{CloseReason, Traffic};
 /// The time between two looks at processes that were cut.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
 
+/// The least time between two replacements of dead children: one that cannot live would otherwise
+/// be replaced again and again. A client that finds none free meanwhile starts one.
+const REPLACE_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The processes that serve clients.
 pub(super) struct Processes {
     launcher: Launcher,
@@ -45,6 +49,8 @@ pub(super) struct Processes {
     stats: Arc<Stats>,
     traffic: Arc<Traffic>,
     log_limit: Arc<RateLimit>,
+    /// The time of the last replacement of dead children.
+    replaced_at: Option<Instant>,
 }
 
 /// A child that serves clients.
@@ -99,6 +105,7 @@ impl Processes {
             stats: Arc::clone(&shared.stats),
             traffic: Arc::clone(&sessions.context.traffic),
             log_limit: Arc::clone(&shared.log_limit),
+            replaced_at: None,
         };
         processes.reap_inherited();
         Ok(processes)
@@ -151,7 +158,7 @@ impl Processes {
         loop {
             let (worker, is_new) = match self.free.pop() {
                 Some(worker) => (worker, false),
-                // One has exited, and no other could be started then.
+                // One has exited, and no other was started then.
                 None => (self.spawn_kept()?, true),
             };
             let channel = worker.channel.as_ref().expect("a process that is kept has one");
@@ -203,14 +210,17 @@ impl Processes {
         let free = self.free.len();
         self.free.retain_mut(|worker| is_running(&mut worker.child));
         let dead = free - self.free.len();
-        if self.pipes.is_ended() {
+        let now = clock();
+        let is_early = self.replaced_at.is_some_and(|at| now < at + REPLACE_INTERVAL);
+        if self.pipes.is_ended() || is_early {
             return;
         }
+        self.replaced_at = Some(now);
         if dead > 0 {
-            log::warn!("processes that served no client have exited: {dead}");
+            log::warn!("processes without a client have exited: {dead}");
         }
         if let Err(error) = self.refill() {
-            self.log_limit.warn(format_args!("cannot start another process"), &error, clock());
+            self.log_limit.warn(format_args!("cannot start another process"), &error, now);
         }
     }
 }
