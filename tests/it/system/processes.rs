@@ -30,7 +30,7 @@ fn five_clients_take_the_processes_and_threads_of_their_model() {
     for (model, processes, threads) in
         [("loop", 0, 1), ("thread", 0, 6), ("pool", 0, 9), ("process", 5, 1), ("prefork", 8, 1)]
     {
-        let server = Server::start(&["--model", model]);
+        let server = Server::start(&["--model", model, "-q"]);
         let _clients = served(&server, 5);
         let children = server.children();
         assert_eq!(children.len(), processes, "{model}");
