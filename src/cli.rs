@@ -18,6 +18,7 @@ mod bench;
 mod grade;
 mod host;
 mod service_options;
+mod show;
 mod subject;
 
 pub use bench::BenchArgs;
@@ -25,6 +26,7 @@ pub use grade::GradeArgs;
 use host::host;
 pub use service_options::SessionArgs;
 use service_options::{SessionOptions, check_service, child_args};
+pub use show::ShowArgs;
 pub use subject::{SuperviseArgs, WithArgs};
 
 /// A laboratory for TCP servers: the same small services under every classic server design.
@@ -114,6 +116,11 @@ pub enum Command {
     ///
     /// The exit status is 0 if all tests hold, 1 if some do not, 5 if the server never listened.
     Grade(GradeArgs),
+    /// Show what the kernel does: lessons with real sockets, each about one question.
+    ///
+    /// Without a topic, the topics are listed. The exit status is 0 if the kernel did as expected,
+    /// 1 if it did otherwise.
+    Show(ShowArgs),
     /// Supervise a server under test.
     #[command(hide = true)]
     Supervise(SuperviseArgs),

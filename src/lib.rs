@@ -44,6 +44,7 @@
 //! | stats, traffic | a server's counters: clients by close reason; messages and bytes |
 //! | workload | the requests of a load, and the replies that must come back |
 //! | subject | a server under test that somebody else wrote, started from a command |
+//! | lesson, topic | system calls that the command show makes and tells; the name of the question that they answer |
 //! | question, answer | a request of a grading to a subject, and what comes back |
 //!
 //! # Layers
@@ -61,7 +62,7 @@
 //! | 5 | [`reactor`]: the readiness loop, on a [`Kernel`](reactor::Kernel) | listeners, models |
 //! | 6 | [`model`]: the server designs; [`load`]: the load generator; [`client`] | the command line |
 //! | 7 | [`subject`]: starts a server from a command, sees it listen, watches it in /proc, stops it | what it is asked |
-//! | 8 | [`with`]; [`grade`]: the tests of a subject, the verdict on its design, the report | the command line |
+//! | 8 | [`with`]; [`grade`]: the tests of a subject, the verdict on its design, the report; [`lesson`]: system calls, told as they are made | the command line |
 //! | 9 | [`cli`]: options, parsed into configurations, and written as arguments of child processes | sockets |
 //! | 10 | `src/main.rs`: parse, log, run, exit code | how a command works |
 //!
@@ -252,11 +253,12 @@
 //! | the latencies of a load (its histogram) | `src/load/recorder.rs` |
 //! | a server under test: its start, its processes, its end | `src/subject/mod.rs`, `supervisor.rs` |
 //! | the design of a server, from what its threads wait in | `src/grade/design.rs` |
+//! | the lessons of `show`; the teller of each | `src/lesson/mod.rs`, `narrator.rs` |
 //! | how a server speaks, found out by the first exchanges | `src/grade/dialogue.rs` |
 //! | the readiness loop on a simulated kernel | `tests/simulator/` |
 //!
 //! The modules are public for the tests; the program itself needs [`cli`], [`client`], [`error`],
-//! [`grade`], [`load`], [`model`], [`subject`] and [`with`].
+//! [`grade`], [`lesson`], [`load`], [`model`], [`subject`] and [`with`].
 
 pub mod arithmetic;
 pub mod background_writer;
@@ -269,6 +271,7 @@ pub mod duration;
 pub mod error;
 pub mod escape;
 pub mod grade;
+pub mod lesson;
 pub mod load;
 pub mod model;
 pub mod net;

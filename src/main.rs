@@ -15,7 +15,7 @@ use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
 use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
-use socklab::{client, escape, grade, load, model, signal, subject, with};
+use socklab::{client, escape, grade, lesson, load, model, signal, subject, with};
 
 /// The longest wait at the end for output that nobody reads. With the waits of a server that is cut
 /// it fits into the 0.5 s after a second signal.
@@ -90,6 +90,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Bench(args) => load::run(&args.config().unwrap_or_else(|error| error.exit())),
         Command::With(args) => return with::run(&args.config()),
         Command::Grade(args) => return grade::run(&args.config()).map(|holds| u8::from(!holds)),
+        Command::Show(args) => return lesson::run(&args.config()),
         Command::Supervise(args) => subject::supervisor::supervise(&args.config()),
         Command::Launch(args) => {
             subject::supervisor::launch(&args.config()).map(|never| match never {})
@@ -144,7 +145,8 @@ fn start_log(cli: &Cli) {
         | Command::Play(_)
         | Command::Bench(_)
         | Command::With(_)
-        | Command::Grade(_) => "warn",
+        | Command::Grade(_)
+        | Command::Show(_) => "warn",
         _ => "info",
     };
     // An invalid filter makes it write a warning, and panic if stderr takes none.

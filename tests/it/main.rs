@@ -42,6 +42,7 @@ mod system {
     mod processes;
     mod server;
     mod sharded;
+    mod show;
     mod source_limit;
     mod stdio;
     mod with;

@@ -1,0 +1,85 @@
+//! `delayed-ack`: the receiver's own delayed acknowledgement holds back the rest of a message.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_tcp_quickack;
+
+use super::sockets::{connect, listen};
+use super::threads::{now, start};
+use super::{Lesson, Narrator, Place, Prediction};
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "delayed-ack",
+    question: "Why do the two halves of a message come 40 ms apart, and can a server help it?",
+    prediction: Prediction {
+        question: "A client with Nagle's algorithm sends a message in two calls. The server can:",
+        answers: [
+            "do nothing",
+            "set TCP_NODELAY on its side",
+            "acknowledge the first half at once",
+        ],
+        right: 2,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+const MESSAGES: usize = 15;
+
+/// Less than the shortest delay of an acknowledgement (40 ms in Linux).
+const DELAY: Duration = Duration::from_millis(35);
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    narrator.line("client", "send \"1+\", send \"1\"; no newline, Nagle is on", "");
+    narrator.line("server", "recv \"1+\", recv \"1\"; the median of 15 gaps:", "");
+    let plain = gap(|_| Ok(()))?;
+    let nodelay = gap(|server| server.set_nodelay(true))?;
+    let quick = gap(|server| Ok(set_tcp_quickack(server, true)?))?;
+    let text = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
+    narrator.check("server", "as it is", text(plain), plain > DELAY, "more than 35 ms");
+    let call = "TCP_NODELAY on the server's side";
+    narrator.check("server", call, text(nodelay), nodelay > DELAY, "more than 35 ms");
+    let call = "TCP_QUICKACK after each first half";
+    narrator.check("server", call, text(quick), quick < plain, "less");
+    if quick > DELAY {
+        narrator.doubt("the machine is so busy that all is slow");
+    }
+    narrator.line("kernel", "TCP_QUICKACK does not stay set:", "set it each time");
+
+    narrator.so(
+        "a server that ends a message by a silence shorter than 40 ms cuts such a message in two;",
+        "after a receive that leaves a message unfinished, set TCP_QUICKACK. Ours does.",
+    );
+    narrator.cure("socklab serve, and send a message in two calls: one reply");
+    Ok(())
+}
+
+/// The median of the times between the two halves, if the server does `then` after the first.
+fn gap(then: impl Fn(&TcpStream) -> io::Result<()>) -> io::Result<Duration> {
+    let (client, mut server) = connect(&listen(5)?)?;
+    let asking = start(move || ask(client))?;
+    let mut gaps = Vec::new();
+    for _ in 0..MESSAGES {
+        server.read_exact(&mut [0; 2])?;
+        let first = now();
+        then(&server)?;
+        server.read_exact(&mut [0; 1])?;
+        gaps.push(now() - first);
+        server.write_all(b"2")?;
+    }
+    asking.join().expect("it does not panic")?;
+    gaps.sort();
+    Ok(gaps[MESSAGES / 2])
+}
+
+/// A client that sends each message in two calls.
+fn ask(mut client: TcpStream) -> io::Result<()> {
+    for _ in 0..MESSAGES {
+        client.write_all(b"1+")?;
+        client.write_all(b"1")?;
+        client.read_exact(&mut [0; 1])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `emfile`: without a free descriptor, accept(2) fails and the client stays where it is.
+
+use std::io;
+use std::net::TcpStream;
+
+use rustix::event::PollFlags;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::sockets::{listen, outcome, poll_for};
+use super::threads::now;
+use super::{Lesson, Narrator, Place, Prediction};
+use crate::subject::sockets::listening;
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "emfile",
+    question: "accept: too many open files, and 100 % CPU: why?",
+    prediction: Prediction {
+        question: "A client waits, no descriptor is free. accept fails with EMFILE. The client:",
+        answers: ["is reset", "stays in the queue, and poll says readable at once", "is refused"],
+        right: 1,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+/// Rounds of a loop that polls and accepts.
+const ROUNDS: usize = 10_000;
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    let listener = listen(5)?;
+    let address = listener.local_addr()?;
+    let _clients = [TcpStream::connect(address)?, TcpStream::connect(address)?];
+    let queue =
+        || listening().into_iter().find(|row| row.local == address).map_or(0, |row| row.unread);
+    narrator.expect("clients", "2 times connect: in the accept queue", 2, queue());
+
+    // The numbers above are free: the limit is on numbers, not on how many there are.
+    let spare = listener.try_clone()?;
+    let highest = std::os::fd::AsRawFd::as_raw_fd(&spare);
+    let before = getrlimit(Resource::Nofile);
+    let limit = u64::try_from(highest).expect("it is open") + 1;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before })?;
+    narrator.line("server", format!("ulimit -n {limit}, and all of them are open"), "");
+
+    let begin = now();
+    let (mut ready, mut refused) = (0, 0);
+    for _ in 0..ROUNDS {
+        ready += usize::from(poll_for(&listener, PollFlags::IN, 1000).contains(PollFlags::IN));
+        refused += usize::from(outcome(&listener.accept(), "a client") == "EMFILE");
+    }
+    let seconds = (now() - begin).as_secs_f64();
+    let call = format!("poll: readable, of {ROUNDS} calls");
+    narrator.expect("server", call, ROUNDS, ready);
+    let call = format!("accept: EMFILE, in {seconds:.3} s");
+    narrator.expect("server", call, ROUNDS, refused);
+    setrlimit(Resource::Nofile, before)?;
+    narrator.expect("kernel", "clients in the queue: untouched", 2, queue());
+
+    setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before })?;
+    drop(spare);
+    let accepted = listener.accept();
+    narrator.expect("server", "close one, accept", "a client", outcome(&accepted, "a client"));
+    let next = outcome(&listener.accept(), "a client");
+    setrlimit(Resource::Nofile, before)?;
+    narrator.expect("server", "accept", "EMFILE", next);
+    narrator.expect("kernel", "clients in the queue", 1, queue());
+
+    narrator.so(
+        "on EMFILE stop asking for a while (0.1 s), or keep a spare descriptor, close it, accept,",
+        "say busy, close, and open it again. Log it once, not once a round.",
+    );
+    narrator.cure("bash -c 'ulimit -n 64; socklab serve'    (and more clients than that)");
+    Ok(())
+}

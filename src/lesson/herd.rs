@@ -1,0 +1,99 @@
+//! `herd`: the number of workers that wake up for one client.
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use rustix::event::epoll;
+
+use super::sockets::{epoll_wait, listen, watch};
+use super::threads::{PATIENCE, call_of, start, this_thread, wait_until};
+use super::{Lesson, Narrator, Place, Prediction};
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "herd",
+    question: "The thundering herd: how many workers wake up for one client?",
+    prediction: Prediction {
+        question: "4 workers, each with an epoll of its own, watch one listener. One client comes:",
+        answers: ["one wakes up", "all four wake up", "it depends on their order"],
+        right: 1,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+const WORKERS: usize = 4;
+
+/// The wait for wake-ups that do not come.
+const SILENCE: Duration = Duration::from_millis(200);
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    narrator.line("workers", "4, in accept (blocking)", "");
+    let (woken, calls) = herd(|listener| listener.accept().map(|_| ()), "accept")?;
+    waited(narrator, &calls);
+    narrator.expect("client", "connect: workers that accepted", 1, woken);
+
+    narrator.line("workers", "4, each in an epoll_wait for the listener", "");
+    let (woken, calls) = herd(|listener| wait(listener, epoll::EventFlags::empty()), "epoll")?;
+    waited(narrator, &calls);
+    narrator.expect("client", "connect: workers that woke up", 4, woken);
+    narrator.line("", "one accept will succeed, three fail: EAGAIN", "");
+
+    narrator.line("workers", "the same with EPOLLEXCLUSIVE", "");
+    let (woken, calls) = herd(|listener| wait(listener, epoll::EventFlags::EXCLUSIVE), "epoll")?;
+    waited(narrator, &calls);
+    let some = (1..WORKERS).contains(&woken);
+    narrator.check("client", "connect: workers that woke up", woken, some, "at least 1, not all 4");
+
+    narrator.so(
+        "accept(2) wakes one worker; epolls that share a listener wake all. EPOLLEXCLUSIVE: one",
+        "or a few, often the same; SO_REUSEPORT gives each worker a queue (show reuseport).",
+    );
+    narrator.cure("socklab serve --model sharded    (a listener for each loop)");
+    Ok(())
+}
+
+/// Tells the call, which has another name on some processors (`epoll_pwait`).
+fn waited(narrator: &mut Narrator, calls: &str) {
+    let all = calls.ends_with("x4");
+    narrator.check("kernel", "where they waited", calls, all, "all four in the call");
+}
+
+/// Waits for the listener with an epoll instance of this thread.
+fn wait(listener: &TcpListener, flags: epoll::EventFlags) -> io::Result<()> {
+    let events = epoll_wait(&watch(&[listener], flags)?, 10_000)?;
+    if events.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}
+
+/// Workers that all wait in a call; then one client connects. Returns how many of them woke up,
+/// and the call that they had waited in. The others end with the program.
+fn herd(
+    wait: fn(&TcpListener) -> io::Result<()>,
+    call: &'static str,
+) -> io::Result<(usize, String)> {
+    let listener = Arc::new(listen(5)?);
+    let (report, reports) = channel();
+    let (wake, wakes) = channel();
+    for _ in 0..WORKERS {
+        let (listener, report, wake) = (Arc::clone(&listener), report.clone(), wake.clone());
+        start(move || {
+            let _ = report.send(this_thread());
+            if wait(&listener).is_ok() {
+                let _ = wake.send(());
+            }
+        })?;
+    }
+    let threads: Vec<i32> = reports.iter().take(WORKERS).collect();
+    wait_until(|| threads.iter().all(|&thread| call_of(thread).starts_with(call)));
+    let name = call_of(threads[0]);
+    let waiting = threads.iter().filter(|&&thread| call_of(thread) == name).count();
+
+    let _client = TcpStream::connect(listener.local_addr()?)?;
+    let mut woken = usize::from(wakes.recv_timeout(PATIENCE).is_ok());
+    while wakes.recv_timeout(SILENCE).is_ok() {
+        woken += 1;
+    }
+    Ok((woken, format!("{name} x{waiting}")))
+}

@@ -1,0 +1,77 @@
+//! `interrupted`: EINTR does not say that nothing has come.
+
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use rustix::event::epoll;
+
+use super::sockets::{connect, epoll_wait, errno, listen, receive_now, watch};
+use super::threads::now;
+use super::{Lesson, Narrator, Place, Prediction};
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "interrupted",
+    question: "epoll_wait fails with EINTR: has nothing come?",
+    prediction: Prediction {
+        question: "Ctrl-Z, then fg; a message came meanwhile. epoll_wait, which waited, returns:",
+        answers: [
+            "the event",
+            "EINTR, and the event only when called again",
+            "0: the time is over",
+        ],
+        right: 1,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+/// The client, a shell: waits until we sleep in a call, halts us, sends, lets us go on. Its stdout
+/// is the connection; a line on its stdin says that the next call of ours is the wait.
+const CLIENT: &str = r#"read -r _
+until read -r stat < "/proc/$PPID/stat" && case ${stat##*)} in ' S'*) ;; *) false;; esac
+do :; done
+kill -STOP "$PPID"
+until read -r stat < "/proc/$PPID/stat" && case ${stat##*)} in ' T'*) ;; *) false;; esac
+do :; done
+echo hello
+kill -CONT "$PPID"
+"#;
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    let (client, server) = connect(&listen(5)?)?;
+    let watcher = watch(&[&server], epoll::EventFlags::empty())?;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", CLIENT]).stdin(Stdio::piped()).stdout(Stdio::from(OwnedFd::from(client)));
+    let mut shell = shell.spawn()?;
+    narrator.line("server", "epoll_wait for 10 s, with nothing to do", "");
+    narrator.line("shell", "kill -STOP: the server is halted (as Ctrl-Z)", "");
+    narrator.line("client", "send \"hello\\n\"", "");
+    narrator.line("shell", "kill -CONT: the server goes on (as fg)", "");
+
+    shell.stdin.take().expect("it is piped").write_all(b"\n")?;
+    let begin = now();
+    let first = wait(&watcher, 10_000);
+    let seconds = (now() - begin).as_secs_f64();
+    narrator.expect("server", format!("its epoll_wait, after {seconds:.3} s"), "EINTR", first);
+    let again = wait(&watcher, 0);
+    narrator.expect("server", "epoll_wait again, with no time to wait", "1 event", again);
+    narrator.expect("server", "recv", "\"hello\\n\"", receive_now(&server));
+    shell.wait()?;
+    narrator.line("", "Python asks again by itself (PEP 475); C does not", "");
+
+    narrator.so(
+        "an interrupted wait is not an empty one. Ask again, without a wait, before a time limit",
+        "ends anybody: all that came during a halt is there, and the clock has gone on.",
+    );
+    narrator.cure("kill -STOP, then -CONT a socklab serve: it ends no client that has sent");
+    Ok(())
+}
+
+/// The result of a wait: the number of events, or the name of the error.
+fn wait(watcher: &OwnedFd, milliseconds: u64) -> String {
+    match epoll_wait(watcher, milliseconds) {
+        Ok(events) => format!("{} event", events.len()),
+        Err(error) => errno(&error),
+    }
+}

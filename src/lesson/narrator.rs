@@ -1,0 +1,220 @@
+//! The narrator of a lesson: prints each call with its result, compares the result with the
+//! promise of the kernel, and draws the conclusion.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, Write};
+
+use super::Prediction;
+use super::ends::{Ends, time_wait_overflows};
+use super::sockets::errno;
+
+/// The width of the column of the actor, in characters.
+const WHO: usize = 9;
+
+/// The width of the column of the call, in characters.
+const CALL: usize = 43;
+
+/// The kernel's version, as uname(2) has it.
+const VERSION: &str = "/proc/sys/kernel/osrelease";
+
+const BOLD: &str = "1";
+const GREEN: &str = "32";
+const RED: &str = "31";
+const CYAN: &str = "36";
+
+/// The teller of one lesson.
+#[derive(Debug)]
+pub struct Narrator {
+    colour: bool,
+    /// Results that were compared with the promise of the kernel.
+    checks: usize,
+    /// Those that were different: the promise, and the result.
+    differences: Vec<(String, String)>,
+    /// The reason for which nothing can be concluded.
+    doubt: Option<String>,
+    /// The number of connections that had skipped TIME-WAIT when the lesson began.
+    overflows: u64,
+    /// The command that runs the same against the learner's own server.
+    command: Option<&'static str>,
+}
+
+impl Narrator {
+    pub(super) fn new(colour: bool) -> Self {
+        let overflows = time_wait_overflows();
+        Self { colour, checks: 0, differences: Vec::new(), doubt: None, overflows, command: None }
+    }
+
+    /// Tells a call and its result: `client  connect  ESTABLISHED`.
+    pub fn line(&mut self, who: &str, call: impl Display, result: impl Display) {
+        let actor = self.painted(CYAN, &format!("{who:<WHO$}"));
+        let call = call.to_string();
+        let text = format!("{actor}{call:<CALL$} {result}");
+        self.plain(text.trim_end());
+    }
+
+    /// Tells a call and its result, which the kernel promises to be `expected`.
+    pub fn expect(
+        &mut self,
+        who: &str,
+        call: impl Display,
+        expected: impl Display,
+        seen: impl Display,
+    ) {
+        let (expected, seen) = (expected.to_string(), seen.to_string());
+        let holds = expected == seen;
+        self.check(who, call, seen, holds, &expected);
+    }
+
+    /// Tells a call and its result, of which the kernel promises what `promise` says.
+    pub fn check(
+        &mut self,
+        who: &str,
+        call: impl Display,
+        seen: impl Display,
+        holds: bool,
+        promise: &str,
+    ) {
+        self.checks += 1;
+        let seen = seen.to_string();
+        if holds {
+            self.line(who, call, self.painted(GREEN, &seen));
+        } else {
+            self.line(who, call, self.painted(RED, &seen));
+            self.differences.push((promise.to_owned(), seen));
+        }
+    }
+
+    /// Tells the states of both ends once they are these, or those that they stay in.
+    pub fn states(&mut self, ends: &Ends, client: &str, server: &str) {
+        let seen = ends.reach(client, server);
+        let expected = format!("client {client:<13} server {server}");
+        self.expect("kernel", "the states of both ends", expected, seen);
+    }
+
+    /// The conclusion for a programmer, in two lines.
+    pub fn so(&mut self, first: &str, second: &str) {
+        self.plain(&self.painted(BOLD, &format!("So: {first}")));
+        self.plain(&self.painted(BOLD, &format!("    {second}")));
+    }
+
+    /// The command of ours that cures it, or that finds it in the learner's own server.
+    pub fn cure(&mut self, command: &'static str) {
+        self.command = Some(command);
+    }
+
+    /// Takes back what was said: this machine was too busy to be sure.
+    pub fn doubt(&mut self, reason: impl Into<String>) {
+        self.doubt = Some(reason.into());
+    }
+
+    /// A call failed that never should.
+    pub(super) fn cannot_go_on(&mut self, error: &io::Error) {
+        self.differences.push(("that each call succeeds".to_owned(), errno(error)));
+    }
+
+    /// Prints the last lines. Returns false if the kernel did not do as expected.
+    pub(super) fn conclude(&mut self) -> bool {
+        let version = fs::read_to_string(VERSION).unwrap_or_default();
+        let version = version.split(['-', '\n']).next().unwrap_or_default();
+        if !self.differences.is_empty() && time_wait_overflows() > self.overflows {
+            self.doubt("other programs have filled the kernel's table of TIME-WAIT");
+        }
+        let doubt = self.doubt.take();
+        if let Some(reason) = &doubt {
+            self.plain(&format!("Cannot tell: {reason}. Run it again."));
+        } else if self.differences.is_empty() {
+            let checks = self.checks;
+            self.plain(&format!("This kernel ({version}) did all {checks} as expected."));
+        } else {
+            self.plain(&format!("This kernel ({version}) did otherwise:"));
+            for (expected, seen) in &self.differences {
+                self.plain(&format!("  expected: {expected}"));
+                self.plain(&format!("  seen:     {seen}"));
+            }
+        }
+        if let Some(command) = self.command {
+            self.plain(&format!("Try: {command}"));
+        }
+        doubt.is_some() || self.differences.is_empty()
+    }
+
+    /// Asks for a prediction. Returns its index; none without an answer.
+    pub(super) fn ask(&mut self, prediction: &Prediction) -> Option<usize> {
+        self.plain(prediction.question);
+        for (n, answer) in (1..).zip(prediction.answers) {
+            self.plain(&format!("  {n}  {answer}"));
+        }
+        let choices = prediction.answers.len();
+        loop {
+            self.print(&format!("1 to {choices}? "));
+            let line = read_line()?;
+            if let Some(n) = line.trim().parse().ok().filter(|n| (1..=choices).contains(n)) {
+                return Some(n - 1);
+            }
+        }
+    }
+
+    /// Compares a prediction with the right answer.
+    pub(super) fn compare(&mut self, guess: usize, prediction: &Prediction) {
+        let answers = prediction.answers;
+        let verdict = match prediction.right {
+            right if right == guess => "that is so.".to_owned(),
+            right => format!("it is: {}.", answers[right]),
+        };
+        self.plain(&format!("You said: {}; {verdict}", answers[guess]));
+    }
+
+    pub(super) fn heading(&self, text: &str) {
+        self.plain(&self.painted(BOLD, text));
+    }
+
+    pub(super) fn plain(&self, text: &str) {
+        self.print(&format!("{text}\n"));
+    }
+
+    /// Prints at once: a lesson is followed as it runs. Whoever has stopped reading needs no more.
+    #[expect(clippy::unused_self, reason = "the narrator is the one that prints")]
+    fn print(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    fn painted(&self, colour: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{colour}m{text}\x1b[m") } else { text.to_owned() }
+    }
+}
+
+/// A line of stdin, none at its end. Not a byte more is read: the next lesson is another process.
+fn read_line() -> Option<String> {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while rustix::io::read(rustix::stdio::stdin(), &mut byte).is_ok_and(|len| len > 0) {
+        if byte == *b"\n" {
+            return Some(String::from_utf8_lossy(&line).into_owned());
+        }
+        line.extend(byte);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_is_not_the_promised_one_fails_the_lesson() {
+        let mut narrator = Narrator::new(false);
+        narrator.expect("client", "connect", "ESTABLISHED", "ESTABLISHED");
+        assert!(narrator.conclude());
+        narrator.expect("client", "connect", "ESTABLISHED", "SYN-SENT");
+        assert!(!narrator.conclude());
+    }
+
+    #[test]
+    fn a_doubtful_result_is_not_held_against_the_kernel() {
+        let mut narrator = Narrator::new(false);
+        narrator.expect("client", "connect", "ESTABLISHED", "SYN-SENT");
+        narrator.doubt("the machine was slow");
+        assert!(narrator.conclude());
+    }
+}

@@ -1,0 +1,92 @@
+//! `reuseport`: each listener of a port has a queue of its own, and who closes loses his.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use rustix::event::PollFlags;
+
+use super::sockets::{any_port, listen_on, poll_for, receive};
+use super::threads::{PATIENCE, wait_until};
+use super::{Lesson, Narrator, Place, Prediction};
+use crate::subject::sockets::listening;
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "reuseport",
+    question: "SO_REUSEPORT: is it fair, and does it lose connections at a restart?",
+    prediction: Prediction {
+        question: "4 listeners on a port, 200 clients in their queues. One listener is closed.",
+        answers: [
+            "its clients go to the other three",
+            "its clients are reset",
+            "its clients wait for ever",
+        ],
+        right: 1,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+const LISTENERS: usize = 4;
+const CLIENTS: usize = 200;
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    let mut listeners = vec![listen(any_port())?];
+    let address = listeners[0].local_addr()?;
+    for _ in 1..LISTENERS {
+        listeners.push(listen(address)?);
+    }
+    narrator.line("servers", format!("{LISTENERS} times listen {address}"), "SO_REUSEPORT on");
+
+    let connect = |_| TcpStream::connect(address);
+    let clients: Vec<_> = (0..CLIENTS).map(connect).collect::<io::Result<_>>()?;
+    narrator.line("clients", format!("{CLIENTS} times connect"), "succeed; nobody has accepted");
+    wait_until(|| queues(address).iter().sum::<usize>() == CLIENTS);
+    let queues = queues(address);
+    let (all, text) = (queues.iter().sum::<usize>(), format!("{queues:?}"));
+    let shared = all == CLIENTS && queues.iter().all(|&queue| queue > 0);
+    narrator.check(
+        "kernel",
+        "clients in the four queues",
+        text,
+        shared,
+        "some in each, 200 in all",
+    );
+
+    let closed = listeners.remove(0);
+    let inode_queue = waiting(&closed)?;
+    drop(closed);
+    narrator.line("server 1", "close, as at a restart", format!("with {inode_queue} in its queue"));
+    let is_reset =
+        |client: &&TcpStream| poll_for(*client, PollFlags::IN, 0).contains(PollFlags::HUP);
+    wait_until(|| clients.iter().filter(is_reset).count() >= inode_queue);
+    let reset: Vec<_> = clients.iter().filter(is_reset).collect();
+    narrator.expect("clients", "reset", inode_queue, reset.len());
+    if let Some(client) = reset.first() {
+        client.set_read_timeout(Some(PATIENCE))?;
+        narrator.expect("client", "one of them: recv", "ECONNRESET", receive(client));
+    }
+
+    narrator.so(
+        "the kernel draws a listener for each client by a hash: shares are alike, not equal, and",
+        "fixed. To stop, stop accepting last: all listeners together, or pass the socket on.",
+    );
+    narrator.cure("socklab serve --model sharded --shards 4    (it stops in that order)");
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listen_on(address, 1024, |socket| socket.set_reuse_port(true))
+}
+
+/// The lengths of the queues of all listeners of an address.
+fn queues(address: SocketAddr) -> Vec<usize> {
+    let rows = listening().into_iter().filter(|row| row.local == address);
+    rows.map(|row| row.unread as usize).collect()
+}
+
+/// The length of the queue of this listener: its row is the one with the inode of its descriptor.
+fn waiting(listener: &TcpListener) -> io::Result<usize> {
+    let inode = rustix::fs::fstat(listener)?.st_ino;
+    let row = listening().into_iter().find(|row| row.inode == inode);
+    Ok(row.map_or(0, |row| row.unread as usize))
+}

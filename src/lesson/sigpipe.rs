@@ -1,0 +1,54 @@
+//! `sigpipe`: the first send to a closed peer succeeds, the second is fatal.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use signal_hook::consts::SIGPIPE;
+
+use super::ends::Ends;
+use super::sockets::{connect, listen, receive, send};
+use super::{Lesson, Narrator, Place, Prediction};
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "sigpipe",
+    question: "Why does the first write to a closed peer work, and the second kill me?",
+    prediction: Prediction {
+        question: "The peer has closed, its FIN has arrived. Three sends, one after the other:",
+        answers: ["5, EPIPE, EPIPE", "EPIPE, EPIPE, EPIPE", "5, 5, 5"],
+        right: 0,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    let (client, server) = connect(&listen(5)?)?;
+    let ends = Ends::of(&client)?;
+    drop(server);
+    narrator.line("server", "close", "FIN");
+    narrator.states(&ends, "CLOSE-WAIT", "FIN-WAIT-2");
+    narrator.expect("client", "send \"hello\"", "5", send(&client, b"hello"));
+    narrator.line("kernel", "the server's: nobody can read this any more", "RST");
+    narrator.states(&ends, "gone", "gone");
+    narrator.expect("client", "send \"hello\"", "EPIPE", send(&client, b"hello"));
+    narrator.expect("client", "send \"hello\"", "EPIPE", send(&client, b"hello"));
+    narrator.expect("client", "recv", "end of input", receive(&client));
+
+    // The same without MSG_NOSIGNAL, in a program of its own: cat writes to the closed socket.
+    let mut cat = Command::new("cat");
+    let status = cat.stdin(Stdio::piped()).stdout(Stdio::from(std::os::fd::OwnedFd::from(client)));
+    let mut cat = status.spawn()?;
+    narrator.line("cat", "write \"hello\" to the same socket", "");
+    io::Write::write_all(&mut cat.stdin.take().expect("it is piped"), b"hello")?;
+    let status = cat.wait()?;
+    let killed = status.signal() == Some(SIGPIPE);
+    narrator.check("cat", "its end", status, killed, "killed by SIGPIPE");
+
+    narrator.so(
+        "a send may succeed after the peer has gone: the error comes with the next. In C ignore",
+        "SIGPIPE or send with MSG_NOSIGNAL (Python and Rust ignore it), and take EPIPE as an end.",
+    );
+    narrator.cure("socklab grade --only unread-answer -- python3 server.py {port}");
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `spin`: poll(2) and select(2) return at once while there is something that nobody takes.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use super::ends::Ends;
+use super::sockets::{connect, listen, poll_for, receive};
+use super::threads::now;
+use super::{Lesson, Narrator, Place, Prediction};
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "spin",
+    question: "Why does select return at once, with 100 % CPU?",
+    prediction: Prediction {
+        question: "A client has closed; the server keeps polling its socket for input. poll says:",
+        answers: ["readable once", "readable, each time", "nothing: it is closed"],
+        right: 1,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+/// Waits of each kind.
+const WAITS: usize = 10_000;
+
+/// The limit of each wait, in milliseconds.
+const LIMIT: u64 = 5000;
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    let listener = listen(5)?;
+    let (client, server) = connect(&listener)?;
+    let ends = Ends::of(&client)?;
+    drop(client);
+    narrator.line("client", "close", "FIN");
+    narrator.states(&ends, "FIN-WAIT-2", "CLOSE-WAIT");
+    spin(narrator, "poll for POLLIN, recv not called", &server, PollFlags::IN);
+    narrator.expect("server", "recv", "end of input", receive(&server));
+    spin(narrator, "poll for POLLIN, socket not closed", &server, PollFlags::IN);
+
+    let (_client, server) = connect(&listener)?;
+    narrator.line("client", "another, which is silent", "");
+    spin(narrator, "poll for POLLOUT, nothing to send", &server, PollFlags::OUT);
+    let begin = now();
+    let events = poll_for(&server, PollFlags::IN, 50);
+    let text = format!("nothing, in {:.0} ms", (now() - begin).as_secs_f64() * 1000.0);
+    narrator.check(
+        "server",
+        "poll for POLLIN only, up to 50 ms",
+        text,
+        events.is_empty(),
+        "nothing",
+    );
+
+    narrator.so(
+        "recv of 0 bytes: close the socket and forget it. Ask for POLLOUT only while there is",
+        "something to send. A loop that does neither is always ready, and always busy.",
+    );
+    narrator.cure("socklab grade --only asleep -- python3 server.py {port}");
+    Ok(())
+}
+
+/// Polls many times, each of which must return an event without a wait.
+fn spin(narrator: &mut Narrator, call: &str, socket: &TcpStream, events: PollFlags) {
+    let begin = now();
+    let ready = (0..WAITS).filter(|_| poll_for(socket, events, LIMIT).contains(events)).count();
+    let seconds = (now() - begin).max(Duration::from_micros(1)).as_secs_f64();
+    // A count for people, of which two digits are right.
+    #[expect(clippy::cast_precision_loss, reason = "10,000 fits")]
+    let rate = WAITS as f64 / seconds;
+    let text = format!("ready {ready} times of {WAITS}: {rate:.0} a second");
+    let promise = format!("ready {WAITS} times of {WAITS}");
+    narrator.check("server", call, text, ready == WAITS, &promise);
+}

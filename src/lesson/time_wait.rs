@@ -1,0 +1,84 @@
+//! `time-wait`: `SO_REUSEADDR` in both servers, the old and the new, or a minute without a port.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::ends::Ends;
+use super::sockets::{any_port, listen_on, outcome};
+use super::{Lesson, Narrator, Place, Prediction};
+
+pub(super) const LESSON: Lesson = Lesson {
+    topic: "time-wait",
+    question: "Address already in use, though I set SO_REUSEADDR?",
+    prediction: Prediction {
+        question: "A server closes first and ends. Who must have set SO_REUSEADDR to restart it?",
+        answers: ["the new server", "the old server and the new", "nobody: the port is free"],
+        right: 1,
+    },
+    place: Place::Anywhere,
+    run,
+};
+
+fn run(narrator: &mut Narrator) -> io::Result<()> {
+    let (address, ends) = serve_one(any_port(), false, true)?;
+    narrator.line("server", format!("listen {address}"), "SO_REUSEADDR off");
+    narrator.line("client", "connect; the server closes first, then the client", "");
+    narrator.states(&ends, "gone", "TIME-WAIT");
+    narrator.line("server", "ends; a new one binds the same port", "");
+    narrator.expect("", "  SO_REUSEADDR off", "EADDRINUSE", bind(address, false));
+    narrator.expect(
+        "",
+        "  on: too late, the old one had it off",
+        "EADDRINUSE",
+        bind(address, true),
+    );
+
+    let (address, ends) = serve_one(any_port(), true, true)?;
+    narrator.line("server", format!("again, on {address}"), "SO_REUSEADDR on");
+    narrator.states(&ends, "gone", "TIME-WAIT");
+    narrator.expect("", "  SO_REUSEADDR off", "EADDRINUSE", bind(address, false));
+    narrator.expect("", "  on: the option is in both", "ok", bind(address, true));
+
+    let (address, ends) = serve_one(any_port(), false, false)?;
+    narrator.line("client", format!("again, on {address}: it closes first"), "SO_REUSEADDR off");
+    narrator.states(&ends, "TIME-WAIT", "gone");
+    narrator.expect("", "  off: TIME-WAIT is the client's", "ok", bind(address, false));
+
+    narrator.so(
+        "set it in every server, before bind; \"set it now\" comes too late, for the old server",
+        "must have had it. The side that closes first holds TIME-WAIT; it ends after 60 s.",
+    );
+    narrator.cure("socklab grade --only restart -- python3 server.py {port}");
+    Ok(())
+}
+
+/// A server that serves one client and ends. Returns its address and the ends of the connection.
+fn serve_one(
+    address: SocketAddr,
+    reuse: bool,
+    server_closes_first: bool,
+) -> io::Result<(SocketAddr, Ends)> {
+    let listener = listen(address, reuse)?;
+    let address = listener.local_addr()?;
+    let client = TcpStream::connect(address)?;
+    let ends = Ends::of(&client)?;
+    let (server, _) = listener.accept()?;
+    let (first, second) = if server_closes_first { (server, client) } else { (client, server) };
+    drop(first);
+    // The second end has seen the FIN of the first.
+    if server_closes_first {
+        ends.reach("CLOSE-WAIT", "FIN-WAIT-2");
+    } else {
+        ends.reach("FIN-WAIT-2", "CLOSE-WAIT");
+    }
+    drop(second);
+    Ok((address, ends))
+}
+
+fn listen(address: SocketAddr, reuse: bool) -> io::Result<TcpListener> {
+    listen_on(address, 5, |socket| socket.set_reuse_address(reuse))
+}
+
+fn bind(address: SocketAddr, reuse: bool) -> String {
+    outcome(&listen(address, reuse), "ok")
+}
