@@ -18,8 +18,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "What is the backlog, and how do I fill it?",
     prediction: Prediction {
         question: "listen(0), no accept; four clients connect. How many are connected?",
-        answers: ["none", "one", "all four"],
-        right: 1,
+        answers: ["none", "all four", "one"],
+        right: 2,
     },
     place: Place::Anywhere,
     run,

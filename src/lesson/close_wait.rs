@@ -13,10 +13,10 @@ pub(super) const LESSON: Lesson = Lesson {
         question: "A client closes; the server reads the end of input and does not close. Then:",
         answers: [
             "CLOSE-WAIT ends after 60 s",
-            "CLOSE-WAIT lasts until the server closes",
             "the kernel closes the server's end",
+            "CLOSE-WAIT lasts until the server closes",
         ],
-        right: 1,
+        right: 2,
     },
     place: Place::Anywhere,
     run,

@@ -12,8 +12,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Why does recv bring half a message, or two messages?",
     prediction: Prediction {
         question: "A client sends \"one\\n\", \"two\\n\", \"tri\\n\" in three calls. recv brings:",
-        answers: ["\"one\\n\"", "any part of the 12 bytes; here all", "an error: three messages"],
-        right: 1,
+        answers: ["any part of the 12 bytes; here all", "\"one\\n\"", "an error: three messages"],
+        right: 0,
     },
     place: Place::Anywhere,
     run,

@@ -16,8 +16,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Edge or level: why is my handler called only once?",
     prediction: Prediction {
         question: "8 bytes arrive on an EPOLLET socket; after each event 2 are read. Events:",
-        answers: ["four", "one", "eight"],
-        right: 1,
+        answers: ["four", "eight", "one"],
+        right: 2,
     },
     place: Place::Anywhere,
     run,

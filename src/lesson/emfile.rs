@@ -16,8 +16,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "accept: too many open files, and 100 % CPU: why?",
     prediction: Prediction {
         question: "A client waits, no descriptor is free. accept fails with EMFILE. The client:",
-        answers: ["is reset", "stays in the queue, and poll says readable at once", "is refused"],
-        right: 1,
+        answers: ["stays in the queue, and poll says readable at once", "is reset", "is refused"],
+        right: 0,
     },
     place: Place::Anywhere,
     run,
@@ -65,9 +65,18 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", "accept", "EMFILE", next);
     narrator.expect("kernel", "clients in the queue", 1, queue());
 
+    let _second = listener.accept()?;
+    listener.set_nonblocking(true)?;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(limit + 1), ..before })?;
+    let empty = outcome(&listener.accept(), "a client");
+    setrlimit(Resource::Nofile, before)?;
+    narrator.line("server", format!("ulimit -n {}, accept", limit + 1), "a client");
+    narrator.expect("kernel", "clients in the queue", 0, queue());
+    narrator.expect("server", "accept, O_NONBLOCK: not EAGAIN", "EMFILE", empty);
+
     narrator.so(
-        "on EMFILE stop asking for a while (0.1 s), or keep a spare descriptor, close it, accept,",
-        "say busy, close, and open it again. Log it once, not once a round.",
+        "on EMFILE stop asking for a while (0.1 s): \"until EAGAIN\" never ends. Or keep a spare",
+        "descriptor: close it, accept, say busy, close, open it again. Log it once only.",
     );
     narrator.cure("bash -c 'ulimit -n 64; socklab serve'    (and more clients than that)");
     Ok(())

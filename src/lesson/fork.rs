@@ -17,8 +17,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Why does the connection stay open after close() in a server with children?",
     prediction: Prediction {
         question: "A child has a copy of the connection. The server closes its own. The client:",
-        answers: ["end of input", "nothing, until the child closes or ends", "ECONNRESET"],
-        right: 1,
+        answers: ["end of input", "ECONNRESET", "nothing, until the child closes or ends"],
+        right: 2,
     },
     place: Place::Anywhere,
     run,

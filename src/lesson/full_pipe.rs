@@ -14,8 +14,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "send() took less than I gave it, then EAGAIN: now what?",
     prediction: Prediction {
         question: "A socket that does not block; the peer does not read. send(30 MB) returns:",
-        answers: ["30 MB", "a part of it", "EAGAIN, and none of it is sent"],
-        right: 1,
+        answers: ["30 MB", "EAGAIN, and none of it is sent", "a part of it"],
+        right: 2,
     },
     place: Place::Anywhere,
     run,

@@ -17,8 +17,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "The thundering herd: how many workers wake up for one client?",
     prediction: Prediction {
         question: "4 workers, each with an epoll of its own, watch one listener. One client comes:",
-        answers: ["one wakes up", "all four wake up", "it depends on their order"],
-        right: 1,
+        answers: ["one wakes up", "it depends on their order", "all four wake up"],
+        right: 2,
     },
     place: Place::Anywhere,
     run,

@@ -14,8 +14,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Cannot assign requested address: what has run out?",
     prediction: Prediction {
         question: "10 ports for clients. 10 connections to one server are open. The next connect:",
-        answers: ["EADDRNOTAVAIL", "EADDRINUSE", "works: a server has one port for all"],
-        right: 0,
+        answers: ["EADDRINUSE", "EADDRNOTAVAIL", "works: a server has one port for all"],
+        right: 1,
     },
     place: Place::OwnNetwork,
     run,

@@ -11,8 +11,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Can two servers listen on one port?",
     prediction: Prediction {
         question: "A server listens on 127.0.0.1. A second one binds its port, both SO_REUSEADDR.",
-        answers: ["it can listen", "EADDRINUSE", "it takes the port from the first"],
-        right: 1,
+        answers: ["it can listen", "it takes the port from the first", "EADDRINUSE"],
+        right: 2,
     },
     place: Place::Anywhere,
     run,

@@ -14,8 +14,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Connection reset instead of an end: why?",
     prediction: Prediction {
         question: "A server sends \"bye\" and closes, the question unread. The client reads:",
-        answers: ["\"bye\", end of input", "\"bye\", ECONNRESET", "ECONNRESET, and never \"bye\""],
-        right: 1,
+        answers: ["\"bye\", ECONNRESET", "\"bye\", end of input", "ECONNRESET, and never \"bye\""],
+        right: 0,
     },
     place: Place::Anywhere,
     run,

@@ -12,8 +12,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Connected, but no server runs?",
     prediction: Prediction {
         question: "Nobody listens on a port of the ephemeral range. A client connects to it often.",
-        answers: ["always ECONNREFUSED", "once it succeeds", "it waits"],
-        right: 1,
+        answers: ["once it succeeds", "always ECONNREFUSED", "it waits"],
+        right: 0,
     },
     place: Place::OwnNetwork,
     run,

@@ -12,8 +12,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "What does shutdown(SHUT_RD) do?",
     prediction: Prediction {
         question: "A server does shutdown(SHUT_RD); its client sends \"still\". The server's recv:",
-        answers: ["end of input, for ever", "\"still\"", "an error"],
-        right: 1,
+        answers: ["\"still\"", "end of input, for ever", "an error"],
+        right: 0,
     },
     place: Place::Anywhere,
     run,

@@ -15,8 +15,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Why does the first write to a closed peer work, and the second kill me?",
     prediction: Prediction {
         question: "The peer has closed, its FIN has arrived. Three sends, one after the other:",
-        answers: ["5, EPIPE, EPIPE", "EPIPE, EPIPE, EPIPE", "5, 5, 5"],
-        right: 0,
+        answers: ["EPIPE, EPIPE, EPIPE", "5, EPIPE, EPIPE", "5, 5, 5"],
+        right: 1,
     },
     place: Place::Anywhere,
     run,

@@ -17,8 +17,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Do I need non-blocking sockets if I have select?",
     prediction: Prediction {
         question: "select, blocking sockets; client 1 does not read its large reply. Then:",
-        answers: ["only client 1 waits", "all clients wait", "send fails with EAGAIN"],
-        right: 1,
+        answers: ["all clients wait", "only client 1 waits", "send fails with EAGAIN"],
+        right: 0,
     },
     place: Place::Anywhere,
     run,

@@ -15,8 +15,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Can an event be for a client that is gone?",
     prediction: Prediction {
         question: "Events for A and B are in hand; A's handler closes B and accepts C. B's event:",
-        answers: ["is taken back by the kernel", "is taken for one of C", "is an error of epoll"],
-        right: 1,
+        answers: ["is taken for one of C", "is taken back by the kernel", "is an error of epoll"],
+        right: 0,
     },
     place: Place::Anywhere,
     run,

@@ -12,8 +12,8 @@ pub(super) const LESSON: Lesson = Lesson {
     question: "Address already in use, though I set SO_REUSEADDR?",
     prediction: Prediction {
         question: "A server closes first and ends. Who must have set SO_REUSEADDR to restart it?",
-        answers: ["the new server", "the old server and the new", "nobody: the port is free"],
-        right: 1,
+        answers: ["the old server and the new", "the new server", "nobody: the port is free"],
+        right: 0,
     },
     place: Place::Anywhere,
     run,
