@@ -65,8 +65,8 @@ fn write_fault(out: &mut impl io::Write, fault: &Fault, column: usize) -> io::Re
 }
 
 /// The command that explains a fault, where there is one.
-fn explanation(_fault: &Fault) -> Option<String> {
-    None
+fn explanation(fault: &Fault) -> Option<String> {
+    fault.topic.map(|topic| format!("See it happen: socklab show {topic}"))
 }
 
 /// A sentence as a part of another: nothing before it ends in a full stop. A name in capitals keeps
@@ -128,6 +128,7 @@ it greets its clients
  NO  slow-reader       nobody else was served for 1.0 s
                        Seen: the only thread stands in sendto
                              5 of 6 sockets block
+                       See it happen: socklab show slow-reader
  --  half-close        does not apply: no end of input
  ok  mine.sh: it adds
 3 of 5 hold, 1 does not apply. Run again with: --seed 1972
