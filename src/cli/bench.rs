@@ -9,43 +9,25 @@ use super::{choice, host, time, up_to};
 use crate::arithmetic::Dialect;
 use crate::load::workload::MAX_REQUEST;
 use crate::load::{
-    self, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
+    self, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, Pattern, WorkloadSpec,
 };
 use crate::session::Limits;
 
 /// The highest rate, in requests per second.
 const MAX_RATE: u64 = 1_000_000_000;
 
-/// The options of the command `bench`.
+/// The options of a load's connections and requests.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// The server's name or address.
-    #[arg(value_parser = host(1))]
-    host: String,
-    /// The server's port.
-    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
+pub(super) struct PatternOptions {
     /// The number of connections, open at the same time.
     #[arg(short, long, value_name = "N", default_value = "50", value_parser = count)]
     connections: usize,
     /// The most requests in flight on each connection.
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     pipeline: usize,
-    /// The length of the load, such as 500ms or 1m [default: 10s].
-    #[arg(short, long, value_name = "TIME", value_parser = time, conflicts_with = "requests")]
-    duration: Option<humantime::Duration>,
-    /// The length of the load as a number of requests. The load ends early if no connection can
-    /// be made for the time of --timeout, or nothing is answered for three times as long.
-    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    requests: Option<u64>,
     /// The number of threads that share the connections.
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     threads: usize,
-    /// Open loop: N requests are due per second, evenly spaced, whatever the server does. From
-    /// 1000 on, a thread does not sleep, in order to be on time.
-    #[arg(short, long, value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
-    rate: Option<u64>,
     /// Open a new connection for each request. Its latency begins with the connect.
     #[arg(long, conflicts_with = "pipeline")]
     reconnect: bool,
@@ -70,6 +52,31 @@ pub struct BenchArgs {
     /// The size of the lines for echo, including the newline [default: 16].
     #[arg(long, value_name = "BYTES", value_parser = size)]
     size: Option<usize>,
+}
+
+/// The options of the command `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The server's name or address.
+    #[arg(value_parser = host(1))]
+    host: String,
+    /// The server's port.
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    #[command(flatten)]
+    pattern: PatternOptions,
+    /// The length of the load, such as 500ms or 1m [default: 10s].
+    #[arg(short, long, value_name = "TIME", value_parser = time, conflicts_with = "requests")]
+    duration: Option<humantime::Duration>,
+    /// The length of the load as a number of requests. The load ends early if no connection can
+    /// be made for the time of --timeout, or nothing is answered for three times as long.
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+    /// Open loop: N requests are due per second, evenly spaced, whatever the server does. From
+    /// 1000 on, a thread does not sleep, in order to be on time.
+    #[arg(short, long, value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_RATE))]
+    rate: Option<u64>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -84,9 +91,9 @@ pub struct BenchArgs {
     plot: Option<PathBuf>,
 }
 
-impl BenchArgs {
+impl PatternOptions {
     /// The plain configuration, or an error if the options exclude each other.
-    pub fn config(self) -> Result<load::Config, clap::Error> {
+    pub(super) fn config(self) -> Result<Pattern, clap::Error> {
         let calc_only = !self.expressions.is_empty() || self.file.is_some();
         let default_limit = Limits::default().max_message;
         let workload = match self.service {
@@ -107,20 +114,29 @@ impl BenchArgs {
                 max_message: self.max_message.unwrap_or(default_limit),
             },
         };
-        Ok(load::Config {
-            host: self.host,
-            port: self.port,
+        Ok(Pattern {
             connections: self.connections,
             pipeline: self.pipeline,
             threads: self.threads,
+            reconnect: self.reconnect,
+            timeout: self.timeout.into(),
+            workload,
+        })
+    }
+}
+
+impl BenchArgs {
+    /// The plain configuration, or an error if the options exclude each other.
+    pub fn config(self) -> Result<load::Config, clap::Error> {
+        Ok(load::Config {
+            host: self.host,
+            port: self.port,
+            pattern: self.pattern.config()?,
             length: match (self.requests, self.duration) {
                 (Some(n), _) => Length::Requests(n),
                 (None, time) => Length::Time(time.map_or(DEFAULT_DURATION, Into::into)),
             },
             rate: self.rate,
-            reconnect: self.reconnect,
-            timeout: self.timeout.into(),
-            workload,
             json: self.json,
             csv: self.csv,
             hdr: self.hdr,
@@ -138,7 +154,7 @@ enum LoadServiceArg {
     Echo,
 }
 
-fn conflict(text: &str) -> clap::Error {
+pub(super) fn conflict(text: &str) -> clap::Error {
     clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, format!("{text}\n"))
 }
 

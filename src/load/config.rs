@@ -46,6 +46,23 @@ pub enum WorkloadSpec {
     },
 }
 
+/// The connections of a load, and the requests on them.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// The number of connections open at the same time.
+    pub connections: usize,
+    /// The most requests in flight on each connection.
+    pub pipeline: usize,
+    /// The number of threads that share the connections; never more than connections are used.
+    pub threads: usize,
+    /// True if each request has a connection of its own.
+    pub reconnect: bool,
+    /// The time limit for connecting, and for each reply.
+    pub timeout: Duration,
+    /// The requests.
+    pub workload: WorkloadSpec,
+}
+
 /// The configuration of a load.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -53,22 +70,12 @@ pub struct Config {
     pub host: String,
     /// The server's port.
     pub port: u16,
-    /// The number of connections open at the same time.
-    pub connections: usize,
-    /// The most requests in flight on each connection.
-    pub pipeline: usize,
-    /// The number of threads that share the connections; never more than connections are used.
-    pub threads: usize,
+    /// Its connections and requests.
+    pub pattern: Pattern,
     /// The length of the load.
     pub length: Length,
     /// Requests due per second; none for a closed loop.
     pub rate: Option<u64>,
-    /// True if each request has a connection of its own.
-    pub reconnect: bool,
-    /// The time limit for connecting, and for each reply.
-    pub timeout: Duration,
-    /// The requests.
-    pub workload: WorkloadSpec,
     /// True if the report is printed as JSON.
     pub json: bool,
     /// A file for the intervals, as CSV.
@@ -80,18 +87,18 @@ pub struct Config {
 }
 
 /// Prepares the workload, and refuses one that a connection cannot carry.
-pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
+pub(super) fn prepare_workload(pattern: &Pattern) -> Result<Workload, Failure> {
     let usage = |text| Failure::new(Exit::Usage, text);
-    let smallest = match config.workload {
+    let smallest = match pattern.workload {
         WorkloadSpec::Echo(size) => size,
         WorkloadSpec::Calc { .. } => 1,
     };
     // Checked first, because the pipeline decides how large a workload is prepared.
-    if config.pipeline.saturating_mul(smallest) > MAX_IN_FLIGHT {
+    if pattern.pipeline.saturating_mul(smallest) > MAX_IN_FLIGHT {
         return Err(too_much_in_flight());
     }
-    let workload = match &config.workload {
-        WorkloadSpec::Echo(size) => Workload::echo(*size, config.pipeline),
+    let workload = match &pattern.workload {
+        WorkloadSpec::Echo(size) => Workload::echo(*size, pattern.pipeline),
         WorkloadSpec::Calc { expressions, file, dialect, max_message } => {
             let mut expressions = expressions.clone();
             if let Some(path) = file {
@@ -114,7 +121,7 @@ pub(super) fn prepare_workload(config: &Config) -> Result<Workload, Failure> {
             "a request of {longest} bytes is over the limit, {MAX_REQUEST}"
         )));
     }
-    if longest * config.pipeline > MAX_IN_FLIGHT {
+    if longest * pattern.pipeline > MAX_IN_FLIGHT {
         return Err(too_much_in_flight());
     }
     Ok(workload)
@@ -150,8 +157,8 @@ fn too_much_in_flight() -> Failure {
 }
 
 /// The workload in a few words, for the report.
-pub(super) fn describe_workload(config: &Config) -> String {
-    match &config.workload {
+pub(super) fn describe_workload(workload: &WorkloadSpec) -> String {
+    match workload {
         WorkloadSpec::Echo(1) => "echo of 1 byte".to_owned(),
         WorkloadSpec::Echo(size) => format!("echo of {size} bytes"),
         WorkloadSpec::Calc { expressions, file: None, .. } => match expressions.as_slice() {

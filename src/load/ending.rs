@@ -223,7 +223,7 @@ mod tests {
             #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
             let now = Instant::now();
             let settings = ClientSettings {
-                workload: Workload::echo(16, 1),
+                workload: Arc::new(Workload::echo(16, 1)),
                 pipeline: 1,
                 schedule: rate.map(|rate| Schedule::new(now, rate, 2)),
                 reconnect: false,

@@ -13,7 +13,7 @@ use mio::net::TcpStream;
 
 use super::budget::Budget;
 use super::clock;
-use super::config::{Config, Length};
+use super::config::{Length, Pattern};
 use super::connect;
 use super::hdr_log::HdrLog;
 use super::intervals::{Intervals, rate};
@@ -37,6 +37,16 @@ const MAX_INTERVAL: Duration = Duration::from_secs(1);
 /// The number of intervals of a load with a time limit, if their length allows it.
 const INTERVALS: u32 = 100;
 
+/// The times of a load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    pub(super) length: Length,
+    /// Requests due per second; none for a closed loop.
+    pub(super) rate: Option<u64>,
+    /// The length of its intervals.
+    pub(super) interval: Duration,
+}
+
 /// The end of a load.
 pub(super) struct Finished {
     /// The time from which on no request was sent.
@@ -58,7 +68,7 @@ pub(super) struct Generator {
     /// For each thread, the waker of its loop.
     wakers: Vec<Waker>,
     /// For each thread, its recorder.
-    recorders: Vec<Arc<Mutex<Recorder>>>,
+    pub(super) recorders: Vec<Arc<Mutex<Recorder>>>,
     /// The number of threads that have not ended.
     running: Arc<AtomicUsize>,
     schedule: Option<Schedule>,
@@ -67,39 +77,42 @@ pub(super) struct Generator {
     intervals: Intervals,
     /// The time from which on no request is sent, if there is one.
     end: Option<Instant>,
+    /// A signal has ended the load.
+    pub(super) interrupted: bool,
 }
 
 impl Generator {
     /// Makes the connections, and starts the threads with them.
     pub(super) fn start(
-        config: &Config,
-        workload: Workload,
+        pattern: &Pattern,
+        timing: Timing,
+        workload: Arc<Workload>,
         address: SocketAddr,
-        threads: usize,
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| cannot_set_up(&error);
         let reactor = Reactor::new().map_err(cannot)?;
         let mut signals = signal::source(&signal::STOP)?;
         reactor.register(&mut signals, Source::Signals).map_err(cannot)?;
         let waker = Arc::new(reactor.waker().map_err(cannot)?);
-        let mut streams = if config.reconnect {
-            (0..config.connections).map(|_| None).collect()
+        let mut streams = if pattern.reconnect {
+            (0..pattern.connections).map(|_| None).collect()
         } else {
-            first_connections(address, config)?
+            first_connections(address, pattern)?
         };
+        let threads = pattern.threads.min(pattern.connections);
         let start = clock();
-        let (requests, end) = match config.length {
+        let (requests, end) = match timing.length {
             Length::Time(time) => (None, Some(start + time)),
             Length::Requests(n) => (Some(n), None),
         };
-        let intervals = Intervals::new(start, interval_length(config.length));
-        let schedule = config.rate.map(|rate| Schedule::new(start, rate, config.connections));
+        let intervals = Intervals::new(start, timing.interval);
+        let schedule = timing.rate.map(|rate| Schedule::new(start, rate, pattern.connections));
         let settings = Arc::new(ClientSettings {
             workload,
-            pipeline: config.pipeline,
+            pipeline: pattern.pipeline,
             schedule,
-            reconnect: config.reconnect,
-            timeout: config.timeout,
+            reconnect: pattern.reconnect,
+            timeout: pattern.timeout,
         });
         let mut generator = Self {
             reactor,
@@ -113,11 +126,12 @@ impl Generator {
             requests,
             intervals,
             end,
+            interrupted: false,
         };
         let budget = Arc::new(Budget::new(requests));
         let mut first = 0;
         for n in 0..threads {
-            let count = share(config.connections, threads, n);
+            let count = share(pattern.connections, threads, n);
             let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end, intervals)));
             generator.recorders.push(Arc::clone(&recorder));
             let indices = first..first + count;
@@ -154,19 +168,10 @@ impl Generator {
         series: &mut Series,
         length: Length,
     ) -> Result<Finished, Failure> {
-        let cannot = |error: io::Error| Failure::cannot("run the load", &error);
-        let mut progress = Progress::new(self.intervals.start(), length);
-        let mut interrupted = false;
+        let mut progress = Progress::new(self.start(), length);
         let mut collect_at = self.intervals.end_of(0);
-        while self.running.load(Ordering::Acquire) > 0 {
-            let ready_sources = self.reactor.turn(Some(collect_at)).map_err(cannot)?;
-            let now = self.reactor.now();
-            if ready_sources.contains(Source::Signals) {
-                for _ in self.signals.pending().collect::<Vec<_>>() {
-                    self.interrupt(now, interrupted);
-                    interrupted = true;
-                }
-            }
+        while self.is_running() {
+            let now = self.turn(collect_at)?;
             if now >= collect_at {
                 series.collect(&self.recorders, now, self.end);
                 progress.show(&series.counts, now);
@@ -174,21 +179,50 @@ impl Generator {
             }
         }
         progress.clear();
-        for thread in self.threads.drain(..) {
-            let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
-            result.map_err(|error| Failure::cannot("run the load", &error))?;
-        }
+        self.join()?;
         let last_reply_at =
             self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
         let end = self.end.or(last_reply_at).unwrap_or_else(clock);
-        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.intervals.start();
+        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.start();
         series.finish(&self.recorders, end, elapsed);
-        Ok(Finished { end, elapsed, interrupted })
+        Ok(Finished { end, elapsed, interrupted: self.interrupted })
     }
 
-    /// Stops the load: after the first signal no request is sent, and after the second no reply is
+    /// The beginning of the load.
+    pub(super) fn start(&self) -> Instant {
+        self.intervals.start()
+    }
+
+    /// True while any thread has not ended.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits for a signal, the end of a thread or a time, and handles signals. Returns the time.
+    pub(super) fn turn(&mut self, until: Instant) -> Result<Instant, Failure> {
+        let ready_sources = self.reactor.turn(Some(until)).map_err(|error| cannot_run(&error))?;
+        let now = self.reactor.now();
+        if ready_sources.contains(Source::Signals) {
+            for _ in self.signals.pending().collect::<Vec<_>>() {
+                self.stop(now, self.interrupted);
+                self.interrupted = true;
+            }
+        }
+        Ok(now)
+    }
+
+    /// Ends the threads that have nothing to do any more.
+    pub(super) fn join(&mut self) -> Result<(), Failure> {
+        for thread in self.threads.drain(..) {
+            let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
+            result.map_err(|error| cannot_run(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Stops the load: after the first time no request is sent, and after the second no reply is
     /// awaited.
-    fn interrupt(&mut self, now: Instant, again: bool) {
+    pub(super) fn stop(&mut self, now: Instant, again: bool) {
         if !again {
             self.end = Some(self.end.map_or(now, |end| end.min(now)));
         }
@@ -235,6 +269,10 @@ impl Generator {
     }
 }
 
+fn cannot_run(error: &io::Error) -> Failure {
+    Failure::cannot("run the load", error)
+}
+
 fn cannot_set_up(error: &io::Error) -> Failure {
     Failure::cannot("set up the load", error)
 }
@@ -242,17 +280,17 @@ fn cannot_set_up(error: &io::Error) -> Failure {
 /// Makes the connections before the load begins. It fails only if not a single one can be made.
 fn first_connections(
     address: SocketAddr,
-    config: &Config,
+    pattern: &Pattern,
 ) -> Result<Vec<Option<TcpStream>>, Failure> {
     let mut last_error = None;
-    let streams: Vec<_> = connect::connect_all(address, config.connections, config.timeout)
+    let streams: Vec<_> = connect::connect_all(address, pattern.connections, pattern.timeout)
         .map_err(|error| cannot_set_up(&error))?
         .into_iter()
         .map(|stream| stream.map_err(|error| last_error = Some(error)).ok())
         .collect();
     match last_error {
         Some(error) if streams.iter().all(Option::is_none) => {
-            Err(cannot_connect(address, config.timeout, &error))
+            Err(cannot_connect(address, pattern.timeout, &error))
         }
         Some(error) => {
             log::warn!("some connections could not be made: {}", cause_of(&error));
@@ -268,7 +306,7 @@ fn share(connections: usize, threads: usize, n: usize) -> usize {
 }
 
 /// The length of a load's intervals.
-fn interval_length(length: Length) -> Duration {
+pub(super) fn interval_length(length: Length) -> Duration {
     match length {
         Length::Time(time) => (time / INTERVALS).clamp(MIN_INTERVAL, MAX_INTERVAL),
         Length::Requests(_) => MIN_INTERVAL,

@@ -25,8 +25,10 @@
 //! | `generator`, `progress` | all the threads, and the one that waits for them; its line on a terminal |
 //! | [`intervals`], [`series`] | the intervals of the load |
 //! | [`report`] | the outcome, for a person and for a program |
+//! | `window` | a load that is measured from its warm-up on, for the command `compare` |
 //! | `outputs`, [`hdr_log`], `plot` | standard output and the files; a log and a picture for them |
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 pub mod budget;
@@ -51,16 +53,20 @@ pub mod report;
 pub mod schedule;
 pub mod series;
 pub mod settings;
+mod window;
 mod worker;
 pub mod workload;
 
 pub use config::{
-    Config, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, WorkloadSpec,
+    Config, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, Pattern, WorkloadSpec,
 };
-use generator::Generator;
+use counts::Counts;
+use generator::{Generator, Timing};
 use hdr_log::HdrLog;
 use outputs::Outputs;
-use report::{LoadParameters, LoadReport};
+pub use outputs::{OutputFile, print_report};
+use report::LoadParameters;
+pub use window::{Measured, Moment, WindowedLoad};
 
 use crate::error::{Exit, Failure};
 use crate::net::nofile;
@@ -72,40 +78,50 @@ const MAX_SHOWN: usize = 60;
 /// Runs the load and reports on standard output. A faulty reply, a connection that was not served,
 /// or nothing at all is a failure.
 pub fn run(config: &Config) -> Result<(), Failure> {
-    let workload = config::prepare_workload(config)?;
-    let service = config::describe_workload(config);
-    let threads = config.threads.min(config.connections);
-    let budget = nofile::raise_nofile_limit(threads);
-    if config.connections > budget.clients {
-        let most = budget.clients;
-        let text = format!("at most {most} connections fit into the limit of open files");
-        return Err(Failure::new(Exit::Usage, text).hint("see ulimit -Hn"));
-    }
-    let address = connect::probe(&config.host, config.port, config.timeout)?;
+    let pattern = &config.pattern;
+    let workload = config::prepare_workload(pattern)?;
+    let service = config::describe_workload(&pattern.workload);
+    let threads = pattern.threads.min(pattern.connections);
+    check_descriptors(pattern.connections, threads)?;
+    let address = connect::probe(&config.host, config.port, pattern.timeout)?;
     let load = LoadParameters {
         server: address.to_string(),
         service,
-        connections: config.connections,
-        pipeline: config.pipeline,
+        connections: pattern.connections,
+        pipeline: pattern.pipeline,
         threads,
         rate: config.rate,
-        reconnect: config.reconnect,
+        reconnect: pattern.reconnect,
     };
     let outputs = Outputs::create(config)?;
     let hdr = config.hdr.as_ref().map(|_| HdrLog::new(&load.to_string(), wall_clock()));
-    let mut generator = Generator::start(config, workload, address, load.threads)?;
+    let timing = Timing {
+        length: config.length,
+        rate: config.rate,
+        interval: generator::interval_length(config.length),
+    };
+    let mut generator = Generator::start(pattern, timing, Arc::new(workload), address)?;
     let mut series = generator.series(hdr);
     let finished = generator.wait(&mut series, config.length)?;
     // Nothing receives signals any more, and a file may be one that nobody reads.
     signal::end_on(&signal::STOP)?;
     let report = generator.report(load, &mut series, &finished);
     outputs.write(&report, &series.total, series.hdr.as_ref(), config.json)?;
-    outcome(&report)
+    outcome(&report.counts)
+}
+
+/// Refuses more connections than the limit of open files allows.
+fn check_descriptors(connections: usize, threads: usize) -> Result<(), Failure> {
+    let most = nofile::raise_nofile_limit(threads).clients;
+    if connections <= most {
+        return Ok(());
+    }
+    let text = format!("at most {most} connections fit into the limit of open files");
+    Err(Failure::new(Exit::Usage, text).hint("see ulimit -Hn"))
 }
 
 /// The failure that the counters amount to, if they do.
-fn outcome(report: &LoadReport) -> Result<(), Failure> {
-    let counts = &report.counts;
+fn outcome(counts: &Counts) -> Result<(), Failure> {
     let unanswered = counts.answered == 0 && counts.faults() == counts.missing;
     let failure = if counts.is_clean() && counts.answered > 0 {
         return Ok(());

@@ -15,20 +15,23 @@ use super::report::LoadReport;
 use super::series::Row;
 use crate::error::{Exit, Failure};
 
-/// A file that is open for writing.
-struct Target {
+/// A file for a part of a report, open for writing.
+#[derive(Debug)]
+pub struct OutputFile {
     path: PathBuf,
     file: File,
 }
 
-impl Target {
-    fn create(path: Option<&PathBuf>) -> Result<Option<Self>, Failure> {
+impl OutputFile {
+    /// Creates the file, if there is a path.
+    pub fn create(path: Option<&PathBuf>) -> Result<Option<Self>, Failure> {
         let Some(path) = path else { return Ok(None) };
         let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
         Ok(Some(Self { path: path.clone(), file }))
     }
 
-    fn write(
+    /// Writes all of it.
+    pub fn write(
         self,
         write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> Result<(), Failure> {
@@ -45,18 +48,18 @@ fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 
 /// The files of a load.
 pub(super) struct Outputs {
-    csv: Option<Target>,
-    hdr: Option<Target>,
-    plot: Option<Target>,
+    csv: Option<OutputFile>,
+    hdr: Option<OutputFile>,
+    plot: Option<OutputFile>,
 }
 
 impl Outputs {
     /// Creates the files that were asked for.
     pub(super) fn create(config: &Config) -> Result<Self, Failure> {
         Ok(Self {
-            csv: Target::create(config.csv.as_ref())?,
-            hdr: Target::create(config.hdr.as_ref())?,
-            plot: Target::create(config.plot.as_ref())?,
+            csv: OutputFile::create(config.csv.as_ref())?,
+            hdr: OutputFile::create(config.hdr.as_ref())?,
+            plot: OutputFile::create(config.plot.as_ref())?,
         })
     }
 
@@ -73,7 +76,7 @@ impl Outputs {
         let log = |file: &mut BufWriter<File>| file.write_all(hdr.map_or(&[], HdrLog::text));
         let picture = |file: &mut BufWriter<File>| plot::write(report, latencies, file);
         let results = [
-            write_report(report, json),
+            print_report(&if json { report.json() + "\n" } else { report.to_string() }),
             self.csv.map_or(Ok(()), |target| target.write(csv)),
             self.hdr.map_or(Ok(()), |target| target.write(log)),
             self.plot.map_or(Ok(()), |target| target.write(picture)),
@@ -87,8 +90,8 @@ impl Outputs {
     }
 }
 
-fn write_report(report: &LoadReport, json: bool) -> Result<(), Failure> {
-    let text = if json { report.json() + "\n" } else { report.to_string() };
+/// Writes a report to standard output.
+pub fn print_report(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // The reader has left.

@@ -225,12 +225,12 @@ fn counted(n: u64, noun: &str) -> String {
     clippy::cast_sign_loss,
     reason = "rates are not negative, and far below the largest integer"
 )]
-pub(super) fn whole(n: f64) -> u64 {
+pub fn whole(n: f64) -> u64 {
     n.round() as u64
 }
 
 /// A time in microseconds, with three digits and the unit that suits it.
-pub(super) fn time(micros: f64) -> String {
+pub fn time(micros: f64) -> String {
     let (value, unit) = match micros {
         n if n < 1000.0 => (n, "us"),
         n if n < 1_000_000.0 => (n / 1000.0, "ms"),
@@ -239,7 +239,8 @@ pub(super) fn time(micros: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-fn three_digits(value: f64) -> String {
+/// A number in three digits, at least the whole ones.
+pub fn three_digits(value: f64) -> String {
     match value {
         n if n < 9.995 => format!("{n:.2}"),
         n if n < 99.95 => format!("{n:.1}"),

@@ -1,5 +1,6 @@
 //! Settings that all connections of a load have in common.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::schedule::Schedule;
@@ -9,7 +10,7 @@ use super::workload::Workload;
 #[derive(Debug)]
 pub struct ClientSettings {
     /// The requests, and the replies that must come back.
-    pub workload: Workload,
+    pub workload: Arc<Workload>,
     /// The most requests in flight on a connection, at least 1.
     pub pipeline: usize,
     /// The times at which requests are due; none in a closed loop.

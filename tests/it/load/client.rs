@@ -138,6 +138,7 @@ enum Length {
 }
 
 fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> ClientSettings {
+    let workload = Arc::new(workload);
     ClientSettings { workload, pipeline, schedule, reconnect: false, timeout: TIMEOUT }
 }
 

@@ -1,0 +1,182 @@
+//! A load of which only a window is measured: after a warm-up, and before it is stopped.
+//!
+//! The load goes on until the window has been read, so that a reader who comes a little late reads
+//! a little more of the same load, and no end of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::clock;
+use super::config::{Length, Pattern, describe_workload, prepare_workload};
+use super::connect;
+use super::counts::Counts;
+use super::generator::{Generator, Timing};
+use super::latencies::Latencies;
+use super::recorder::lock;
+use super::workload::Workload;
+use crate::duration::UNLIMITED;
+use crate::error::{Exit, Failure, cause_of};
+
+/// A moment of the load, at which its server can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The window begins.
+    Begin,
+    /// The window has ended, and all connections are still open and busy.
+    End,
+}
+
+/// The figures of a window.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Its length.
+    pub elapsed: Duration,
+    /// Right replies in it.
+    pub answered: u64,
+    /// Latencies of these, in nanoseconds, from the time at which the request was sent.
+    pub latencies: hdrhistogram::Histogram<u64>,
+    /// Processor time of this process in it.
+    pub cpu_time: Duration,
+    /// Replies that were checked, outside of the window as well.
+    pub checked: u64,
+    /// The first fault of the whole load.
+    pub fault: Option<String>,
+    /// True if a signal ended the load.
+    pub interrupted: bool,
+}
+
+/// A load with a prepared workload, to be run several times.
+#[derive(Debug)]
+pub struct WindowedLoad {
+    pattern: Pattern,
+    workload: Arc<Workload>,
+}
+
+impl WindowedLoad {
+    /// Prepares a load whose pattern has at most so many `connections`, with idle ones.
+    pub fn prepare(pattern: Pattern, connections: usize) -> Result<Self, Failure> {
+        let workload = Arc::new(prepare_workload(&pattern)?);
+        super::check_descriptors(connections, pattern.threads)?;
+        Ok(Self { pattern, workload })
+    }
+
+    /// The workload in a few words.
+    pub fn description(&self) -> String {
+        describe_workload(&self.pattern.workload)
+    }
+
+    /// Runs the load with so many busy `connections`, beside `idle` ones that send nothing.
+    /// `observe` is called at both ends of the window.
+    pub fn run(
+        &self,
+        address: SocketAddr,
+        (connections, idle): (usize, usize),
+        (warm_up, window): (Duration, Duration),
+        mut observe: impl FnMut(Moment),
+    ) -> Result<Measured, Failure> {
+        let pattern = Pattern { connections, ..self.pattern.clone() };
+        let _idle = connect_idle(address, idle, pattern.timeout)?;
+        let timing = Timing { length: Length::Time(UNLIMITED), rate: None, interval: UNLIMITED };
+        let mut load = Generator::start(&pattern, timing, Arc::clone(&self.workload), address)?;
+        let begin = load.start() + warm_up;
+        wait_until(&mut load, begin)?;
+        take(&load);
+        let answered_before = counts(&load).answered;
+        let (begun_at, cpu_begin) = (clock(), own_cpu_time());
+        observe(Moment::Begin);
+        let mut end = begin + window;
+        wait_until(&mut load, end)?;
+        // On a busy machine a server may not run for a while. If it never answers, that is a fault
+        // at the latest after the timeout.
+        while !load.interrupted && counts(&load).answered == answered_before {
+            if !counts(&load).is_clean() || !load.is_running() {
+                break;
+            }
+            end += window;
+            wait_until(&mut load, end)?;
+        }
+        let (answered, latencies) = take(&load);
+        let (ended_at, cpu_end) = (clock(), own_cpu_time());
+        observe(Moment::End);
+        load.stop(clock(), false);
+        while load.is_running() {
+            load.turn(clock() + pattern.timeout)?;
+        }
+        load.join()?;
+        let counts = counts(&load);
+        let examples = load.recorders.iter().map(|it| lock(it).examples().to_vec());
+        let examples = examples.collect::<Vec<_>>().concat();
+        Ok(Measured {
+            elapsed: ended_at - begun_at,
+            answered,
+            latencies: latencies.from_sending,
+            cpu_time: cpu_end.saturating_sub(cpu_begin),
+            checked: counts.answered,
+            fault: fault(&counts, answered, &examples),
+            interrupted: load.interrupted,
+        })
+    }
+}
+
+/// Connections that are made and not used.
+fn connect_idle(
+    address: SocketAddr,
+    count: usize,
+    timeout: Duration,
+) -> Result<Vec<mio::net::TcpStream>, Failure> {
+    let cannot = |error| Failure::cannot("set up the load", &error);
+    let streams = connect::connect_all(address, count, timeout).map_err(cannot)?;
+    streams.into_iter().collect::<Result<_, _>>().map_err(|error| {
+        let text = format!("cannot hold {count} idle connections: {}", cause_of(&error));
+        Failure::new(Exit::Failed, text)
+    })
+}
+
+/// Waits for a time, or for the end of the load by a signal.
+fn wait_until(load: &mut Generator, at: Instant) -> Result<(), Failure> {
+    while load.is_running() && !load.interrupted && load.turn(at)? < at {}
+    Ok(())
+}
+
+/// The counters of all threads.
+fn counts(load: &Generator) -> Counts {
+    let mut sum = Counts::default();
+    for recorder in &load.recorders {
+        sum += *lock(recorder).counts();
+    }
+    sum
+}
+
+/// Takes the replies since the last time, and their latencies, from all threads.
+fn take(load: &Generator) -> (u64, Latencies) {
+    let mut sum = (0, Latencies::new());
+    for recorder in &load.recorders {
+        let mut spare = Some(Latencies::new());
+        let intervals = lock(recorder).take_intervals(None, &mut spare);
+        for interval in intervals {
+            sum.0 += interval.answered;
+            sum.1.add(&interval.latencies);
+        }
+    }
+    sum
+}
+
+/// The first fault of a load in words, if it has one.
+fn fault(counts: &Counts, answered: u64, examples: &[String]) -> Option<String> {
+    let text = match super::outcome(counts) {
+        Ok(()) if answered > 0 => return None,
+        Ok(()) => "no reply came in the time of the slice".to_owned(),
+        Err(failure) => failure.to_string(),
+    };
+    Some(examples.first().map_or_else(|| text.clone(), |example| format!("{text}: {example}")))
+}
+
+/// Processor time of this process.
+fn own_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
+}
