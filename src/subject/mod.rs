@@ -21,6 +21,7 @@ mod program;
 pub mod sockets;
 mod start;
 pub mod supervisor;
+mod usage;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -40,6 +41,7 @@ pub use program::{Finished, run_program};
 use sockets::Socket;
 pub use start::{NotListening, start, try_start};
 pub use supervisor::ProcessLimits;
+pub use usage::Usage;
 
 /// The default limit on the time until a subject listens.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -142,7 +144,12 @@ impl Subject {
 
     /// Its processor time, with that of children it has waited for.
     pub fn cpu_time(&self) -> Duration {
-        processes::cpu_time(self.supervisor_pid())
+        usage::cpu_time(self.supervisor_pid())
+    }
+
+    /// Its resources.
+    pub fn usage(&self) -> Usage {
+        Usage::read(self.supervisor_pid())
     }
 
     /// Its end, if none of its processes is left. Does not wait.

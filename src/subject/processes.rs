@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::time::Duration;
 
 use procfs::process::{FDTarget, Process, Stat, Syscall, Task, all_processes};
 use rustix::process::Pid;
@@ -198,18 +197,6 @@ pub(super) fn socket_inodes(pid: Pid) -> Vec<u64> {
     let descriptors = process.and_then(|process| process.fd()).into_iter().flatten().flatten();
     let inode = |target| if let FDTarget::Socket(inode) = target { Some(inode) } else { None };
     descriptors.filter_map(|descriptor| inode(descriptor.target)).collect()
-}
-
-/// The processor time of all processes below `ancestor`, with that of children they have waited
-/// for.
-pub(super) fn cpu_time(ancestor: Pid) -> Duration {
-    let ticks = descendants(ancestor).into_iter().filter_map(|pid| {
-        let stat = Process::new(pid.as_raw_nonzero().get()).and_then(|it| it.stat()).ok()?;
-        let waited = u64::try_from(stat.cutime + stat.cstime).unwrap_or_default();
-        Some(stat.utime + stat.stime + waited)
-    });
-    let ticks: u64 = ticks.sum();
-    Duration::from_millis(ticks * 1000 / procfs::ticks_per_second())
 }
 
 /// The number of processes and threads of this user, as `RLIMIT_NPROC` counts them.
