@@ -80,6 +80,17 @@ pub fn flag(signal: c_int) -> Result<Arc<AtomicBool>, Failure> {
     Ok(set)
 }
 
+/// A flag that is set from the first of [`STOP`] on. The second one ends the program.
+pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let set = Arc::<AtomicBool>::default();
+    for signal in STOP {
+        // In this order: the first signal finds the flag unset.
+        flag::register_conditional_default(signal, Arc::clone(&set)).map_err(cannot_install)?;
+        flag::register(signal, Arc::clone(&set)).map_err(cannot_install)?;
+    }
+    Ok(set)
+}
+
 /// Gives `signals` their default action again, for a program that does not wait for them any more.
 pub fn end_on(signals: &[c_int]) -> Result<(), Failure> {
     for &signal in signals {
