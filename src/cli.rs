@@ -15,6 +15,7 @@ use crate::net::limiter::WhenFull;
 use crate::service::ServiceKind;
 
 mod bench;
+mod compare;
 mod grade;
 mod host;
 mod service_options;
@@ -22,6 +23,7 @@ mod show;
 mod subject;
 
 pub use bench::BenchArgs;
+pub use compare::CompareArgs;
 pub use grade::GradeArgs;
 use host::host;
 pub use service_options::SessionArgs;
@@ -121,6 +123,11 @@ pub enum Command {
     /// Without a topic, the topics are listed. The exit status is 0 if the kernel did as expected,
     /// 1 if it did otherwise.
     Show(ShowArgs),
+    /// Compare servers: which one is faster on this machine, and is the difference real?
+    ///
+    /// The exit status is 1 if any of them failed. Ctrl-C ends the comparison, and the report has
+    /// the whole rounds until then.
+    Compare(CompareArgs),
     /// Supervise a server under test.
     #[command(hide = true)]
     Supervise(SuperviseArgs),
@@ -147,6 +154,7 @@ impl Command {
         match self {
             Self::With(args) => args.is_isolated(),
             Self::Grade(args) => args.is_isolated(),
+            Self::Compare(args) => args.is_isolated(),
             _ => false,
         }
     }

@@ -46,6 +46,9 @@
 //! | subject | a server under test that somebody else wrote, started from a command |
 //! | lesson, topic | system calls that the command show makes and tells; the name of the question that they answer |
 //! | question, answer | a request of a grading to a subject, and what comes back |
+//! | contender, baseline | a server in a comparison; the contender to which the others are compared |
+//! | round, slice of time | in a comparison: every contender once; the measured time of one of them |
+//! | control | the baseline measured a second time in each round, under another name |
 //!
 //! # Layers
 //!
@@ -62,7 +65,7 @@
 //! | 5 | [`reactor`]: the readiness loop, on a [`Kernel`](reactor::Kernel) | listeners, models |
 //! | 6 | [`model`]: the server designs; [`load`]: the load generator; [`client`] | the command line |
 //! | 7 | [`subject`]: starts a server from a command, sees it listen, watches it in /proc, stops it | what it is asked |
-//! | 8 | [`with`]; [`grade`]: the tests of a subject, the verdict on its design, the report; [`lesson`]: system calls, told as they are made | the command line |
+//! | 8 | [`with`]; [`grade`]: the tests of a subject, the verdict on its design, the report; [`compare`]: rounds, statistics, verdicts on speed; [`lesson`]: system calls, told as they are made | the command line |
 //! | 9 | [`cli`]: options, parsed into configurations, and written as arguments of child processes | sockets |
 //! | 10 | `src/main.rs`: parse, log, run, exit code | how a command works |
 //!
@@ -251,6 +254,7 @@
 //! | the rows of quiz results | `src/model/results.rs` |
 //! | the exit codes | `src/error.rs` |
 //! | the latencies of a load (its histogram) | `src/load/recorder.rs` |
+//! | the statistics of a comparison | `src/compare/statistics.rs` |
 //! | a server under test: its start, its processes, its end | `src/subject/mod.rs`, `supervisor.rs` |
 //! | the design of a server, from what its threads wait in | `src/grade/design.rs` |
 //! | the lessons of `show`; the teller of each | `src/lesson/mod.rs`, `narrator.rs` |
@@ -266,6 +270,7 @@ pub mod buffer;
 pub mod choice;
 pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod drive;
 pub mod duration;
 pub mod error;

@@ -15,7 +15,7 @@ use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
 use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
-use socklab::{client, escape, grade, lesson, load, model, signal, subject, with};
+use socklab::{client, compare, escape, grade, lesson, load, model, signal, subject, with};
 
 /// The longest wait at the end for output that nobody reads. With the waits of a server that is cut
 /// it fits into the 0.5 s after a second signal.
@@ -91,6 +91,10 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::With(args) => return with::run(&args.config()),
         Command::Grade(args) => return grade::run(&args.config()).map(|holds| u8::from(!holds)),
         Command::Show(args) => return lesson::run(&args.config()),
+        Command::Compare(args) => {
+            let config = args.config().unwrap_or_else(|error| error.exit());
+            return compare::run(&config).map(|served| u8::from(!served));
+        }
         Command::Supervise(args) => subject::supervisor::supervise(&args.config()),
         Command::Launch(args) => {
             subject::supervisor::launch(&args.config()).map(|never| match never {})
@@ -146,7 +150,8 @@ fn start_log(cli: &Cli) {
         | Command::Bench(_)
         | Command::With(_)
         | Command::Grade(_)
-        | Command::Show(_) => "warn",
+        | Command::Show(_)
+        | Command::Compare(_) => "warn",
         _ => "info",
     };
     // An invalid filter makes it write a warning, and panic if stderr takes none.

@@ -29,7 +29,7 @@ const LAYERS: &[(usize, &[&str])] = &[
     (5, &["reactor"]),
     (6, &["model", "client", "load"]),
     (7, &["subject"]),
-    (8, &["with", "grade", "lesson"]),
+    (8, &["with", "grade", "compare", "lesson"]),
     (9, &["cli"]),
     (10, &["main", "lib"]),
 ];

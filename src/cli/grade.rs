@@ -7,13 +7,10 @@ use clap::Args;
 
 use super::choice;
 use super::service_options::random_seed;
-use super::subject::SubjectOptions;
+use super::subject::{SEEDS, SubjectOptions};
 use crate::choice::Choice;
 use crate::grade::{self, Expect, Format, Test};
 use crate::subject::Template;
-
-/// The seeds that are drawn: few enough to be typed.
-const SEEDS: u64 = 100_000;
 
 /// The options of the command `grade`.
 #[derive(Debug, Args)]

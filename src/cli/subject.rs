@@ -16,7 +16,10 @@ use crate::subject::{GRACE, PATIENCE, ProcessLimits, Spec, Template};
 use crate::with;
 
 /// The program of a server of ours: this one.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// The seeds that are drawn: few enough to be typed.
+pub(super) const SEEDS: u64 = 100_000;
 
 /// The units of a size in bytes.
 const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
@@ -57,6 +60,10 @@ struct LimitOptions {
 }
 
 impl SubjectOptions {
+    pub(super) fn is_isolated(&self) -> bool {
+        self.isolate
+    }
+
     /// The subject with this command.
     pub(super) fn spec(self, command: Template) -> Spec {
         Spec {
@@ -130,7 +137,7 @@ pub struct WithArgs {
 
 impl WithArgs {
     pub(super) fn is_isolated(&self) -> bool {
-        self.subject.isolate
+        self.subject.is_isolated()
     }
 
     /// The plain configuration.

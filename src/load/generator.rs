@@ -168,7 +168,7 @@ impl Generator {
         series: &mut Series,
         length: Length,
     ) -> Result<Finished, Failure> {
-        let mut progress = Progress::new(self.start(), length);
+        let mut progress = Progress::new(self.started_at(), length);
         let mut collect_at = self.intervals.end_of(0);
         while self.is_running() {
             let now = self.turn(collect_at)?;
@@ -183,13 +183,13 @@ impl Generator {
         let last_reply_at =
             self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
         let end = self.end.or(last_reply_at).unwrap_or_else(clock);
-        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.start();
+        let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.started_at();
         series.finish(&self.recorders, end, elapsed);
         Ok(Finished { end, elapsed, interrupted: self.interrupted })
     }
 
     /// The beginning of the load.
-    pub(super) fn start(&self) -> Instant {
+    pub(super) fn started_at(&self) -> Instant {
         self.intervals.start()
     }
 

@@ -81,7 +81,7 @@ impl WindowedLoad {
         let _idle = connect_idle(address, idle, pattern.timeout)?;
         let timing = Timing { length: Length::Time(UNLIMITED), rate: None, interval: UNLIMITED };
         let mut load = Generator::start(&pattern, timing, Arc::clone(&self.workload), address)?;
-        let begin = load.start() + warm_up;
+        let begin = load.started_at() + warm_up;
         wait_until(&mut load, begin)?;
         take(&load);
         let answered_before = counts(&load).answered;

@@ -38,6 +38,7 @@ mod system {
     mod blockers;
     mod close_reasons;
     mod command_line;
+    mod compare;
     mod prestarted;
     mod processes;
     mod server;
