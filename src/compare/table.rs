@@ -206,14 +206,10 @@ fn foot(report: &Report, text: &mut String) {
     }
     let checked = rows().filter(|row| row.fault.is_none()).map(|row| row.checked).sum();
     let of = if rows().any(|row| row.fault.is_some()) { " of those without a fault" } else { "" };
-    line(
-        text,
-        &format!(
-            "{} replies{of} checked, all right. All intervals hold together in 95 of 100 \
-         such comparisons.",
-            grouped(checked)
-        ),
-    );
+    let judged = rows().any(|row| row.ratio.is_some());
+    let level = " All intervals hold together in 95 of 100 such comparisons.";
+    let together = if judged { level } else { "" };
+    line(text, &format!("{} replies{of} checked, all right.{together}", grouped(checked)));
     line(text, &format!("The same orders again: --seed {}", report.seed));
 }
 

@@ -48,10 +48,12 @@ impl ConnStats {
         self.received.load(Relaxed)
     }
 
-    /// Notes that something was received.
+    /// Notes that something was received. Returns true the first time.
     #[inline]
-    pub(super) fn set_received(&self) {
+    pub(super) fn set_received(&self) -> bool {
+        let first = !self.received.load(Relaxed);
         self.received.store(true, Relaxed);
+        first
     }
 
     /// True if the server replied that it is busy.

@@ -47,6 +47,8 @@ pub struct Recorder {
     pub(super) in_flight: u64,
     /// The connections that are open.
     pub(super) open: u64,
+    /// The connections so far on which anything was received.
+    pub(super) begun: u64,
     /// The time of the last right reply.
     pub(super) last_reply_at: Option<Instant>,
     /// A reply has settled a request, right or not, since the worker looked last.
@@ -75,6 +77,7 @@ impl Recorder {
             end,
             in_flight: 0,
             open: 0,
+            begun: 0,
             last_reply_at: None,
             answered: false,
             lost_in_a_row: 0,

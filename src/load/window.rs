@@ -20,6 +20,12 @@ use super::workload::Workload;
 use crate::duration::UNLIMITED;
 use crate::error::{Exit, Failure, cause_of};
 
+/// The most that a warm-up is longer than it was told, for connections that are not served yet.
+const MOST_WARM_UP: Duration = Duration::from_secs(2);
+
+/// The time between two looks at these.
+const WARM_UP_STEP: Duration = Duration::from_millis(10);
+
 /// A moment of the load, at which its server can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
@@ -81,13 +87,12 @@ impl WindowedLoad {
         let _idle = connect_idle(address, idle, pattern.timeout)?;
         let timing = Timing { length: Length::Time(UNLIMITED), rate: None, interval: UNLIMITED };
         let mut load = Generator::start(&pattern, timing, Arc::clone(&self.workload), address)?;
-        let begin = load.started_at() + warm_up;
-        wait_until(&mut load, begin)?;
+        warm(&mut load, &pattern, warm_up)?;
         take(&load);
         let answered_before = counts(&load).answered;
         let (begun_at, cpu_begin) = (clock(), own_cpu_time());
         observe(Moment::Begin);
-        let mut end = begin + window;
+        let mut end = begun_at + window;
         wait_until(&mut load, end)?;
         // On a busy machine a server may not run for a while. If it never answers, that is a fault
         // at the latest after the timeout.
@@ -133,6 +138,21 @@ fn connect_idle(
         let text = format!("cannot hold {count} idle connections: {}", cause_of(&error));
         Failure::new(Exit::Failed, text)
     })
+}
+
+/// Waits for the end of the warm-up: until every connection was served as well, if that comes soon.
+/// A server may start a process for each.
+fn warm(load: &mut Generator, pattern: &Pattern, warm_up: Duration) -> Result<(), Failure> {
+    let mut end = load.started_at() + warm_up;
+    let latest = end + MOST_WARM_UP;
+    wait_until(load, end)?;
+    let begun = |load: &Generator| load.recorders.iter().map(|it| lock(it).begun).sum::<u64>();
+    let all = if pattern.reconnect { 0 } else { pattern.connections as u64 };
+    while end < latest && !load.interrupted && counts(load).is_clean() && begun(load) < all {
+        end += WARM_UP_STEP;
+        wait_until(load, end)?;
+    }
+    Ok(())
 }
 
 /// Waits for a time, or for the end of the load by a signal.

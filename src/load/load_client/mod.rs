@@ -158,7 +158,7 @@ impl LoadClient {
     /// Compares the bytes received with the replies expected. An error is the result of the step:
     /// the connection is to be closed.
     fn receive(&mut self, bytes: &[u8], recorder: &mut Recorder, now: Instant) -> Result<(), Next> {
-        self.stats.set_received();
+        recorder.begun += u64::from(self.stats.set_received());
         let mut rest = bytes;
         while !rest.is_empty() && self.diagnosis.is_in_step() {
             let in_flight = self.in_flight.len();
