@@ -200,9 +200,18 @@ pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
     if together(grading, 2).is_err() {
         return Ok(Outcome::Skipped(ONE_AT_A_TIME.to_owned()));
     }
+    let frames = grading.dialogue.writing.has_newline() && !grading.wrong_input_ends();
+    grading.revive()?;
     let silent = grading.connect()?;
     // It is accepted first, so that whoever waits for its first byte does so now.
     grading.wait_accepted(&silent);
+    // One stops within a line: to wait for its end is to wait for this client.
+    let mut stopped = None;
+    if frames {
+        let client = stopped.insert(grading.connect()?);
+        client.send(b"12 +");
+        grading.wait_read(client);
+    }
     let mut busy = grading.connect()?;
     for _ in 0..BUSY_QUESTIONS {
         grading.ask(&mut busy).map_err(|fault| Fault {
@@ -214,6 +223,7 @@ pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     busy.close();
     silent.close();
+    stopped.into_iter().for_each(Client::close);
     Ok(Outcome::Holds(None))
 }
 

@@ -120,7 +120,10 @@ impl View<'_> {
     fn class(&self) -> (Class, String) {
         let accepted = self.during.accepted(self.clients);
         let receivers = self.receivers(&accepted);
-        if self.served <= 1 {
+        if self.served == 0 {
+            return (Class::Unknown, "nobody was answered".to_owned());
+        }
+        if self.served == 1 {
             let waits = self.during.threads().find_map(|(_, thread)| call_name(thread));
             let waits = receivers.first().map(|it| it.call).or(waits).unwrap_or("a call");
             let queued = self.during.queued(self.clients);

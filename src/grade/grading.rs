@@ -10,7 +10,7 @@ use super::design::Design;
 use super::dialogue::Dialogue;
 use super::question::Questions;
 use super::report::{Fault, Outcome, Point, Report};
-use super::{Config, also};
+use super::{Config, Test, also};
 use crate::error::Failure;
 use crate::subject::sockets::{self, Socket};
 use crate::subject::{self, EndStatus, Subject};
@@ -96,6 +96,13 @@ impl<'c> Grading<'c> {
             points,
             seed: self.config.seed,
         }
+    }
+
+    /// The reason why a test that needs right answers cannot judge a server that gives none.
+    pub(super) fn unanswered(&self, test: Test) -> Option<String> {
+        let judged = matches!(test, Test::FourOperators | Test::WhoServes | Test::PortOccupied);
+        (!self.dialogue.known && !judged)
+            .then(|| "no right answer was found: see four-operators".to_owned())
     }
 
     /// Runs a test. Afterwards the subject is well, or a new one.

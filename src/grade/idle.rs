@@ -148,12 +148,16 @@ pub(super) fn stops(grading: &mut Grading<'_>) -> Step<Outcome> {
     let grace = grading.config().server.grace;
     for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         grading.subject.signal_group(signal);
+        if grading.subject.first_has_ended() {
+            // It has forked and left.
+            grading.subject.signal_all(signal);
+        }
         if let Some(end) = grading.subject.wait(grace) {
-            return Ok(Outcome::Holds(Some(format!("{name} ended it: {end}"))));
+            return Ok(Outcome::Holds(Some(format!("{name} ends it: {end}"))));
         }
     }
     let left = grading.subject.processes();
-    let seen = format!("after SIGTERM and SIGINT, {} of its processes live on", left.len());
+    let seen = format!("after SIGTERM and SIGINT, processes of it live on: {}", left.len());
     let advice = "Leave these signals alone, or end soon after them, with all children.";
     Err(Fault::new(seen, advice).evidence(grading.doing()))
 }

@@ -20,11 +20,11 @@ choices! {
         OwnAnswers = "own-answers",
         /// The design of the server: a thread, a process or a loop for its clients.
         WhoServes = "who-serves",
-        /// A text that is no question gets an answer that is no number.
+        /// Invalid input gets an answer that is no number.
         WrongInput = "wrong-input",
         /// A division by zero gets an answer that is no number.
         DivideByZero = "divide-by-zero",
-        /// A newline behind a question does no harm.
+        /// A newline after a question does no harm.
         Newline = "newline",
         /// A question that arrives in two pieces is one question.
         TwoPieces = "two-pieces",

@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use grading::{Grading, Step};
 
 use crate::choice::{Choice, choices};
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::subject::Spec;
 
 pub use format::Format;
@@ -98,7 +98,14 @@ pub struct Config {
 
 /// Grades a server and prints the report. Returns true if all that was tested holds.
 pub fn run(config: &Config) -> Result<bool, Failure> {
-    let report = grade(config)?;
+    let (report, failure) = match grade(config) {
+        Ok(report) => (report, None),
+        // Whoever reads the reports of sixty servers needs one of each.
+        Err(failure) if config.format != Format::Text && failure.exit == Exit::NotListening => {
+            (Report::not_listening(config, &failure), Some(failure))
+        }
+        Err(failure) => return Err(failure),
+    };
     let mut text = Vec::new();
     let cannot = |error| Failure::cannot("write the report", &error);
     format::write(&report, config.format, &mut text).map_err(cannot)?;
@@ -109,7 +116,7 @@ pub fn run(config: &Config) -> Result<bool, Failure> {
         _ => {}
     }
     let (_, failed, _) = report.counts();
-    Ok(failed == 0)
+    failure.map_or(Ok(failed == 0), Err)
 }
 
 fn grade(config: &Config) -> Result<Report, Failure> {
@@ -119,7 +126,10 @@ fn grade(config: &Config) -> Result<Report, Failure> {
     let mut points = Vec::new();
     for &test in Test::ALL {
         if config.only.is_empty() || config.only.contains(&test) {
-            let outcome = grading.run(code_of(test));
+            let outcome = match grading.unanswered(test) {
+                Some(reason) => Outcome::Skipped(reason),
+                None => grading.run(code_of(test)),
+            };
             log::debug!("{}: {outcome:?}", test.name());
             let (name, property) = (test.name().to_owned(), test.description().to_owned());
             points.push(Point { name, property, outcome });

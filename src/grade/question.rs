@@ -56,14 +56,10 @@ impl Questions {
         Self { service, random: Random::new(seed), asked: HashSet::new() }
     }
 
-    /// A question whose answer no other question of this grading has.
+    /// A question whose answer no other question of this grading has. Of the operators it takes the
+    /// one that works first: the others have a test of their own.
     pub(super) fn draw(&mut self) -> Question {
-        let operator = match self.random.below(3) {
-            0 => '+',
-            1 => '-',
-            _ => '*',
-        };
-        self.with(operator)
+        self.with('+')
     }
 
     /// A question with this operator, if the service knows operators.
@@ -245,12 +241,19 @@ fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
             && text[at - 1] == b'-'
             && !text[..at - 1].last().is_some_and(u8::is_ascii_alphanumeric);
         let start = at - usize::from(signed);
-        let digits = |from: usize| text[from..].iter().take_while(|it| it.is_ascii_digit()).count();
+        let digits = |from: usize| {
+            text[from.min(text.len())..].iter().take_while(|it| it.is_ascii_digit()).count()
+        };
         at += digits(at);
+        // Thousands may be apart: 2,856.
+        while text.get(at) == Some(&b',') && digits(at + 1) == 3 {
+            at += 4;
+        }
         if text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit) {
             at += 1 + digits(at + 1);
         }
-        let number = std::str::from_utf8(&text[start..at]).ok().and_then(|it| it.parse().ok());
+        let number = std::str::from_utf8(&text[start..at]).ok();
+        let number = number.and_then(|it| it.replace(',', "").parse().ok());
         found.extend(number.map(|number| (start..at, number)));
     }
     found
@@ -295,6 +298,7 @@ mod tests {
             [(66.0, "22 + 44 = 66.00\n> "), (12.0, "5 + 7 = 12.00\n> ")],
             [(66.0, "66 (request 1)\n"), (12.0, "12 (request 2)\n")],
             [(-3.0, "2-5=-3"), (-4.0, "2-6=-4")],
+            [(2856.0, "= 2,856"), (1583.0, "= 1,583.00")],
         ] {
             let shape = learnt(&replies).expect("both are right");
             for (value, text) in replies {

@@ -1,7 +1,10 @@
 //! The results of a grading.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+use super::Config;
+use crate::error::Failure;
 
 /// A grading that has ended.
 #[derive(Clone, Debug)]
@@ -58,6 +61,25 @@ pub struct Fault {
 }
 
 impl Report {
+    /// The report of a server that never listened: one test fails.
+    pub(super) fn not_listening(config: &Config, failure: &Failure) -> Self {
+        let fault = Fault::new(failure.to_string(), "Listen on the port that you are told.");
+        let point = Point {
+            name: "listens".to_owned(),
+            property: "The server listens on its port".to_owned(),
+            outcome: Outcome::Fails(fault.evidence(failure.details().to_vec())),
+        };
+        Self {
+            command: config.server.command.text(),
+            address: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            startup: Duration::ZERO,
+            backlog: 0,
+            manner: Vec::new(),
+            points: vec![point],
+            seed: config.seed,
+        }
+    }
+
     /// The number of tests that hold, fail and were skipped.
     pub fn counts(&self) -> (usize, usize, usize) {
         let count = |wanted: fn(&Outcome) -> bool| {

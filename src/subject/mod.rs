@@ -164,6 +164,19 @@ impl Subject {
         kill_process(self.first, signal).ok();
     }
 
+    /// True if its first process has ended; others may be left.
+    pub fn first_has_ended(&mut self) -> bool {
+        self.ended();
+        self.end.is_some()
+    }
+
+    /// Sends a signal to each of its processes.
+    pub fn signal_all(&self, signal: Signal) {
+        for pid in processes::descendants(self.supervisor_pid()) {
+            kill_process(pid, signal).ok();
+        }
+    }
+
     /// Sends a signal to its process group, as a terminal does.
     pub fn signal_group(&self, signal: Signal) {
         kill_process_group(self.first, signal).ok();
