@@ -3,14 +3,15 @@
 //! has come, and the program acts on it elsewhere.
 
 use std::ffi::c_int;
-use std::io;
+use std::io::{self, Read};
+use std::iter;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 pub use signal_hook_mio::v1_0::Signals;
@@ -62,6 +63,36 @@ pub fn source(signals: &[c_int]) -> Result<Signals, Failure> {
     Signals::new(signals).map_err(cannot_install)
 }
 
+/// The signals that a server acts on, as a source of events of its loop.
+pub struct ServerSignals {
+    /// Readable when one has come.
+    pub source: Signals,
+    /// A byte for each of [`STOP`]. The source does not count, and a second one means more than the
+    /// first: the loop may be late, but must not take two for one.
+    stops: UnixStream,
+}
+
+impl ServerSignals {
+    /// The signals of a server: [`STOP`], [`COUNTERS`] and SIGCHLD.
+    pub fn new() -> Result<Self, Failure> {
+        // Registered first, the bytes are there when the source is readable.
+        let stops = UnixStream::from(descriptor(&STOP)?);
+        stops.set_nonblocking(true).map_err(cannot_install)?;
+        let [interrupt, terminate] = STOP;
+        let source = source(&[SIGCHLD, interrupt, terminate, COUNTERS])?;
+        Ok(Self { source, stops })
+    }
+
+    /// The signals that have come since the last call: each of [`STOP`], and of the others which.
+    pub fn pending(&mut self) -> impl Iterator<Item = c_int> + use<> {
+        let others: Vec<_> =
+            self.source.pending().filter(|signal| !STOP.contains(signal)).collect();
+        // An error means that there is none.
+        let stops = (&self.stops).read(&mut [0; 16]).unwrap_or(0);
+        others.into_iter().chain(iter::repeat_n(SIGTERM, stops))
+    }
+}
+
 /// A descriptor that is readable from the first of `signals` on, if nobody reads from it.
 pub fn descriptor(signals: &[c_int]) -> Result<OwnedFd, Failure> {
     let (reader, writer) = UnixStream::pair().map_err(cannot_install)?;
@@ -103,4 +134,21 @@ pub fn end_on(signals: &[c_int]) -> Result<(), Failure> {
 #[expect(clippy::needless_pass_by_value, reason = "the signature that map_err wants")]
 fn cannot_install(error: io::Error) -> Failure {
     Failure::cannot("install signal handlers", &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::low_level::raise;
+
+    use super::*;
+
+    #[test]
+    fn two_signals_before_the_loop_looks_are_two() {
+        let mut signals = ServerSignals::new().unwrap();
+        for signal in [SIGTERM, SIGTERM, SIGUSR1, SIGUSR1] {
+            raise(signal).unwrap();
+        }
+        assert_eq!(signals.pending().collect::<Vec<_>>(), [SIGUSR1, SIGTERM, SIGTERM]);
+        assert_eq!(signals.pending().count(), 0);
+    }
 }

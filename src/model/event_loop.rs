@@ -20,7 +20,7 @@ use crate::net::limiter::Rejection;
 use crate::reactor::{Reactor, Source, SystemKernel};
 use crate::service::Busy;
 use crate::session::{CloseReason, Session};
-use crate::signal::{self, Signals};
+use crate::signal::{self, ServerSignals};
 
 /// The most clients accepted in one turn: many newcomers do not keep connected clients waiting.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -28,7 +28,7 @@ const ACCEPTS_PER_TURN: usize = 64;
 /// The role of a loop among the loops of its server.
 enum Role {
     /// It handles the signals to the process. Each server has one such loop.
-    Leader(Signals),
+    Leader(ServerSignals),
     Follower,
 }
 
@@ -92,9 +92,8 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
 
     /// Makes this loop the one that handles signals.
     pub(super) fn lead(&mut self) -> Result<(), Failure> {
-        let [interrupt, terminate] = signal::STOP;
-        let mut signals = signal::source(&[SIGCHLD, interrupt, terminate, signal::COUNTERS])?;
-        let registered = self.reactor.register(&mut signals, Source::Signals);
+        let mut signals = ServerSignals::new()?;
+        let registered = self.reactor.register(&mut signals.source, Source::Signals);
         registered.map_err(|error| Failure::cannot("wait for signals", &error))?;
         self.role = Role::Leader(signals);
         Ok(())
@@ -157,7 +156,7 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
             match signal {
                 SIGCHLD => self.workers.iter_mut().for_each(|workers| workers.reap_children()),
                 signal::COUNTERS => log::info!(target: COUNTERS, "{}", self.shared.stats),
-                _ => self.shared.shutdown.request(clock()),
+                _ => self.shared.shutdown.request(),
             }
         }
     }

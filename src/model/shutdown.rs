@@ -4,10 +4,10 @@
 //! must close their listeners together: the kernel hands a new connection to any of the listeners
 //! at an address, and resets the queue of the one that closes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::net::wakers::Wakers;
 
@@ -17,10 +17,6 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The same after a second request, which ends the server within 0.5 s.
 const FORCED_PATIENCE: Duration = Duration::from_millis(100);
-
-/// The time in which a repeated request is the same one: timeout(1) sends a signal to a process and
-/// then to its group, and a wrapper may pass on a Ctrl-C that came from the terminal as well.
-const REPEAT_TIME: Duration = Duration::from_millis(100);
 
 /// A stage of a server's life, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +44,6 @@ impl Stage {
 pub(super) struct Shutdown {
     /// The number of loops.
     loops: usize,
-    /// The time of the first request.
-    requested_at: OnceLock<Instant>,
     /// True after a second request.
     forced: AtomicBool,
     /// The stage, by its position in [`Stage::ALL`]. It only grows.
@@ -63,8 +57,7 @@ impl Shutdown {
     /// A server of this many loops that serves.
     pub(super) fn new(loops: usize, wakers: Arc<Wakers>) -> Self {
         let (forced, stage) = (AtomicBool::default(), AtomicUsize::default());
-        let requested_at = OnceLock::new();
-        Self { loops, requested_at, forced, stage, arrived: Default::default(), wakers }
+        Self { loops, forced, stage, arrived: Default::default(), wakers }
     }
 
     /// The stage.
@@ -72,12 +65,10 @@ impl Shutdown {
         Stage::ALL[self.stage.load(Ordering::Acquire)]
     }
 
-    /// Begins the shutdown. A second request, at least [`REPEAT_TIME`] after the first, ends it
-    /// without waiting any longer.
-    pub(super) fn request(&self, now: Instant) {
+    /// Begins the shutdown. The second request ends it without waiting any longer.
+    pub(super) fn request(&self) {
         let begun = self.raise(Stage::Serving, Stage::Emptying);
-        let first = *self.requested_at.get_or_init(|| now);
-        if !begun && now.saturating_duration_since(first) >= REPEAT_TIME {
+        if !begun {
             self.forced.store(true, Ordering::Release);
             self.fail();
         }
@@ -130,11 +121,6 @@ impl Drop for PanicGuard<'_> {
 mod tests {
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "any instant will do to begin with")]
-    fn now() -> Instant {
-        Instant::now()
-    }
-
     fn shutdown(loops: usize) -> Shutdown {
         Shutdown::new(loops, Arc::default())
     }
@@ -143,7 +129,7 @@ mod tests {
     fn no_stage_begins_before_every_loop_has_done_the_work_of_the_last() {
         let shutdown = shutdown(2);
         assert_eq!(shutdown.stage(), Stage::Serving);
-        shutdown.request(now());
+        shutdown.request();
         for (stage, next) in [(Stage::Emptying, Stage::Closing), (Stage::Closing, Stage::Over)] {
             assert_eq!(shutdown.stage(), stage);
             shutdown.arrive(stage);
@@ -156,13 +142,9 @@ mod tests {
     #[test]
     fn a_second_request_ends_the_shutdown_whatever_its_stage() {
         let shutdown = shutdown(2);
-        let start = now();
-        shutdown.request(start);
+        shutdown.request();
         shutdown.arrive(Stage::Emptying);
-        // timeout(1) sends a signal to a process, and then to its group.
-        shutdown.request(start + REPEAT_TIME / 2);
-        assert_eq!(shutdown.stage(), Stage::Emptying);
-        shutdown.request(start + REPEAT_TIME);
+        shutdown.request();
         assert_eq!(shutdown.stage(), Stage::Over);
         shutdown.arrive(Stage::Emptying);
         assert_eq!(shutdown.stage(), Stage::Over);
