@@ -285,7 +285,6 @@ fn light_messages_that_a_turn_had_no_time_for_come_before_heavy_ones() {
     // 500 bytes are 8,000 products of limbs: 65 a turn.
     let light = format!("1.{}\n", "+1".repeat(250));
     let (turns, others) = others_before(300, &light, 20);
-    println!("{turns} turns, {others} others");
     assert!(others >= 300, "the others came first: {others}");
     assert!(others - 300 <= 2 * turns, "{others} in {turns} turns");
 }

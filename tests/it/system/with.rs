@@ -197,12 +197,22 @@ fn a_server_with_a_port_of_its_own_is_found() {
 }
 
 #[test]
-fn a_server_that_listens_elsewhere_is_told_with_its_port() {
-    let text = "s = listen(0); print('I am on', s.getsockname()[1], flush=True); serve(s, '')";
+fn a_server_that_listens_on_another_port_than_it_was_told_is_found() {
+    let text = "serve(listen(0), 'elsewhere')";
+    let (code, stdout, stderr) = With::python(text, &[], &GREETED).run();
+    assert_eq!((code, &stdout[..]), (0, "elsewhere\n"), "{stderr}");
+}
+
+#[test]
+fn a_server_that_listens_on_two_other_ports_is_told_with_both() {
+    let text = "
+s, t = listen(0), listen(0)
+print('I am on', sorted([s.getsockname()[1], t.getsockname()[1]]), flush=True)
+serve(s, '')";
     let (code, _, stderr) = With::python(text, &["--patience", "1s"], &["true"]).run();
     assert_eq!(code, 125);
     let own = stderr.split("| I am on ").nth(1).unwrap().trim_end();
-    assert!(stderr.contains(&format!("within 1 s; it listens on port {own}\n")), "{stderr}");
+    assert!(stderr.contains(&format!("within 1 s; it listens on {own}\n")), "{stderr}");
 }
 
 #[test]
