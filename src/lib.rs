@@ -32,7 +32,7 @@
 //! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
 //! | worker | a thread or a process that serves one client, or one after another if it was started beforehand; a load worker is a thread of the load generator |
 //! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped; also the right of a thread to do heavy work ([`drive::permits`]) |
-//! | light, heavy | of a message or a slice: at most, or more than, the work [`service::LIGHT_WORK`] |
+//! | light, heavy | of a message: at most, or more than, the work [`service::LIGHT_WORK`]; a connection is heavy while its next message is |
 //! | to defer | of a service: to leave a heavy message to a step that may do any work |
 //! | admission | the decision about an accepted client: serve, reply busy, shed, reset |
 //! | shed | to send the busy line without waiting for the client, and close: its descriptor is needed |
@@ -94,10 +94,10 @@
 //! 2. The turn runs the queued connections. Activating a session ([`session::Session::activate`])
 //!    borrows buffers from the loop's pool and gives the slice its budget.
 //! 3. The driver ([`drive::ready::run`]) asks the session for its next action
-//!    ([`session::Want`]) and does it, until the socket would block, the session waits or its
-//!    budget is used up. It receives into the inbox. If only a part of a message has arrived, it is
-//!    acknowledged without delay (`TCP_QUICKACK`), so that a peer with Nagle's algorithm sends the
-//!    rest.
+//!    ([`session::Want`]) and does it, until the socket would block, the session waits, its budget
+//!    is used up, or its next message is heavy. It receives into the inbox. If only a part of a
+//!    message has arrived, it is acknowledged without delay (`TCP_QUICKACK`), so that a peer with
+//!    Nagle's algorithm sends the rest.
 //! 4. The framer finds the message. The service takes it in one [`service::Service::step`] and
 //!    writes its reply, and the session appends the terminator with which the message ended.
 //! 5. The next action is to send: one send carries the replies to all requests of a batch. A
@@ -149,10 +149,11 @@
 //! A connection in the queues of the reactor:
 //!
 //! ```text
-//!             event, timer, added                    budget used up
-//!   idle ────────────────────────▶ ready ──▶ run ──────────────▶ left or heavy
-//!    ▲                                        │ ▲                         │
-//!    └────────────── blocked, timer armed ────┘ └── in the next turn ─────┘
+//!             event, timer, added                      budget used up
+//!   idle ────────────────────────▶ ready ──▶ run ──┬────────────────────▶ left ───┐
+//!    ▲                                        │ ▲  └────────────────────▶ heavy ──┤
+//!    │                                        │ │    next message heavy           │
+//!    └────────────── blocked, timer armed ────┤ └── in a later turn ──────────────┘
 //!                                             └── finished ──▶ reap
 //! ```
 //!

@@ -46,8 +46,8 @@ pub trait BlockingStream {
 }
 
 /// Serves one connection, opened at `now`, to its end. Where there are `permits`, it waits for one
-/// before heavy work. That is only done when a slice begins, so nothing is sent or received with a
-/// permit. If they are closed, the connection is cut.
+/// before a heavy message. Such a message is only served when a slice begins, so nothing is sent or
+/// received with a permit. If they are closed, the connection is cut.
 pub fn serve(
     stream: &mut impl BlockingStream,
     session: &mut Session,
@@ -57,7 +57,7 @@ pub fn serve(
     let (mut pool, mut now) = (Pool::default(), now);
     loop {
         let mut permit = None;
-        if let Some(permits) = permits.filter(|_| session.has_yielded()) {
+        if let Some(permits) = permits.filter(|_| session.has_deferred()) {
             permit = permits.acquire();
             // The client is not slow meanwhile.
             let then = std::mem::replace(&mut now, clock());
@@ -74,7 +74,8 @@ pub fn serve(
     }
 }
 
-/// Runs a session until its budget is used up or it is finished. Returns true if it is finished.
+/// Runs a session until its budget is used up, its next message is heavy, or it is finished.
+/// Returns true if it is finished.
 ///
 /// A timer fires only after a call that did not wait and found nothing: a call that was
 /// interrupted, or timed out late because the process was halted, says nothing about what has

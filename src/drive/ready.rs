@@ -71,13 +71,14 @@ impl Readiness {
 pub enum Outcome {
     /// The connection waits for its socket or its deadline.
     Blocked,
-    /// The connection used up its budget, and could continue immediately.
-    BudgetSpent,
+    /// The connection could continue immediately. Its budget is used up, its next message is heavy,
+    /// or it has received as often as it may.
+    Yielded,
     /// The connection is finished.
     Finished,
 }
 
-/// Runs a connection until it must wait or has used up its budget.
+/// Runs a connection until it must wait, has used up its budget, or has a heavy message next.
 pub fn run(
     socket: &mut impl Socket,
     session: &mut ActiveSession<'_>,
@@ -98,7 +99,7 @@ pub fn run(
             },
             Want::Receive(_) if ready.readable == Readable::No => return Outcome::Blocked,
             // mutant: receive-without-limit
-            Want::Receive(_) if receives == RECEIVES_PER_SLICE => return Outcome::BudgetSpent,
+            Want::Receive(_) if receives == RECEIVES_PER_SLICE => return Outcome::Yielded,
             Want::Receive(room) => {
                 receives += 1;
                 let size = room.len();
@@ -127,7 +128,7 @@ pub fn run(
                 Ok(()) => session.shut_down(),
                 Err(error) => session.cut(close_reason_of(&error)),
             },
-            Want::Yield => return Outcome::BudgetSpent, // mutant: lose-a-yield
+            Want::Yield => return Outcome::Yielded, // mutant: lose-a-yield
             Want::Wait => return Outcome::Blocked,
             Want::Finished => return Outcome::Finished,
         }

@@ -3,18 +3,17 @@
 use std::collections::VecDeque;
 
 use crate::drive::ready::Readiness;
-use crate::service::WORK_PER_SLICE;
 use crate::session::Session;
 
-/// The index of the run queue of connections that are new, or had an event after a light slice, and
-/// of those that used up their budget in this turn.
+/// The index of the run queue of connections that are new or had an event, and of those that
+/// yielded in this turn: the budget is used up, or the next message is heavy.
 pub(super) const READY: usize = 0;
 
-/// The index of the run queue of light connections for which an earlier turn had no time.
+/// The index of the run queue of connections for which an earlier turn had no time.
 pub(super) const LEFT: usize = 1;
 
-/// The index of the run queue of heavy connections: those whose next message is heavy, or whose
-/// last slice was. A client that asks for little does not wait for clients that compute.
+/// The index of the run queue of heavy connections: those whose next message is heavy. A client
+/// that asks for little does not wait for clients that compute, however much it asks for at once.
 pub(super) const HEAVY: usize = 2;
 
 /// A connection with the owner's data.
@@ -33,7 +32,13 @@ impl<T, S> Connection<T, S> {
     /// The queue in which the connection waits after an event.
     #[inline]
     pub(super) fn queue(&self) -> usize {
-        if self.session.is_heavy(WORK_PER_SLICE) { HEAVY } else { READY }
+        if self.session.has_deferred() { HEAVY } else { READY }
+    }
+
+    /// The queue in which it waits when this turn has no time for it.
+    #[inline]
+    pub(super) fn later_queue(&self) -> usize {
+        if self.session.has_deferred() { HEAVY } else { LEFT }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The readiness loop: one thread, one [`Kernel`] to wait with, any number of connections.
 //!
 //! [`Reactor::turn`] is the whole loop. An event is only a hint that marks its connection. The
-//! marked connections then run, each until it must wait or has used up its budget, and after them
-//! those that earlier turns have left, each group for about the work of [`SLICES_PER_TURN`] full
-//! slices, before the kernel is asked for events again. A connection is registered once,
-//! edge-triggered, for both directions.
+//! marked connections then run, each until it must wait, its budget is used up, or its next message
+//! is heavy, and after them those that earlier turns have left, each group for about the work of
+//! [`SLICES_PER_TURN`] full slices, before the kernel is asked for events again. A connection is
+//! registered once, edge-triggered, for both directions.
 //!
 //! The reactor owns connections and does not know where they come from. Anything else that its
 //! owner waits for (a listener, a waker, signals) is registered as a [`Source`], and a turn returns
@@ -184,8 +184,8 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn drain(&mut self) {
         for (key, connection) in &mut self.connections {
             connection.ready.readable = Readable::UntilBlockThenEof;
-            let queues = &mut self.queues[connection.queue().max(LEFT)];
-            queue(queues, key, connection); // mutant: drain-only-the-ready
+            let keys = &mut self.queues[connection.later_queue()];
+            queue(keys, key, connection); // mutant: drain-only-the-ready
         }
     }
 
@@ -246,8 +246,9 @@ impl<T, K: Kernel> Reactor<T, K> {
 
     /// Runs the ready connections up to [`WORK_PER_TURN`], then as much of those that were left, in
     /// turn the light and the heavy ones: a heavy message may be the work of many turns, and then
-    /// light ones come first until they have had as much. A connection that uses up its budget is
-    /// queued behind the ready ones, and does not run twice. All that are left at the end have
+    /// light ones come first until they have had as much. A connection that yields (its budget is
+    /// used up, or its next message is heavy) is queued behind the ready ones, and does not run
+    /// twice. All that are left at the end have
     /// waited longest, and come before those that have run.
     fn run(&mut self) {
         self.run_queue(READY, WORK_PER_TURN);
@@ -260,14 +261,12 @@ impl<T, K: Kernel> Reactor<T, K> {
                 _ => self.heavy_lead = self.heavy_lead.saturating_sub(work),
             }
         }
-        let [ready, left, heavy] = &mut self.queues;
-        if left.is_empty() {
+        if self.queues[LEFT].is_empty() {
             self.heavy_lead = 0;
         }
-        for key in ready.drain(..) {
-            let is_heavy = self.connections[key].queue() == HEAVY;
-            let queue = if is_heavy { &mut *heavy } else { &mut *left };
-            queue.push_back(key); // mutant: lose-the-unserved
+        while let Some(key) = self.queues[READY].pop_front() {
+            let later = self.connections[key].later_queue();
+            self.queues[later].push_back(key); // mutant: lose-the-unserved
         }
     }
 
@@ -310,7 +309,7 @@ impl<T, K: Kernel> Reactor<T, K> {
                 self.timers.arm(key, session.deadline());
                 drop(session);
                 // mutant: lose-a-spent-slice
-                if outcome == Outcome::BudgetSpent {
+                if outcome == Outcome::Yielded {
                     queue(&mut self.queues[READY], key, connection);
                 }
             }

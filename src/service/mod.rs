@@ -43,8 +43,8 @@ pub const MAX_REPLY: usize = 64 * 1024;
 /// many of them in one segment.
 pub const WORK_PER_SLICE: u32 = 1 << 17;
 
-/// The most work of a light message, and of a light slice, in products of 64-bit limbs. Light ones
-/// do not wait for heavy ones.
+/// The most work of a light message, in products of 64-bit limbs. Light ones do not wait for heavy
+/// ones.
 pub const LIGHT_WORK: u32 = WORK_PER_SLICE / 8;
 
 /// The least work of a message, in products of 64-bit limbs.

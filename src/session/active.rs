@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::timers::Timer;
 use super::{Awaited, CloseReason, Input, Phase, Session};
 use crate::buffer::Pool;
-use crate::service::Event;
+use crate::service::{Event, LIGHT_WORK};
 
 /// The next action of a driver.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub enum Want<'s> {
     Receive(&'s mut [u8]),
     /// Close the sending half of the connection, then report it: [`ActiveSession::shut_down`].
     ShutDown,
-    /// The budget is used up: let other connections run, then activate the session again.
+    /// The budget is used up, or the next message is heavy: let other connections run, then
+    /// activate the session again.
     Yield,
     /// Wait for [`Session::deadline`], then call [`ActiveSession::tick`].
     Wait,
@@ -43,6 +44,7 @@ impl<'s> ActiveSession<'s> {
         session.inbox.borrow(pool);
         session.outbox.borrow(pool);
         let had_yielded = session.yields(); // mutant: never-resume
+        let most_work = if session.has_deferred() { u32::MAX } else { LIGHT_WORK };
         session.work_left = i32::try_from(budget).unwrap_or(i32::MAX);
         if session.phase == Phase::New {
             session.phase = Phase::Serving(Awaited::Message);
@@ -53,7 +55,7 @@ impl<'s> ActiveSession<'s> {
             if session.is_receiving() {
                 session.active_at = now;
             }
-            session.advance_by(u32::MAX, now);
+            session.advance_by(most_work, now);
         }
         Self { session, pool, budget }
     }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
-use crate::service::{Framing, LIGHT_WORK, Service};
+use crate::service::{Framing, Service};
 
 mod active;
 mod close_reason;
@@ -108,7 +108,8 @@ pub struct Session {
     is_raw: bool,
     input: Input,
     /// Bytes received and not served. Between calls this is at most one partial message, or more
-    /// while the service sleeps, the outbox is above its mark, or the budget is used up.
+    /// while the service sleeps, the outbox is above its mark, the budget is used up, or the next
+    /// message is heavy.
     inbox: Buffer,
     /// Bytes written by the service and not sent, at most [`OUTBOX_LIMIT`].
     outbox: Buffer,
@@ -164,7 +165,7 @@ impl Session {
 
     /// Borrows buffers from `pool` for a slice of `budget` products of 64-bit limbs, which the last
     /// message may exceed. The first activation opens the connection. An activation after a slice
-    /// that used up its budget continues with the messages in the inbox.
+    /// that yielded continues with the messages in the inbox.
     #[inline]
     pub fn activate<'s>(
         &'s mut self,
@@ -182,18 +183,10 @@ impl Session {
         self.phase = Phase::Finished;
     }
 
-    /// True if the last slice or the next one is heavy. `budget` is that of the last slice.
+    /// True if the next message is heavy. Only an activation in this state does heavy work.
     #[inline]
-    pub fn is_heavy(&self, budget: u32) -> bool {
-        let light = i64::from(budget) - i64::from(LIGHT_WORK);
-        i64::from(self.work_left) < light || self.deferred.is_some()
-    }
-
-    /// True if the next activation continues with messages in the inbox: the last slice has used up
-    /// its budget, or the next message is heavy. Only such an activation does heavy work.
-    #[inline]
-    pub fn has_yielded(&self) -> bool {
-        self.yields() && matches!(self.phase, Phase::Serving(_))
+    pub fn has_deferred(&self) -> bool {
+        self.deferred.is_some()
     }
 
     /// The reason of the connection's end; none while it is served.
@@ -265,7 +258,8 @@ impl Session {
         self.work_left < 0
     }
 
-    /// True if messages in the inbox wait for the next slice.
+    /// True if messages in the inbox wait for the next slice: the budget is used up, or the next
+    /// message is heavy.
     #[inline]
     fn yields(&self) -> bool {
         self.over_budget() || self.deferred.is_some()
@@ -293,6 +287,7 @@ impl Session {
         self.keep_unfinished();
         self.close_reason.get_or_insert(reason);
         self.inbox.clear();
+        self.deferred = None;
         self.phase = Phase::Flushing;
     }
 }

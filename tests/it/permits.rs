@@ -5,12 +5,15 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socklab::drive::blocking::{self, TimedSocket};
 use socklab::drive::permits::Permits;
 use socklab::service::{Event, Framing, Next, Output, Service};
 use socklab::session::{CloseReason, Session};
+
+/// The longest wait for a reply.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The steps that run at the same time.
 #[derive(Default)]
@@ -89,17 +92,23 @@ fn light_messages_need_no_permit_and_a_close_ends_those_that_wait() {
     let (steps, permits) = (Arc::default(), Permits::new(0));
     thread::scope(|scope| {
         let (mut client, socket) = connect();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
         let thread = scope.spawn(|| serve(&{ socket }, &steps, &permits));
+        // More work than a slice.
         client.write_all(&b"light\n".repeat(5_000)).unwrap();
         client.write_all(b"heavy\n").unwrap();
-        let mut reply = [0; 5];
-        client.read_exact(&mut reply).unwrap();
-        assert_eq!(reply, *b"done\n");
-        while permits.waiting() == 0 {
+        let mut replies = vec![0; 25_000];
+        let received = client.read_exact(&mut replies);
+        while received.is_ok() && permits.waiting() == 0 && !thread.is_finished() {
             thread::yield_now();
         }
+        let waiting = permits.waiting();
+        // Before the checks, or a failure would leave the thread waiting.
         permits.close();
         assert_eq!(thread.join().unwrap(), Some(CloseReason::Forced));
+        received.unwrap();
+        assert_eq!(replies, b"done\n".repeat(5_000));
+        assert_eq!(waiting, 1);
         assert_eq!(steps.most.load(Ordering::SeqCst), 0);
     });
 }

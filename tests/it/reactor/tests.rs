@@ -290,6 +290,29 @@ fn light_messages_that_a_turn_had_no_time_for_come_before_heavy_ones() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it computes for long")]
+fn a_batch_of_10_000_light_lines_does_not_wait_for_heavy_ones() {
+    let mut test_loop = TestLoop::new();
+    let long = format!("{LONG_REQUEST}\n");
+    let mut computing: Vec<_> = (0..50).map(|n| test_loop.connect(n, &calc())).collect();
+    let mut batch = test_loop.connect(50, &calc());
+    for client in &mut computing {
+        client.write_all(long.repeat(20).as_bytes()).unwrap();
+    }
+    // All of them are heavy now.
+    (0..50).for_each(|_| test_loop.turn());
+    batch.write_all(&b"1\n".repeat(10_000)).unwrap();
+    let mut scratch = vec![0; 32 * 1024];
+    let (mut received, mut turns) = (0, 0);
+    while received < 20_000 {
+        turns += 1;
+        assert!(turns <= 20, "{received} bytes in 20 turns");
+        test_loop.turn();
+        received += batch.read(&mut scratch).unwrap_or(0);
+    }
+}
+
+#[test]
 fn expired_connections_are_closed_over_several_turns() {
     let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
     let mut test_loop = TestLoop { context: Arc::new(limits.into()), ..TestLoop::new() };
