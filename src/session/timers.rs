@@ -13,7 +13,8 @@ use super::{Awaited, LINGER, Phase, Session};
 /// late must not take its own delay for the peer's silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// The time that the service asked for. Disarmed while the outbox has no room for a reply.
+    /// The time that the service asked for. Disarmed while the outbox has no room for a reply, or
+    /// a message that came before it is deferred.
     Service,
     /// The end of a gap, which ends a message without a terminator. Disarmed while no message would
     /// be served.
@@ -64,7 +65,7 @@ impl Session {
     fn service_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Serving(Awaited::MessageUntil | Awaited::Timeout) => {
-                self.timeout_at.filter(|_| self.has_room())
+                self.timeout_at.filter(|_| self.has_room() && !self.has_deferred())
             }
             _ => None,
         }

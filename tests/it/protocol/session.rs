@@ -499,3 +499,53 @@ fn the_end_of_input_waits_for_a_sleeping_service() {
     assert!(connection.finished);
     assert_eq!(connection.output, b"a\nawake\n");
 }
+
+/// Waits for a message until a time, and defers every message.
+struct Deferring {
+    until: Instant,
+}
+
+impl service::Service for Deferring {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
+        match event {
+            Event::Open => return Next::ReadUntil(self.until),
+            Event::Message(_) if out.most_work() < u32::MAX => return Next::Defer,
+            Event::Message(_) => out.write(b"message"),
+            Event::Timeout => out.write(b"timeout"),
+        }
+        Next::Close
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
+fn deferring() -> Connection {
+    let until = Instant::now() + Duration::from_secs(1);
+    let mut connection = Connection::with(Box::new(Deferring { until }));
+    connection.exchange(Some(b"text\n"));
+    assert!(connection.yielded);
+    connection
+}
+
+#[test]
+fn a_deferred_message_comes_before_a_timeout_that_is_due() {
+    let mut connection = deferring();
+    let now = connection.now + Duration::from_secs(2);
+    connection.now = now;
+    // The driver is late: the message was there in time.
+    let due = connection.session.deadline();
+    assert!(due.is_some_and(|at| at > now), "a timer of a service that has its event");
+    connection.exchange(None);
+    assert_eq!(connection.output, b"message\n");
+}
+
+#[test]
+fn a_session_that_is_cut_has_no_message_left() {
+    let mut connection = deferring();
+    assert!(connection.session.has_deferred());
+    connection.session.cut(CloseReason::Forced);
+    assert!(!connection.session.has_deferred());
+}
