@@ -38,6 +38,7 @@ impl<T, S> Connection<T, S> {
     /// The queue in which it waits when this turn has no time for it.
     #[inline]
     pub(super) fn later_queue(&self) -> usize {
+        // mutant: leave-heavy-with-light
         if self.session.has_deferred() { HEAVY } else { LEFT }
     }
 }

@@ -186,7 +186,7 @@ impl Session {
     /// True if the next message is heavy. Only an activation in this state does heavy work.
     #[inline]
     pub fn has_deferred(&self) -> bool {
-        self.deferred.is_some()
+        self.deferred.is_some() // mutant: take-a-spent-budget-for-heavy
     }
 
     /// The reason of the connection's end; none while it is served.

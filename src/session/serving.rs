@@ -119,6 +119,7 @@ impl Session {
                     }
                 },
             };
+            // mutant: never-defer
             if self.answer(text, most_work, now) == Answer::Deferred {
                 let (text, rest_at) = (range_in(inbox.pending(), text), inbox.len() - rest.len());
                 self.defer(&mut inbox, text, rest_at);

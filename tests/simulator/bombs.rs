@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use socklab::service::{Event, Framing, Next, Output, Service, WORK_PER_SLICE};
+use socklab::service::{Event, Framing, MIN_WORK, Next, Output, Service, WORK_PER_SLICE};
 
 /// Most work of one message, in products of 64-bit limbs.
 const MAX_WORK: u64 = 256 * WORK_PER_SLICE as u64;
 
-/// Most work for which a light client waits in a whole run beside `bombers` that do `work`, in all
-/// the times from an event of its input to its receipt. A bomber may come before it once, for what
-/// its first message will take is not known, with one that earlier turns have left, and again after
-/// many times the work of that.
-pub fn most_waited_for(bombers: usize, work: u64) -> u64 {
-    2 * bombers as u64 * MAX_WORK + work / 64
+/// The light messages that use up the budget of a slice.
+pub const LIGHT_PER_SLICE: usize = (WORK_PER_SLICE / MIN_WORK) as usize;
+
+/// Most work for which a light client waits in a whole run beside bombers that do `work`, in all
+/// the times from an event of its input to its replies, of `slices` slices: a bomber comes between
+/// two slices, or before an event that is reported again, and a few by chance.
+pub fn most_waited_for(work: u64, slices: usize) -> u64 {
+    (4 + 2 * slices) as u64 * MAX_WORK + work / 64
 }
 
 /// Time of this work.

@@ -61,6 +61,14 @@ impl Client {
         }
     }
 
+    /// Begins a wait for bombers, which have done `work`, if the server owes a reply and may send.
+    pub fn wait_for_replies(&mut self, work: u64) {
+        let connection = &mut self.connection;
+        if connection.written < self.plan.owed(connection.taken) && !connection.send_blocked {
+            connection.work_before = Some(work);
+        }
+    }
+
     /// The client is rejected, and must receive this text and nothing else. It waits for
     /// that, unless it has closed already.
     pub fn expect_busy(&mut self, text: &str) {

@@ -54,9 +54,10 @@ pub struct Connection {
     pub token: Option<Token>,
     /// The time from which on the socket has an event to report.
     pub event_at: Option<Instant>,
-    /// The work of bombers when the event of its input was reported, until it is received.
+    /// The work of bombers when the event of its input was reported, or at the last call, until
+    /// all replies are sent or a send is refused.
     pub work_before: Option<u64>,
-    /// The sum of their work between such an event and the receive, over all of them.
+    /// The sum of their work in such times.
     pub work_waited_for: u64,
     /// System calls of the server on the socket in this turn.
     pub calls: u32,
@@ -159,6 +160,11 @@ impl Connection {
             return Ok(Some(0));
         }
         Ok(None)
+    }
+
+    /// Ends a wait of the connection for bombers that have done `work`.
+    pub fn end_wait(&mut self, work: u64) {
+        self.work_waited_for += self.work_before.take().map_or(0, |before| work - before);
     }
 
     /// Sends as many bytes as there is space for. `None` means that it would block.

@@ -89,9 +89,7 @@ impl Conversation {
 pub fn draw(rng: &mut Rng, setup: Setup, peer: Peer) -> Conversation {
     let kinds = if setup.lines_only { 7 } else { 11 };
     match rng.below(kinds) {
-        _ if setup.bombed && peer.number == 1 => {
-            Conversation { in_turns: true, ..lines(rng, 60, 300) }
-        }
+        _ if setup.bombed && peer.number == 1 => light_batches(rng),
         _ if setup.bombed => bombs(rng),
         _ if setup.heavy => much_to_compute(rng),
         0 => lines(rng, 8, 300),
@@ -171,6 +169,17 @@ fn long_batch(rng: &mut Rng) -> Conversation {
         });
     }
     conversation("a long batch", calc(), exchanges)
+}
+
+/// Light messages, by themselves or in batches of up to four slices.
+fn light_batches(rng: &mut Rng) -> Conversation {
+    let mut exchanges = Vec::new();
+    for _ in 0..=rng.below(40) {
+        let count = if rng.chance(700) { 1 } else { 1 + rng.below(4 * bombs::LIGHT_PER_SLICE) };
+        let (message, reply) = (b"5\n".repeat(count), b"5\n".repeat(count));
+        exchanges.push(Exchange { message, reply, split: rng.split(2) });
+    }
+    Conversation { in_turns: true, ..conversation("light batches", calc(), exchanges) }
 }
 
 /// Messages that take as much work as a message may.

@@ -272,8 +272,7 @@ impl Read for FakeSocket {
         let work = world.bombs.load(Ordering::Relaxed);
         let connection = &mut world.clients[id].connection;
         connection.owed_since = now;
-        let waited = connection.work_before.take().map_or(0, |before| work - before);
-        connection.work_waited_for += waited;
+        connection.end_wait(work);
         let received = connection.receive(buffer);
         if matches!(received, Ok(Some(1..))) && connection.fin_sent_at.is_none() {
             connection.active_at = now;
@@ -284,6 +283,7 @@ impl Read for FakeSocket {
         if let Some(n) = received {
             world.progress += 1;
             if n > 0 {
+                world.clients[id].wait_for_replies(work);
                 world.open_window(id);
             }
         }
@@ -297,6 +297,8 @@ impl Write for FakeSocket {
         self.call()?;
         let mut world = self.world.borrow_mut();
         let (now, halted, id, faults) = (world.now, world.halted, self.id, world.faults);
+        let work = world.bombs.load(Ordering::Relaxed);
+        world.clients[id].connection.end_wait(work);
         if world.rng.chance(faults.no_buffers) && world.clients[id].connection.broken.is_none() {
             world.clients[id].connection.send_blocked = true;
             let at = now + world.rng.within(Duration::from_millis(2));
@@ -325,6 +327,7 @@ impl Write for FakeSocket {
         assert!(right, "client {id} is sent \"{}\"", bytes[..n.min(100)].escape_ascii());
         if n > 0 {
             world.progress += 1;
+            world.clients[id].wait_for_replies(work);
             world.notify_client(id);
         }
         sent?.ok_or_else(|| ErrorKind::WouldBlock.into())
