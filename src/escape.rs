@@ -144,6 +144,43 @@ fn escape(text: &[u8], style: Style) -> String {
     shown
 }
 
+/// The bytes that a text with the escapes of C stands for: letters such as `\r` and `\n` (and
+/// `\e`, the escape character), one to three octal digits, and `\x` with one or two digits.
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        rest = &rest[at + 1..];
+        let Some(letter) = rest.chars().next() else {
+            return Err("a backslash ends it; a plain backslash is written \\\\".to_owned());
+        };
+        let byte = match letter {
+            '0'..='7' => take_number(&mut rest, 8, 3),
+            'x' => {
+                rest = &rest[1..];
+                take_number(&mut rest, 16, 2)
+            }
+            _ => {
+                rest = &rest[letter.len_utf8()..];
+                let letters = r#"abefnrtv\'"?"#.chars().zip(*b"\x07\x08\x1b\x0c\n\r\t\x0b\\'\"?");
+                letters.into_iter().find(|(name, _)| *name == letter).map(|(_, byte)| byte)
+            }
+        };
+        bytes.push(byte.ok_or_else(|| format!("it has no escape of C at \"\\{letter}\""))?);
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Ok(bytes)
+}
+
+/// Takes at most `most` digits, at least one, from the beginning of a text.
+fn take_number(text: &mut &str, radix: u32, most: usize) -> Option<u8> {
+    let digits = text.chars().take(most).take_while(|letter| letter.is_digit(radix)).count();
+    let (number, rest) = text.split_at(digits);
+    *text = rest;
+    u8::from_str_radix(number, radix).ok()
+}
+
 fn write_hex(to: &mut String, code: u32) {
     write!(to, "\\x{code:02x}").expect("writing to a string cannot fail");
 }
@@ -226,5 +263,20 @@ mod tests {
         assert_eq!(excerpt(b"\xff\xfeab", 1), "\\xff...");
         assert_eq!(excerpt(b"\xffabc", 2), "\\xffa...");
         assert_eq!(excerpt(b"abc", 0), "...");
+    }
+
+    #[test]
+    fn the_escapes_of_c_stand_for_bytes() {
+        for (text, bytes) in [
+            (r"PING\r\n", &b"PING\r\n"[..]),
+            (r"\0\12\1234\x0\x7fg\xff", b"\0\n\x534\0\x7fg\xff"),
+            (r#"\a\b\e\f\t\v\\\'\"\?"#, b"\x07\x08\x1b\x0c\t\x0b\\'\"?"),
+            ("\u{fc} any", b"\xc3\xbc any"),
+        ] {
+            assert_eq!(unescape(text).as_deref(), Ok(bytes), "{text}");
+        }
+        for text in [r"\", r"1\", r"\x", r"\xg", r"\400", r"\8", r"\c", "\\\u{fc}"] {
+            assert!(unescape(text).is_err(), "{text}");
+        }
     }
 }

@@ -43,6 +43,8 @@
 //! | cut | to end a connection at once, whatever it still owes |
 //! | stats, traffic | a server's counters: clients by close reason; messages and bytes |
 //! | workload | the requests of a load, and the replies that must come back |
+//! | warm-up | the time before a load; what is answered in it is in no count |
+//! | bare | without a newline, of requests and replies |
 //! | subject | a server under test that somebody else wrote, started from a command |
 //! | lesson, topic | system calls that the command show makes and tells; the name of the question that they answer |
 //! | question, answer | a request of a grading to a subject, and what comes back |

@@ -134,6 +134,8 @@ fn service_options(workload: &WorkloadSpec) -> Vec<String> {
             format!("--dialect={}", dialect.name()),
             format!("--max-message={max_message}"),
         ],
+        // Texts for the calc of a server without options.
+        WorkloadSpec::Exchange { .. } => Vec::new(),
     }
 }
 

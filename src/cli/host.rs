@@ -1,6 +1,8 @@
-//! The parser of the argument HOST, which knows the usual slips.
+//! The parsers of the argument HOST, which know the usual slips.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::{Arg, Command};
@@ -38,5 +40,41 @@ impl TypedValueParser for HostParser {
             }),
         };
         parser.parse_ref(command, arg, value)
+    }
+}
+
+/// The server of a load: all forms of it.
+#[derive(Clone, Debug)]
+pub(super) enum ServerArg {
+    /// A name or an address, without a port.
+    Host(String),
+    /// `HOST:PORT`.
+    HostPort(String, u16),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+}
+
+/// A parser of `HOST`, `HOST:PORT` and `unix:PATH`.
+#[derive(Clone, Copy)]
+pub(super) struct ServerParser;
+
+impl TypedValueParser for ServerParser {
+    type Value = ServerArg;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<ServerArg, clap::Error> {
+        if let Some(path) = value.as_bytes().strip_prefix(b"unix:") {
+            return Ok(ServerArg::Unix(OsStr::from_bytes(path).into()));
+        }
+        if let Some(Err(bad)) = value.to_str().filter(|text| text.contains(':')).map(parse_host)
+            && let Some((host, port)) = bad.meant.filter(|meant| meant.1 > 0)
+        {
+            return Ok(ServerArg::HostPort(host, port));
+        }
+        HostParser { least_port: 1 }.parse_ref(command, arg, value).map(ServerArg::Host)
     }
 }

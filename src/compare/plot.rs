@@ -4,7 +4,7 @@
 use super::report::{Metric, PointReport, Report, Row};
 use super::statistics::Interval;
 use super::svg::{Anchor, Svg};
-use crate::load::report::{time, whole};
+use crate::load::figures::{time, whole};
 use crate::number::grouped;
 
 /// The width of the picture, in pixels.

@@ -2,7 +2,7 @@
 
 use super::report::{Metric, PointReport, Report, Row};
 use super::statistics::Verdict;
-use crate::load::report::{three_digits, time, whole};
+use crate::load::figures::{three_digits, time, whole};
 use crate::number::grouped;
 
 /// The mark of a ratio that is not one of rates.

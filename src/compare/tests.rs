@@ -186,6 +186,7 @@ fn config(names: &[&str]) -> Config {
             reconnect: false,
             timeout: Duration::from_secs(5),
             workload: WorkloadSpec::Echo(16),
+            bare: false,
         },
         points: vec![Point { connections: 50, idle: 0 }],
         rounds: 12,

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::MAX_SHOWN;
+use super::connect::Target;
 use super::workload::{MAX_IN_FLIGHT, MAX_REQUEST, Workload};
 use crate::arithmetic::Dialect;
 use crate::error::{Exit, Failure};
 use crate::escape;
 
-/// The default of [`Config::timeout`].
+/// The default of [`Pattern::timeout`].
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default of [`Config::length`].
@@ -44,6 +45,13 @@ pub enum WorkloadSpec {
         /// The longest message that the server takes, in bytes.
         max_message: usize,
     },
+    /// The same text again and again, for any server.
+    Exchange {
+        /// The request.
+        send: Vec<u8>,
+        /// The reply; none if any will do.
+        expect: Option<Vec<u8>>,
+    },
 }
 
 /// The connections of a load, and the requests on them.
@@ -61,17 +69,19 @@ pub struct Pattern {
     pub timeout: Duration,
     /// The requests.
     pub workload: WorkloadSpec,
+    /// True if neither requests nor replies end in a newline.
+    pub bare: bool,
 }
 
 /// The configuration of a load.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The server's name or address.
-    pub host: String,
-    /// The server's port.
-    pub port: u16,
+    /// The server.
+    pub target: Target,
     /// Its connections and requests.
     pub pattern: Pattern,
+    /// The time before the load in which requests are sent and not counted.
+    pub warm_up: Duration,
     /// The length of the load.
     pub length: Length,
     /// Requests due per second; none for a closed loop.
@@ -91,13 +101,14 @@ pub(super) fn prepare_workload(pattern: &Pattern) -> Result<Workload, Failure> {
     let usage = |text| Failure::new(Exit::Usage, text);
     let smallest = match pattern.workload {
         WorkloadSpec::Echo(size) => size,
-        WorkloadSpec::Calc { .. } => 1,
+        WorkloadSpec::Calc { .. } | WorkloadSpec::Exchange { .. } => 1,
     };
     // Checked first, because the pipeline decides how large a workload is prepared.
     if pattern.pipeline.saturating_mul(smallest) > MAX_IN_FLIGHT {
         return Err(too_much_in_flight());
     }
     let workload = match &pattern.workload {
+        WorkloadSpec::Echo(size) if pattern.bare => Workload::echo(*size + 1, 1).bare(),
         WorkloadSpec::Echo(size) => Workload::echo(*size, pattern.pipeline),
         WorkloadSpec::Calc { expressions, file, dialect, max_message } => {
             let mut expressions = expressions.clone();
@@ -112,7 +123,14 @@ pub(super) fn prepare_workload(pattern: &Pattern) -> Result<Workload, Failure> {
             for text in &expressions {
                 check_expression(text, *max_message)?;
             }
-            Workload::calc(&expressions, *dialect)
+            if pattern.bare && expressions.iter().any(String::is_empty) {
+                return Err(usage("an empty expression without a newline is nothing".to_owned()));
+            }
+            let workload = Workload::calc(&expressions, *dialect);
+            if pattern.bare { workload.bare() } else { workload }
+        }
+        WorkloadSpec::Exchange { send, expect } => {
+            Workload::exchange(send, expect.as_deref(), pattern.bare)
         }
     };
     let longest = workload.longest_request();
@@ -157,8 +175,9 @@ fn too_much_in_flight() -> Failure {
 }
 
 /// The workload in a few words, for the report.
-pub(super) fn describe_workload(workload: &WorkloadSpec) -> String {
-    match workload {
+pub(super) fn describe_workload(pattern: &Pattern) -> String {
+    let bare = if pattern.bare { " (bare)" } else { "" };
+    let workload = match &pattern.workload {
         WorkloadSpec::Echo(1) => "echo of 1 byte".to_owned(),
         WorkloadSpec::Echo(size) => format!("echo of {size} bytes"),
         WorkloadSpec::Calc { expressions, file: None, .. } => match expressions.as_slice() {
@@ -169,5 +188,12 @@ pub(super) fn describe_workload(workload: &WorkloadSpec) -> String {
         WorkloadSpec::Calc { file: Some(path), .. } => {
             format!("calc of the lines of {}", path.display())
         }
-    }
+        WorkloadSpec::Exchange { send, expect } => {
+            let send = escape::excerpt(send, MAX_SHOWN);
+            let expect = expect.as_ref().map(|reply| escape::excerpt(reply, MAX_SHOWN));
+            let expect = expect.map_or("any reply".to_owned(), |reply| format!("\"{reply}\""));
+            format!("exchange of \"{send}\" for {expect}")
+        }
+    };
+    workload + bare
 }

@@ -1,17 +1,20 @@
-//! The connections that are made before a load begins.
+//! The server that a load is for, and the connections that are made before the load begins.
 
+use std::fmt;
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef};
 
 use super::clock;
 use super::connector::Connector;
 use super::workload::MAX_IN_FLIGHT;
-use crate::error::Failure;
-use crate::net::address::{self, Connected};
+use crate::error::{Exit, Failure};
+use crate::net::address::{self, Connected, cannot_connect};
 
 /// The number of connections that are made at the same time: fewer than fit into a server's accept
 /// queue. A handshake that finds the queue full is repeated by the kernel only after a second.
@@ -20,13 +23,51 @@ const CONNECT_BATCH: usize = 64;
 /// The longest wait for the server to close the probe, before the load begins.
 const PROBE_CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// The server of a load, as it is named on a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A name or an address, and a port.
+    Tcp(String, u16),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// The address of a server that has accepted a connection.
+#[derive(Clone, Debug)]
+pub(super) struct ServerAddress(pub(super) SockAddr);
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.as_socket(), self.0.as_pathname()) {
+            (Some(address), _) => write!(out, "{address}"),
+            (None, path) => write!(out, "unix:{}", path.unwrap_or("".as_ref()).display()),
+        }
+    }
+}
+
 /// The address of the server: the first that accepts a connection. A load that cannot connect once
 /// need not try a thousand times. The probe is closed before the load begins, since the server may
 /// serve only one client.
-pub(super) fn probe(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
-    let Connected { stream, address, .. } = address::connect(host, port, timeout)?;
+pub(super) fn probe(target: &Target, timeout: Duration) -> Result<ServerAddress, Failure> {
+    let path = match target {
+        Target::Tcp(host, port) => {
+            let Connected { stream, address, .. } = address::connect(host, *port, timeout)?;
+            close_probe(stream);
+            return Ok(ServerAddress(address.into()));
+        }
+        Target::Unix(path) => path,
+    };
+    let address = SockAddr::unix(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("no path of a socket: {} ({error})", path.display()))
+    })?;
+    let cannot =
+        |error: io::Error| cannot_connect(format_args!("unix:{}", path.display()), timeout, &error);
+    let mut made = connect_all(&address, 1, timeout).map_err(cannot)?;
+    let stream = made.pop().expect("one was wanted").map_err(cannot)?;
+    let stream = std::net::TcpStream::from(OwnedFd::from(stream));
+    stream.set_nonblocking(false).map_err(cannot)?;
     close_probe(stream);
-    Ok(address)
+    Ok(ServerAddress(address))
 }
 
 /// Closes the probe, and waits for the server to close it as well. Failures are ignored, and so is
@@ -39,11 +80,13 @@ fn close_probe(mut stream: std::net::TcpStream) {
 }
 
 /// Sets a new connection up for a load with up to `in_flight` bytes of requests on it.
-pub(super) fn set_up(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
+pub(super) fn set_up(stream: &TcpStream, address: &SockAddr, in_flight: usize) -> io::Result<()> {
     /// The bytes that a new send buffer surely holds: half of its default size on Linux (tcp(7),
     /// `tcp_wmem`), since a part of it is bookkeeping.
     const DEFAULT: usize = 8 * 1024;
-    stream.set_nodelay(true)?;
+    if !address.is_unix() {
+        stream.set_nodelay(true)?;
+    }
     if in_flight <= DEFAULT {
         return Ok(());
     }
@@ -52,11 +95,11 @@ pub(super) fn set_up(stream: &TcpStream, in_flight: usize) -> io::Result<()> {
 
 /// Makes `count` connections, each batch within `timeout`.
 pub(super) fn connect_all(
-    address: SocketAddr,
+    address: &SockAddr,
     count: usize,
     timeout: Duration,
 ) -> io::Result<Vec<io::Result<TcpStream>>> {
-    let mut connector = Connector::new(address, timeout)?;
+    let mut connector = Connector::new(address.clone(), timeout)?;
     let mut results = Vec::with_capacity(count);
     while results.len() < count {
         let batch = CONNECT_BATCH.min(count - results.len());

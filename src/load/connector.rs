@@ -3,31 +3,40 @@
 //! A connect to this machine is usually over when the system call returns. The others wait in a
 //! poll of their own. For a readiness loop that is a [`Source`](mio::event::Source), readable when
 //! one of them has made progress.
+//!
+//! A Unix socket whose accept queue is full refuses a nonblocking connect with `EAGAIN` (unix(7)),
+//! and reports nothing when there is room: such a connect is tried again every [`RETRY_QUEUED`].
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
+use rustix::io::Errno;
+use socket2::{SockAddr, SockRef, Socket, Type};
 
 use crate::net::address;
 
 /// The events that are taken from the kernel in one call.
 const EVENTS: usize = 64;
 
+/// The time after which a connect is tried again that found the accept queue of a Unix socket full.
+const RETRY_QUEUED: Duration = Duration::from_millis(1);
+
 /// Connects to one address. `D` is the owner's data of an attempt; it comes back with the outcome.
 pub(super) struct Connector<D> {
-    address: SocketAddr,
+    address: SockAddr,
     /// The longest time for a connect.
     timeout: Duration,
     poll: Poll,
     events: Events,
     /// The connects in progress, oldest first.
     attempts: BTreeMap<usize, Attempt<D>>,
+    /// The time at which those that found the accept queue full are tried again.
+    retry_at: Option<Instant>,
     /// The token of the next attempt.
     next: usize,
 }
@@ -36,6 +45,8 @@ pub(super) struct Connector<D> {
 struct Attempt<D> {
     stream: TcpStream,
     started_at: Instant,
+    /// True if the accept queue was full: connect(2) has not begun.
+    queued: bool,
     data: D,
 }
 
@@ -47,15 +58,21 @@ pub(super) struct Connected<D> {
 }
 
 impl<D> Connector<D> {
-    pub(super) fn new(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
+    pub(super) fn new(address: SockAddr, timeout: Duration) -> io::Result<Self> {
         Ok(Self {
             address,
             timeout,
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
             attempts: BTreeMap::new(),
+            retry_at: None,
             next: 0,
         })
+    }
+
+    /// The address that it connects to.
+    pub(super) fn address(&self) -> &SockAddr {
+        &self.address
     }
 
     /// The number of connects in progress.
@@ -66,26 +83,37 @@ impl<D> Connector<D> {
     /// The time by which [`finished`](Self::finished) has something to return.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (_, oldest) = self.attempts.first_key_value()?;
-        Some(oldest.started_at + self.timeout)
+        Some(self.retry_at.into_iter().fold(oldest.started_at + self.timeout, Instant::min))
     }
 
     /// Starts a connect. Returns its end if that came at once.
     pub(super) fn start(&mut self, data: D, started_at: Instant) -> Option<Connected<D>> {
-        let result = match TcpStream::connect(self.address) {
-            Err(error) => Err(error),
-            Ok(mut stream) => match progress(&stream) {
-                Progress::Made => Ok(stream),
-                Progress::Failed(error) => Err(error),
-                Progress::Pending => match self.register(&mut stream) {
-                    Err(error) => Err(error),
-                    Ok(token) => {
-                        self.attempts.insert(token, Attempt { stream, started_at, data });
-                        return None;
+        let result = match self.open() {
+            Ok((stream, Progress::Made)) => Ok(stream),
+            Ok((_, Progress::Failed(error))) | Err(error) => Err(error),
+            Ok((mut stream, progress)) => match self.register(&mut stream) {
+                Err(error) => Err(error),
+                Ok(token) => {
+                    let queued = matches!(progress, Progress::Queued);
+                    if queued {
+                        self.retry_at.get_or_insert(started_at + RETRY_QUEUED);
                     }
-                },
+                    let attempt = Attempt { stream, started_at, queued, data };
+                    self.attempts.insert(token, attempt);
+                    return None;
+                }
             },
         };
         Some(Connected { data, started_at, result })
+    }
+
+    /// A new socket, and how far its connect came at once.
+    fn open(&self) -> io::Result<(TcpStream, Progress)> {
+        let socket = Socket::new(self.address.domain(), Type::STREAM.nonblocking(), None)?;
+        // On Linux the calls of a TcpStream are those of any stream socket.
+        let stream = TcpStream::from_std(socket.into());
+        let progress = connect(&stream, &self.address);
+        Ok((stream, progress))
     }
 
     fn register(&mut self, stream: &mut TcpStream) -> io::Result<usize> {
@@ -116,7 +144,7 @@ impl<D> Connector<D> {
                     Some(Progress::Made) => Ok(()),
                     Some(Progress::Failed(error)) => Err(error),
                     // A hint without a cause.
-                    Some(Progress::Pending) | None => continue,
+                    Some(Progress::Pending | Progress::Queued) | None => continue,
                 };
                 finished.push(self.finish(token, result));
             }
@@ -124,6 +152,9 @@ impl<D> Connector<D> {
             if self.events.is_empty() {
                 break;
             }
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_queued(now, &mut finished);
         }
         while let Some((&token, oldest)) = self.attempts.first_key_value()
             && now >= oldest.started_at + self.timeout
@@ -133,9 +164,27 @@ impl<D> Connector<D> {
         Ok(finished)
     }
 
+    /// Tries the connects again that found the accept queue full, oldest first, until one finds it
+    /// full again.
+    fn retry_queued(&mut self, now: Instant, finished: &mut Vec<Connected<D>>) {
+        self.retry_at = None;
+        let queued = self.attempts.iter().filter(|(_, attempt)| attempt.queued);
+        for token in queued.map(|(&token, _)| token).collect::<Vec<_>>() {
+            let result = match connect(&self.attempts[&token].stream, &self.address) {
+                Progress::Made => Ok(()),
+                Progress::Failed(error) => Err(error),
+                Progress::Pending | Progress::Queued => {
+                    self.retry_at = Some(now + RETRY_QUEUED);
+                    return;
+                }
+            };
+            finished.push(self.finish(token, result));
+        }
+    }
+
     fn finish(&mut self, token: usize, result: io::Result<()>) -> Connected<D> {
         let attempt = self.attempts.remove(&token).expect("the connect is in progress");
-        let Attempt { mut stream, started_at, data } = attempt;
+        let Attempt { mut stream, started_at, data, .. } = attempt;
         // The owner registers the socket elsewhere.
         let released = self.poll.registry().deregister(&mut stream);
         Connected { data, started_at, result: result.and(released).map(|()| stream) }
@@ -171,12 +220,27 @@ enum Progress {
     Made,
     Failed(io::Error),
     Pending,
+    /// The accept queue of a Unix socket is full.
+    Queued,
+}
+
+/// Starts the connect of a socket.
+fn connect(stream: &TcpStream, address: &SockAddr) -> Progress {
+    match SockRef::from(stream).connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && address.is_unix() => {
+            Progress::Queued
+        }
+        Err(error) if Errno::from_io_error(&error) != Some(Errno::INPROGRESS) => {
+            Progress::Failed(error)
+        }
+        _ => progress(stream),
+    }
 }
 
 /// The state of a connect, as connect(2) and getpeername(2) have it: a socket has a peer from the
 /// handshake on, and the error that ended the connect until it is taken.
 fn progress(stream: &TcpStream) -> Progress {
-    match stream.peer_addr() {
+    match SockRef::from(stream).peer_addr() {
         Ok(_) => match address::refuse_self_connection(stream) {
             Ok(()) => Progress::Made,
             Err(error) => Progress::Failed(error),
@@ -191,7 +255,9 @@ fn progress(stream: &TcpStream) -> Progress {
 
 #[cfg(test)]
 mod tests {
-    use socket2::{Domain, Socket, Type};
+    use std::net::SocketAddr;
+
+    use socket2::Domain;
 
     use super::*;
 
@@ -224,10 +290,10 @@ mod tests {
     fn a_connect_ends_with_a_connection_or_an_error() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let end = |address| {
+        let end = |address: SocketAddr| {
             let now = Instant::now();
             let timeout = Duration::from_secs(60);
-            let mut connector = Connector::new(address, timeout).unwrap();
+            let mut connector = Connector::new(address.into(), timeout).unwrap();
             connector.start(7, now).unwrap_or_else(|| {
                 connector.wait(now + timeout, now).unwrap();
                 connector.finished(now).unwrap().pop().unwrap()
@@ -252,12 +318,34 @@ mod tests {
         queued.connect(&address).unwrap();
         let now = Instant::now();
         let timeout = Duration::from_secs(60);
-        let mut connector = Connector::new(address.as_socket().unwrap(), timeout).unwrap();
+        let mut connector = Connector::new(address, timeout).unwrap();
         assert!(connector.start("dropped", now).is_none());
         assert!(connector.finished(now).unwrap().is_empty());
         assert_eq!(connector.deadline(), Some(now + timeout));
         let late = connector.finished(now + timeout).unwrap().pop().unwrap();
         assert_eq!(late.result.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!((late.data, connector.len()), ("dropped", 0));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
+    fn a_connect_waits_for_room_in_the_accept_queue_of_a_unix_socket() {
+        let path = std::env::temp_dir().join(format!("socklab-queue-{}", std::process::id()));
+        let address = SockAddr::unix(&path).unwrap();
+        let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(0).unwrap();
+        let now = Instant::now();
+        let mut connector = Connector::new(address, Duration::from_secs(60)).unwrap();
+        assert!(connector.start(1, now).unwrap().result.is_ok(), "one fits into the queue");
+        assert!(connector.start(2, now).is_none());
+        assert_eq!(connector.deadline(), Some(now + RETRY_QUEUED));
+        let later = now + RETRY_QUEUED;
+        assert!(connector.finished(later).unwrap().is_empty(), "nobody has accepted");
+        listener.accept().unwrap();
+        let made = connector.finished(later + RETRY_QUEUED).unwrap().pop().unwrap();
+        assert!(made.data == 2 && made.result.is_ok());
+        assert_eq!(connector.deadline(), None);
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -21,7 +21,7 @@
 //! | `lost` | the server or the network ended it |
 //! | `unused` | no request was sent on it |
 //! | `unserved` | nothing was received on it |
-//! | `served` | it lasted until the load closed it |
+//! | `served` | it lasted until the load closed it, or until its only request was answered |
 //!
 //! The other counts are no part of a sum. `late` are some of those asked, `unsent` were not asked,
 //! and `duplicated` are lines that belong to no request.

@@ -70,6 +70,11 @@ impl ReplyDiagnosis {
         self.pending.is_empty()
     }
 
+    /// The bytes that were pushed and not classified.
+    pub(super) fn pending(&self) -> &[u8] {
+        self.pending.pending()
+    }
+
     /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.pending.write(bytes);

@@ -187,7 +187,7 @@ impl Ending {
         // are lost, or those that were due when it began could not be sent.
         let began_at = now.checked_sub(self.patience()).unwrap_or(now);
         let due: u64 = self.indices.clone().map(|index| schedule.due_by(index, began_at)).sum();
-        recorder.lost_in_a_row >= u64::from(SILENT_TIMEOUTS) || due > recorder.counts.asked
+        recorder.lost_in_a_row >= u64::from(SILENT_TIMEOUTS) || due > recorder.sent()
     }
 
     fn silent_timeout(&self) -> Duration {
@@ -202,6 +202,8 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use super::*;
     use crate::load::budget::Budget;
     use crate::load::intervals::Intervals;
@@ -228,6 +230,7 @@ mod tests {
                 schedule: rate.map(|rate| Schedule::new(now, rate, 2)),
                 reconnect: false,
                 timeout: TIMEOUT,
+                hint: OnceLock::new(),
             };
             let end = requests.is_none().then_some(now + Duration::from_secs(1));
             let intervals = Intervals::new(now, HOUR);

@@ -1,9 +1,8 @@
 //! The load generator: the threads of a load, and the main thread, which waits for them. It
 //! collects the intervals, shows the progress on a terminal, and stops the load after a signal.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{io, panic};
@@ -14,14 +13,13 @@ use mio::net::TcpStream;
 use super::budget::Budget;
 use super::clock;
 use super::config::{Length, Pattern};
-use super::connect;
+use super::connect::{self, ServerAddress};
 use super::hdr_log::HdrLog;
-use super::intervals::{Intervals, rate};
+use super::intervals::Intervals;
 use super::progress::Progress;
 use super::recorder::{Recorder, lock};
-use super::report::{self, LatencyReport, LoadParameters, LoadReport};
 use super::schedule::Schedule;
-use super::series::{Percentiles, Series};
+use super::series::Series;
 use super::settings::ClientSettings;
 use super::worker::Worker;
 use super::workload::Workload;
@@ -31,7 +29,7 @@ use crate::reactor::{Reactor, Source};
 use crate::signal::{self, Signals};
 
 /// The shortest interval of the series, and the longest.
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The number of intervals of a load with a time limit, if their length allows it.
@@ -40,6 +38,8 @@ const INTERVALS: u32 = 100;
 /// The times of a load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
+    /// The time before the load in which requests are sent and not counted.
+    pub(super) warm_up: Duration,
     pub(super) length: Length,
     /// Requests due per second; none for a closed loop.
     pub(super) rate: Option<u64>,
@@ -50,11 +50,17 @@ pub(super) struct Timing {
 /// The end of a load.
 pub(super) struct Finished {
     /// The time from which on no request was sent.
-    end: Instant,
+    pub(super) end: Instant,
     /// The duration of the load: until then, or until the last reply if that came later.
-    elapsed: Duration,
+    pub(super) elapsed: Duration,
     /// A signal has ended it.
-    interrupted: bool,
+    pub(super) interrupted: bool,
+    /// The time of the last right reply.
+    pub(super) last_reply: Option<Duration>,
+    /// The time from which on no request was sent, if the load was given up.
+    pub(super) stopped: Duration,
+    /// The part of the time that the busiest thread was busy.
+    pub(super) busy: f64,
 }
 
 /// The threads of a load, as the main thread sees them.
@@ -64,17 +70,17 @@ pub(super) struct Generator {
     /// The waker of this reactor, used by a thread that ends. It is kept here as well: if the last
     /// thread dropped it, its wake-up would be lost.
     waker: Arc<Waker>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<io::Result<f64>>>,
     /// For each thread, the waker of its loop.
     wakers: Vec<Waker>,
     /// For each thread, its recorder.
     pub(super) recorders: Vec<Arc<Mutex<Recorder>>>,
     /// The number of threads that have not ended.
     running: Arc<AtomicUsize>,
-    schedule: Option<Schedule>,
+    pub(super) settings: Arc<ClientSettings>,
     /// The number of requests, if it is limited.
-    requests: Option<u64>,
-    intervals: Intervals,
+    pub(super) requests: Option<u64>,
+    pub(super) intervals: Intervals,
     /// The time from which on no request is sent, if there is one.
     end: Option<Instant>,
     /// A signal has ended the load.
@@ -87,7 +93,7 @@ impl Generator {
         pattern: &Pattern,
         timing: Timing,
         workload: Arc<Workload>,
-        address: SocketAddr,
+        address: &ServerAddress,
     ) -> Result<Self, Failure> {
         let cannot = |error: io::Error| cannot_set_up(&error);
         let reactor = Reactor::new().map_err(cannot)?;
@@ -100,19 +106,22 @@ impl Generator {
             first_connections(address, pattern)?
         };
         let threads = pattern.threads.min(pattern.connections);
-        let start = clock();
+        let warm_up_at = clock();
+        let start = warm_up_at + timing.warm_up;
         let (requests, end) = match timing.length {
             Length::Time(time) => (None, Some(start + time)),
             Length::Requests(n) => (Some(n), None),
         };
         let intervals = Intervals::new(start, timing.interval);
-        let schedule = timing.rate.map(|rate| Schedule::new(start, rate, pattern.connections));
+        let schedule = timing.rate;
+        let schedule = schedule.map(|rate| Schedule::new(warm_up_at, rate, pattern.connections));
         let settings = Arc::new(ClientSettings {
             workload,
             pipeline: pattern.pipeline,
             schedule,
             reconnect: pattern.reconnect,
             timeout: pattern.timeout,
+            hint: OnceLock::new(),
         });
         let mut generator = Self {
             reactor,
@@ -122,7 +131,7 @@ impl Generator {
             wakers: Vec::new(),
             recorders: Vec::new(),
             running: Arc::new(AtomicUsize::new(threads)),
-            schedule,
+            settings: Arc::clone(&settings),
             requests,
             intervals,
             end,
@@ -132,11 +141,14 @@ impl Generator {
         let mut first = 0;
         for n in 0..threads {
             let count = share(pattern.connections, threads, n);
-            let recorder = Arc::new(Mutex::new(Recorder::new(Arc::clone(&budget), end, intervals)));
+            let recorder = Recorder::new(Arc::clone(&budget), end, intervals);
+            let warms_up = !timing.warm_up.is_zero();
+            let recorder = if warms_up { recorder.with_warm_up() } else { recorder };
+            let recorder = Arc::new(Mutex::new(recorder));
             generator.recorders.push(Arc::clone(&recorder));
             let indices = first..first + count;
             first += count;
-            let worker = Worker::new(Arc::clone(&settings), recorder, address, indices);
+            let worker = Worker::new(Arc::clone(&settings), recorder, address.0.clone(), indices);
             let streams = streams.drain(..count).collect();
             worker.and_then(|worker| generator.spawn(worker, streams)).map_err(cannot)?;
         }
@@ -179,13 +191,18 @@ impl Generator {
             }
         }
         progress.clear();
-        self.join()?;
+        let busy = self.join()?;
         let last_reply_at =
             self.recorders.iter().filter_map(|recorder| lock(recorder).last_reply_at).max();
         let end = self.end.or(last_reply_at).unwrap_or_else(clock);
         let elapsed = last_reply_at.map_or(end, |at| at.max(end)) - self.started_at();
         series.finish(&self.recorders, end, elapsed);
-        Ok(Finished { end, elapsed, interrupted: self.interrupted })
+        let last_reply = last_reply_at.map(|at| at - self.started_at());
+        // A load of a number of requests that was given up ends with its last reply.
+        let stops = self.recorders.iter().filter_map(|recorder| lock(recorder).end);
+        let stopped = stops.max().unwrap_or(end) - self.started_at();
+        let interrupted = self.interrupted;
+        Ok(Finished { end, elapsed, interrupted, last_reply, stopped, busy })
     }
 
     /// The beginning of the load.
@@ -211,13 +228,15 @@ impl Generator {
         Ok(now)
     }
 
-    /// Ends the threads that have nothing to do any more.
-    pub(super) fn join(&mut self) -> Result<(), Failure> {
+    /// Ends the threads that have nothing to do any more. Returns the part of the time that the
+    /// busiest of them was busy.
+    pub(super) fn join(&mut self) -> Result<f64, Failure> {
+        let mut busiest: f64 = 0.0;
         for thread in self.threads.drain(..) {
             let result = thread.join().unwrap_or_else(|fault| panic::resume_unwind(fault));
-            result.map_err(|error| cannot_run(&error))?;
+            busiest = busiest.max(result.map_err(|error| cannot_run(&error))?);
         }
-        Ok(())
+        Ok(busiest)
     }
 
     /// Stops the load: after the first time no request is sent, and after the second no reply is
@@ -235,38 +254,6 @@ impl Generator {
             waker.wake().ok();
         }
     }
-
-    /// The report of a load that has ended.
-    pub(super) fn report(
-        &self,
-        load: LoadParameters,
-        series: &mut Series,
-        finished: &Finished,
-    ) -> LoadReport {
-        let &Finished { end, elapsed, interrupted } = finished;
-        if let (Some(schedule), Some(last)) =
-            (self.schedule, end.checked_sub(Duration::from_nanos(1)))
-        {
-            let due = schedule.total_due_by(last).min(self.requests.unwrap_or(u64::MAX));
-            series.counts.unsent = due.saturating_sub(series.counts.asked);
-        }
-        let examples =
-            self.recorders.iter().flat_map(|recorder| lock(recorder).examples.clone()).collect();
-        LoadReport {
-            version: report::VERSION,
-            load,
-            interrupted,
-            elapsed_s: elapsed.as_secs_f64(),
-            per_second: rate(series.counts.answered, elapsed),
-            counts: series.counts,
-            latency_us: LatencyReport {
-                from_due: Percentiles::of(&series.total.from_due),
-                from_sending: Percentiles::of(&series.total.from_sending),
-            },
-            examples,
-            intervals: series.rows.clone(),
-        }
-    }
 }
 
 fn cannot_run(error: &io::Error) -> Failure {
@@ -279,11 +266,11 @@ fn cannot_set_up(error: &io::Error) -> Failure {
 
 /// Makes the connections before the load begins. It fails only if not a single one can be made.
 fn first_connections(
-    address: SocketAddr,
+    address: &ServerAddress,
     pattern: &Pattern,
 ) -> Result<Vec<Option<TcpStream>>, Failure> {
     let mut last_error = None;
-    let streams: Vec<_> = connect::connect_all(address, pattern.connections, pattern.timeout)
+    let streams: Vec<_> = connect::connect_all(&address.0, pattern.connections, pattern.timeout)
         .map_err(|error| cannot_set_up(&error))?
         .into_iter()
         .map(|stream| stream.map_err(|error| last_error = Some(error)).ok())

@@ -17,21 +17,26 @@
 //! | [`settings`], [`schedule`] | what all connections share; due times in an open loop |
 //! | [`budget`] | the number of requests that may still be sent |
 //! | [`load_client`], `in_flight` | one connection: sends, compares, records |
+//! | `bare_reply` | a reply without a newline |
 //! | `diagnosis` | the kinds of unexpected replies |
+//! | `hints` | the signs of a server of another kind |
 //! | [`counts`] | the counters, and the sums that they make up |
 //! | [`recorder`], [`latencies`], [`conn_stats`] | what a thread counts; the fate of a connection |
 //! | `connect`, `connector` | making connections, before a load and in it |
 //! | `worker`, `ending` | the thread that owns connections; the end of its part of the load |
 //! | `generator`, `progress` | all the threads, and the one that waits for them; its line on a terminal |
 //! | [`intervals`], [`series`] | the intervals of the load |
-//! | [`report`] | the outcome, for a person and for a program |
+//! | `busy` | the time that the load's own threads are busy |
+//! | `summary`, [`report`], `parameters`, [`figures`] | the outcome, for a person and for a program |
 //! | `window` | a load that is measured from its warm-up on, for the command `compare` |
 //! | `outputs`, [`hdr_log`], `plot` | standard output and the files; a log and a picture for them |
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+mod bare_reply;
 pub mod budget;
+mod busy;
 mod config;
 pub mod conn_stats;
 mod connect;
@@ -39,13 +44,16 @@ mod connector;
 pub mod counts;
 mod diagnosis;
 mod ending;
+pub mod figures;
 mod generator;
 pub mod hdr_log;
+mod hints;
 mod in_flight;
 pub mod intervals;
 pub mod latencies;
 pub mod load_client;
 mod outputs;
+mod parameters;
 mod plot;
 mod progress;
 pub mod recorder;
@@ -53,6 +61,7 @@ pub mod report;
 pub mod schedule;
 pub mod series;
 pub mod settings;
+mod summary;
 mod window;
 mod worker;
 pub mod workload;
@@ -60,12 +69,13 @@ pub mod workload;
 pub use config::{
     Config, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, Pattern, WorkloadSpec,
 };
+pub use connect::Target;
 use counts::Counts;
 use generator::{Generator, Timing};
 use hdr_log::HdrLog;
 use outputs::Outputs;
 pub use outputs::{OutputFile, print_report};
-use report::LoadParameters;
+use parameters::LoadParameters;
 pub use window::{Measured, Moment, WindowedLoad};
 
 use crate::error::{Exit, Failure};
@@ -76,38 +86,31 @@ use crate::signal;
 const MAX_SHOWN: usize = 60;
 
 /// Runs the load and reports on standard output. A faulty reply, a connection that was not served,
-/// or nothing at all is a failure.
+/// nothing at all, or a rate that was not kept is a failure.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let pattern = &config.pattern;
     let workload = config::prepare_workload(pattern)?;
-    let service = config::describe_workload(&pattern.workload);
     let threads = pattern.threads.min(pattern.connections);
     check_descriptors(pattern.connections, threads)?;
-    let address = connect::probe(&config.host, config.port, pattern.timeout)?;
-    let load = LoadParameters {
-        server: address.to_string(),
-        service,
-        connections: pattern.connections,
-        pipeline: pattern.pipeline,
-        threads,
-        rate: config.rate,
-        reconnect: pattern.reconnect,
-    };
+    let address = connect::probe(&config.target, pattern.timeout)?;
+    let load = LoadParameters::new(config, address.to_string(), threads);
     let outputs = Outputs::create(config)?;
     let hdr = config.hdr.as_ref().map(|_| HdrLog::new(&load.to_string(), wall_clock()));
     let timing = Timing {
+        warm_up: config.warm_up,
         length: config.length,
         rate: config.rate,
         interval: generator::interval_length(config.length),
     };
-    let mut generator = Generator::start(pattern, timing, Arc::new(workload), address)?;
+    let mut generator = Generator::start(pattern, timing, Arc::new(workload), &address)?;
     let mut series = generator.series(hdr);
     let finished = generator.wait(&mut series, config.length)?;
     // Nothing receives signals any more, and a file may be one that nobody reads.
     signal::end_on(&signal::STOP)?;
     let report = generator.report(load, &mut series, &finished);
     outputs.write(&report, &series.total, series.hdr.as_ref(), config.json)?;
-    outcome(&report.counts)
+    outcome(&report.counts)?;
+    report.describe_lag().map_or(Ok(()), |lag| Err(Failure::new(Exit::Failed, lag)))
 }
 
 /// Refuses more connections than the limit of open files allows.

@@ -6,8 +6,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::config::Length;
 use super::counts::Counts;
+use super::figures::whole;
 use super::intervals::rate;
-use super::report::whole;
 use crate::number::grouped;
 
 /// The progress of a load.

@@ -24,6 +24,10 @@ pub const LATE_AFTER: Duration = Duration::from_millis(1);
 pub struct Recorder {
     pub(super) counts: Counts,
     intervals: Intervals,
+    /// True until the warm-up is over. What is counted until then is forgotten.
+    warming_up: bool,
+    /// The requests that were sent and settled in the warm-up.
+    warm_up_requests: u64,
     /// The number of the current interval, and its end.
     interval: u32,
     interval_end: Instant,
@@ -65,6 +69,8 @@ impl Recorder {
         Self {
             counts: Counts::default(),
             intervals,
+            warming_up: false,
+            warm_up_requests: 0,
             interval: 0,
             interval_end: intervals.end_of(0),
             latencies: Latencies::new(),
@@ -83,6 +89,12 @@ impl Recorder {
             lost_in_a_row: 0,
             abandoned: false,
         }
+    }
+
+    /// The same with a warm-up until the first interval begins.
+    #[must_use]
+    pub fn with_warm_up(self) -> Self {
+        Self { warming_up: true, interval_end: self.intervals.start(), ..self }
     }
 
     /// The counters so far.
@@ -113,6 +125,10 @@ impl Recorder {
 
     #[cold]
     fn close_interval(&mut self) {
+        if mem::take(&mut self.warming_up) {
+            self.forget();
+            return;
+        }
         let (answered, faults) = (self.counts.answered, self.counts.faults());
         if (answered, faults) == (self.answered_before, self.faults_before) {
             return;
@@ -125,6 +141,17 @@ impl Recorder {
             latencies: mem::replace(&mut self.latencies, empty),
         });
         (self.answered_before, self.faults_before) = (answered, faults);
+    }
+
+    /// Forgets the warm-up: a request is in it if it was settled in it, so those in flight are
+    /// counted as sent now, and so are the connections that are open.
+    fn forget(&mut self) {
+        self.warm_up_requests = self.counts.asked - self.in_flight;
+        self.budget.take(self.in_flight);
+        self.counts = Counts { asked: self.in_flight, opened: self.open, ..Counts::default() };
+        self.latencies.reset();
+        self.examples.clear();
+        self.last_reply_at = None;
     }
 
     /// Takes the intervals that are over by `now`, or all of them. `spare` is for the next one.
@@ -149,10 +176,20 @@ impl Recorder {
         if self.end.is_some_and(|end| now >= end) {
             return 0;
         }
-        let n = self.budget.take(wanted);
+        let n = if self.warming_up { wanted } else { self.budget.take(wanted) };
         self.in_flight += n;
         self.counts.asked += n;
         n
+    }
+
+    /// The requests that were sent, those of the warm-up included.
+    pub(super) fn sent(&self) -> u64 {
+        self.warm_up_requests + self.counts.asked
+    }
+
+    /// The requests of the warm-up.
+    pub(super) fn warm_up_requests(&self) -> u64 {
+        self.warm_up_requests
     }
 
     /// Counts a connection that was made.

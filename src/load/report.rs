@@ -8,11 +8,16 @@ use std::fmt;
 use serde::Serialize;
 
 use super::counts::{Counts, total};
+use super::figures::{bytes, counted, time, whole};
+use super::parameters::{LoadParameters, Machine};
 use super::series::{Percentiles, Row};
 use crate::number::grouped;
 
 /// The version of the JSON.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The program and its version.
+pub(super) const PROGRAM: &str = concat!("socklab ", env!("CARGO_PKG_VERSION"));
 
 /// The explanation of the two columns of latencies.
 const DUE_TIME_NOTE: &str = "\
@@ -25,6 +30,12 @@ wait for a slow server to free the connection
 pub struct LoadReport {
     /// [`VERSION`].
     pub version: u32,
+    /// The program and its version.
+    pub program: &'static str,
+    /// The time of day at which the load began, in UTC.
+    pub time: String,
+    /// The machine of the load.
+    pub machine: Machine,
     /// The parameters of the load.
     pub load: LoadParameters,
     /// True if a signal ended the load.
@@ -33,6 +44,16 @@ pub struct LoadReport {
     pub elapsed_s: f64,
     /// Right replies per second.
     pub per_second: f64,
+    /// The time of the last right reply, in seconds from the start.
+    pub last_reply_s: Option<f64>,
+    /// The same if the server was silent from then on: the load went on, and there were faults.
+    pub silent_from_s: Option<f64>,
+    /// The part of the time that the busiest thread of the load was busy, from 0 to 1.
+    pub busiest_thread: f64,
+    /// True if the requests were sent at the rate; none in a closed loop.
+    pub kept_rate: Option<bool>,
+    /// The first sign that the server is of another kind than the load is for.
+    pub hint: Option<String>,
     /// The counters.
     pub counts: Counts,
     /// Latencies in microseconds.
@@ -41,25 +62,6 @@ pub struct LoadReport {
     pub examples: Vec<String>,
     /// The figures of each interval.
     pub intervals: Vec<Row>,
-}
-
-/// The parameters of a load.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoadParameters {
-    /// The server's address.
-    pub server: String,
-    /// The workload, such as `echo of 16 bytes`.
-    pub service: String,
-    /// Connections open at the same time.
-    pub connections: usize,
-    /// The most requests in flight on each connection.
-    pub pipeline: usize,
-    /// Threads that share the connections.
-    pub threads: usize,
-    /// Requests due per second; none in a closed loop.
-    pub rate: Option<u64>,
-    /// True if each request has a connection of its own.
-    pub reconnect: bool,
 }
 
 /// Latencies, counted from two times.
@@ -71,29 +73,33 @@ pub struct LatencyReport {
     pub from_sending: Option<Percentiles>,
 }
 
+/// The least length of a load of which one can say that the load itself was the limit, in seconds.
+const MIN_LENGTH: f64 = 0.1;
+
+/// The part of the time from which on a thread that is busy so long is the limit of its load.
+const LIMIT: f64 = 0.95;
+
 impl LoadReport {
+    /// True if the load itself was the limit, not the server.
+    pub(super) fn is_its_own_limit(&self) -> bool {
+        self.busiest_thread > LIMIT && self.elapsed_s >= MIN_LENGTH && self.counts.answered > 0
+    }
+
+    /// The sentence that the server did not keep up with the rate, if it did not.
+    pub(super) fn describe_lag(&self) -> Option<String> {
+        let rate = self.load.rate.filter(|_| self.kept_rate == Some(false))?;
+        let who = if self.is_its_own_limit() { "the load itself" } else { "the server" };
+        let rate = grouped(rate);
+        let behind = match self.counts.unsent {
+            0 => format!("the load took {:.2} s", self.elapsed_s),
+            n => format!("{} due could not be sent", counted(n, "request")),
+        };
+        Some(format!("{who} did not keep up with {rate} requests per second: {behind}"))
+    }
+
     /// The report as JSON, indented.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("numbers and strings can always be serialized")
-    }
-}
-
-impl fmt::Display for LoadParameters {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, service, connections, pipeline, threads, rate, reconnect } = self;
-        write!(out, "{service} at {server}: {}", counted(*connections as u64, "connection"))?;
-        match (reconnect, pipeline) {
-            (true, _) => out.write_str(", a new one for each request")?,
-            (false, 1) => out.write_str(", 1 request in flight on each")?,
-            (false, n) => write!(out, ", {n} requests in flight on each")?,
-        }
-        if *threads > 1 {
-            write!(out, ", {threads} threads")?;
-        }
-        match rate {
-            Some(rate) => write!(out, ", {} requests due per second", grouped(*rate)),
-            None => out.write_str(", closed loop"),
-        }
     }
 }
 
@@ -115,37 +121,37 @@ impl fmt::Display for LoadReport {
         )?;
         self.write_latencies(out)?;
         self.write_open_loop(out)?;
-        self.write_faults(out)
+        self.write_faults(out)?;
+        self.write_remarks(out)
     }
 }
 
 /// A column of [`Percentiles`].
-type Pick = fn(&Percentiles) -> f64;
+type Pick = fn(&Percentiles) -> Option<f64>;
 
 impl LoadReport {
     fn write_latencies(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LatencyReport { from_due, from_sending } = self.latency_us;
         let Some(sending) = from_sending else { return Ok(()) };
         let rows: [(&str, Pick); 7] = [
-            ("mean", |all| all.mean),
+            ("mean", |all| Some(all.mean)),
             ("50 %", |all| all.p50),
             ("90 %", |all| all.p90),
             ("99 %", |all| all.p99),
             ("99.9 %", |all| all.p999),
             ("99.99 %", |all| all.p9999),
-            ("max", |all| all.max),
+            ("max", |all| Some(all.max)),
         ];
         match from_due {
             Some(_) => writeln!(out, "\nlatency     from due time  from sending")?,
             None => writeln!(out, "\nlatency")?,
         }
         for (name, pick) in rows {
-            match from_due {
-                Some(due) => {
-                    let (due, sending) = (time(pick(&due)), time(pick(&sending)));
-                    writeln!(out, "  {name:<9} {due:>13} {sending:>13}")?;
-                }
-                None => writeln!(out, "  {name:<9} {:>11}", time(pick(&sending)))?,
+            // Both columns are of the same replies, so both have a percentile or neither.
+            let Some(sending) = pick(&sending).map(time) else { continue };
+            match from_due.and_then(|due| pick(&due)).map(time) {
+                Some(due) => writeln!(out, "  {name:<9} {due:>13} {sending:>13}")?,
+                None => writeln!(out, "  {name:<9} {sending:>11}")?,
             }
         }
         Ok(())
@@ -187,6 +193,30 @@ impl LoadReport {
     }
 }
 
+impl LoadReport {
+    /// Writes what a reader of the figures must know.
+    fn write_remarks(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.silent_from_s {
+            writeln!(out, "no right reply came after {at:.2} s")?;
+        }
+        if let Some(lag) = self.describe_lag() {
+            writeln!(out, "{lag}")?;
+        }
+        if self.is_its_own_limit() {
+            let percent = whole(self.busiest_thread * 100.0);
+            writeln!(
+                out,
+                "the load itself was the limit: its thread was busy {percent} % of the time; the \
+                 server may be faster (see --threads)"
+            )?;
+        }
+        match &self.hint {
+            Some(hint) => writeln!(out, "{hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Writes a sum and its parts: `requests:    10 sent: 7 right, 3 missing`.
 fn write_sum(
     out: &mut fmt::Formatter<'_>,
@@ -214,65 +244,9 @@ pub(super) fn describe_faults(counts: &Counts) -> String {
     }
 }
 
-/// `1 request`, `1,000 requests`.
-fn counted(n: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
-}
-
-/// A rate, rounded.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rates are not negative, and far below the largest integer"
-)]
-pub fn whole(n: f64) -> u64 {
-    n.round() as u64
-}
-
-/// A time in microseconds, with three digits and the unit that suits it.
-pub fn time(micros: f64) -> String {
-    let (value, unit) = match micros {
-        n if n < 1000.0 => (n, "us"),
-        n if n < 1_000_000.0 => (n / 1000.0, "ms"),
-        n => (n / 1_000_000.0, "s"),
-    };
-    format!("{} {unit}", three_digits(value))
-}
-
-/// A number in three digits, at least the whole ones.
-pub fn three_digits(value: f64) -> String {
-    match value {
-        n if n < 9.995 => format!("{n:.2}"),
-        n if n < 99.95 => format!("{n:.1}"),
-        n => format!("{n:.0}"),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-fn bytes(n: u64, seconds: f64) -> String {
-    let rate = if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
-    let (value, unit) = match rate {
-        n if n < 1e3 => (n, "B"),
-        n if n < 1e6 => (n / 1e3, "kB"),
-        n if n < 1e9 => (n / 1e6, "MB"),
-        n => (n / 1e9, "GB"),
-    };
-    format!("{} {unit}", three_digits(value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_units_and_three_digits() {
-        assert_eq!(
-            [0.5, 9.996, 1499.0, 1e6].map(time),
-            ["0.50 us", "10.0 us", "1.50 ms", "1.00 s"]
-        );
-        assert_eq!(bytes(3_000_000, 2.0), "1.50 MB");
-        assert_eq!(counted(1, "request"), "1 request");
-    }
 
     #[test]
     fn the_parts_of_each_sum_are_listed() {
@@ -286,6 +260,7 @@ mod tests {
             served: 2,
             lost: 8,
             unopened: 4,
+            unsent: 990,
             ..Counts::default()
         };
         assert!(counts.add_up(0, 0));
@@ -295,27 +270,47 @@ mod tests {
             connections: 4,
             pipeline: 1,
             threads: 1,
-            rate: None,
+            rate: Some(2000),
             reconnect: false,
+            size: None,
+            bare: false,
+            warmup_s: 0.0,
+            duration_s: Some(1.0),
+            requests: None,
+            timeout_s: 5.0,
         };
         let report = LoadReport {
             version: VERSION,
+            program: PROGRAM,
+            time: String::new(),
+            machine: Machine { cores: 1, kernel: String::new() },
             load,
             interrupted: false,
             elapsed_s: 1.0,
             per_second: 800.0,
+            last_reply_s: Some(0.5),
+            silent_from_s: Some(0.5),
+            busiest_thread: 0.96,
+            kept_rate: Some(false),
+            hint: Some("a hint".to_owned()),
             counts,
             latency_us: LatencyReport { from_due: None, from_sending: None },
             examples: Vec::new(),
             intervals: Vec::new(),
         };
         let text = report.to_string();
-        let (_, faults) = text.split_once("\n\n").unwrap();
+        let (_, faults) = text.rsplit_once("\n\n").unwrap();
         assert_eq!(
             faults,
             "requests:    1,010 sent: 800 right, 182 wrong, 28 missing\n\
              connections: 14 tried: 2 served, 8 lost, 4 could not connect\n\
-             other lines: 828 without a request\n"
+             other lines: 828 without a request\n\
+             no right reply came after 0.50 s\n\
+             the load itself did not keep up with 2,000 requests per second: 990 requests due \
+             could not be sent\n\
+             the load itself was the limit: its thread was busy 96 % of the time; the server \
+             may be faster (see --threads)\n\
+             a hint\n"
         );
         let sentence = "faulty replies: 210 of 1,010, and 828 lines without a request";
         assert_eq!(describe_faults(&counts), sentence);

@@ -17,17 +17,21 @@ use super::recorder::{Recorder, lock};
 /// Nanoseconds in a microsecond, the unit in which latencies are reported.
 const MICROS: f64 = 1000.0;
 
-/// The latencies of a part of a load, in microseconds.
+/// The replies beyond a percentile that it takes to know it. With fewer it is a matter of chance.
+const BEYOND: u64 = 10;
+
+/// The latencies of a part of a load, in microseconds. A percentile is none if fewer than
+/// [`BEYOND`] replies took longer: the 99th needs 1000 replies, the 99.9th 10,000.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are enough: p999 is the 99.9th percentile")]
 pub struct Percentiles {
     pub min: f64,
     pub mean: f64,
-    pub p50: f64,
-    pub p90: f64,
-    pub p99: f64,
-    pub p999: f64,
-    pub p9999: f64,
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
+    pub p999: Option<f64>,
+    pub p9999: Option<f64>,
     pub max: f64,
 }
 
@@ -35,15 +39,20 @@ impl Percentiles {
     /// The percentiles of a histogram in nanoseconds, unless it is empty.
     #[expect(clippy::cast_precision_loss, reason = "the histogram keeps three digits")]
     pub fn of(latencies: &Histogram<u64>) -> Option<Self> {
-        let at = |quantile| latencies.value_at_quantile(quantile) as f64 / MICROS;
+        // One reply of `part` is beyond the percentile.
+        let at = |part: u64| {
+            let quantile = 1.0 - 1.0 / part as f64;
+            let micros = latencies.value_at_quantile(quantile) as f64 / MICROS;
+            (latencies.len() >= BEYOND * part).then_some(micros)
+        };
         (!latencies.is_empty()).then(|| Self {
             min: latencies.min() as f64 / MICROS,
             mean: latencies.mean() / MICROS,
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            p999: at(0.999),
-            p9999: at(0.9999),
+            p50: at(2),
+            p90: at(10),
+            p99: at(100),
+            p999: at(1000),
+            p9999: at(10_000),
             max: latencies.max() as f64 / MICROS,
         })
     }
@@ -63,7 +72,7 @@ pub struct Row {
     pub per_second: f64,
     /// Wrong, duplicated, merged, reordered and missing replies since the start.
     pub faults: u64,
-    /// The median latency, from the due time if there is one; none without a reply.
+    /// The median latency, from the due time if there is one; none if there are too few replies.
     pub p50_us: Option<f64>,
     /// The 90th percentile.
     pub p90_us: Option<f64>,
@@ -225,7 +234,7 @@ impl Series {
         self.faults += interval.map_or(0, |interval| interval.faults);
         let waited = interval.map(|interval| interval.latencies.waited());
         let percentiles = waited.and_then(Percentiles::of);
-        let of = |pick: fn(Percentiles) -> f64| percentiles.map(pick);
+        let of = |pick: fn(Percentiles) -> Option<f64>| percentiles.and_then(pick);
         self.rows.push(Row {
             time_s: end.as_secs_f64(),
             answered,
@@ -235,7 +244,7 @@ impl Series {
             p90_us: of(|all| all.p90),
             p99_us: of(|all| all.p99),
             p999_us: of(|all| all.p999),
-            max_us: of(|all| all.max),
+            max_us: percentiles.map(|all| all.max),
         });
         if let Some(hdr) = &mut self.hdr {
             match waited {
@@ -300,8 +309,7 @@ mod tests {
         load.collect(2.5, Some(3.0));
         for (row, micros) in load.series.rows.iter().zip([900.0, 20.0]) {
             assert_eq!((row.answered, row.per_second.round()), (1, 1.0));
-            let [p50, max] = [row.p50_us, row.max_us].map(|time| time.unwrap().round());
-            assert_eq!((p50, max), (micros, micros));
+            assert_eq!((row.p50_us, row.max_us.unwrap().round()), (None, micros));
         }
         assert_eq!(load.series.total.from_sending.max() / 10_000, 90);
         assert_eq!((load.series.counts.answered, load.series.total.from_sending.len()), (2, 2));
@@ -358,5 +366,18 @@ mod tests {
         load.series.finish(&load.recorders, load.start + 3 * SECOND, 3 * SECOND);
         let faults: Vec<_> = load.series.rows.iter().map(|row| row.faults).collect();
         assert_eq!(faults, [3, 3, 4]);
+    }
+
+    #[test]
+    fn a_percentile_needs_ten_replies_beyond_it() {
+        let known = |replies: u64| {
+            let mut latencies = Latencies::new().from_sending;
+            latencies.record_n(1000, replies).unwrap();
+            let all = Percentiles::of(&latencies).unwrap();
+            let known = [all.p50, all.p90, all.p99, all.p999, all.p9999];
+            known.iter().filter(|percentile| percentile.is_some()).count()
+        };
+        let replies = [19, 20, 99, 100, 999, 1000, 9999, 10_000, 99_999, 100_000];
+        assert_eq!(replies.map(known), [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]);
     }
 }

@@ -1,6 +1,6 @@
 //! Settings that all connections of a load have in common.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::schedule::Schedule;
@@ -19,4 +19,16 @@ pub struct ClientSettings {
     pub reconnect: bool,
     /// The time after which a reply is missing.
     pub timeout: Duration,
+    /// The first sign that the server is of another kind than the load is for, as a sentence.
+    pub hint: OnceLock<String>,
+}
+
+impl ClientSettings {
+    /// Notes a sign, and tells it at once, unless there has been one.
+    #[cold]
+    pub(super) fn give_hint(&self, hint: &str) {
+        if self.hint.set(hint.to_owned()).is_ok() {
+            log::warn!("{hint}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::clock;
 use super::config::{Length, Pattern, describe_workload, prepare_workload};
-use super::connect;
+use super::connect::{self, ServerAddress};
 use super::counts::Counts;
 use super::generator::{Generator, Timing};
 use super::latencies::Latencies;
@@ -71,7 +71,7 @@ impl WindowedLoad {
 
     /// The workload in a few words.
     pub fn description(&self) -> String {
-        describe_workload(&self.pattern.workload)
+        describe_workload(&self.pattern)
     }
 
     /// Runs the load with so many busy `connections`, beside `idle` ones that send nothing.
@@ -84,9 +84,16 @@ impl WindowedLoad {
         mut observe: impl FnMut(Moment),
     ) -> Result<Measured, Failure> {
         let pattern = Pattern { connections, ..self.pattern.clone() };
-        let _idle = connect_idle(address, idle, pattern.timeout)?;
-        let timing = Timing { length: Length::Time(UNLIMITED), rate: None, interval: UNLIMITED };
-        let mut load = Generator::start(&pattern, timing, Arc::clone(&self.workload), address)?;
+        let address = ServerAddress(address.into());
+        let _idle = connect_idle(&address, idle, pattern.timeout)?;
+        let timing = Timing {
+            // It ends only when every connection was served, see below.
+            warm_up: Duration::ZERO,
+            length: Length::Time(UNLIMITED),
+            rate: None,
+            interval: UNLIMITED,
+        };
+        let mut load = Generator::start(&pattern, timing, Arc::clone(&self.workload), &address)?;
         warm(&mut load, &pattern, warm_up)?;
         take(&load);
         let answered_before = counts(&load).answered;
@@ -128,12 +135,12 @@ impl WindowedLoad {
 
 /// Connections that are made and not used.
 fn connect_idle(
-    address: SocketAddr,
+    address: &ServerAddress,
     count: usize,
     timeout: Duration,
 ) -> Result<Vec<mio::net::TcpStream>, Failure> {
     let cannot = |error| Failure::cannot("set up the load", &error);
-    let streams = connect::connect_all(address, count, timeout).map_err(cannot)?;
+    let streams = connect::connect_all(&address.0, count, timeout).map_err(cannot)?;
     streams.into_iter().collect::<Result<_, _>>().map_err(|error| {
         let text = format!("cannot hold {count} idle connections: {}", cause_of(&error));
         Failure::new(Exit::Failed, text)

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mio::Waker;
 use mio::net::TcpStream;
+use socket2::SockAddr;
 
+use super::busy::BusyTime;
 use super::clock;
 use super::conn_stats::ConnStats;
 use super::connect;
@@ -61,7 +62,7 @@ impl Worker {
     pub(super) fn new(
         settings: Arc<ClientSettings>,
         recorder: Arc<Mutex<Recorder>>,
-        address: SocketAddr,
+        address: SockAddr,
         indices: Range<usize>,
     ) -> io::Result<Self> {
         // The load has its own time limit for each request.
@@ -88,9 +89,10 @@ impl Worker {
     }
 
     /// Runs the load to its end. `streams` are the connections that were made before it, one for
-    /// each index.
-    pub(super) fn run(&mut self, streams: Vec<Option<TcpStream>>) -> io::Result<()> {
+    /// each index. Returns the part of the time that the thread was busy.
+    pub(super) fn run(&mut self, streams: Vec<Option<TcpStream>>) -> io::Result<f64> {
         let now = self.reactor.now();
+        let mut busy = BusyTime::new(now);
         for (index, stream) in self.indices.clone().zip(streams) {
             if let Some(stream) = stream {
                 self.add_connection(stream, index, 0, now)?;
@@ -102,7 +104,9 @@ impl Worker {
             }
         }
         while !self.ending.is_over() {
-            let ready_sources = self.reactor.turn(self.wake_at())?;
+            let wake_at = self.wake_at();
+            let sleeps = wake_at.is_none_or(|at| at > self.reactor.now());
+            let ready_sources = self.reactor.turn(wake_at)?;
             let now = self.reactor.now();
             self.reap(now);
             let deadline = self.connector.deadline();
@@ -113,13 +117,19 @@ impl Worker {
             }
             self.connect_due(now)?;
             let connecting = self.connector.len() > 0;
-            self.ending.turn_ended(&mut lock(&self.recorder), connecting, now);
+            let mut recorder = lock(&self.recorder);
+            self.ending.turn_ended(&mut recorder, connecting, now);
+            busy.turn_ended(sleeps, recorder.sent() + recorder.counts.answered, now);
+            if recorder.is_over(now) {
+                // The rest of the time the load only waits.
+                busy.part(now);
+            }
         }
         self.reactor.cut();
         self.reap(self.reactor.now());
         // These were not made before the load ended.
         lock(&self.recorder).counts.unopened += self.connector.len() as u64;
-        Ok(())
+        Ok(busy.part(self.reactor.now()))
     }
 
     /// The time by which the loop has something to do, whatever happens on its connections.
@@ -144,7 +154,8 @@ impl Worker {
         for (stats, reason, _) in closed {
             self.record_close(&stats, reason);
             let sent = stats.sent_before + stats.sent();
-            let served = reason == CloseReason::Served && stats.has_received() && !stats.is_busy();
+            let done = reason == CloseReason::Served || self.ends_with_reply(&stats, reason);
+            let served = done && stats.has_received() && !stats.is_busy();
             let at = if served && self.settings.reconnect {
                 self.due(stats.index, sent, now)
             } else {
@@ -159,7 +170,8 @@ impl Worker {
         let mut recorder = lock(&self.recorder);
         recorder.open -= 1;
         let counts = &mut recorder.counts;
-        let closed_by_us = matches!(reason, CloseReason::Served | CloseReason::Forced);
+        let closed_by_us = matches!(reason, CloseReason::Served | CloseReason::Forced)
+            || self.ends_with_reply(stats, reason);
         if stats.is_busy() {
             counts.busy += 1;
         } else if !closed_by_us {
@@ -173,6 +185,11 @@ impl Worker {
             counts.served += 1;
         }
         recorder.check();
+    }
+
+    /// True if the server has closed a connection behind the reply to its only request.
+    fn ends_with_reply(&self, stats: &ConnStats, reason: CloseReason) -> bool {
+        self.settings.reconnect && stats.has_received() && reason == CloseReason::PeerClosed
     }
 
     /// The time at which a connection has its next request to send: now, in a closed loop.
@@ -237,7 +254,7 @@ impl Worker {
         connect_at: Instant,
     ) -> io::Result<()> {
         let in_flight = self.settings.pipeline * self.settings.workload.longest_request();
-        connect::set_up(&stream, in_flight)?;
+        connect::set_up(&stream, self.connector.address(), in_flight)?;
         let stats = Arc::new(ConnStats::new(index, sent_before));
         let (settings, recorder) = (Arc::clone(&self.settings), Arc::clone(&self.recorder));
         let client = LoadClient::new(settings, recorder, Arc::clone(&stats), connect_at);

@@ -6,6 +6,9 @@
 //! different positions of the ring. As far as possible no two replies are the same (a mix of
 //! expressions is given by the user), so a reply that arrives twice, too early, or on another
 //! connection is detected.
+//!
+//! Two kinds of workloads are not compared as blocks: any line may be the reply, or the replies
+//! have no newline (see [`ReplyRule`]).
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -35,9 +38,23 @@ const STRIDE: usize = 389;
 
 const _: () = assert!(MAX_REQUEST <= MAX_IN_FLIGHT);
 
+/// The rule by which a reply is found in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReplyRule {
+    /// It is the bytes expected.
+    Bytes,
+    /// It is any line.
+    AnyLine,
+    /// It has no newline: it ends when it has the bytes expected, or before a gap.
+    Bare,
+    /// It is anything before a gap.
+    AnyBare,
+}
+
 /// The requests of a load and their replies.
 #[derive(Debug)]
 pub struct Workload {
+    rule: ReplyRule,
     requests: Ring,
     replies: Ring,
     /// In bytes.
@@ -53,7 +70,8 @@ impl Workload {
         for number in 0..count {
             ring.push(&echo_line(number, size));
         }
-        Self { replies: ring.clone(), requests: ring, longest_request: size }
+        let replies = ring.clone();
+        Self { rule: ReplyRule::Bytes, replies, requests: ring, longest_request: size }
     }
 
     /// Expressions and their values, as our own server evaluates them; without any, sums with
@@ -79,7 +97,38 @@ impl Workload {
         }
         let longest_request = pairs.iter().map(|(request, _)| request.len()).max();
         let longest_request = longest_request.expect("there is at least one expression");
-        Self { requests, replies, longest_request }
+        Self { rule: ReplyRule::Bytes, requests, replies, longest_request }
+    }
+
+    /// One request again and again, and its reply; none if any will do. `bare` is true for replies
+    /// without a newline.
+    pub fn exchange(request: &[u8], reply: Option<&[u8]>, bare: bool) -> Self {
+        let longest = request.len().max(reply.map_or(0, <[u8]>::len)).max(1);
+        let (mut requests, mut replies) = (Ring::default(), Ring::default());
+        for _ in 0..(RING_BYTES / longest).clamp(1, DISTINCT_REQUESTS) {
+            requests.push(request);
+            replies.push(reply.unwrap_or_default());
+        }
+        let rule = match (reply, bare) {
+            (Some(_), false) => ReplyRule::Bytes,
+            (Some(_), true) => ReplyRule::Bare,
+            (None, false) => ReplyRule::AnyLine,
+            (None, true) => ReplyRule::AnyBare,
+        };
+        Self { rule, requests, replies, longest_request: request.len() }
+    }
+
+    /// The same requests and replies without their newlines, as a server has them that knows none.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        let (requests, replies) = (self.requests.bare(), self.replies.bare());
+        Self { rule: ReplyRule::Bare, requests, replies, ..self }
+    }
+
+    /// The rule by which a reply is found.
+    #[inline]
+    pub(super) fn rule(&self) -> ReplyRule {
+        self.rule
     }
 
     /// The number of requests before the first comes again.
@@ -140,6 +189,16 @@ struct Ring {
 }
 
 impl Ring {
+    /// The texts without the newline at their end.
+    fn bare(&self) -> Self {
+        let mut ring = Self::default();
+        for at in 0..self.ends.len() {
+            let text = self.one(at);
+            ring.push(text.strip_suffix(b"\n").unwrap_or(text));
+        }
+        ring
+    }
+
     fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len());

@@ -17,8 +17,10 @@ mod grade {
     mod servers;
 }
 mod load {
+    mod any_server;
     mod client;
     mod program;
+    mod remarks;
 }
 mod protocol {
     mod edges;

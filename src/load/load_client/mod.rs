@@ -9,14 +9,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::bare_reply::BareReply;
 use super::conn_stats::ConnStats;
 use super::diagnosis::ReplyDiagnosis;
 use super::in_flight::InFlight;
 use super::latencies::nanos;
 use super::recorder::{LATE_AFTER, Recorder, lock};
 use super::settings::ClientSettings;
+use super::workload::ReplyRule;
 use crate::service::{Event, Framing, MAX_REPLY, Next, Output, Service};
 
+mod any_line;
+mod bare;
 mod unexpected;
 
 /// The client's side of one connection.
@@ -35,6 +39,12 @@ pub struct LoadClient {
     next_reply: usize,
     /// Bytes received of the next reply, fewer than it has.
     partial: usize,
+    /// The beginning of the next reply, if that may be any line.
+    line_start: Vec<u8>,
+    /// The reply that is being received, if replies have no newline.
+    bare_reply: BareReply,
+    /// The time from which on the first reply lacks its newline.
+    unended_since: Option<Instant>,
     /// The bytes from the first unexpected one on; empty while the replies are as expected.
     diagnosis: ReplyDiagnosis,
 }
@@ -58,6 +68,9 @@ impl LoadClient {
             next_request: position,
             next_reply: position,
             partial: 0,
+            line_start: Vec::new(),
+            bare_reply: BareReply::new(connect_at),
+            unended_since: None,
             diagnosis: ReplyDiagnosis::default(),
         }
     }
@@ -92,7 +105,8 @@ impl LoadClient {
         } else {
             self.due(self.stats.sent())
         };
-        match self.give_up_at().into_iter().chain(send_at).min() {
+        let times = [self.give_up_at(), send_at, self.bare_reply.gap_at(), self.hint_at()];
+        match times.into_iter().flatten().min() {
             Some(at) => Next::ReadUntil(at),
             None => Next::Read,
         }
@@ -159,6 +173,23 @@ impl LoadClient {
     /// the connection is to be closed.
     fn receive(&mut self, bytes: &[u8], recorder: &mut Recorder, now: Instant) -> Result<(), Next> {
         recorder.begun += u64::from(self.stats.set_received());
+        let result = match self.settings.workload.rule() {
+            ReplyRule::Bytes => self.receive_expected(bytes, recorder, now),
+            ReplyRule::AnyLine => self.receive_lines(bytes, recorder, now),
+            ReplyRule::Bare | ReplyRule::AnyBare => self.receive_bare(bytes, recorder, now),
+        };
+        if self.settled == 0 || self.unended_since.is_some() {
+            self.look_for_newline(now);
+        }
+        result
+    }
+
+    fn receive_expected(
+        &mut self,
+        bytes: &[u8],
+        recorder: &mut Recorder,
+        now: Instant,
+    ) -> Result<(), Next> {
         let mut rest = bytes;
         while !rest.is_empty() && self.diagnosis.is_in_step() {
             let in_flight = self.in_flight.len();
@@ -168,8 +199,15 @@ impl LoadClient {
             if n == 0 || rest[..length] != expected[..length] {
                 break;
             }
+            let received = self.partial + length;
+            let all = received == replies.len();
             rest = &rest[length..];
-            self.split_replies(self.partial + length, n, recorder, now);
+            if all {
+                self.partial = 0;
+                self.record_replies(n, received, recorder, now);
+            } else {
+                self.split_replies(received, n, recorder, now);
+            }
         }
         if rest.is_empty() { Ok(()) } else { self.diagnose(rest, recorder, now) }
     }
@@ -259,6 +297,14 @@ impl LoadClient {
             // before the load begins, and begin in a turn of their own: so the first requests are
             // not sent by a loop that is still adding a thousand connections.
             Event::Open if !self.settings.reconnect => Next::ReadUntil(now),
+            Event::Timeout if self.bare_reply.gap_at().is_some_and(|at| at <= turn_at) => {
+                self.end_bare_reply(&mut recorder);
+                self.send_due(&mut recorder, now, out)
+            }
+            Event::Timeout if self.hint_at().is_some_and(|at| at <= turn_at) => {
+                self.tell_unended();
+                self.send_due(&mut recorder, now, out)
+            }
             Event::Timeout if self.give_up_at().is_some_and(|at| at <= turn_at) => {
                 self.give_up(&mut recorder)
             }
@@ -287,9 +333,10 @@ impl Service for LoadClient {
 impl Drop for LoadClient {
     /// The connection has closed: the requests in flight will not be answered.
     fn drop(&mut self) {
-        let in_flight = self.in_flight.len();
         let shared = Arc::clone(&self.recorder);
         let mut recorder = lock(&shared);
+        self.end_bare_reply(&mut recorder);
+        let in_flight = self.in_flight.len();
         if recorder.abandoned {
             recorder.counts.abandoned += in_flight as u64;
             self.settle(in_flight, &mut recorder);

@@ -2,7 +2,7 @@
 //! reply that differs from the expected one.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use socklab::buffer::Buffer;
@@ -138,8 +138,14 @@ enum Length {
 }
 
 fn settings(workload: Workload, pipeline: usize, schedule: Option<Schedule>) -> ClientSettings {
-    let workload = Arc::new(workload);
-    ClientSettings { workload, pipeline, schedule, reconnect: false, timeout: TIMEOUT }
+    ClientSettings {
+        workload: Arc::new(workload),
+        pipeline,
+        schedule,
+        reconnect: false,
+        timeout: TIMEOUT,
+        hint: OnceLock::new(),
+    }
 }
 
 /// A recorder with one interval.
