@@ -227,14 +227,15 @@ impl Session {
     fn pay_debt(&mut self, n: usize, now: Instant) {
         self.outbox.consume(n); // mutant: send-a-tail-twice
         let time = Duration::from_secs(n as u64) / LEAST_RATE;
-        if self.outbox.is_empty() && self.phase == Phase::Serving(Awaited::Timeout) {
-            // A pause begins with the send, or the peer might receive what comes before and after
-            // it together.
-            let unsent = self.waiting_since.map_or(Duration::ZERO, |since| now - since);
-            self.timeout_at = self.timeout_at.map(|at| at + unsent);
+        let is_paid = self.outbox.is_empty();
+        let Some(since) = self.waiting_since else { return };
+        let moved = if is_paid { now } else { now.min(since + time) };
+        if self.phase == Phase::Serving(Awaited::Timeout) {
+            // A pause begins with the last send, or the peer might receive what comes before and
+            // after it together.
+            self.timeout_at = self.timeout_at.map(|at| at + (moved - since));
         }
-        let since = self.waiting_since.filter(|_| !self.outbox.is_empty());
-        self.waiting_since = since.map(|since| now.min(since + time));
+        self.waiting_since = Some(moved).filter(|_| !is_paid);
     }
 
     /// True if a message would be served: the service waits for one, there is room for a reply, and

@@ -380,6 +380,20 @@ fn a_pause_begins_when_what_was_written_before_it_is_sent() {
 }
 
 #[test]
+fn a_pause_begins_with_the_last_of_several_sends() {
+    let pause = Duration::from_millis(200);
+    let mut connection = Connection::with(Box::new(Sleeper { pause }));
+    connection.reading = false;
+    connection.exchange(Some(b"a\n"));
+    for _ in 0..2 {
+        connection.now += 3 * pause;
+        let now = connection.now;
+        connection.activate().sent(1, now);
+    }
+    assert_eq!(connection.session.deadline(), Some(connection.now + pause));
+}
+
+#[test]
 fn a_halt_moves_every_deadline() {
     let halt = Duration::from_secs(1);
     let pause = Duration::from_millis(200);
