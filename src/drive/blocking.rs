@@ -86,7 +86,7 @@ fn run_slice(
     now: &mut Instant,
 ) -> bool {
     loop {
-        *now = read_clock(session, *now, halt::longest_run(session.work().into()));
+        *now = read_clock(session, *now, halt::longest_run(1, session.work().into()));
         let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(*now));
         let is_due = wait == Some(Duration::ZERO);
         let failed = match session.want() {
@@ -132,18 +132,20 @@ fn run_slice(
     }
 }
 
-/// The longest time of a call with this result that should wait for `wait`.
+/// The longest time of a call with this result that should wait for `wait`. The signals that the
+/// program receives go to its main thread, or end the connection of a process, so an interrupt is a
+/// halt.
 fn longest_call<T>(wait: Option<Duration>, result: &io::Result<T>) -> Duration {
     let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
     let timeout = wait.map(|wait| wait + TIMEOUT_SLACK);
     halt::longest_wait(timeout, result.as_ref().is_err_and(interrupted))
 }
 
-/// Reads the clock. If more than `longest` has passed since `then`, the process was halted, and all
-/// deadlines of the session move by that.
+/// Reads the clock. If far more than `longest` has passed since `then`, the process was halted, and
+/// all deadlines of the session move by that.
 fn read_clock(session: &mut ActiveSession<'_>, then: Instant, longest: Duration) -> Instant {
     let now = clock();
-    let halt = halt::length(now.saturating_duration_since(then), longest);
+    let halt = halt::time_halted(now.saturating_duration_since(then), longest);
     if !halt.is_zero() {
         session.delay(halt);
     }

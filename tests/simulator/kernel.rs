@@ -21,6 +21,9 @@ use crate::world::{Action, World};
 /// Most waits in a row without a timeout while nothing happens.
 const MAX_IDLE_TURNS: u32 = 10;
 
+/// The most of a halt that the server counts as passed.
+const HALT_COUNTED: Duration = Duration::from_millis(50);
+
 /// The kernel, from the loop's side.
 pub struct FakeKernel {
     world: Rc<RefCell<World>>,
@@ -48,6 +51,10 @@ impl FakeKernel {
         if world.listener_event_at.take_if(|at| *at <= now).is_some() {
             let ready = Readiness { readable: Readable::UntilShort, writable: false };
             self.events.push(Event { token: Source::Listener.token(), ready });
+        }
+        if std::mem::take(&mut world.signal_came) {
+            let ready = Readiness { readable: Readable::UntilShort, writable: false };
+            self.events.push(Event { token: Source::Signals.token(), ready });
         }
         for client in &mut world.clients {
             let connection = &mut client.connection;
@@ -90,7 +97,9 @@ impl FakeKernel {
             self.events.swap(n, world.rng.below(n + 1));
         }
         world.progress += self.events.len() as u64;
-        self.last.clone_from(&self.events);
+        // A real kernel reports no signal again that did not come.
+        let repeatable = |event: &&Event| event.token != Source::Signals.token();
+        self.last = self.events.iter().filter(repeatable).copied().collect();
     }
 
     /// Advances the time to the next event, at most by `timeout`.
@@ -153,16 +162,28 @@ impl Kernel for FakeKernel {
             world.interrupted += timeout.unwrap_or(length).min(length);
             world.halt(length);
         }
-        if world.rng.chance(faults.halt) {
+        let halts = world.rng.chance(faults.halt);
+        let has_signal = timeout != Some(Duration::ZERO) && world.rng.chance(faults.signal);
+        if halts || has_signal {
             // Also at the very moment of an event, which the wait does not report then.
             let longest = timeout.unwrap_or(Duration::from_secs(1));
             let at = world.now + world.rng.within(longest);
             let at = world.next_event_at().map_or(at, |event| event.min(at));
             let waited = at - world.now;
-            world.interrupted += waited;
             world.advance(at);
+            if has_signal {
+                world.signal_came = true;
+                world.progress += 1;
+                return Err(ErrorKind::Interrupted.into());
+            }
+            world.interrupted += waited;
             let length = world.draw_halt();
-            world.halted += length;
+            // With a signal in the same wait, the server cannot tell. Bombs take longer than most
+            // halts.
+            let bombed = world.bombs.load(Ordering::Relaxed) > 0;
+            if !world.signal_came && !bombed {
+                world.halted += length.saturating_sub(HALT_COUNTED);
+            }
             world.halt(length);
             return Err(ErrorKind::Interrupted.into());
         }

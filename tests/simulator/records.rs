@@ -23,9 +23,9 @@ impl Writing {
     /// Of a conversation that is no game.
     pub const NONE: Self = Self { takes: None, state: RecordState::Pending };
 
-    /// Well within the player's patience, or well beyond it.
+    /// Well within the player's patience, of which each halt takes a little, or well beyond it.
     pub fn draw(rng: &mut Rng) -> Self {
-        let soon = rng.within(PATIENCE / 2);
+        let soon = rng.within(PATIENCE / 4);
         let (takes, state) = match rng.below(6) {
             0 => (None, RecordState::Kept),
             1 => (Some(soon), RecordState::Failed),

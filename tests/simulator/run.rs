@@ -497,6 +497,7 @@ fn fault_rates(rng: &mut Rng) -> FaultRates {
         repeated_event: rate(100),
         clock_jump: rate(5),
         halt: rate(20),
+        signal: rate(20),
         no_buffers: rate(100),
     }
 }

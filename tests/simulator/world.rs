@@ -49,6 +49,8 @@ pub struct FaultRates {
     /// The process is halted (SIGSTOP and SIGCONT) for up to 3 s: in a wait, which fails with EINTR
     /// then, and ten times less often before a call and before the clock is read.
     pub halt: u32,
+    /// A signal that the server receives interrupts a wait.
+    pub signal: u32,
     /// A send is refused for lack of memory.
     pub no_buffers: u32,
 }
@@ -79,6 +81,8 @@ pub struct World {
     pub backlog: VecDeque<usize>,
     /// The time in which accept fails for lack of a descriptor or of memory.
     pub accept_shortage: Range<Instant>,
+    /// A signal has come, and its event is not reported yet.
+    pub signal_came: bool,
     /// The listener is closed.
     pub closed: bool,
     /// The time from which on the listener has an event to report.
@@ -107,6 +111,7 @@ impl World {
             spent: 0,
             backlog: VecDeque::new(),
             accept_shortage: now..now,
+            signal_came: false,
             closed: false,
             listener_event_at: None,
             progress: 0,
