@@ -3,7 +3,7 @@
 //! the halt. A peer could not be served meanwhile, so that time is not its silence or slowness.
 //!
 //! A server that is only busy is late as well, and its deadlines must hold. So a run has a generous
-//! time for all that it does, only what exceeds that by more than [`SLACK`] is a halt, and `SLACK`
+//! time for all that it does, only what exceeds that by more than `SLACK` is a halt, and `SLACK`
 //! counts as passed even then: timers are slow on a machine that is always late, but never stop.
 //!
 //! SIGSTOP interrupts a wait (signal(7)), and so does a signal that the program receives. Only the
@@ -23,7 +23,7 @@ const NANOS_PER_WORK: u64 = 4;
 const TIME_PER_EVENT: Duration = Duration::from_micros(100);
 
 /// The time for which the process was halted within a run or a wait that took `passed`, and that
-/// takes `longest` without a halt. It is zero unless `passed` is more than [`SLACK`] over that.
+/// takes `longest` without a halt. It is zero unless `passed` is more than `SLACK` over that.
 #[inline]
 pub fn time_halted(passed: Duration, longest: Duration) -> Duration {
     passed.saturating_sub(longest.saturating_add(SLACK))

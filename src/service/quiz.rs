@@ -70,8 +70,10 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time between two looks at a receipt.
 const RECORD_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The least delay of a look that does not count: the process was halted, and the writer with it.
-const HALT: Duration = Duration::from_millis(50);
+/// The most delay of a look that counts against the record. Behind it the process was halted, and
+/// the writer with it. Each late look counts as this much, so a machine that is always late makes
+/// at most 40 of them.
+const LATENESS: Duration = Duration::from_millis(25);
 
 /// The end of the closing line of a game whose record is not kept.
 const NOT_RECORDED: &str = " (your result could not be saved)";
@@ -137,10 +139,7 @@ impl Quiz {
         let State::Recording(recording) = &mut self.state else { return Next::Read };
         let state = recording.receipt.state();
         let late = now.saturating_duration_since(recording.look_at);
-        // mutant: count-a-halt-as-patience
-        if late > HALT {
-            recording.until += late;
-        }
+        recording.until += late.saturating_sub(LATENESS); // mutant: count-a-halt-as-patience
         // mutant: wait-for-no-record, wait-for-a-record-without-end
         if state == RecordState::Pending && now < recording.until {
             recording.look_at = now + RECORD_INTERVAL;
