@@ -62,7 +62,7 @@ impl FakeKernel {
                 continue;
             }
             let ready = connection.readiness();
-            if ready.readable != Readable::No {
+            if ready.readable != Readable::No && !connection.send_blocked {
                 connection.work_before.get_or_insert(work);
             }
             if let Some(token) = connection.token
