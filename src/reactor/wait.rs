@@ -39,7 +39,6 @@ impl<T, K: Kernel> Reactor<T, K> {
             waited = self.kernel.wait_for(Some(Duration::ZERO), connections.clone());
         }
         // A signal that the program receives has an event, and the time until then was a wait.
-        // mutant: take-a-signal-for-a-halt
         let stopped = interrupted && !self.signal_came();
         // mutant: wait-through-an-interrupt
         self.read_clock(longest.saturating_add(halt::longest_wait(timeout, stopped)));
