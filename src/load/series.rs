@@ -21,7 +21,7 @@ const MICROS: f64 = 1000.0;
 const BEYOND: u64 = 10;
 
 /// The latencies of a part of a load, in microseconds. A percentile is none if fewer than
-/// [`BEYOND`] replies took longer: the 99th needs 1000 replies, the 99.9th 10,000.
+/// `BEYOND` replies took longer: the 99th needs 1000 replies, the 99.9th 10,000.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[expect(missing_docs, reason = "the names are enough: p999 is the 99.9th percentile")]
 pub struct Percentiles {

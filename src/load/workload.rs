@@ -8,7 +8,7 @@
 //! connection is detected.
 //!
 //! Two kinds of workloads are not compared as blocks: any line may be the reply, or the replies
-//! have no newline (see [`ReplyRule`]).
+//! have no newline (see `ReplyRule`).
 
 use std::fmt::Write as _;
 use std::ops::Range;
