@@ -17,13 +17,13 @@ const UNREAD_QUESTIONS: usize = 16 << 20;
 const BURST: usize = 64 * 1024;
 
 /// Questions of a client that leaves without reading the answers.
-const UNREAD: usize = 500;
+const UNREAD: usize = 2000;
 
 /// The times of a patience that the server takes nothing before it is said to stand.
 const STUCK: u32 = 3;
 
-/// Such clients.
-const LEAVING: usize = 5;
+/// Clients that leave without reading.
+const LEAVING: usize = 8;
 
 pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
     let patience = grading.dialogue.patience();
