@@ -23,6 +23,10 @@ fn a_port_without_a_host_is_a_usage_error_with_the_corrected_line() {
             ("localhost:5000", "localhost 5000"),
             ("[::1]:5000", "::1 5000"),
         ] {
+            // bench takes HOST:PORT as well.
+            if command == "bench" && given.contains(':') {
+                continue;
+            }
             let text = usage_error(&[command, given]);
             assert!(text.contains(&format!(": socklab {command} {meant}\n")), "{text}");
         }
