@@ -45,14 +45,14 @@ impl<'s> ActiveSession<'s> {
         session.outbox.borrow(pool);
         let had_yielded = session.yields(); // mutant: never-resume
         let most_work = if session.has_deferred() { u32::MAX } else { LIGHT_WORK };
-        session.work_left = i32::try_from(budget).unwrap_or(i32::MAX);
+        session.begin_slice(budget);
         if session.phase == Phase::New {
             session.phase = Phase::Serving(Awaited::Message);
             session.notify(Event::Open, now);
             session.advance(now);
         } else if had_yielded && !(pool.is_scarce() && session.owes()) {
             // Nothing was received since the last slice, so the silence was not the peer's.
-            if session.is_receiving() {
+            if !session.owes() {
                 session.active_at = now;
             }
             session.advance_by(most_work, now);
@@ -64,7 +64,7 @@ impl<'s> ActiveSession<'s> {
     pub fn want(&mut self) -> Want<'_> {
         let session = &mut *self.session;
         match session.phase {
-            Phase::Serving(_) | Phase::Flushing if !session.outbox.is_empty() => {
+            Phase::Serving(_) | Phase::Flushing if session.owes() => {
                 Want::Send(session.outbox.pending())
             }
             Phase::Serving(Awaited::Timeout) => Want::Wait,
@@ -83,7 +83,7 @@ impl<'s> ActiveSession<'s> {
     /// Begins another slice without an activation, for a driver that has waited.
     #[inline]
     pub fn renew_budget(&mut self) {
-        self.session.work_left = i32::try_from(self.budget).unwrap_or(i32::MAX);
+        self.session.begin_slice(self.budget);
     }
 
     /// Reports `n` bytes in the buffer of [`Want::Receive`]; 0 means the end of input.
@@ -137,7 +137,7 @@ impl<'s> ActiveSession<'s> {
     /// True if the rest of a message is awaited.
     #[inline]
     pub fn awaits_rest(&self) -> bool {
-        self.session.is_receiving() && self.session.waiting_since.is_some()
+        !self.session.owes() && self.session.waiting_since.is_some()
     }
 
     /// See [`Session::delay`].
@@ -179,8 +179,8 @@ impl<'s> ActiveSession<'s> {
             (Timer::Gap, _) => session.advance(now),
             (Timer::Silence, Phase::Lingering) => session.phase = Phase::Finished,
             (Timer::Silence, _) => {
-                let owed = !session.outbox.is_empty();
-                session.cut(if owed { CloseReason::Unread } else { CloseReason::Idle });
+                let owes = session.owes();
+                session.cut(if owes { CloseReason::Unread } else { CloseReason::Idle });
             }
             // Not cut: earlier replies are still sent.
             (Timer::Arrival, _) => session.close(CloseReason::TooSlow),

@@ -199,14 +199,14 @@ impl Session {
         self.inbox.size() + self.outbox.size()
     }
 
-    /// True if input is received. None is until all replies are sent, so a silence before that is
-    /// not the peer's.
+    /// Sets the budget of a slice, in products of 64-bit limbs.
     #[inline]
-    fn is_receiving(&self) -> bool {
-        self.outbox.is_empty()
+    fn begin_slice(&mut self, budget: u32) {
+        self.work_left = i32::try_from(budget).unwrap_or(i32::MAX);
     }
 
-    /// True if replies are not sent yet.
+    /// True if replies are not sent yet. No input is received until they are, so a silence before
+    /// that is not the peer's.
     #[inline]
     fn owes(&self) -> bool {
         !self.outbox.is_empty()
@@ -216,7 +216,7 @@ impl Session {
     /// message ends with it: its rest is not received before the debt is paid.
     #[inline]
     fn begin_debt(&mut self, was_owed: bool, now: Instant) {
-        if !was_owed && !self.outbox.is_empty() {
+        if !was_owed && self.owes() {
             self.waiting_since = Some(now);
         }
     }
@@ -227,15 +227,14 @@ impl Session {
     fn pay_debt(&mut self, n: usize, now: Instant) {
         self.outbox.consume(n); // mutant: send-a-tail-twice
         let time = Duration::from_secs(n as u64) / LEAST_RATE;
-        let is_paid = self.outbox.is_empty();
         let Some(since) = self.waiting_since else { return };
-        let moved = if is_paid { now } else { now.min(since + time) };
+        let moved = if self.owes() { now.min(since + time) } else { now };
         if self.phase == Phase::Serving(Awaited::Timeout) {
             // A pause begins with the last send, or the peer might receive what comes before and
             // after it together.
             self.timeout_at = self.timeout_at.map(|at| at + (moved - since));
         }
-        self.waiting_since = Some(moved).filter(|_| !is_paid);
+        self.waiting_since = Some(moved).filter(|_| self.owes());
     }
 
     /// True if a message would be served: the service waits for one, there is room for a reply, and

@@ -31,7 +31,7 @@ impl Session {
 
     /// The same for messages that take at most `most_work` each.
     pub(super) fn advance_by(&mut self, most_work: u32, now: Instant) {
-        let owed_since = self.waiting_since.filter(|_| !self.outbox.is_empty());
+        let owed_since = self.waiting_since.filter(|_| self.owes());
         if self.is_raw {
             self.advance_raw(now);
         } else if self.deferred.is_none() || (most_work > LIGHT_WORK && self.is_serving()) {
@@ -46,7 +46,7 @@ impl Session {
             self.inbox.clear();
         }
         let peer_closed = self.input == Input::PeerClosed;
-        if self.phase == Phase::Flushing && self.outbox.is_empty() && peer_closed {
+        if self.phase == Phase::Flushing && !self.owes() && peer_closed {
             self.phase = Phase::Finished;
         }
     }
@@ -184,7 +184,7 @@ impl Session {
 
     /// Gives the service an event other than a message.
     pub(super) fn notify(&mut self, event: Event<'_>, now: Instant) {
-        let was_owed = !self.outbox.is_empty();
+        let was_owed = self.owes();
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
         let records = self.context.records.as_deref();

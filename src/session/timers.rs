@@ -73,7 +73,7 @@ impl Session {
 
     fn gap_at(&self) -> Option<Instant> {
         // mutant: end-a-gap-unserved
-        self.framer.deadline().filter(|_| self.is_serving() && self.is_receiving())
+        self.framer.deadline().filter(|_| self.is_serving() && !self.owes())
     }
 
     fn silence_at(&self) -> Option<Instant> {
@@ -81,16 +81,16 @@ impl Session {
         let limit = match self.phase {
             Phase::Finished => return None,
             // The silence is the service's.
-            Phase::Serving(Awaited::Timeout) if self.outbox.is_empty() => return None,
+            Phase::Serving(Awaited::Timeout) if !self.owes() => return None,
             Phase::Lingering => LINGER,
-            _ if self.outbox.is_empty() => limits.idle,
-            _ => return self.waiting_since.map(|since| since + limits.unread),
+            _ if self.owes() => return self.waiting_since.map(|since| since + limits.unread),
+            _ => limits.idle,
         };
         Some(self.active_at + limit)
     }
 
     fn arrival_at(&self) -> Option<Instant> {
-        let since = self.waiting_since.filter(|_| self.is_receiving())?;
+        let since = self.waiting_since.filter(|_| !self.owes())?;
         Some(since + self.context.limits.arrival)
     }
 }
