@@ -31,7 +31,8 @@
 //! | event loop | the loop of a model: a reactor, a listener, signals, and the steps of a stop |
 //! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
 //! | worker | a thread or a process that serves one client, or one after another if it was started beforehand; a load worker is a thread of the load generator |
-//! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped; also the right of a thread to do heavy work ([`drive::permits`]) |
+//! | limiter, permit | the limit on clients, in all and from one address; the right to one place, released when dropped |
+//! | slot | the right of a thread to do heavy work, released when dropped ([`drive::slots`]) |
 //! | light, heavy | of a message: at most, or more than, the work [`service::LIGHT_WORK`]; a connection is heavy while its next message is |
 //! | to defer | of a service: to leave a heavy message to a step that may do any work |
 //! | admission | the decision about an accepted client: serve, reply busy, shed, reset |
@@ -167,7 +168,7 @@
 //! [`LIGHT_WORK`](service::LIGHT_WORK); if it takes more, its service returns
 //! [`Next::Defer`](service::Next::Defer), and the session yields and computes it when it is
 //! activated again: from the loop's queue of heavy connections, or, under `thread`, with one of
-//! two permits a core. Such a computation is not interrupted, and its own limit is 5 to 50 ms: that
+//! two slots for each core. Such a computation is not interrupted, and its own limit is 5 to 50 ms: that
 //! is how long a loop may keep a light message waiting.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
@@ -209,7 +210,7 @@
 //! | a loop | its kernel (epoll, or poll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
 //! | a client's thread or process | its socket | until the next timer of the session |
 //! | a free thread of `pool`, a free process of `prefork` | its next client | until the server ends |
-//! | a client's thread, before heavy work | a permit | those before it, each at most one evaluation; a cut ends the wait |
+//! | a client's thread, before heavy work | a slot | those before it, each at most one evaluation; a cut ends the wait |
 //! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.1 s |
 //! | `stdout` (the ready line) | whoever reads stdout | without limit; nobody waits for it |
 //! | `results` | the file system | without limit; a player 1 s, the end of the program 0.5 s, and 0.1 s after a second signal |
@@ -245,7 +246,7 @@
 //! | a halt of the process | `src/drive/halt.rs` |
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
 //! | the wait of the model `poll` | `src/reactor/poll.rs` |
-//! | the permits for heavy work | `src/drive/permits.rs` |
+//! | the slots for heavy work | `src/drive/slots.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |
 //! | the work of each stage; the event loop | `src/model/event_loop.rs` |
 //! | the differences between models | `src/model/design.rs` |

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::SockRef;
 
-use super::permits::Permits;
+use super::slots::Slots;
 use super::{close_reason_of, halt};
 use crate::buffer::Pool;
 use crate::service::WORK_PER_SLICE;
@@ -45,29 +45,29 @@ pub trait BlockingStream {
     fn acknowledge(&mut self);
 }
 
-/// Serves one connection, opened at `now`, to its end. Where there are `permits`, it waits for one
+/// Serves one connection, opened at `now`, to its end. Where there are `slots`, it waits for one
 /// before a heavy message. Such a message is only served when a slice begins, so nothing is sent or
-/// received with a permit. If they are closed, the connection is cut.
+/// received with a slot. If the slots are closed, the connection is cut.
 pub fn serve(
     stream: &mut impl BlockingStream,
     session: &mut Session,
     now: Instant,
-    permits: Option<&Permits>,
+    slots: Option<&Slots>,
 ) {
     let (mut pool, mut now) = (Pool::default(), now);
     loop {
-        let mut permit = None;
-        if let Some(permits) = permits.filter(|_| session.has_deferred()) {
-            permit = permits.acquire();
+        let mut slot = None;
+        if let Some(slots) = slots.filter(|_| session.has_deferred()) {
+            slot = slots.acquire();
             // The client is not slow meanwhile.
             let then = std::mem::replace(&mut now, clock());
             session.delay(now - then);
-            if permit.is_none() {
+            if slot.is_none() {
                 session.cut(CloseReason::Forced);
             }
         }
         let mut slice = session.activate(&mut pool, WORK_PER_SLICE, now);
-        drop(permit);
+        drop(slot);
         if run_slice(stream, &mut slice, &mut now) {
             return;
         }

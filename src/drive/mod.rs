@@ -1,7 +1,7 @@
 //! The two drivers, which move bytes between a connection and a session: one waits in the system
 //! call ([`blocking`]), the other never waits ([`ready`]). Each is one match on
 //! [`Want`](crate::session::Want). The blocking driver serves a socket, or the standard input and
-//! output of the process ([`stdio`]). Threads that it drives share [`permits`] for heavy work.
+//! output of the process ([`stdio`]). Threads that it drives share [`slots`] for heavy work.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -13,8 +13,8 @@ use crate::session::CloseReason;
 
 pub mod blocking;
 pub mod halt;
-pub mod permits;
 pub mod ready;
+pub mod slots;
 pub mod stdio;
 
 /// The close reason of a connection whose socket failed with this error.

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::drive::blocking::{self, TimedSocket};
-use crate::drive::permits::Permits;
+use crate::drive::slots::Slots;
 use crate::error::Failure;
 use crate::reactor::Source;
 use crate::session::CloseReason;
@@ -39,20 +39,17 @@ struct ThreadState {
     open: Mutex<Slab<Weak<ClientSocket>>>,
     /// Notified when a connection leaves `open`.
     left: Condvar,
-    /// The permits for heavy work: many threads that compute would keep the others from running,
+    /// The slots for heavy work: many threads that compute would keep the others from running,
     /// and each has the memory of a calculation.
-    permits: Permits,
-    /// 0 while the server serves, then [`DRAINING`], then [`CUT`].
-    stopping: AtomicUsize,
+    slots: Slots,
+    /// True once the server stops: an end of input is its doing.
+    stops: AtomicBool,
+    /// True once it cuts its clients: so is a reset.
+    cuts: AtomicBool,
     stats: Arc<Stats>,
     /// Wakes the loop when a thread ends.
     waker: Waker,
 }
-
-/// An end of input is the server's doing.
-const DRAINING: usize = 1;
-/// So is a reset.
-const CUT: usize = 2;
 
 /// A connection with a thread.
 struct ClientSocket {
@@ -96,8 +93,9 @@ impl Threads {
             shared: Arc::new(ThreadState {
                 open: Mutex::default(),
                 left: Condvar::new(),
-                permits: Permits::for_this_machine(),
-                stopping: AtomicUsize::default(),
+                slots: Slots::for_this_machine(),
+                stops: AtomicBool::default(),
+                cuts: AtomicBool::default(),
                 stats: Arc::clone(&shared.stats),
                 waker: waker.map_err(|error| Failure::cannot("set up the loop", &error))?,
             }),
@@ -138,12 +136,12 @@ impl Workers for Threads {
         let (own, shared) = (Arc::clone(&connection), Arc::clone(&self.shared));
         let body = move || {
             let mut guard = ExitGuard { key, reason: CloseReason::Broken, connection: own, shared };
-            let ThreadState { stopping, permits, .. } = &*guard.shared;
-            let stopped = || stopping.load(Ordering::Acquire) >= DRAINING;
+            let ThreadState { slots, stops, cuts, .. } = &*guard.shared;
+            let stopped = || stops.load(Ordering::Acquire);
             let mut socket = TimedSocket::new(&guard.connection.socket, stopped);
-            blocking::serve(&mut socket, &mut session, now, Some(permits));
+            blocking::serve(&mut socket, &mut session, now, Some(slots));
             let reason = session.close_reason().unwrap_or(CloseReason::Broken);
-            let cut = stopping.load(Ordering::Acquire) == CUT;
+            let cut = cuts.load(Ordering::Acquire);
             guard.reason = if cut { reason.or_forced() } else { reason };
         };
         let blocks = connection.socket.set_nonblocking(false);
@@ -166,15 +164,16 @@ impl Workers for Threads {
     /// call; what came before can still be received. It hides the peer's FIN, so a thread that
     /// is stopped closes without lingering; a loop lingers.
     fn drain(&mut self) {
-        self.shared.stopping.store(DRAINING, Ordering::Release);
+        self.shared.stops.store(true, Ordering::Release);
         self.shut_down(Shutdown::Read);
     }
 
     /// Shuts down every socket, and gives the threads time to finish their sessions.
     fn cut(&mut self) {
-        self.shared.stopping.store(CUT, Ordering::Release);
+        self.shared.stops.store(true, Ordering::Release);
+        self.shared.cuts.store(true, Ordering::Release);
         self.shut_down(Shutdown::Both);
-        self.shared.permits.close();
+        self.shared.slots.close();
         let shared = &self.shared;
         let some = |open: &mut Slab<_>| !open.is_empty();
         // A thread that has not ended by then ends with the process.

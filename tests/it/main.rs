@@ -30,7 +30,7 @@ mod protocol {
     mod services;
     mod session;
 }
-mod permits;
+mod slots;
 mod reactor {
     mod on_epoll;
     mod on_poll;

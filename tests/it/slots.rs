@@ -1,4 +1,4 @@
-//! The blocking driver and its permits for heavy work.
+//! The blocking driver and its slots for heavy work.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use socklab::drive::blocking::{self, TimedSocket};
-use socklab::drive::permits::Permits;
+use socklab::drive::slots::Slots;
 use socklab::service::{Event, Framing, Next, Output, Service};
 use socklab::session::{CloseReason, Session};
 
@@ -47,13 +47,13 @@ impl Service for Counting {
     }
 }
 
-/// A client and its session, served by a thread that shares `permits`. Returns its close reason.
+/// A client and its session, served by a thread that shares `slots`. Returns its close reason.
 #[expect(clippy::disallowed_methods, reason = "the beginning of the session")]
-fn serve(socket: &TcpStream, steps: &Arc<Steps>, permits: &Permits) -> Option<CloseReason> {
+fn serve(socket: &TcpStream, steps: &Arc<Steps>, slots: &Slots) -> Option<CloseReason> {
     let service = Box::new(Counting(Arc::clone(steps)));
     let now = Instant::now();
     let mut session = Session::new(service, Arc::default(), 1, now);
-    blocking::serve(&mut TimedSocket::new(socket, || false), &mut session, now, Some(permits));
+    blocking::serve(&mut TimedSocket::new(socket, || false), &mut session, now, Some(slots));
     session.close_reason()
 }
 
@@ -65,14 +65,14 @@ fn connect() -> (TcpStream, TcpStream) {
 
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no SO_RCVTIMEO")]
-fn heavy_messages_are_served_by_as_many_threads_as_there_are_permits() {
-    let (steps, permits) = (Arc::default(), Permits::new(2));
+fn heavy_messages_are_served_by_as_many_threads_as_there_are_slots() {
+    let (steps, slots) = (Arc::default(), Slots::new(2));
     thread::scope(|scope| {
         let mut clients = Vec::new();
         for _ in 0..16 {
             let (mut client, socket) = connect();
-            let (steps, permits) = (&steps, &permits);
-            scope.spawn(move || serve(&socket, steps, permits));
+            let (steps, slots) = (&steps, &slots);
+            scope.spawn(move || serve(&socket, steps, slots));
             client.write_all(&b"light\nheavy\nheavy\n".repeat(10)).unwrap();
             client.shutdown(Shutdown::Write).unwrap();
             clients.push(client);
@@ -89,22 +89,22 @@ fn heavy_messages_are_served_by_as_many_threads_as_there_are_permits() {
 #[test]
 #[cfg_attr(miri, ignore = "Miri has no SO_RCVTIMEO")]
 fn light_messages_need_no_permit_and_a_close_ends_those_that_wait() {
-    let (steps, permits) = (Arc::default(), Permits::new(0));
+    let (steps, slots) = (Arc::default(), Slots::new(0));
     thread::scope(|scope| {
         let (mut client, socket) = connect();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
-        let thread = scope.spawn(|| serve(&{ socket }, &steps, &permits));
+        let thread = scope.spawn(|| serve(&{ socket }, &steps, &slots));
         // More work than a slice.
         client.write_all(&b"light\n".repeat(5_000)).unwrap();
         client.write_all(b"heavy\n").unwrap();
         let mut replies = vec![0; 25_000];
         let received = client.read_exact(&mut replies);
-        while received.is_ok() && permits.waiting() == 0 && !thread.is_finished() {
+        while received.is_ok() && slots.waiting() == 0 && !thread.is_finished() {
             thread::yield_now();
         }
-        let waiting = permits.waiting();
+        let waiting = slots.waiting();
         // Before the checks, or a failure would leave the thread waiting.
-        permits.close();
+        slots.close();
         assert_eq!(thread.join().unwrap(), Some(CloseReason::Forced));
         received.unwrap();
         assert_eq!(replies, b"done\n".repeat(5_000));
