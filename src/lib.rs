@@ -133,8 +133,8 @@
 //! client that has a permit finds one free.
 //!
 //! When the connection ends, its owner passes the client to `Stats::left`, which drops the permit,
-//! counts the close reason and logs it. The permit is released before the socket
-//! is closed, so a client that sees the end and reconnects finds a place.
+//! counts the close reason and logs it. The permit is released before the socket is closed, so a
+//! client that sees the end and reconnects finds a place.
 //!
 //! The phases of a session, and the conditions that lead from one to the next:
 //!
@@ -167,9 +167,9 @@
 //! The cost of a message is known only when it is computed. So a message is first tried with
 //! [`LIGHT_WORK`](service::LIGHT_WORK); if it takes more, its service returns
 //! [`Next::Defer`](service::Next::Defer), and the session yields and computes it when it is
-//! activated again: from the loop's queue of heavy connections, or, under `thread`, with one of
-//! two slots for each core. Such a computation is not interrupted, and its own limit is 5 to 50 ms: that
-//! is how long a loop may keep a light message waiting.
+//! activated again: from the loop's queue of heavy connections, or, under `thread` and `pool`, with
+//! one of two slots for each core. Such a computation is not interrupted, and its own limit is 5 to
+//! 50 ms: that is how long a loop may keep a light message waiting.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
 //! the peer has not read (RFC 1122, 4.2.2.13):
@@ -207,13 +207,17 @@
 //!
 //! | thread | waits for | for how long |
 //! | --- | --- | --- |
-//! | a loop | its kernel (epoll, or poll); a lock on accepting, held for an accept(2) | until the next timer; microseconds |
+//! | a loop | its kernel (epoll, or poll) | until the next timer |
+//! | a loop, in between | a lock on accepting, held for an accept(2) | microseconds |
+//! | | an evaluation | at most 50 ms |
+//! | | the start of a worker: a thread, or fork(2) and execve(2) | as long as the machine takes, for each client |
+//! | | the end of the workers that it cuts | 250 ms |
 //! | a client's thread or process | its socket | until the next timer of the session |
 //! | a free thread of `pool`, a free process of `prefork` | its next client | until the server ends |
 //! | a client's thread, before heavy work | a slot | those before it, each at most one evaluation; a cut ends the wait |
 //! | `stderr` (the log) | whoever reads stderr | without limit; nobody waits for it, but the end of the program, 0.1 s |
-//! | `stdout` (the ready line) | whoever reads stdout | without limit; nobody waits for it |
-//! | `results` | the file system | without limit; a player 1 s, the end of the program 0.5 s, and 0.1 s after a second signal |
+//! | `stdout` (the ready line, if stdout has no room for it at once) | whoever reads stdout | without limit; nobody waits for it |
+//! | `results` | the file system | without limit; a player waits 1 s for it; the end of the program 0.5 s, 0.1 s after a second signal; a process that is cut 250 ms |
 //!
 //! # Recurring patterns
 //!
@@ -221,8 +225,8 @@
 //! - An event is a hint. Send first, and wait for an event only after `EAGAIN`; a stale hint costs
 //!   one call that would block.
 //! - Arrived input beats due timers: a timer fires only after a receive that found nothing. An
-//!   interrupted wait or a halted process ends no connection whose bytes had arrived, and the time
-//!   of a halt counts for no timer.
+//!   interrupted wait or a halted process ends no connection whose bytes had arrived. The time of a
+//!   halt counts for no timer, except for the time until which a service waits for a message.
 //! - A step is taken only while the outbox has room for the largest reply, so a service's writes
 //!   cannot fail. Output is sent before input is received, so a peer that does not read stops its
 //!   own input.

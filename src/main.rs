@@ -17,9 +17,11 @@ use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
 use socklab::{client, compare, escape, grade, lesson, load, model, signal, subject, with};
 
-/// The longest wait at the end for output that nobody reads. With the waits of a server that is cut
-/// it fits into the 0.5 s after a second signal.
+/// The longest wait at the end for output that nobody reads.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A server ends within 0.5 s of a second signal.
+const _: () = assert!(model::FORCED_WAITS.as_millis() + FLUSH_PATIENCE.as_millis() < 500);
 
 /// The exit status of a command that has done what it was told.
 const SUCCESS: u8 = 0;
@@ -122,15 +124,18 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         writeln!(out, "listening on {address}").and_then(|()| out.flush())
     };
-    let stdout = io::stdout();
-    if poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
-        == Ok(0)
-    {
-        let thread = thread::Builder::new().name("stdout".to_owned()).spawn(write);
-        thread.map_err(|error| Failure::cannot("start a thread for stdout", &error))?;
-        return Ok(());
+    if stdout_has_room() {
+        return written(write());
     }
-    written(write())
+    let thread = thread::Builder::new().name("stdout".to_owned()).spawn(write);
+    thread.map(drop).map_err(|error| Failure::cannot("start a thread for stdout", &error))
+}
+
+/// False if a write to stdout would block now.
+fn stdout_has_room() -> bool {
+    let stdout = io::stdout();
+    let watched = &mut [PollFd::new(&stdout, PollFlags::OUT)];
+    poll(watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
 /// The failure to write to stdout. None if its reader has left: `socklab --help | head -1`.

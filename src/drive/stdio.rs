@@ -90,8 +90,8 @@ impl<'a> Stdio<'a> {
     }
 
     /// Closes stderr if it is the same socket as stdin, as under inetd and systemd. This is for the
-    /// time before the command is known: a usage error must not be sent to the peer either. It
-    /// is lost, and only the exit code tells it. A pipe may be that of a person's pager.
+    /// time before the command is known: a usage error must not be sent to the peer either. It is
+    /// lost, and only the exit code tells it. A pipe stays open: a person may read it in a pager.
     pub fn detach_stderr_from_socket() -> io::Result<()> {
         detach_stderr(&[stdin()], &[FileType::Socket])
     }

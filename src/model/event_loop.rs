@@ -222,7 +222,8 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
         self.reactor.len() + self.workers.as_ref().map_or(0, |workers| workers.len())
     }
 
-    /// Accepts clients, at most [`ACCEPTS_PER_TURN`], until a signal comes: workers start slowly.
+    /// Accepts at most [`ACCEPTS_PER_TURN`] clients. Workers are slow to start, so signals are
+    /// handled before each, and accepting ends with the stage.
     fn accept(&mut self) -> io::Result<()> {
         let stage = self.shared.shutdown.stage();
         for _ in 0..ACCEPTS_PER_TURN {

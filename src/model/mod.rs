@@ -63,6 +63,7 @@ pub use config::{Config, Input, Model, ParentPipes, SessionConfig, StdioConfig};
 use design::Wait;
 use event_loop::EventLoop;
 use shared::Shared;
+pub use shutdown::FORCED_WAITS;
 pub use stats::COUNTERS;
 use workers::Sessions;
 

@@ -9,14 +9,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::workers::KILL_GRACE;
 use crate::net::wakers::Wakers;
 
-/// The longest wait for records at the end of the drain time, which the server exceeds by less than
-/// 1 s: see [`KILL_GRACE`](super::workers::KILL_GRACE).
+/// The longest wait for records at the end of the drain time, and at the end of a connection with a
+/// process of its own. A process that is cut is killed after [`KILL_GRACE`], whatever it waits for.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The same after a second request, which ends the server within 0.5 s.
+/// The longest wait for records after a second request.
 const FORCED_PATIENCE: Duration = Duration::from_millis(100);
+
+/// The longest waits of a server after a second request, together.
+pub const FORCED_WAITS: Duration = KILL_GRACE.saturating_add(FORCED_PATIENCE);
+
+// The server exceeds its drain time by less than a second.
+const _: () = assert!(KILL_GRACE.as_millis() + PATIENCE.as_millis() < 1000);
 
 /// A stage of a server's life, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -197,8 +197,8 @@ impl<'a> Output<'a> {
         self.work
     }
 
-    /// The most work of the step, in products of 64-bit limbs. A service that may exceed it by more
-    /// than a little returns [`Next::Defer`] instead.
+    /// The most work of the step, in products of 64-bit limbs. A service whose messages may take
+    /// many times as much returns [`Next::Defer`] for those that take more.
     #[inline]
     pub fn most_work(&self) -> u32 {
         self.most_work

@@ -25,6 +25,19 @@ fn listeners(server: &Server) -> usize {
     rows.filter(|row| row[0] == address && row[2] == "0A").count()
 }
 
+/// The number of these clients that are served, all asking at the same time.
+pub(super) fn served_of(clients: &mut [Client]) -> usize {
+    for client in &mut *clients {
+        client.send(b"1\n");
+    }
+    let served = clients.iter_mut().filter(|client| {
+        let mut first = [0];
+        client.stream.peek(&mut first).unwrap();
+        first == *b"1"
+    });
+    served.count()
+}
+
 /// True if this client is served. If not, it must have been told busy.
 fn is_served(client: &mut Client) -> bool {
     client.send(b"1\n");
@@ -85,16 +98,7 @@ fn the_client_limit_holds_over_all_loops() {
 fn of_forty_simultaneous_clients_exactly_the_limit_is_served() {
     for _ in 0..20 {
         let server = start(&["--max-clients", "3", "-q"]);
-        let mut clients = server.connect_many(40);
-        for client in &mut clients {
-            client.send(b"1\n");
-        }
-        let admitted = clients.iter_mut().filter(|client| {
-            let mut first = [0];
-            client.stream.peek(&mut first).unwrap();
-            first == *b"1"
-        });
-        assert_eq!(admitted.count(), 3);
+        assert_eq!(served_of(&mut server.connect_many(40)), 3);
     }
 }
 
