@@ -208,10 +208,9 @@
 //! | thread | waits for | for how long |
 //! | --- | --- | --- |
 //! | a loop | its kernel (epoll, or poll) | until the next timer |
-//! | a loop, in between | a lock on accepting, held for an accept(2) | microseconds |
-//! | | an evaluation | at most 50 ms |
-//! | | the start of a worker: a thread, or fork(2) and execve(2) | as long as the machine takes, for each client |
-//! | | the end of the workers that it cuts | 250 ms |
+//! | a loop that accepts | a lock, held for an accept(2); the start of a thread or process | microseconds; as long as the machine takes |
+//! | a loop that runs sessions | an evaluation | at most 50 ms |
+//! | a loop that cuts its workers | their end | 250 ms |
 //! | a client's thread or process | its socket | until the next timer of the session |
 //! | a free thread of `pool`, a free process of `prefork` | its next client | until the server ends |
 //! | a client's thread, before heavy work | a slot | those before it, each at most one evaluation; a cut ends the wait |

@@ -20,7 +20,7 @@ use socklab::{client, compare, escape, grade, lesson, load, model, signal, subje
 /// The longest wait at the end for output that nobody reads.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A server ends within 0.5 s of a second signal.
+// A server ends within 0.5 s of a second signal.
 const _: () = assert!(model::FORCED_WAITS.as_millis() + FLUSH_PATIENCE.as_millis() < 500);
 
 /// The exit status of a command that has done what it was told.

@@ -197,8 +197,8 @@ impl<'a> Output<'a> {
         self.work
     }
 
-    /// The most work of the step, in products of 64-bit limbs. A service whose messages may take
-    /// many times as much returns [`Next::Defer`] for those that take more.
+    /// The most work of the step, in products of 64-bit limbs. Calc returns [`Next::Defer`] rather
+    /// than exceed it. A message of another service takes a few slices at most, and is not deferred.
     #[inline]
     pub fn most_work(&self) -> u32 {
         self.most_work
