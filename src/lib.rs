@@ -225,7 +225,8 @@
 //!   one call that would block.
 //! - Arrived input beats due timers: a timer fires only after a receive that found nothing. An
 //!   interrupted wait or a halted process ends no connection whose bytes had arrived. The time of a
-//!   halt counts for no timer, except for the time until which a service waits for a message.
+//!   halt, but for its first 50 ms, counts for no timer. Only the time until which a service waits
+//!   for a message stays where it is.
 //! - A step is taken only while the outbox has room for the largest reply, so a service's writes
 //!   cannot fail. Output is sent before input is received, so a peer that does not read stops its
 //!   own input.

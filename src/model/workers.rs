@@ -12,7 +12,8 @@ use super::stats::Client;
 use crate::service::{MAX_SLEEP, Peer, Service, ServiceSpec};
 use crate::session::{Context, Session};
 
-/// The longest wait for workers that were cut. One that sleeps for its service, for at most [`MAX_SLEEP`], is not woken.
+/// The longest wait for workers that were cut. One that sleeps for its service, for at most
+/// [`MAX_SLEEP`], is not woken.
 pub(super) const KILL_GRACE: Duration = Duration::from_millis(250);
 
 const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());

@@ -248,7 +248,8 @@ impl<T, K: Kernel> Reactor<T, K> {
     /// turn the light and the heavy ones: a heavy message may be the work of many turns, and then
     /// light ones come first until they have had as much. A connection that yields (its budget is
     /// used up, or its next message is heavy) is queued behind the ready ones, and does not run
-    /// twice. All that are left at the end have waited longest, and come before those that have run.
+    /// twice. All that are left at the end have waited longest, and come before those that have
+    /// run.
     fn run(&mut self) {
         self.run_queue(READY, WORK_PER_TURN);
         let mut share = WORK_PER_TURN;

@@ -198,7 +198,8 @@ impl<'a> Output<'a> {
     }
 
     /// The most work of the step, in products of 64-bit limbs. Calc returns [`Next::Defer`] rather
-    /// than exceed it. A message of another service takes a few slices at most, and is not deferred.
+    /// than exceed it. The others never do: their longest messages take a fraction of the work that
+    /// calc's may.
     #[inline]
     pub fn most_work(&self) -> u32 {
         self.most_work

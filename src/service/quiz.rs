@@ -70,9 +70,9 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time between two looks at a receipt.
 const RECORD_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The most delay of a look that counts against the record. Behind it the process was halted, and
-/// the writer with it. Each late look counts as this much, so a machine that is always late makes
-/// at most 40 of them.
+/// The most delay of a look that counts against the record. With a longer one the process was
+/// halted, and the writer with it. Each late look counts as this much, so a machine that is always
+/// late makes at most 40 of them.
 const LATENESS: Duration = Duration::from_millis(25);
 
 /// The end of the closing line of a game whose record is not kept.

@@ -50,7 +50,7 @@ impl<'s> ActiveSession<'s> {
             session.phase = Phase::Serving(Awaited::Message);
             session.notify(Event::Open, now);
             session.advance(now);
-        } else if had_yielded && !(pool.is_scarce() && session.owes()) {
+        } else if had_yielded && session.may_compute_ahead(pool) {
             // Nothing was received since the last slice, so the silence was not the peer's.
             if !session.owes() {
                 session.active_at = now;
@@ -128,8 +128,7 @@ impl<'s> ActiveSession<'s> {
         self.session.pay_debt(n, now);
         // The silence so far may have been ours.
         self.session.framer.interrupt_gap(); // mutant: count-our-own-silence
-        // Replies that nobody may ever read are not computed in advance for many.
-        if !(self.pool.is_scarce() && self.session.owes()) {
+        if self.session.may_compute_ahead(self.pool) {
             self.session.advance(now);
         }
     }

@@ -212,6 +212,13 @@ impl Session {
         !self.outbox.is_empty()
     }
 
+    /// True if more messages may be served now. With many connections none are while replies are
+    /// owed, which the peer may never read.
+    #[inline]
+    fn may_compute_ahead(&self, pool: &Pool) -> bool {
+        !(pool.is_scarce() && self.owes())
+    }
+
     /// Begins a debt at `now` if there is one, and there was none before. The wait for a partial
     /// message ends with it: its rest is not received before the debt is paid.
     #[inline]
