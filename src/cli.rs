@@ -177,7 +177,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_clients: Option<usize>,
     /// The limit on clients from one address [default: none]. A client beyond it is told busy under
-    /// reply and queue, and reset under refuse and reset: accepting it is what tells its address.
+    /// reply and queue, and reset under refuse and reset: its address is unknown before accept(2).
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     max_per_source: Option<usize>,
     /// The policy for a client beyond the limit.
