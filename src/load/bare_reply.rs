@@ -1,7 +1,7 @@
 //! A reply of a server that knows no newline. It is complete when it has the bytes expected; any
 //! other ends before a gap, like a reply to our client.
 //!
-//! What may end a line or a C string belongs to the reply before it: newlines, NULs, and behind a
+//! The end of a line or of a C string belongs to the reply before it: newlines, NULs, and behind a
 //! NUL the rest of the server's buffer.
 
 use std::mem;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
+
+use super::processor_time;
 
 /// The part of the time that a thread was busy, and the means to find it.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ impl BusyTime {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             began_at: now,
-            processor_before: processor_time(),
+            processor_before: own_processor_time(),
             spun: Duration::ZERO,
             turn_at: now,
             progress: 0,
@@ -46,7 +48,7 @@ impl BusyTime {
     pub(super) fn part(&mut self, now: Instant) -> f64 {
         *self.part.get_or_insert_with(|| {
             let before = self.processor_before + self.spun;
-            let busy = processor_time().saturating_sub(before);
+            let busy = own_processor_time().saturating_sub(before);
             let time = now.saturating_duration_since(self.began_at);
             (busy.as_secs_f64() / time.as_secs_f64().max(1e-9)).min(1.0)
         })
@@ -54,9 +56,8 @@ impl BusyTime {
 }
 
 /// The processor time of the thread that calls.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).expect("processor time is not negative")
+fn own_processor_time() -> Duration {
+    processor_time(ClockId::ThreadCPUTime)
 }
 
 #[cfg(test)]
@@ -70,7 +71,7 @@ mod tests {
             let began_at = Instant::now();
             let mut busy = BusyTime::new(began_at);
             let (mut now, mut progress) = (began_at, 0);
-            while processor_time() < busy.processor_before + Duration::from_millis(20) {
+            while own_processor_time() < busy.processor_before + Duration::from_millis(20) {
                 progress += u64::from(progresses);
                 now = Instant::now();
                 busy.turn_ended(false, progress, now);

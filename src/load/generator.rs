@@ -260,7 +260,7 @@ fn cannot_run(error: &io::Error) -> Failure {
     Failure::cannot("run the load", error)
 }
 
-fn cannot_set_up(error: &io::Error) -> Failure {
+pub(super) fn cannot_set_up(error: &io::Error) -> Failure {
     Failure::cannot("set up the load", error)
 }
 

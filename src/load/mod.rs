@@ -28,11 +28,13 @@
 //! | [`intervals`], [`series`] | the intervals of the load |
 //! | `busy` | the time that the load's own threads are busy |
 //! | `summary`, [`report`], `parameters`, [`figures`] | the outcome, for a person and for a program |
-//! | `window` | a load that is measured from its warm-up on, for the command `compare` |
+//! | `window` | a load of which only a part is measured, for the command `compare` |
 //! | `outputs`, [`hdr_log`], `plot` | standard output and the files; a log and a picture for them |
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
 
 mod bare_reply;
 pub mod budget;
@@ -148,6 +150,11 @@ fn outcome(counts: &Counts) -> Result<(), Failure> {
 #[expect(clippy::disallowed_methods, reason = "the load's edge: the clock of its latencies")]
 fn clock() -> Instant {
     Instant::now()
+}
+
+/// The processor time so far of the thread or the process that calls.
+fn processor_time(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).expect("processor time is not negative")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of day, for the head of a log")]

@@ -7,16 +7,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
-use super::clock;
 use super::config::{Length, Pattern, describe_workload, prepare_workload};
 use super::connect::{self, ServerAddress};
 use super::counts::Counts;
-use super::generator::{Generator, Timing};
+use super::generator::{Generator, Timing, cannot_set_up};
 use super::latencies::Latencies;
 use super::recorder::lock;
 use super::workload::Workload;
+use super::{clock, processor_time};
 use crate::duration::UNLIMITED;
 use crate::error::{Exit, Failure, cause_of};
 
@@ -87,7 +87,7 @@ impl WindowedLoad {
         let address = ServerAddress(address.into());
         let _idle = connect_idle(&address, idle, pattern.timeout)?;
         let timing = Timing {
-            // It ends only when every connection was served, see below.
+            // Its end is not known beforehand (see `warm`), and a fault in it is one of the load.
             warm_up: Duration::ZERO,
             length: Length::Time(UNLIMITED),
             rate: None,
@@ -97,7 +97,7 @@ impl WindowedLoad {
         warm(&mut load, &pattern, warm_up)?;
         take(&load);
         let answered_before = counts(&load).answered;
-        let (begun_at, cpu_begin) = (clock(), own_cpu_time());
+        let (begun_at, cpu_begin) = (clock(), processor_time(ClockId::ProcessCPUTime));
         observe(Moment::Begin);
         let mut end = begun_at + window;
         wait_until(&mut load, end)?;
@@ -111,7 +111,7 @@ impl WindowedLoad {
             wait_until(&mut load, end)?;
         }
         let (answered, latencies) = take(&load);
-        let (ended_at, cpu_end) = (clock(), own_cpu_time());
+        let (ended_at, cpu_end) = (clock(), processor_time(ClockId::ProcessCPUTime));
         observe(Moment::End);
         load.stop(clock(), false);
         while load.is_running() {
@@ -139,8 +139,8 @@ fn connect_idle(
     count: usize,
     timeout: Duration,
 ) -> Result<Vec<mio::net::TcpStream>, Failure> {
-    let cannot = |error| Failure::cannot("set up the load", &error);
-    let streams = connect::connect_all(&address.0, count, timeout).map_err(cannot)?;
+    let streams =
+        connect::connect_all(&address.0, count, timeout).map_err(|error| cannot_set_up(&error))?;
     streams.into_iter().collect::<Result<_, _>>().map_err(|error| {
         let text = format!("cannot hold {count} idle connections: {}", cause_of(&error));
         Failure::new(Exit::Failed, text)
@@ -199,11 +199,4 @@ fn fault(counts: &Counts, answered: u64, examples: &[String]) -> Option<String> 
         Err(failure) => failure.to_string(),
     };
     Some(examples.first().map_or_else(|| text.clone(), |example| format!("{text}: {example}")))
-}
-
-/// Processor time of this process.
-fn own_cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
 }
