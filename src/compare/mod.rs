@@ -23,7 +23,7 @@ pub mod statistics;
 mod svg;
 mod table;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ use report::Report;
 use rounds::{Cell, Rounds};
 
 use crate::error::{Exit, Failure};
-use crate::load::{OutputFile, Pattern, WindowedLoad, print_report};
+use crate::load::{OutputFile, Pattern, WindowedLoad, all_written, print_report};
 use crate::random::Random;
 
 /// The default number of rounds.
@@ -94,13 +94,13 @@ pub fn run(config: &Config) -> Result<bool, Failure> {
     let mut random = Random::new(config.seed);
     let rounds = rounds::run(&mut bench, cells, config.rounds, &mut random)?;
     let report = report_of(config, &bench, &rounds, now() - began);
-    print_report(&if config.json { report.json() + "\n" } else { table::text(&report) })?;
-    if let Some(file) = csv {
-        file.write(|file| csv::write(config, &rounds, file))?;
-    }
-    if let Some(file) = plot {
-        file.write(|file| file.write_all(plot::draw(&report).as_bytes()))?;
-    }
+    let table = |file: &mut BufWriter<_>| csv::write(config, &rounds, file);
+    let picture = |file: &mut BufWriter<_>| file.write_all(plot::draw(&report).as_bytes());
+    all_written([
+        print_report(&if config.json { report.json() + "\n" } else { table::text(&report) }),
+        csv.map_or(Ok(()), |target| target.write(table)),
+        plot.map_or(Ok(()), |target| target.write(picture)),
+    ])?;
     Ok(rounds.cells.iter().flatten().all(|cell| cell.fault.is_none()))
 }
 

@@ -76,7 +76,7 @@ use counts::Counts;
 use generator::{Generator, Timing};
 use hdr_log::HdrLog;
 use outputs::Outputs;
-pub use outputs::{OutputFile, print_report};
+pub use outputs::{OutputFile, all_written, print_report};
 use parameters::LoadParameters;
 pub use window::{Measured, Moment, WindowedLoad};
 

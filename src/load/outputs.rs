@@ -1,4 +1,4 @@
-//! The outputs of a load: the report, and the files that were asked for.
+//! The outputs of a load or a comparison: the report, and the files that were asked for.
 //!
 //! The files are created before the load, so that a wrong path is told before it, and written after
 //! it. The report comes first, and a file that cannot be written does not keep back the others.
@@ -75,19 +75,23 @@ impl Outputs {
         let csv = |file: &mut BufWriter<File>| write_csv(&report.intervals, file);
         let log = |file: &mut BufWriter<File>| file.write_all(hdr.map_or(&[], HdrLog::text));
         let picture = |file: &mut BufWriter<File>| plot::write(report, latencies, file);
-        let results = [
+        all_written([
             print_report(&if json { report.json() + "\n" } else { report.to_string() }),
             self.csv.map_or(Ok(()), |target| target.write(csv)),
             self.hdr.map_or(Ok(()), |target| target.write(log)),
             self.plot.map_or(Ok(()), |target| target.write(picture)),
-        ];
-        let failures: Vec<String> =
-            results.into_iter().filter_map(|result| Some(result.err()?.to_string())).collect();
-        if failures.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Failed, failures.join("; ")))
+        ])
     }
+}
+
+/// The failure of all that could not be written, if there is any.
+pub fn all_written(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
+    let failures: Vec<String> =
+        results.into_iter().filter_map(|result| Some(result.err()?.to_string())).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, failures.join("; ")))
 }
 
 /// Writes a report to standard output.

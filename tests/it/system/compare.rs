@@ -151,6 +151,17 @@ fn a_sweep_compares_at_each_number_of_connections_and_draws_it() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_does_not_keep_back_the_others() {
+    let plot = TempPath::new("compare-beside-full.svg");
+    let options = ["loop", "--rounds=6", "--csv=/dev/full", "--plot", plot.as_str()];
+    let (code, stdout, stderr) = compare(&[&options[..], &SHORT].concat());
+    assert_eq!(code, 1, "{stderr}");
+    assert!(serde_json::from_str::<Value>(&stdout).is_ok(), "{stdout}");
+    assert!(stderr.contains("cannot write /dev/full: "), "{stderr}");
+    assert!(plot.read().ends_with("</svg>\n"));
+}
+
+#[test]
 fn a_server_that_runs_already_is_not_restarted() {
     let server = Server::start(&["--service", "echo"]);
     let contender = format!("there=@{}", server.address);
