@@ -116,8 +116,7 @@ impl<'c> Bench<'c> {
                 end.switches.saturating_sub(begin.switches) as f64 / measured.checked as f64
             }),
             checked: measured.checked,
-            load_busy: measured.cpu_time.as_secs_f64()
-                / (seconds * self.config.pattern.threads as f64),
+            load_busy: measured.busy,
             other_work: other_work.map_or(0.0, |(end, begin)| end.other_work(&begin, ours)),
         }
     }

@@ -10,12 +10,10 @@ use serde::Serialize;
 use super::rounds::{Cell, Rounds, Sample, comparisons, contender_at};
 use super::statistics::{self, Comparison, Interval, MISS, Verdict, fewest_rounds, median};
 use super::{Config, Point, Server};
+use crate::load::report::LOAD_BOUND;
 
 /// The version of the JSON.
 pub(super) const VERSION: u32 = 1;
-
-/// The part of its time from which on the load is the limit, and not the server.
-const LOAD_BOUND: f64 = 0.95;
 
 /// The outcome of a comparison.
 #[derive(Clone, Debug, Serialize)]

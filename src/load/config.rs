@@ -73,6 +73,13 @@ pub struct Pattern {
     pub bare: bool,
 }
 
+impl Pattern {
+    /// The threads that have a connection.
+    pub(super) fn used_threads(&self) -> usize {
+        self.threads.min(self.connections)
+    }
+}
+
 /// The configuration of a load.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -196,4 +203,26 @@ pub(super) fn describe_workload(pattern: &Pattern) -> String {
         }
     };
     workload + bare
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_without_a_connection_is_not_used() {
+        let used = |connections, threads| {
+            let pattern = Pattern {
+                connections,
+                pipeline: 1,
+                threads,
+                reconnect: false,
+                timeout: DEFAULT_TIMEOUT,
+                workload: WorkloadSpec::Echo(DEFAULT_ECHO_SIZE),
+                bare: false,
+            };
+            pattern.used_threads()
+        };
+        assert_eq!([used(1, 4), used(4, 4), used(50, 4)], [1, 4, 4]);
+    }
 }

@@ -105,7 +105,7 @@ impl Generator {
         } else {
             first_connections(address, pattern)?
         };
-        let threads = pattern.threads.min(pattern.connections);
+        let threads = pattern.used_threads();
         let warm_up_at = clock();
         let start = warm_up_at + timing.warm_up;
         let (requests, end) = match timing.length {

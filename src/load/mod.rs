@@ -92,7 +92,7 @@ const MAX_SHOWN: usize = 60;
 pub fn run(config: &Config) -> Result<(), Failure> {
     let pattern = &config.pattern;
     let workload = config::prepare_workload(pattern)?;
-    let threads = pattern.threads.min(pattern.connections);
+    let threads = pattern.used_threads();
     check_descriptors(pattern.connections, threads)?;
     let address = connect::probe(&config.target, pattern.timeout)?;
     let load = LoadParameters::new(config, address.to_string(), threads);

@@ -77,12 +77,12 @@ pub struct LatencyReport {
 const MIN_LENGTH: f64 = 0.1;
 
 /// The part of the time from which on a thread that is busy so long is the limit of its load.
-const LIMIT: f64 = 0.95;
+pub const LOAD_BOUND: f64 = 0.95;
 
 impl LoadReport {
     /// True if the load itself was the limit, not the server.
     pub(super) fn is_its_own_limit(&self) -> bool {
-        self.busiest_thread > LIMIT && self.elapsed_s >= MIN_LENGTH && self.counts.answered > 0
+        self.busiest_thread > LOAD_BOUND && self.elapsed_s >= MIN_LENGTH && self.counts.answered > 0
     }
 
     /// The sentence that the server did not keep up with the rate, if it did not.

@@ -46,6 +46,8 @@ pub struct Measured {
     pub latencies: hdrhistogram::Histogram<u64>,
     /// Processor time of this process in it.
     pub cpu_time: Duration,
+    /// The part of the window in which the threads that have connections were busy, on average.
+    pub busy: f64,
     /// Replies that were checked, outside of the window as well.
     pub checked: u64,
     /// The first fault of the whole load.
@@ -121,11 +123,15 @@ impl WindowedLoad {
         let counts = counts(&load);
         let examples = load.recorders.iter().map(|it| lock(it).examples().to_vec());
         let examples = examples.collect::<Vec<_>>().concat();
+        let elapsed = ended_at - begun_at;
+        let cpu_time = cpu_end.saturating_sub(cpu_begin);
+        let threads = u32::try_from(pattern.used_threads()).expect("threads are few");
         Ok(Measured {
-            elapsed: ended_at - begun_at,
+            elapsed,
             answered,
             latencies: latencies.from_sending,
-            cpu_time: cpu_end.saturating_sub(cpu_begin),
+            cpu_time,
+            busy: cpu_time.div_duration_f64(elapsed * threads),
             checked: counts.answered,
             fault: fault(&counts, answered, &examples),
             interrupted: load.interrupted,
