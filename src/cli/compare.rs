@@ -115,8 +115,8 @@ fn contender(spec: &ContenderSpec, pattern: &Pattern, subject: &SubjectOptions) 
             [&words[..], &spec.model_options(), &service_options(&pattern.workload)].concat()
         }
         ContenderSpec::Command(_, line) => vec![line.clone()],
-        ContenderSpec::Running(_, address) => {
-            let server = Server::Running(address.clone());
+        ContenderSpec::Running(_, host, port) => {
+            let server = Server::Running(host.clone(), *port);
             return Contender { name: spec.name(), server, most_clients: None };
         }
     };

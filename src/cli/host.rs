@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Arg, Command};
 
+use crate::load::host_and_port;
 use crate::net::address::parse_host;
 
 /// A parser of a host name or an address; `least_port` is the lowest port that may follow it.
@@ -70,9 +71,7 @@ impl TypedValueParser for ServerParser {
         if let Some(path) = value.as_bytes().strip_prefix(b"unix:") {
             return Ok(ServerArg::Unix(OsStr::from_bytes(path).into()));
         }
-        if let Some(Err(bad)) = value.to_str().filter(|text| text.contains(':')).map(parse_host)
-            && let Some((host, port)) = bad.meant.filter(|meant| meant.1 > 0)
-        {
+        if let Some((host, port)) = value.to_str().and_then(host_and_port) {
             return Ok(ServerArg::HostPort(host, port));
         }
         HostParser { least_port: 1 }.parse_ref(command, arg, value).map(ServerArg::Host)

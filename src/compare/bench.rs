@@ -1,12 +1,13 @@
 //! The measurement of one contender: a fresh process, a load on it, and what /proc says of both.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::contender::{Server, resolve};
+use super::contender::Server;
 use super::machine::{Busy, Cores};
 use super::rounds::{Outcome, Runner, Sample};
 use super::{Config, Point};
@@ -72,7 +73,7 @@ impl<'c> Bench<'c> {
     fn run_load(
         &self,
         server: Option<&Subject>,
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         point: Point,
     ) -> Result<(Measured, Sample), Failure> {
         let clients = u32::try_from(point.connections + point.idle).unwrap_or(u32::MAX);
@@ -140,9 +141,11 @@ impl Runner for Bench<'_> {
         let point = self.config.points[point];
         let spec = match &self.config.contenders[contender].server {
             Server::Started(spec) => spec,
-            Server::Running(address) => {
+            Server::Running(host, port) => {
                 self.cores.enter_load();
-                return Ok(self.outcome(self.run_load(None, resolve(address)?, point)));
+                let found = self.load.find_server(host, *port);
+                let result = found.and_then(|address| self.run_load(None, address, point));
+                return Ok(self.outcome(result));
             }
         };
         self.cores.enter_servers();

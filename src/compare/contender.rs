@@ -1,9 +1,7 @@
 //! The contenders of a comparison, as the command line names them.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-
 use crate::choice::Choice;
-use crate::error::{Exit, Failure};
+use crate::load::host_and_port;
 use crate::model::Model;
 use crate::subject::Spec;
 
@@ -24,7 +22,7 @@ pub enum Server {
     /// It is started anew for each measurement.
     Started(Spec),
     /// It runs already, at this host and port.
-    Running(String),
+    Running(String, u16),
 }
 
 /// A contender on the command line.
@@ -34,8 +32,8 @@ pub enum ContenderSpec {
     Model(String, Option<usize>),
     /// A name and a command line for `sh -c`.
     Command(String, String),
-    /// A name and the address of a server that runs already, `HOST:PORT`.
-    Running(String, String),
+    /// A name, and the host and the port of a server that runs already.
+    Running(String, String, u16),
 }
 
 /// The options of `serve` for the number of workers, by model. A model of another build of this
@@ -61,11 +59,9 @@ impl ContenderSpec {
             return Err("expected a name, = and a command".to_owned());
         }
         if let Some(address) = value.strip_prefix('@') {
-            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            return match port {
-                Some(port) if port > 0 => Ok(Self::Running(name.to_owned(), address.to_owned())),
-                _ => Err("expected @HOST:PORT behind the name".to_owned()),
-            };
+            let (host, port) = host_and_port(address)
+                .ok_or_else(|| "expected @HOST:PORT behind the name".to_owned())?;
+            return Ok(Self::Running(name.to_owned(), host, port));
         }
         if models.contains(&name)
             && let Ok(workers) = value.parse()
@@ -81,7 +77,7 @@ impl ContenderSpec {
     /// Its name in the report.
     pub fn name(&self) -> String {
         match self {
-            Self::Model(name, None) | Self::Command(name, _) | Self::Running(name, _) => {
+            Self::Model(name, None) | Self::Command(name, _) | Self::Running(name, ..) => {
                 name.clone()
             }
             Self::Model(name, Some(workers)) => format!("{name} of {workers}"),
@@ -106,13 +102,6 @@ impl ContenderSpec {
     }
 }
 
-/// The address of a server that runs already.
-pub(super) fn resolve(address: &str) -> Result<SocketAddr, Failure> {
-    let cannot = |error| Failure::cannot(format_args!("find {address}"), &error);
-    let mut found = address.to_socket_addrs().map_err(cannot)?;
-    found.next().ok_or_else(|| Failure::new(Exit::Failed, format!("{address} has no address")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +121,17 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok((name.to_owned(), strings(options))), "{text}");
         }
-        for text in ["lop", "=x", "x=", "loop=2", "sharded=0", "x=@host", "x=@host:0", "x=@:x"] {
+        for text in [
+            "lop",
+            "=x",
+            "x=",
+            "loop=2",
+            "sharded=0",
+            "x=@host",
+            "x=@host:0",
+            "x=@:x",
+            "x=@5000:80",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert_eq!(ContenderSpec::parse("single").map(|spec| spec.most_clients()), Ok(Some(1)));

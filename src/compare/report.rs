@@ -115,7 +115,8 @@ impl Report {
     ) -> Self {
         let contenders = config.contenders.len();
         let comparisons = comparisons(&rounds.cells);
-        let running = config.contenders.iter().filter(|it| matches!(it.server, Server::Running(_)));
+        let running =
+            config.contenders.iter().filter(|it| matches!(it.server, Server::Running(..)));
         let point = |(point, cells): (&Point, &Vec<Cell>)| {
             let row = |place| row(config, cells, place, comparisons);
             let mut rows: Vec<_> = (0..cells.len()).map(row).collect();

@@ -174,7 +174,7 @@ fn a_slice_beside_other_work_is_run_again() {
 fn config(names: &[&str]) -> Config {
     let contender = |name: &&str| Contender {
         name: (*name).to_owned(),
-        server: Server::Running("127.0.0.1:1".to_owned()),
+        server: Server::Running("127.0.0.1".to_owned(), 1),
         most_clients: None,
     };
     Config {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +32,12 @@ pub enum Target {
     Unix(PathBuf),
 }
 
+/// The host and the port of `HOST:PORT`. None if it is anything else, such as a port alone.
+pub fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let bad = text.contains(':').then(|| address::parse_host(text).err())??;
+    bad.meant.filter(|(_, port)| *port > 0)
+}
+
 /// The address of a server that has accepted a connection.
 #[derive(Clone, Debug)]
 pub(super) struct ServerAddress(pub(super) SockAddr);
@@ -51,9 +57,7 @@ impl fmt::Display for ServerAddress {
 pub(super) fn probe(target: &Target, timeout: Duration) -> Result<ServerAddress, Failure> {
     let path = match target {
         Target::Tcp(host, port) => {
-            let Connected { stream, address, .. } = address::connect(host, *port, timeout)?;
-            close_probe(stream);
-            return Ok(ServerAddress(address.into()));
+            return Ok(ServerAddress(probe_tcp(host, *port, timeout)?.into()));
         }
         Target::Unix(path) => path,
     };
@@ -68,6 +72,13 @@ pub(super) fn probe(target: &Target, timeout: Duration) -> Result<ServerAddress,
     stream.set_nonblocking(false).map_err(cannot)?;
     close_probe(stream);
     Ok(ServerAddress(address))
+}
+
+/// The same for a name or an address, and a port.
+pub(super) fn probe_tcp(host: &str, port: u16, timeout: Duration) -> Result<SocketAddr, Failure> {
+    let Connected { stream, address, .. } = address::connect(host, port, timeout)?;
+    close_probe(stream);
+    Ok(address)
 }
 
 /// Closes the probe, and waits for the server to close it as well. Failures are ignored, and so is

@@ -71,7 +71,7 @@ pub mod workload;
 pub use config::{
     Config, DEFAULT_DURATION, DEFAULT_ECHO_SIZE, DEFAULT_TIMEOUT, Length, Pattern, WorkloadSpec,
 };
-pub use connect::Target;
+pub use connect::{Target, host_and_port};
 use counts::Counts;
 use generator::{Generator, Timing};
 use hdr_log::HdrLog;

@@ -76,6 +76,11 @@ impl WindowedLoad {
         describe_workload(&self.pattern)
     }
 
+    /// The address of a server that runs already: the first of this name that accepts a connection.
+    pub fn find_server(&self, host: &str, port: u16) -> Result<SocketAddr, Failure> {
+        connect::probe_tcp(host, port, self.pattern.timeout)
+    }
+
     /// Runs the load with so many busy `connections`, beside `idle` ones that send nothing.
     /// `observe` is called at both ends of the window.
     pub fn run(
