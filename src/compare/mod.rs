@@ -35,6 +35,7 @@ use report::Report;
 use rounds::{Cell, Rounds};
 
 use crate::error::{Exit, Failure};
+use crate::load::figures::counted;
 use crate::load::{OutputFile, Pattern, WindowedLoad, all_written, print_report};
 use crate::random::Random;
 
@@ -117,9 +118,9 @@ fn check(config: &Config, cells: &[Vec<Cell>]) -> Result<(), Failure> {
     }
     let text = format!(
         "{} rounds cannot tell anything: even the range of all their ratios misses the true one \
-         too often; {comparisons} comparison{} at 95 % together need at least {fewest} rounds",
+         too often; {} at 95 % together need at least {fewest} rounds",
         config.rounds,
-        if comparisons == 1 { "" } else { "s" },
+        counted(comparisons as u64, "comparison"),
     );
     Err(Failure::new(Exit::Usage, text))
 }

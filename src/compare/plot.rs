@@ -4,7 +4,7 @@
 use super::report::{Metric, PointReport, Report, Row};
 use super::statistics::Interval;
 use super::svg::{Anchor, Svg};
-use crate::load::figures::{time, whole};
+use crate::load::figures::{short_time, tick_step, whole};
 use crate::number::grouped;
 
 /// The width of the picture, in pixels.
@@ -72,7 +72,12 @@ fn sweep(report: &Report) -> String {
     };
     let title = format!("{} by {axis}{beside}", report.service);
     let mut picture = Svg::new((WIDTH, height), &title, names.len());
-    head(&mut picture, report, &title);
+    let text = format!(
+        "medians of {} rounds of {} ms; shaded: their 95 % intervals",
+        report.rounds,
+        whole(report.slice_s * 1000.0)
+    );
+    head(&mut picture, &title, &text);
     draw_legend(&mut picture, &legend);
     let x_of = |point: &PointReport| {
         #[expect(clippy::cast_precision_loss, reason = "a pixel is coarser")]
@@ -87,14 +92,10 @@ fn sweep(report: &Report) -> String {
     picture.finish()
 }
 
-fn head(picture: &mut Svg, report: &Report, title: &str) {
+/// Draws the title, and the line below it.
+fn head(picture: &mut Svg, title: &str, text: &str) {
     picture.text((24.0, 32.0), Anchor::Start, "title", title);
-    let text = format!(
-        "medians of {} rounds of {} ms; shaded: their 95 % intervals",
-        report.rounds,
-        whole(report.slice_s * 1000.0)
-    );
-    picture.text((24.0, 53.0), Anchor::Start, "soft", &text);
+    picture.text((24.0, 53.0), Anchor::Start, "soft", text);
 }
 
 /// The entries of the legend with their positions: name, row, left edge.
@@ -227,13 +228,12 @@ fn ratios(report: &Report) -> String {
     let top = HEAD + 14.0;
     let bottom = top + RATIO_ROW * count.max(1.0);
     let mut picture = Svg::new((WIDTH, bottom + 52.0), &title, report.contenders);
-    picture.text((24.0, 32.0), Anchor::Start, "title", &title);
     let text = format!(
         "median ratios of {} rounds, and intervals that hold together at 95 %; band: within {} %",
         report.rounds,
         whole(report.margin * 100.0)
     );
-    picture.text((24.0, 53.0), Anchor::Start, "soft", &text);
+    head(&mut picture, &title, &text);
     let margin = [1.0 / (1.0 + report.margin), 1.0 + report.margin];
     let ends = measured.iter().filter_map(|row| row.ratio).flat_map(|it| [it.low, it.high]);
     let values: Vec<_> = ends.chain(margin).collect();
@@ -304,22 +304,11 @@ impl Scale {
             let decades = (-9..15).map(|power| 10f64.powi(power));
             return decades.filter(|tick| (from * 0.999..=to * 1.001).contains(tick)).collect();
         }
-        let power = 10f64.powf(((to - from) / TICKS).log10().floor());
-        let wide = |step: &f64| (to - from) / step <= TICKS;
-        let step = [1.0, 2.0, 5.0].map(|n| n * power).into_iter().find(wide);
-        let step = step.unwrap_or(10.0 * power);
+        let step = tick_step(to - from, TICKS);
         let first = (from / step).ceil();
         let ticks = (0..100).map(|n| (first + f64::from(n)) * step);
         ticks.take_while(|&tick| tick <= to * 1.000_001).collect()
     }
-}
-
-/// A time on an axis.
-fn short_time(micros: f64) -> String {
-    if micros == 0.0 {
-        return "0".to_owned();
-    }
-    time(micros).replace(".00 ", " ").replace(".0 ", " ")
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::load::xml_escaped;
+
 /// The colours of series on a light background, and on a dark one.
 const SERIES: [(&str, &str); 8] = [
     ("#1f6fb4", "#6cb2f0"),
@@ -52,7 +54,7 @@ pub(super) struct Svg {
 impl Svg {
     /// An empty picture; `title` is for readers that do not see it.
     pub(super) fn new((width, height): (f64, f64), title: &str, series: usize) -> Self {
-        let title = escaped(title);
+        let title = xml_escaped(title);
         let mut text = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
              width=\"{width}\" height=\"{height}\" role=\"img\">\n<title>{title}</title>\n<style>"
@@ -87,7 +89,7 @@ impl Svg {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        let text = escaped(text);
+        let text = xml_escaped(text);
         self.add(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"{class}\">\
              {text}</text>"
@@ -139,11 +141,6 @@ fn colours(
 fn coordinates(points: &[(f64, f64)]) -> String {
     let points = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}"));
     points.collect::<Vec<_>>().join(" ")
-}
-
-fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::report::{Metric, PointReport, Report, Row};
 use super::statistics::Verdict;
-use crate::load::figures::{three_digits, time, whole};
+use crate::load::figures::{counted, three_digits, time, whole};
 use crate::number::grouped;
 
 /// The mark of a ratio that is not one of rates.
@@ -25,10 +25,7 @@ pub(super) fn text(report: &Report) -> String {
 }
 
 fn head(report: &Report, text: &mut String) {
-    let others = match report.contenders {
-        1 => "1 contender".to_owned(),
-        n => format!("{n} contenders"),
-    };
+    let others = counted(report.contenders as u64, "contender");
     let seconds = three_digits(report.slice_s);
     let took = grouped(whole(report.took_s));
     let points = match report.points.as_slice() {
@@ -59,8 +56,7 @@ fn head(report: &Report, text: &mut String) {
 }
 
 fn connections(point: &PointReport) -> String {
-    let plural = if point.point.connections == 1 { "" } else { "s" };
-    let busy = format!("{} connection{plural}", grouped(point.point.connections as u64));
+    let busy = counted(point.point.connections as u64, "connection");
     match point.point.idle {
         0 => busy,
         idle => format!("{busy} beside {} idle", grouped(idle as u64)),
@@ -194,11 +190,8 @@ fn foot(report: &Report, text: &mut String) {
             0 => String::new(),
             n => format!(", and {n} of them did again each time"),
         };
-        let slices = if repeated == 1 { "slice" } else { "slices" };
-        line(
-            text,
-            &format!("{repeated} {slices} ran beside other work and were run again{still}."),
-        );
+        let slices = counted(repeated as u64, "slice");
+        line(text, &format!("{slices} ran beside other work and were run again{still}."));
     }
     if !report.running.is_empty() {
         let names = report.running.join(", ");

@@ -1,9 +1,10 @@
-//! Figures as a person reads them: numbers with their noun, times and rates with three digits.
+//! Figures as a person reads them: numbers with their noun, times and rates with three digits,
+//! the ticks of an axis.
 
 use crate::number::grouped;
 
 /// `1 request`, `1,000 requests`.
-pub(super) fn counted(n: u64, noun: &str) -> String {
+pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
@@ -25,6 +26,22 @@ pub fn time(micros: f64) -> String {
         n => (n / 1_000_000.0, "s"),
     };
     format!("{} {unit}", three_digits(value))
+}
+
+/// The same without zeros behind a whole number, as on an axis.
+pub fn short_time(micros: f64) -> String {
+    if micros == 0.0 {
+        return "0".to_owned();
+    }
+    time(micros).replace(".00 ", " ").replace(".0 ", " ")
+}
+
+/// The distance of the ticks of an axis over `range`: 1, 2 or 5 times a power of ten, with at most
+/// so many of them in it.
+pub fn tick_step(range: f64, most: f64) -> f64 {
+    let power = 10f64.powf((range / most).log10().floor());
+    let mut steps = [1.0, 2.0, 5.0].map(|n| n * power).into_iter();
+    steps.find(|step| step * most >= range).unwrap_or(10.0 * power)
 }
 
 /// A number in three digits, at least the whole ones.
@@ -59,6 +76,7 @@ mod tests {
             [0.5, 9.996, 1499.0, 1e6].map(time),
             ["0.50 us", "10.0 us", "1.50 ms", "1.00 s"]
         );
+        assert_eq!([0.0, 20.0, 1500.0].map(short_time), ["0", "20 us", "1.50 ms"]);
         assert_eq!(bytes(3_000_000, 2.0), "1.50 MB");
         assert_eq!(counted(1, "request"), "1 request");
     }

@@ -78,6 +78,7 @@ use hdr_log::HdrLog;
 use outputs::Outputs;
 pub use outputs::{OutputFile, all_written, print_report};
 use parameters::LoadParameters;
+pub use plot::xml_escaped;
 pub use window::{Measured, Moment, WindowedLoad};
 
 use crate::error::{Exit, Failure};

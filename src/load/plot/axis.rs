@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
-use crate::load::figures::{time, whole};
+use crate::load::figures::{short_time, tick_step, whole};
 use crate::number::grouped;
 
 /// The most ticks of a linear axis, about.
@@ -37,9 +37,7 @@ impl Axis {
 
     /// A linear axis from 0 on, with a tick at every multiple of 1, 2 or 5 times a power of ten.
     fn even(until: f64, label: fn(f64) -> String) -> Self {
-        let power = 10f64.powf((until / TICKS).log10().floor());
-        let mut steps = [1.0, 2.0, 5.0].map(|n| n * power).into_iter();
-        let step = steps.find(|step| step * TICKS >= until).unwrap_or(10.0 * power);
+        let step = tick_step(until, TICKS);
         // A tick at the very end may be off by a rounding error.
         let count = u32::try_from(whole((until / step + 1e-9).floor())).unwrap_or(0);
         let ticks = (0..=count).map(|n| (f64::from(n) * step).min(until)).collect();
@@ -109,7 +107,7 @@ fn millis(time: f64) -> String {
 
 /// A time by the logarithm of its microseconds.
 fn micros(log: f64) -> String {
-    time(10f64.powf(log)).replace(".00 ", " ").replace(".0 ", " ")
+    short_time(10f64.powf(log))
 }
 
 /// 0 is 0 %, 1 is 90 %, 2 is 99 %.

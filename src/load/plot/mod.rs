@@ -97,9 +97,15 @@ pub(super) fn write(
     draw(report, latencies, &mut picture).map_err(|error| io::Error::other(error.to_string()))?;
     // A reader that does not show pictures reads the title, and so does one that lists tabs.
     let title = format!("{} replies per second: {}", rate_of(report), report.load);
-    let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let title = xml_escaped(&title);
     let (start, rest) = picture.split_once('>').unwrap_or((&picture, ""));
     write!(file, "{start} role=\"img\">\n<title>{title}</title>\n{}{rest}", style_sheet())
+}
+
+/// The text as it stands in an element of XML, without control characters, which cannot.
+pub fn xml_escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.chars().filter(|letter| !letter.is_control()).collect()
 }
 
 fn rate_of(report: &LoadReport) -> String {
