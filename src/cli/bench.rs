@@ -21,6 +21,9 @@ use crate::session::Limits;
 /// The highest rate, in requests per second.
 const MAX_RATE: u64 = 1_000_000_000;
 
+/// The greatest number of connections, of threads, and of requests in flight on a connection.
+pub(super) const MAX_COUNT: usize = 1 << 20;
+
 /// The options that make no sense beside a text of one's own.
 const ONLY_OURS: [&str; 6] = ["service", "expressions", "file", "dialect", "max_message", "size"];
 
@@ -239,7 +242,7 @@ pub(super) fn conflict(text: &str) -> clap::Error {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    up_to(1 << 20, "a number", text)
+    up_to(MAX_COUNT, "a number", text)
 }
 
 fn size(text: &str) -> Result<usize, String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::bench::{PatternOptions, conflict};
+use super::bench::{MAX_COUNT, PatternOptions, conflict};
 use super::service_options::random_seed;
 use super::subject::{SEEDS, SubjectOptions, THIS_PROGRAM};
 use super::{time, up_to};
@@ -15,9 +15,6 @@ use crate::compare::{
 use crate::load::{Pattern, WorkloadSpec};
 use crate::model::Model;
 use crate::subject::Template;
-
-/// The greatest number of connections of a point.
-const MAX_CONNECTIONS: usize = 1 << 20;
 
 /// The options of the command `compare`.
 #[derive(Debug, Args)]
@@ -163,7 +160,7 @@ fn idle(text: &str) -> Result<Counts, String> {
 
 /// Parses different numbers that are at least `least`, separated by commas.
 fn counts(text: &str, least: usize) -> Option<Counts> {
-    let number = |text: &str| text.parse().ok().filter(|n| (least..=MAX_CONNECTIONS).contains(n));
+    let number = |text: &str| text.parse().ok().filter(|n| (least..=MAX_COUNT).contains(n));
     let mut numbers = text.split(',').map(number).collect::<Option<Vec<_>>>()?;
     let given = numbers.len();
     numbers.sort_unstable();
