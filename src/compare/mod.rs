@@ -15,11 +15,11 @@ mod bench;
 mod contender;
 mod csv;
 mod machine;
-pub mod order;
+mod order;
 mod plot;
 mod report;
-pub mod rounds;
-pub mod statistics;
+mod rounds;
+mod statistics;
 mod svg;
 mod table;
 

@@ -5,7 +5,7 @@ use crate::random::Random;
 /// The orders of `count` contenders in `rounds` rounds, drawn at random. In each `count` rounds
 /// every contender is once at each place and, if `count` is even, follows each of the others
 /// equally often: a machine that slows down favours none, nor does work that a predecessor leaves.
-pub fn draw(count: usize, rounds: usize, random: &mut Random) -> Vec<Vec<usize>> {
+pub(super) fn draw(count: usize, rounds: usize, random: &mut Random) -> Vec<Vec<usize>> {
     let mut orders = Vec::new();
     while orders.len() < rounds {
         let names = shuffled(count, random);
@@ -22,7 +22,7 @@ pub fn draw(count: usize, rounds: usize, random: &mut Random) -> Vec<Vec<usize>>
 }
 
 /// The numbers below `count` in a random order (Fisher and Yates).
-pub fn shuffled(count: usize, random: &mut Random) -> Vec<usize> {
+pub(super) fn shuffled(count: usize, random: &mut Random) -> Vec<usize> {
     let mut numbers: Vec<_> = (0..count).collect();
     for n in (1..count).rev() {
         let bound = u32::try_from(n + 1).expect("contenders are few");

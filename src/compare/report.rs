@@ -131,7 +131,7 @@ impl Report {
             cores,
             cores_divided,
             contenders,
-            rounds: rounds.rounds,
+            rounds: rounds.count,
             interrupted: rounds.interrupted,
             fewest_rounds: fewest_rounds(comparisons),
             slice_s: config.slice.as_secs_f64(),

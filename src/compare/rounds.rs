@@ -12,34 +12,34 @@ const REPEATS: usize = 2;
 
 /// The measurement of a contender in one round.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// Right replies a second.
-    pub rate: f64,
+    pub(super) rate: f64,
     /// The median latency, in microseconds.
-    pub p50_us: f64,
+    pub(super) p50_us: f64,
     /// The 99th percentile.
-    pub p99_us: f64,
+    pub(super) p99_us: f64,
     /// Processor time of the server for each reply, in microseconds.
-    pub cpu_us: Option<f64>,
+    pub(super) cpu_us: Option<f64>,
     /// Peak resident memory, in bytes.
-    pub memory: Option<u64>,
+    pub(super) memory: Option<u64>,
     /// Threads of the server.
-    pub threads: Option<u64>,
+    pub(super) threads: Option<u64>,
     /// Processes of the server.
-    pub processes: Option<u64>,
+    pub(super) processes: Option<u64>,
     /// Context switches of the server for each reply.
-    pub switches: Option<f64>,
+    pub(super) switches: Option<f64>,
     /// Replies that were checked.
-    pub checked: u64,
+    pub(super) checked: u64,
     /// The part of the time in which the threads of the load were busy.
-    pub load_busy: f64,
+    pub(super) load_busy: f64,
     /// The part of the processors that other work took.
-    pub other_work: f64,
+    pub(super) other_work: f64,
 }
 
 /// The outcome of one measurement.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// It was measured.
     Measured(Sample),
     /// It did not serve: the first fault.
@@ -49,7 +49,7 @@ pub enum Outcome {
 }
 
 /// The one who measures.
-pub trait Runner {
+pub(super) trait Runner {
     /// Measures a contender at a point.
     fn measure(&mut self, contender: usize, point: usize) -> Result<Outcome, Failure>;
 
@@ -59,49 +59,49 @@ pub trait Runner {
 
 /// The measurements of a place in the table: a contender, or the control, at one point.
 #[derive(Clone, Debug, Default)]
-pub struct Cell {
+pub(super) struct Cell {
     /// One for each round.
-    pub samples: Vec<Sample>,
+    pub(super) samples: Vec<Sample>,
     /// The first fault, after which it was not measured again.
-    pub fault: Option<String>,
+    pub(super) fault: Option<String>,
     /// The reason why it is not measured at all.
-    pub left_out: Option<String>,
+    pub(super) left_out: Option<String>,
 }
 
 /// The measurements of a comparison.
 #[derive(Clone, Debug, Default)]
-pub struct Rounds {
+pub(super) struct Rounds {
     /// The whole rounds that were measured.
-    pub rounds: usize,
+    pub(super) count: usize,
     /// True if a signal ended it before the last round.
-    pub interrupted: bool,
+    pub(super) interrupted: bool,
     /// The cells by point and place.
-    pub cells: Vec<Vec<Cell>>,
+    pub(super) cells: Vec<Vec<Cell>>,
     /// Measurements that were repeated, because they ran beside other work.
-    pub repeated: usize,
+    pub(super) repeated: usize,
     /// Those of them that still did at the last time.
-    pub disturbed: usize,
+    pub(super) disturbed: usize,
 }
 
 /// The places of the table: the baseline, its control, and the other contenders.
-pub fn places(contenders: usize) -> usize {
+pub(super) fn places(contenders: usize) -> usize {
     contenders + 1
 }
 
 /// The contender at a place: the control is the baseline again.
-pub fn contender_at(place: usize) -> usize {
+pub(super) fn contender_at(place: usize) -> usize {
     place.saturating_sub(1)
 }
 
 /// The number of cells that are compared with a baseline.
-pub fn comparisons(cells: &[Vec<Cell>]) -> usize {
+pub(super) fn comparisons(cells: &[Vec<Cell>]) -> usize {
     let others = cells.iter().flat_map(|cells| cells.iter().skip(1));
     others.filter(|cell| cell.left_out.is_none()).count()
 }
 
 /// Measures every place at every point in each of `rounds` rounds. `cells` has those that are left
 /// out.
-pub fn run(
+pub(super) fn run(
     runner: &mut impl Runner,
     cells: Vec<Vec<Cell>>,
     rounds: usize,
@@ -123,8 +123,8 @@ pub fn run(
                 return Ok(all);
             }
         }
-        all.rounds = round + 1;
-        runner.round_ended(all.rounds);
+        all.count = round + 1;
+        runner.round_ended(all.count);
     }
     Ok(all)
 }

@@ -12,25 +12,24 @@
 use serde::Serialize;
 
 /// The probability that any of the intervals of a comparison misses.
-pub const MISS: f64 = 0.05;
+pub(super) const MISS: f64 = 0.05;
 
 /// The same for the intervals that are compared with the margin: each of their two ends may miss
 /// with [`MISS`].
 const MARGIN_MISS: f64 = 2.0 * MISS;
 
 /// The fewest rounds with which one interval can hold at 95 %.
-pub const FEWEST_ROUNDS: usize = 6;
+const FEWEST_ROUNDS: usize = 6;
 
 /// The most rounds that are asked for.
 const MOST_ROUNDS: f64 = 10_000.0;
 
 /// A median and its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the names are enough")]
-pub struct Interval {
-    pub low: f64,
-    pub median: f64,
-    pub high: f64,
+pub(super) struct Interval {
+    pub(super) low: f64,
+    pub(super) median: f64,
+    pub(super) high: f64,
 }
 
 impl Interval {
@@ -39,7 +38,7 @@ impl Interval {
     }
 
     /// The greatest distance of an end from 1, as a ratio above 0.
-    pub fn width(&self) -> f64 {
+    pub(super) fn width(&self) -> f64 {
         (self.high - 1.0).max(1.0 / self.low - 1.0)
     }
 }
@@ -47,7 +46,7 @@ impl Interval {
 /// The verdict on a ratio to the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// The same within the margin.
     Same,
     /// Above 1.
@@ -60,17 +59,17 @@ pub enum Verdict {
 
 /// A ratio to the baseline, and its verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Comparison {
+pub(super) struct Comparison {
     /// The ratio.
-    pub ratio: Interval,
+    pub(super) ratio: Interval,
     /// The verdict.
-    pub verdict: Verdict,
+    pub(super) verdict: Verdict,
     /// The number of rounds that would bring a verdict, about, if there is none.
-    pub rounds_needed: Option<u64>,
+    pub(super) rounds_needed: Option<u64>,
 }
 
 /// The probability that the interval from the k-th smallest of n to the k-th largest misses.
-pub fn miss(n: usize, k: usize) -> f64 {
+fn miss(n: usize, k: usize) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "rounds are few")]
     let below = |i: usize| (0..i).fold(1.0, |term, j| term * (n - j) as f64 / (j + 1) as f64);
     let half = 0.5f64.powi(i32::try_from(n).expect("rounds are few"));
@@ -78,12 +77,12 @@ pub fn miss(n: usize, k: usize) -> f64 {
 }
 
 /// The rank k of the shortest interval that misses with at most this probability.
-pub fn rank(n: usize, most: f64) -> Option<usize> {
+fn rank(n: usize, most: f64) -> Option<usize> {
     (1..=n / 2).take_while(|&k| miss(n, k) <= most).last()
 }
 
 /// The fewest rounds with which `comparisons` intervals can hold together.
-pub fn fewest_rounds(comparisons: usize) -> usize {
+pub(super) fn fewest_rounds(comparisons: usize) -> usize {
     let most = MISS / share(comparisons);
     let mut fewest = FEWEST_ROUNDS;
     // The greatest interval misses half as often with each round more.
@@ -99,7 +98,7 @@ fn share(comparisons: usize) -> f64 {
 }
 
 /// The median of values. None if there are none.
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -112,7 +111,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 
 /// The median of values and its interval, which misses with at most this probability. None if they
 /// are too few.
-pub fn interval(values: &[f64], most: f64) -> Option<Interval> {
+pub(super) fn interval(values: &[f64], most: f64) -> Option<Interval> {
     let k = rank(values.len(), most)?;
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -122,7 +121,7 @@ pub fn interval(values: &[f64], most: f64) -> Option<Interval> {
 
 /// Compares values with those of the baseline in the same rounds, as one of several `comparisons`.
 /// None if the rounds are too few. All values are above 0.
-pub fn compare(
+pub(super) fn compare(
     values: &[f64],
     baseline: &[f64],
     margin: f64,

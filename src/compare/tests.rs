@@ -153,7 +153,7 @@ fn a_signal_leaves_whole_rounds() {
     let mut machine = Formula { signal_after: Some(23), ..Formula::new(1, &[0.0, 0.0, 0.0]) };
     let rounds = machine.run(12, 1);
     assert!(rounds.interrupted);
-    assert_eq!(rounds.rounds, 5);
+    assert_eq!(rounds.count, 5);
     assert!(rounds.cells[0].iter().all(|cell| cell.samples.len() == 5));
 }
 
@@ -200,7 +200,7 @@ fn config(names: &[&str]) -> Config {
 }
 
 fn report(names: &[&str], cells: Vec<Cell>) -> Report {
-    let rounds = Rounds { rounds: 12, cells: vec![cells], ..Rounds::default() };
+    let rounds = Rounds { count: 12, cells: vec![cells], ..Rounds::default() };
     let took = Duration::from_secs(41);
     Report::new(&config(names), "echo of 16 bytes".to_owned(), (2, true), &rounds, took)
 }
