@@ -4,12 +4,13 @@ use super::MAX_SHOWN;
 use crate::escape;
 
 /// The beginnings of lines by which servers are known, in lower case.
-const KNOWN: [(&str, &str); 9] = [
+const KNOWN: [(&str, &str); 10] = [
     ("http/", "an HTTP server"),
     ("<!doctype", "an HTTP server"),
     ("<html", "an HTTP server"),
     ("ssh-", "an SSH server"),
-    ("220", "a server of mail or FTP"),
+    ("220 ", "a server of mail or FTP"),
+    ("220-", "a server of mail or FTP"),
     ("-err", "a redis server: see --send"),
     ("error\r\n", "a memcached server: see --send"),
     ("protocol mismatch", "an SSH server"),
@@ -55,7 +56,9 @@ mod tests {
             let hint = of_reply(line.as_bytes(), b"1 + 2\n", b"3\n").unwrap();
             assert!(hint.contains(kind), "{hint}");
         }
-        assert_eq!(of_reply(b"4\n", b"1 + 2\n", b"3\n"), None);
+        for wrong in [&b"4\n"[..], b"2201\n"] {
+            assert_eq!(of_reply(wrong, b"1100 + 1100\n", b"2200\n"), None);
+        }
         let error = b"NameError: name '000abc' is not defined\n";
         let hint = of_reply(error, b"000abc\n", b"000abc\n").unwrap();
         assert!(hint.contains("a calculator"), "{hint}");
