@@ -22,7 +22,7 @@
 
 enum {
     ROOM = 64 * 1024,    /* one receive, in bytes */
-    REPLIES = 16 * ROOM, /* the replies to one receive: at most 22 bytes for 2 */
+    REPLIES = 8 * ROOM,  /* the replies to one receive: at most 6 bytes for each, "error\n" */
     BACKLOG = 4096,
     EVENTS = 1024,
     DEPTH = 200, /* nested brackets */
