@@ -131,7 +131,7 @@ fn service_options(workload: &WorkloadSpec) -> Vec<String> {
             format!("--dialect={}", dialect.name()),
             format!("--max-message={max_message}"),
         ],
-        // Texts for the calc of a server without options.
+        // The texts go to the default service.
         WorkloadSpec::Exchange { .. } => Vec::new(),
     }
 }

@@ -1,4 +1,5 @@
-//! The measurement of one contender: a fresh process, a load on it, and what /proc says of both.
+//! The measurement of one contender: a fresh process, a load on it, and the figures of /proc for
+//! both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::subject::{self, Subject, Usage};
 /// The time of the load before it is measured.
 const WARM_UP: Duration = Duration::from_millis(50);
 
-/// More of it for each connection: the server accepts them all, and may start a thread for each.
+/// The time added to it for each connection: the server accepts them all, and may start a thread
+/// for each.
 const WARM_UP_PER_CONNECTION: Duration = Duration::from_micros(20);
 
 /// The longest wait for the end of a server whose connections have failed.

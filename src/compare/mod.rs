@@ -8,8 +8,8 @@
 //!            └─ report ──▶ table, JSON, CSV, plot
 //! ```
 //!
-//! The first contender is the baseline. It runs a second time in each round, as the control: what
-//! the two differ by is what this machine can tell.
+//! The first contender is the baseline. It runs a second time in each round, as the control: a
+//! difference between the two is one that this machine makes by itself.
 
 mod bench;
 mod contender;

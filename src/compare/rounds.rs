@@ -48,7 +48,7 @@ pub(super) enum Outcome {
     Interrupted,
 }
 
-/// The one who measures.
+/// The means to measure contenders: real servers, or formulas in a test.
 pub(super) trait Runner {
     /// Measures a contender at a point.
     fn measure(&mut self, contender: usize, point: usize) -> Result<Outcome, Failure>;

@@ -6,7 +6,7 @@
 //! 2 P(B(n, 1/2) < k).
 //!
 //! Several intervals hold together if the probability to miss is split among them (Bonferroni). The
-//! number of rounds is fixed beforehand: who looks after each round and stops at the first
+//! number of rounds is fixed beforehand: whoever looks after each round and stops at the first
 //! difference finds one where there is none.
 
 use serde::Serialize;
