@@ -37,7 +37,7 @@ impl EndStatus {
         Signal::try_from(number).ok()
     }
 
-    /// The text that [`Display`](fmt::Display) does not need: `exit 1`, `signal 8`.
+    /// The end in a supervisor's report: `exit 1`, `signal 8`.
     pub(super) fn encode(self) -> String {
         match self {
             Self::Exit(status) => format!("exit {status}"),

@@ -40,7 +40,7 @@ use processes::ProcessState;
 pub use program::{Finished, run_program};
 use sockets::Socket;
 pub use start::{NotListening, start, try_start};
-pub use supervisor::ProcessLimits;
+pub use supervisor::{ProcessLimits, THIS_PROGRAM};
 pub use usage::Usage;
 
 /// The default limit on the time until a subject listens.
@@ -157,11 +157,6 @@ impl Subject {
         self.reports.get_ref().set_nonblocking(true).ok();
         while self.receive().is_ok_and(|more| more) {}
         self.gone.then_some(self.end).flatten()
-    }
-
-    /// Sends a signal to its first process, as kill(1) does.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(self.first, signal).ok();
     }
 
     /// True if its first process has ended; others may be left.

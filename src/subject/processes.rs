@@ -4,12 +4,9 @@
 use std::collections::HashMap;
 use std::fs;
 
-use procfs::process::{FDTarget, Process, Stat, Syscall, Task, all_processes};
+use procfs::process::{FDTarget, Process, Syscall, Task, all_processes};
 use rustix::process::Pid;
 use syscalls::Sysno;
-
-/// The flag of `O_NONBLOCK` in `fdinfo` (proc(5)).
-const NONBLOCKING: u32 = rustix::fs::OFlags::NONBLOCK.bits();
 
 /// The flag of `EPOLLET` among the events of an epoll instance (`epoll_ctl(2)`).
 const EDGE_TRIGGERED: u32 = 1 << 31;
@@ -19,8 +16,6 @@ const EDGE_TRIGGERED: u32 = 1 << 31;
 pub struct ProcessState {
     /// Its number.
     pub pid: i32,
-    /// Its parent's number.
-    pub parent: i32,
     /// True if it has ended and nobody has waited for it.
     pub zombie: bool,
     /// Its threads.
@@ -56,6 +51,13 @@ pub enum Call {
     Unknown,
 }
 
+impl Call {
+    /// The name of the call that a thread waits in.
+    pub fn name(self) -> Option<&'static str> {
+        if let Self::Waiting { name, .. } = self { Some(name) } else { None }
+    }
+}
+
 /// An open descriptor.
 #[derive(Clone, Debug)]
 pub struct Descriptor {
@@ -63,8 +65,6 @@ pub struct Descriptor {
     pub number: i32,
     /// The object it refers to.
     pub target: Target,
-    /// True if `O_NONBLOCK` is set.
-    pub nonblocking: bool,
 }
 
 /// The object of a descriptor, as far as a server's design shows in it.
@@ -92,13 +92,12 @@ pub struct EpollTarget {
 impl ProcessState {
     /// The process with this number, as far as it can be read; none if it is gone.
     pub fn read(pid: Pid) -> Option<Self> {
-        let process = Process::new(pid.as_raw_nonzero().get()).ok()?;
+        let process = open(pid)?;
         let stat = process.stat().ok()?;
         let tasks = process.tasks().into_iter().flatten().flatten();
         Some(Self {
             pid: process.pid(),
-            parent: stat.ppid,
-            zombie: is_zombie(&stat),
+            zombie: stat.state == 'Z',
             threads: tasks.map(|task| ThreadState::read(&task)).collect(),
             descriptors: descriptors(&process),
         })
@@ -138,28 +137,26 @@ impl ThreadState {
     }
 }
 
-fn is_zombie(stat: &Stat) -> bool {
-    stat.state == 'Z'
+/// The folder of a process in /proc; none if it is gone.
+pub(super) fn open(pid: Pid) -> Option<Process> {
+    Process::new(pid.as_raw_nonzero().get()).ok()
 }
 
 fn descriptors(process: &Process) -> Vec<Descriptor> {
     let open = process.fd().into_iter().flatten().flatten();
     let read = |number, target| {
-        let path = format!("/proc/{}/fdinfo/{number}", process.pid());
-        // A descriptor that was closed meanwhile has no text.
-        let info = fs::read_to_string(path).unwrap_or_default();
         let target = match target {
             FDTarget::Socket(inode) => Target::Socket(inode),
             FDTarget::AnonInode(name) if name.contains("eventpoll") => {
+                let path = format!("/proc/{}/fdinfo/{number}", process.pid());
+                // A descriptor that was closed meanwhile has no text.
+                let info = fs::read_to_string(path).unwrap_or_default();
                 Target::Epoll(info.lines().filter_map(epoll_target).collect())
             }
             FDTarget::AnonInode(name) if name.contains("io_uring") => Target::IoUring,
             _ => Target::Other,
         };
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
-        let nonblocking = flags.unwrap_or_default() & NONBLOCKING != 0;
-        Descriptor { number, target, nonblocking }
+        Descriptor { number, target }
     };
     open.map(|info| read(info.fd, info.target)).collect()
 }
@@ -175,7 +172,7 @@ fn epoll_target(line: &str) -> Option<EpollTarget> {
 }
 
 /// The processes below `ancestor`, those that are nearer to it first.
-pub fn descendants(ancestor: Pid) -> Vec<Pid> {
+pub(super) fn descendants(ancestor: Pid) -> Vec<Pid> {
     let mut children = HashMap::<i32, Vec<i32>>::new();
     for process in all_processes().into_iter().flatten().flatten() {
         if let Ok(stat) = process.stat() {
@@ -193,8 +190,8 @@ pub fn descendants(ancestor: Pid) -> Vec<Pid> {
 
 /// The inodes of a process' sockets.
 pub(super) fn socket_inodes(pid: Pid) -> Vec<u64> {
-    let process = Process::new(pid.as_raw_nonzero().get());
-    let descriptors = process.and_then(|process| process.fd()).into_iter().flatten().flatten();
+    let descriptors = open(pid).and_then(|process| process.fd().ok());
+    let descriptors = descriptors.into_iter().flatten().flatten();
     let inode = |target| if let FDTarget::Socket(inode) = target { Some(inode) } else { None };
     descriptors.filter_map(|descriptor| inode(descriptor.target)).collect()
 }

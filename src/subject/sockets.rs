@@ -134,7 +134,7 @@ fn unmapped(address: IpAddr, port: u16) -> SocketAddr {
 }
 
 /// The address at which a program on this machine reaches a listener.
-pub fn reachable(listener: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         // IPv6 listeners need not take IPv4.
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

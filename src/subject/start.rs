@@ -6,8 +6,6 @@ use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
 use super::sockets::{self, Socket, reachable};
-use super::supervisor::THIS_PROGRAM;
+use super::supervisor::this_program;
 use super::{EndStatus, Output, Spec, Subject, listeners, now};
 use crate::duration;
 use crate::error::{Exit, Failure};
@@ -28,6 +26,15 @@ const SETTLE_TIME: Duration = Duration::from_millis(300);
 
 /// Attempts to start a subject: another program may take the port before it does.
 const ATTEMPTS: usize = 3;
+
+/// The lowest port that is tried if the kernel has none to give away.
+const FIRST_PORT: u16 = 20_000;
+
+/// The number of ports from there on with which the search begins, so that two of them rarely meet.
+const FIRST_PORTS: u32 = 10_000;
+
+/// The end of those ports: the kernel gives away the ones from here on.
+const END_PORT: u16 = 32_768;
 
 /// The reason why a subject does not listen, with its last output.
 #[derive(Debug)]
@@ -80,11 +87,6 @@ impl NotListening {
     }
 }
 
-/// Ports below those that the kernel gives away by itself, and the number of those to begin with.
-const FIRST_PORT: u16 = 20_000;
-const FIRST_PORTS: u32 = 10_000;
-const LAST_PORT: u16 = 32_768;
-
 /// A port on which nothing listens now.
 fn free_port(host: &str) -> Result<u16, Failure> {
     let mut bind = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
@@ -92,7 +94,7 @@ fn free_port(host: &str) -> Result<u16, Failure> {
         // Another load has left the ports that the kernel gives away in TIME_WAIT.
         let first = FIRST_PORT + u16::try_from(std::process::id() % FIRST_PORTS).unwrap_or(0);
         let free = |port| TcpListener::bind((host, port)).and_then(|it| it.local_addr()).ok();
-        bind = (first..LAST_PORT).find_map(free).map_or(bind, Ok);
+        bind = (first..END_PORT).find_map(free).map_or(bind, Ok);
     }
     let cannot = |error: io::Error| Failure::cannot(format_args!("bind a port on {host}"), &error);
     bind.map(|address| address.port()).map_err(cannot)
@@ -177,8 +179,8 @@ pub(super) fn spawn_supervised(
     let (ours, theirs) = UnixStream::pair()?;
     let (output_end, stderr) = pipe()?;
     let stdout = stdout.map_or_else(|| stderr.try_clone(), Ok)?;
-    let mut command = Command::new(THIS_PROGRAM);
-    command.arg0("socklab").args((spec.supervise_args)("supervise", spec.limits, words));
+    let mut command = this_program();
+    command.args((spec.supervise_args)("supervise", spec.limits, words));
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(OwnedFd::from(theirs)).stdout(stdout).stderr(stderr);
     let supervisor = command.spawn()?;

@@ -23,8 +23,8 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -35,7 +35,7 @@ use rustix::process::{
 use signal_hook::consts::{SIGCHLD, SIGHUP};
 
 use super::end_status::EndStatus;
-use super::processes;
+use super::{now, processes};
 use crate::error::{Exit, Failure};
 use crate::signal;
 
@@ -49,7 +49,7 @@ const CPU_GRACE: u64 = 1;
 const MAX_ORDER: usize = 64;
 
 /// The program of this process, also if another file has its name by now.
-pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The limits of each process of a subject (setrlimit(2)); none means the limit that we have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,13 @@ pub struct SuperviseConfig {
     pub launch_args: Vec<OsString>,
     /// The program and its arguments.
     pub command: Vec<OsString>,
+}
+
+/// A command of this program.
+pub(super) fn this_program() -> Command {
+    let mut command = Command::new(THIS_PROGRAM);
+    command.arg0(env!("CARGO_PKG_NAME"));
+    command
 }
 
 /// Runs the supervisor, until nothing of the subject is left.
@@ -156,11 +163,9 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(&mut self, config: &SuperviseConfig) -> io::Result<()> {
-        let mut command = Command::new(THIS_PROGRAM);
-        command.arg0("socklab").args(&config.launch_args).stdin(Stdio::null());
-        match command.spawn() {
+        match this_program().args(&config.launch_args).stdin(Stdio::null()).spawn() {
             Ok(child) => {
-                self.first = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+                self.first = Some(Pid::from_child(&child));
                 self.report(&format!("started {}", child.id()));
             }
             Err(error) => {
@@ -186,25 +191,25 @@ impl Supervisor {
             Stage::Killing => Some(KILL_INTERVAL),
         };
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
-        // Once the connection has ended there are no more orders.
-        let parent = if self.stage == Stage::Killing { PollFlags::empty() } else { PollFlags::IN };
         let mut sources = [
-            PollFd::new(&self.parent, parent),
             PollFd::new(&self.deaths, PollFlags::IN),
+            PollFd::new(&self.parent, PollFlags::IN),
             PollFd::new(&self.stops, PollFlags::IN),
         ];
-        match poll(&mut sources, timeout.as_ref()) {
+        // A connection that has ended, or a signal that has come, would end every later wait.
+        let waited_for = if self.stage == Stage::Killing { 1 } else { sources.len() };
+        match poll(&mut sources[..waited_for], timeout.as_ref()) {
             Err(rustix::io::Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }
-        let [parent, deaths, stops] = sources.map(|source| !source.revents().is_empty());
+        let [deaths, parent, stops] = sources.map(|source| !source.revents().is_empty());
         if deaths {
             rustix::io::read(&self.deaths, &mut [0; MAX_ORDER])?;
         }
         if stops {
             self.stage = Stage::Killing;
-        } else if parent && self.stage != Stage::Killing {
+        } else if parent {
             self.obey()?;
         }
         if matches!(self.stage, Stage::Stopping(until) if until <= now()) {
@@ -246,10 +251,7 @@ impl Supervisor {
             };
             if self.first == Some(pid) {
                 self.first = None;
-                let end = match (status.exit_status(), status.terminating_signal()) {
-                    (Some(status), _) => EndStatus::Exit(status),
-                    (None, signal) => EndStatus::Signal(signal.unwrap_or_default()),
-                };
+                let end = EndStatus::from(ExitStatus::from_raw(status.as_raw()));
                 self.report(&format!("ended {}", end.encode()));
             }
         }
@@ -267,9 +269,4 @@ fn signal_descendants(signal: Signal) {
         // It may have ended.
         kill_process(pid, signal).ok();
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the edge of a command reads the clock")]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use nix::time::ClockId;
-use procfs::process::{Process, Status};
+use procfs::process::Status;
 use rustix::process::Pid;
 
-use super::processes::descendants;
+use super::processes::{self, descendants};
 
 /// The resources of all processes of a subject, at one moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +27,7 @@ impl Usage {
     /// The usage of all processes below `ancestor`.
     pub(super) fn read(ancestor: Pid) -> Self {
         let mut sum = Self::default();
-        for process in descendants(ancestor).into_iter().filter_map(process) {
+        for process in descendants(ancestor).into_iter().filter_map(processes::open) {
             // It may have ended meanwhile.
             let Ok(status) = process.status() else { continue };
             sum.processes += 1;
@@ -41,10 +41,6 @@ impl Usage {
     }
 }
 
-fn process(pid: Pid) -> Option<Process> {
-    Process::new(pid.as_raw_nonzero().get()).ok()
-}
-
 fn switches(status: &Status) -> u64 {
     let both = [status.voluntary_ctxt_switches, status.nonvoluntary_ctxt_switches];
     both.into_iter().flatten().sum()
@@ -56,7 +52,7 @@ pub(super) fn cpu_time(ancestor: Pid) -> Duration {
     let mut ticks = 0;
     let mut own = Duration::ZERO;
     for pid in descendants(ancestor) {
-        let Some(stat) = process(pid).and_then(|process| process.stat().ok()) else { continue };
+        let Some(stat) = processes::open(pid).and_then(|it| it.stat().ok()) else { continue };
         ticks += u64::try_from(stat.cutime + stat.cstime).unwrap_or_default();
         let clock = ClockId::pid_cpu_clock_id(nix::unistd::Pid::from_raw(stat.pid));
         // A process that has just ended has no clock.
