@@ -29,10 +29,8 @@ pub struct Config {
 /// Runs the command while the server listens. Returns its exit status, as a shell reports it.
 pub fn run(config: &Config) -> Result<u8, Failure> {
     // A signal before the command runs ends us, and with us the server.
-    let mut server = match subject::start(&config.server, None) {
-        Ok(server) => server,
-        Err(failure) => return Err(failure.exit_with(Exit::WithFailed)),
-    };
+    let mut server = subject::start(&config.server, None)
+        .map_err(|failure| failure.exit_with(Exit::WithFailed))?;
     let signals = Signals::new()?;
     let status = run_command(&config.command, &server, &signals)?;
     report_end(&mut server);
