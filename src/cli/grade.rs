@@ -45,7 +45,7 @@ pub struct GradeArgs {
 
 impl GradeArgs {
     pub(super) fn is_isolated(&self) -> bool {
-        self.subject.isolate
+        self.subject.is_isolated()
     }
 
     /// The plain configuration.

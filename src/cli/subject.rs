@@ -11,12 +11,11 @@ use crate::choice::Choice;
 use crate::client::DEFAULT_HOST;
 use crate::model::Model;
 use crate::service::ServiceKind;
+/// The program of a server of ours: this one.
+pub(super) use crate::subject::THIS_PROGRAM;
 use crate::subject::supervisor::SuperviseConfig;
 use crate::subject::{GRACE, PATIENCE, ProcessLimits, Spec, Template};
 use crate::with;
-
-/// The program of a server of ours: this one.
-pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The seeds that are drawn: few enough to be typed.
 pub(super) const SEEDS: u64 = 100_000;
@@ -40,7 +39,7 @@ pub(super) struct SubjectOptions {
     limits: LimitOptions,
     /// Run in a network of its own, with nothing but a loopback interface.
     #[arg(long)]
-    pub(super) isolate: bool,
+    isolate: bool,
 }
 
 /// The limits of each process of a server under test.
@@ -152,7 +151,7 @@ impl WithArgs {
 }
 
 /// The command of a server of this program.
-pub(super) fn own_server(model: Model, service: ServiceKind) -> Vec<OsString> {
+fn own_server(model: Model, service: ServiceKind) -> Vec<OsString> {
     let words = [THIS_PROGRAM, "serve", "{host}", "{port}", "--quiet", "--model", model.name()];
     words.into_iter().chain(["--service", service.name()]).map(Into::into).collect()
 }
