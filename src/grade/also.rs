@@ -31,10 +31,6 @@ const PROPERTY: &str = "the script runs all its tests";
 /// Runs a script while a server of `spec` listens on `address`. In its environment are HOST and
 /// PORT, that address, and `SERVER_CMD`, the command that starts another one, with its places.
 pub(super) fn run(script: &Path, spec: &Spec, address: SocketAddr) -> Vec<Point> {
-    run_within(TIME_LIMIT, script, spec, address)
-}
-
-fn run_within(limit: Duration, script: &Path, spec: &Spec, address: SocketAddr) -> Vec<Point> {
     let environment: [(&str, OsString); 3] = [
         ("SERVER_CMD", spec.command.shell_line()),
         ("HOST", address.ip().to_string().into()),
@@ -46,14 +42,14 @@ fn run_within(limit: Duration, script: &Path, spec: &Spec, address: SocketAddr) 
         _ => script.to_owned(),
     };
     let name = script.to_string_lossy();
-    match run_program(spec, &[program.into()], &environment, limit) {
-        Ok(finished) => points(&name, &finished, limit),
-        Err(error) => vec![failed(&name, format!("it cannot be started: {error}"))],
+    match run_program(spec, &[program.into()], &environment, TIME_LIMIT) {
+        Ok(finished) => points(&name, &finished),
+        Err(error) => vec![failed(&name, format!("it cannot be started: {error}"), &[])],
     }
 }
 
 /// The points of a script that has ended.
-fn points(name: &str, finished: &Finished, limit: Duration) -> Vec<Point> {
+fn points(name: &str, finished: &Finished) -> Vec<Point> {
     let mut tap = Tap::new(name);
     for line in finished.stdout.split(|&byte| byte == b'\n') {
         if tap.bailed_out.is_some() {
@@ -61,14 +57,10 @@ fn points(name: &str, finished: &Finished, limit: Duration) -> Vec<Point> {
         }
         tap.read(&escape::for_failure(line.trim_ascii_end()));
     }
-    let problem = tap.problem(finished.end, limit);
+    let problem = tap.problem(finished.end);
     let mut points = tap.points;
     if let Some(seen) = problem {
-        let mut point = failed(name, seen);
-        if let Outcome::Fails(fault) = &mut point.outcome {
-            fault.evidence.clone_from(&finished.last_errors);
-        }
-        points.push(point);
+        points.push(failed(name, seen, &finished.last_errors));
     } else if let Some(reason) = tap.skipped_all {
         points.push(point(name, PROPERTY, Outcome::Skipped(reason)));
     }
@@ -80,8 +72,8 @@ fn point(name: &str, property: &str, outcome: Outcome) -> Point {
 }
 
 /// The point of a script that does not run all its tests.
-fn failed(name: &str, seen: String) -> Point {
-    point(name, PROPERTY, Outcome::Fails(Fault::new(seen, "")))
+fn failed(name: &str, seen: String, errors: &[String]) -> Point {
+    point(name, PROPERTY, Outcome::Fails(Fault::new(seen, "").evidence(errors.to_vec())))
 }
 
 /// The lines of a script, as far as they are read.
@@ -162,9 +154,9 @@ impl<'n> Tap<'n> {
     }
 
     /// The reason why the points are not the whole truth.
-    fn problem(&self, end: Option<EndStatus>, limit: Duration) -> Option<String> {
+    fn problem(&self, end: Option<EndStatus>) -> Option<String> {
         let Some(end) = end else {
-            return Some(format!("it did not end within {}", duration::format(limit)));
+            return Some(format!("it did not end within {}", duration::format(TIME_LIMIT)));
         };
         if let Some(reason) = &self.bailed_out {
             return Some(format!("it bailed out: {reason}"));
@@ -242,7 +234,7 @@ mod tests {
     fn after(stdout: &str, end: Option<EndStatus>) -> Vec<Point> {
         let last_errors = vec!["its stderr".to_owned()];
         let finished = Finished { end, stdout: stdout.into(), last_errors };
-        points("t.sh", &finished, TIME_LIMIT)
+        points("t.sh", &finished)
     }
 
     /// The points of a script that ends well, a line each.

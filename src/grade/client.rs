@@ -2,7 +2,7 @@
 //! keeps what was exchanged as evidence.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::now;
 use crate::escape;
+use crate::net::address::refuse_self_connection;
 
 /// The silence that ends a reply which has no newline. A server that sends a reply in two parts
 /// with Nagle's algorithm waits for our acknowledgement of the first, at most 40 ms.
@@ -90,10 +91,8 @@ impl Client {
         socket.connect_timeout(&to.into(), patience)?;
         socket.set_tcp_nodelay(true)?;
         let stream = TcpStream::from(socket);
+        refuse_self_connection(&stream)?;
         let address = stream.local_addr()?;
-        if address == to {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
         Ok(Self { stream, address, received: Vec::new(), end: None, exchanges: Vec::new() })
     }
 
@@ -157,7 +156,7 @@ impl Client {
     }
 
     /// Takes what has arrived, without waiting.
-    pub(super) fn pending(&mut self) -> Vec<u8> {
+    fn pending(&mut self) -> Vec<u8> {
         while self.end.is_none() && self.receive_once(now()) {}
         std::mem::take(&mut self.received)
     }
@@ -189,7 +188,7 @@ impl Client {
     /// Closes the sending half: the server reads the end of input.
     pub(super) fn half_close(&mut self) {
         self.exchanges.push("closed the sending half".to_owned());
-        self.stream.shutdown(std::net::Shutdown::Write).ok();
+        self.stream.shutdown(Shutdown::Write).ok();
     }
 
     /// Closes the connection by a reset, which destroys what is under way.

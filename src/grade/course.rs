@@ -1,6 +1,6 @@
 //! The tests of a course: right answers, one client after another, several at once.
 
-use super::client::{Client, End};
+use super::client::{Client, End, quoted};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
@@ -18,7 +18,10 @@ const ROUNDS: usize = 3;
 const MANY: usize = 200;
 
 /// The reason why a test of several clients does not concern a server.
-const ONE_AT_A_TIME: &str = "it serves one client at a time, by its design";
+pub(super) const ONE_AT_A_TIME: &str = "it serves one client at a time, by its design";
+
+/// The reason why a test of several answers on one connection does not concern a server.
+pub(super) const ONE_ANSWER: &str = "it closes after one answer";
 
 /// The reason why a test of clients one after another does not concern a server.
 pub(super) const ENDS_AFTER_ONE: &str = "it ends with its first client: see second-after-first";
@@ -27,9 +30,8 @@ pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut client = grading.connect()?;
     for operator in ['+', '-', '*', '/'] {
         let question = grading.questions.with(operator);
-        grading.ask_this(&mut client, &question).map_err(|fault| Fault {
-            advice: format!("The operator {operator} must work on two whole numbers."),
-            ..fault
+        grading.ask_this(&mut client, &question).map_err(|fault| {
+            fault.advice(format!("The operator {operator} must work on two whole numbers."))
         })?;
         client = next_question(grading, client)?;
     }
@@ -58,13 +60,13 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
         grading.ask(&mut client)?;
         client.close();
     }
-    grading.check_well().map_err(|fault| Fault { advice: advice.to_owned(), ..fault })?;
+    grading.check_well().map_err(|fault| fault.advice(advice))?;
     Ok(Outcome::Holds(None))
 }
 
 pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::Skipped(ENDS_AFTER_ONE.to_owned()));
+        return Ok(Outcome::skipped(ENDS_AFTER_ONE));
     }
     let mut first = grading.connect()?;
     if !grading.dialogue.one_answer {
@@ -78,7 +80,7 @@ pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
         (client, answer)
     });
     let advice = "What happens to one client must not touch another's connection.";
-    grading.ask(&mut first).map_err(|fault| Fault { advice: advice.to_owned(), ..fault })?;
+    grading.ask(&mut first).map_err(|fault| fault.advice(advice))?;
     first.close();
     let seen = match second {
         None => "the second could not connect until the first had left",
@@ -89,12 +91,10 @@ pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
         Some((mut client, Answer::Nothing)) if client.end().is_none() => {
             // It has asked already; the answer must come now.
             let answer = grading.receive_answer(&mut client, &question);
-            grading.expect_right(&client, &question, &answer).map_err(|fault| Fault {
-                advice: "A client that waited in the accept queue must be served when the one \
-                         before it has left."
-                    .to_owned(),
-                ..fault
-            })?;
+            let advice = "A client that waited in the accept queue must be served when the one \
+                          before it has left.";
+            let right = grading.expect_right(&client, &question, &answer);
+            right.map_err(|fault| fault.advice(advice))?;
             client.close();
             "the second waited until the first had left, and was served then"
         }
@@ -104,7 +104,7 @@ pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
         },
         Some((client, Answer::Other(text))) if client.end().is_some() => {
             client.close();
-            let text = super::client::quoted(&text);
+            let text = quoted(&text);
             return Ok(Outcome::Holds(Some(format!("the second was told {text} and closed"))));
         }
         Some((client, answer)) => {
@@ -115,36 +115,26 @@ pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
     Ok(Outcome::Holds(Some(seen.to_owned())))
 }
 
-/// The clients that the design serves at the same time, at most `most`; a reason to skip the test
-/// if that is one.
-fn together(grading: &Grading<'_>, most: usize) -> Result<usize, Outcome> {
-    match grading.capacity().min(most) {
-        1 => Err(Outcome::Skipped(ONE_AT_A_TIME.to_owned())),
-        together => Ok(together),
-    }
-}
-
 /// Clients that are connected at the same time.
 fn connect_all(grading: &mut Grading<'_>, count: usize) -> Step<Vec<Client>> {
     (0..count).map(|_| grading.connect()).collect()
 }
 
 pub(super) fn several_at_once(grading: &mut Grading<'_>) -> Step<Outcome> {
-    let count = match together(grading, SEVERAL) {
-        Ok(count) => count,
-        Err(skipped) if grading.expects_one_at_a_time() => return Ok(skipped),
-        Err(_) => 2,
-    };
+    let capacity = grading.capacity();
+    if capacity == 1 && grading.expects_one_at_a_time() {
+        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+    }
+    let count = capacity.clamp(2, SEVERAL);
     let mut clients = connect_all(grading, count)?;
     // The last one first: nobody waits for the others to leave.
     for client in clients.iter_mut().rev() {
-        grading.ask(client).map_err(|fault| Fault {
-            advice: format!(
+        grading.ask(client).map_err(|fault| {
+            let advice = format!(
                 "{count} clients are connected, and each must be answered while the others stay: \
                  by a thread or a process for each, or by one loop that waits for all of them."
-            ),
-            evidence: [fault.evidence, grading.doing()].concat(),
-            ..fault
+            );
+            fault.advice(advice).evidence(grading.doing())
         })?;
     }
     clients.into_iter().for_each(Client::close);
@@ -152,10 +142,10 @@ pub(super) fn several_at_once(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn one_leaves(grading: &mut Grading<'_>) -> Step<Outcome> {
-    let count = match together(grading, SEVERAL) {
-        Ok(count) => count,
-        Err(skipped) => return Ok(skipped),
-    };
+    let count = grading.capacity().min(SEVERAL);
+    if count == 1 {
+        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+    }
     let mut clients = connect_all(grading, count)?;
     if !grading.dialogue.one_answer {
         for client in &mut clients {
@@ -163,19 +153,19 @@ pub(super) fn one_leaves(grading: &mut Grading<'_>) -> Step<Outcome> {
         }
     }
     clients.remove(0).close();
+    let advice = "Only the connection of the client that left must be closed.";
     for client in &mut clients {
-        grading.ask(client).map_err(|fault| Fault {
-            advice: "Only the connection of the client that left must be closed.".to_owned(),
-            ..fault
-        })?;
+        grading.ask(client).map_err(|fault| fault.advice(advice))?;
     }
     clients.into_iter().for_each(Client::close);
     Ok(Outcome::Holds(None))
 }
 
 pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
-    let count = together(grading, SEVERAL).unwrap_or(1);
+    let count = grading.capacity().min(SEVERAL);
     let rounds = if grading.dialogue.one_answer { 1 } else { ROUNDS };
+    let advice = "Each connection needs variables of its own for what was received and what is to \
+                  be sent.";
     let mut clients = connect_all(grading, count)?;
     for _ in 0..rounds {
         let questions: Vec<_> = clients.iter().map(|_| grading.questions.draw()).collect();
@@ -184,12 +174,8 @@ pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
         }
         for (client, question) in clients.iter_mut().zip(&questions).rev() {
             let answer = grading.receive_answer(client, question);
-            grading.expect_right(client, question, &answer).map_err(|fault| Fault {
-                advice: "Each connection needs variables of its own for what was received and \
-                         what is to be sent."
-                    .to_owned(),
-                ..fault
-            })?;
+            let right = grading.expect_right(client, question, &answer);
+            right.map_err(|fault| fault.advice(advice))?;
         }
     }
     clients.into_iter().for_each(Client::close);
@@ -197,13 +183,13 @@ pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
-    if together(grading, 2).is_err() {
-        return Ok(Outcome::Skipped(ONE_AT_A_TIME.to_owned()));
+    if grading.capacity() == 1 {
+        return Ok(Outcome::skipped(ONE_AT_A_TIME));
     }
     let frames = grading.dialogue.writing.has_newline() && !grading.wrong_input_ends();
     grading.revive()?;
     let silent = grading.connect()?;
-    // It is accepted first, so that whoever waits for its first byte does so now.
+    // It is accepted first, so that a server that waits for its first byte does so now.
     grading.wait_accepted(&silent);
     // One stops within a line: to wait for its end is to wait for this client.
     let mut stopped = None;
@@ -214,10 +200,9 @@ pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     let mut busy = grading.connect()?;
     for _ in 0..BUSY_QUESTIONS {
-        grading.ask(&mut busy).map_err(|fault| Fault {
-            advice: "Do not wait in recv for one client while others are connected.".to_owned(),
-            evidence: [fault.evidence, grading.doing()].concat(),
-            ..fault
+        grading.ask(&mut busy).map_err(|fault| {
+            let advice = "Do not wait in recv for one client while others are connected.";
+            fault.advice(advice).evidence(grading.doing())
         })?;
         busy = next_question(grading, busy)?;
     }
@@ -229,7 +214,7 @@ pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 pub(super) fn greeting(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.greeting.is_none() {
-        return Ok(Outcome::Skipped("it does not greet".to_owned()));
+        return Ok(Outcome::skipped("it does not greet"));
     }
     for _ in 0..SEVERAL {
         let address = grading.subject.address();
@@ -247,7 +232,7 @@ pub(super) fn greeting(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 pub(super) fn many_clients(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::Skipped(ENDS_AFTER_ONE.to_owned()));
+        return Ok(Outcome::skipped(ENDS_AFTER_ONE));
     }
     let mut at_once = grading.capacity().min(MANY);
     let (mut served, mut most) = (0, 0);

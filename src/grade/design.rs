@@ -3,7 +3,7 @@
 //! The verdict comes from the change per client and not from counts: a Java server has 19 threads
 //! before its first client, and a loop in Go has 7.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -124,7 +124,7 @@ impl View<'_> {
             return (Class::Unknown, "nobody was answered".to_owned());
         }
         if self.served == 1 {
-            let waits = self.during.threads().find_map(|(_, thread)| call_name(thread));
+            let waits = self.during.threads().find_map(|(_, thread)| thread.call.name());
             let waits = receivers.first().map(|it| it.call).or(waits).unwrap_or("a call");
             let queued = self.during.queued(self.clients);
             let others = if queued > 0 { "are not accepted" } else { "were rejected" };
@@ -148,14 +148,14 @@ impl View<'_> {
     }
 
     /// The threads that wait for one client each.
-    fn receivers(&self, accepted: &HashMap<u64, usize>) -> Vec<Receiver> {
+    fn receivers(&self, accepted: &HashSet<u64>) -> Vec<Receiver> {
         let old: HashSet<_> = self.before.threads().map(|(_, thread)| thread.tid).collect();
         let receiver = |(process, thread): (&ProcessState, &ThreadState)| {
             let Call::Waiting { name, arguments } = thread.call else { return None };
             let held = held_by(process, accepted);
             let waits_for_one = if RECEIVES.contains(&name) {
                 let descriptor = process.descriptor(arguments[0])?;
-                matches!(descriptor.target, Target::Socket(it) if accepted.contains_key(&it))
+                matches!(descriptor.target, Target::Socket(it) if accepted.contains(&it))
             } else {
                 // poll(2) of one descriptor, for its timeout; or a process with one client.
                 let one = matches!(name, "poll" | "ppoll") && arguments[1] == 1;
@@ -201,7 +201,7 @@ impl View<'_> {
         }
     }
 
-    fn by_loop(&self, accepted: &HashMap<u64, usize>) -> (Class, String) {
+    fn by_loop(&self, accepted: &HashSet<u64>) -> (Class, String) {
         for process in self.during.live() {
             if held_by(process, accepted) < 2 {
                 continue;
@@ -236,13 +236,13 @@ impl View<'_> {
                 None => {}
             }
         }
-        let calls: Vec<_> = self.during.threads().filter_map(|(_, it)| call_name(it)).collect();
+        let calls: Vec<_> = self.during.threads().filter_map(|(_, it)| it.call.name()).collect();
         let seen = format!("its threads wait in {}", calls.join(", "));
         (Class::Unknown, seen)
     }
 
     /// A server that looks for work again and again.
-    fn polls(&self, accepted: &HashMap<u64, usize>) -> Option<String> {
+    fn polls(&self, accepted: &HashSet<u64>) -> Option<String> {
         let sleeps = self.during.threads().any(|(process, thread)| {
             held_by(process, accepted) > 1
                 && match thread.call {
@@ -268,18 +268,18 @@ struct Receiver {
 }
 
 /// The number of clients whose sockets a process has.
-fn held_by(process: &ProcessState, accepted: &HashMap<u64, usize>) -> usize {
-    let held: HashSet<_> = process.sockets().filter(|it| accepted.contains_key(it)).collect();
+fn held_by(process: &ProcessState, accepted: &HashSet<u64>) -> usize {
+    let held: HashSet<_> = process.sockets().filter(|it| accepted.contains(it)).collect();
     held.len()
 }
 
 /// The epoll instances of a process, if they watch at least two of the accepted sockets.
-fn epoll_of(process: &ProcessState, accepted: &HashMap<u64, usize>) -> Option<String> {
+fn epoll_of(process: &ProcessState, accepted: &HashSet<u64>) -> Option<String> {
     let watches = |target: &&EpollTarget| {
         let descriptor =
             u64::try_from(target.descriptor).ok().and_then(|it| process.descriptor(it));
         descriptor.is_some_and(
-            |it| matches!(it.target, Target::Socket(inode) if accepted.contains_key(&inode)),
+            |it| matches!(it.target, Target::Socket(inode) if accepted.contains(&inode)),
         )
     };
     let instances = process.descriptors.iter().filter_map(|it| match &it.target {
@@ -290,18 +290,12 @@ fn epoll_of(process: &ProcessState, accepted: &HashMap<u64, usize>) -> Option<St
     if all.len() < 2 {
         return None;
     }
-    let waiting = process.threads.iter().filter_map(call_name).filter(|it| EPOLLS.contains(it));
+    let waiting =
+        process.threads.iter().filter_map(|it| it.call.name()).filter(|it| EPOLLS.contains(it));
     let threads = match waiting.count() {
         0 | 1 => "one thread waits".to_owned(),
         count => format!("{count} threads wait"),
     };
     let edge = if all.iter().all(|it| it.edge_triggered) { ", edge-triggered" } else { "" };
     Some(format!("{threads} in epoll_wait for {} of them{edge}", all.len()))
-}
-
-fn call_name(thread: &ThreadState) -> Option<&'static str> {
-    match thread.call {
-        Call::Waiting { name, .. } => Some(name),
-        _ => None,
-    }
 }

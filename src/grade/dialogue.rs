@@ -16,6 +16,9 @@ const PATIENCE: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs
 /// The time for an answer, in times of the slowest of the first answers.
 const PATIENCE_FACTOR: u32 = 20;
 
+/// The times of a patience that pass before "no answer" is said.
+const LAST_PATIENCE: u32 = 3;
+
 /// Clients without a greeting after which none is waited for.
 const MAX_NOT_GREETED: u32 = 3;
 
@@ -34,6 +37,8 @@ pub(super) struct Dialogue {
     pub(super) one_answer: bool,
     /// The end of the server, if it ends when its first client leaves.
     pub(super) end_after_one: Option<EndStatus>,
+    /// True if a wrong question ends the server, once that was tried.
+    pub(super) wrong_input_ends: Option<bool>,
     /// Later clients that were not greeted.
     pub(super) not_greeted: u32,
     /// The time of the slowest of the first answers.
@@ -83,6 +88,11 @@ impl Dialogue {
     pub(super) fn patience(&self) -> Duration {
         let [least, most] = PATIENCE;
         (self.slowest * PATIENCE_FACTOR).clamp(least, most)
+    }
+
+    /// The longest wait for an answer, and for anything else that a server should do at once.
+    pub(super) fn last_patience(&self) -> Duration {
+        self.patience() * LAST_PATIENCE
     }
 
     /// The time for the first byte of a greeting.

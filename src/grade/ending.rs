@@ -1,11 +1,11 @@
 //! The tests of how connections end, and of clients that do not read.
 
 use super::client::{End, quoted};
+use super::course::{ONE_ANSWER, ONE_AT_A_TIME};
 use super::grading::{Grading, Step};
-use super::input::well_after;
+use super::input::NO_NEWLINES;
 use super::report::{Fault, Outcome};
 use super::wait_until;
-use crate::subject::sockets::{self, State};
 
 /// The receive buffer of the client that does not read, in bytes.
 const SMALL_BUFFER: usize = 4096;
@@ -19,7 +19,7 @@ const BURST: usize = 64 * 1024;
 /// Questions of a client that leaves without reading the answers.
 const UNREAD: usize = 2000;
 
-/// The times of a patience that the server takes nothing before it is said to stand.
+/// The times of a patience for which the server takes nothing before it is said to be blocked.
 const STUCK: u32 = 3;
 
 /// Clients that leave without reading.
@@ -32,16 +32,12 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
         let mut client = grading.connect()?;
         let question = grading.questions.draw();
         client.send(&grading.dialogue.write(&question));
-        let mut reply = Vec::new();
-        if together {
-            client.half_close();
-        } else {
+        if !together {
             let answer = grading.receive_answer(&mut client, &question);
             grading.expect_right(&client, &question, &answer)?;
-            client.half_close();
         }
-        let (rest, _) = client.receive_all(patience);
-        reply.extend(rest);
+        client.half_close();
+        let (reply, _) = client.receive_all(patience);
         let fault = |seen: String, advice: &str| {
             Err(Fault::new(seen, advice).topic("half-close").evidence(client.evidence()))
         };
@@ -63,13 +59,13 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
         }
         client.close();
     }
-    well_after(grading, "after a half-close, ")?;
+    grading.check_well_after("after a half-close, ")?;
     Ok(Outcome::Holds(None))
 }
 
 pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {
     if !grading.dialogue.writing.has_newline() {
-        return Ok(Outcome::Skipped("its questions have no newline at the end".to_owned()));
+        return Ok(Outcome::skipped(NO_NEWLINES));
     }
     let mut client = grading.connect()?;
     let question = grading.questions.draw();
@@ -102,7 +98,7 @@ pub(super) fn reset(grading: &mut Grading<'_>) -> Step<Outcome> {
             grading.wait_read(&client);
         }
         client.reset();
-        well_after(grading, "after a client's reset, ")?;
+        grading.check_well_after("after a client's reset, ")?;
     }
     Ok(Outcome::Holds(None))
 }
@@ -113,9 +109,9 @@ pub(super) fn unread_answer(grading: &mut Grading<'_>) -> Step<Outcome> {
     client.send(&grading.dialogue.write(&question));
     grading.wait_read(&client);
     drop(client);
-    well_after(grading, "after a client that left without reading its answer, ")?;
-    // Answers to a client that is gone: the second send is EPIPE, and SIGPIPE ends the careless.
-    // The client may leave before the first answer or after the last one.
+    grading.check_well_after("after a client that left without reading its answer, ")?;
+    // Answers to a client that is gone: the second send is EPIPE, and SIGPIPE ends a server that
+    // does not ignore it. The client may leave before the first answer or after the last one.
     for round in 0..LEAVING {
         let mut client = grading.connect()?;
         let address = client.address;
@@ -128,25 +124,24 @@ pub(super) fn unread_answer(grading: &mut Grading<'_>) -> Step<Outcome> {
         drop(client);
         let closed = || grading.server_side(address).is_none_or(|socket| socket.inode == 0);
         wait_until(grading.dialogue.patience(), closed);
-        well_after(grading, "after a client that left without reading its answers, ")?;
+        grading.check_well_after("after a client that left without reading its answers, ")?;
     }
     Ok(Outcome::Holds(None))
 }
 
 pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
-    if grading.capacity() < 2 {
-        let reason = "it serves one client at a time, by its design";
-        return Ok(Outcome::Skipped(reason.to_owned()));
+    if grading.capacity() == 1 {
+        return Ok(Outcome::skipped(ONE_AT_A_TIME));
     }
     if grading.dialogue.one_answer {
-        return Ok(Outcome::Skipped("it closes after one answer".to_owned()));
+        return Ok(Outcome::skipped(ONE_ANSWER));
     }
     let patience = grading.dialogue.patience();
     let mut slow = grading.connect_with(Some(SMALL_BUFFER))?;
     let question = grading.questions.draw();
     let burst = grading.dialogue.write(&question).repeat(BURST / 8);
     let mut sent = 0;
-    // Until the server takes nothing more: it waits, or it stands in send.
+    // Until the server takes nothing more: it waits, or it is blocked in send.
     while sent < UNREAD_QUESTIONS {
         // No question is cut in the middle.
         match slow.send_some(&burst[sent % burst.len()..], patience * STUCK) {
@@ -172,16 +167,4 @@ pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
     // What the server makes of the reset is no matter of this test.
     grading.renew()?;
     Ok(Outcome::Holds(None))
-}
-
-/// Waits until no connection is left on the server's side, and returns those that are.
-pub(super) fn left_connections(grading: &Grading<'_>) -> Vec<State> {
-    let port = grading.subject.address().port();
-    let left = || {
-        let sockets = sockets::table().into_iter();
-        let ours = sockets.filter(|it| it.local.port() == port && it.inode != 0);
-        ours.map(|it| it.state).filter(|it| *it != State::Listen).collect::<Vec<_>>()
-    };
-    wait_until(grading.dialogue.patience() * 3, || left().is_empty());
-    left()
 }

@@ -1,12 +1,15 @@
 //! Exchanges with the subject: a client connects, asks, and gets an answer.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::client::{Client, quoted};
-use super::grading::{Grading, LAST_PATIENCE, Step};
+use super::grading::{Grading, Step};
 use super::question::Question;
 use super::report::Fault;
+use super::wait_until;
 use crate::error::cause_of;
+use crate::subject::sockets::{self, Socket};
 
 /// The shortest time for a connection: with a full accept queue the kernel drops the SYN, and the
 /// client sends it again after 1 s and after 3 s.
@@ -34,7 +37,7 @@ impl Grading<'_> {
         self.next_subject()?;
         self.fresh = false;
         let address = self.subject.address();
-        let patience = (self.dialogue.patience() * LAST_PATIENCE).max(SYN_PATIENCE);
+        let patience = self.dialogue.last_patience().max(SYN_PATIENCE);
         let connected = Client::connect_with(address, patience, receive_buffer);
         let mut client = connected.map_err(|error| {
             let cause = cause_of(&error);
@@ -78,17 +81,13 @@ impl Grading<'_> {
 
     /// Receives the answer to a question that was sent.
     pub(super) fn receive_answer(&self, client: &mut Client, question: &Question) -> Answer {
-        let shape = &self.dialogue.shape;
         let patience = self.dialogue.patience();
-        let mut receive = |patience| {
-            client.receive(patience, |reply| self.dialogue.known && shape.is_whole(question, reply))
-        };
-        let mut reply = receive(patience);
+        let mut reply = self.receive(client, question, patience);
         if reply.is_empty() {
-            reply = receive(patience * LAST_PATIENCE);
-        } else if self.dialogue.known && !shape.is_right(question, &reply) {
+            reply = self.receive(client, question, self.dialogue.last_patience());
+        } else if self.dialogue.known && !self.dialogue.shape.is_right(question, &reply) {
             // A server may pause within its answer.
-            reply.extend(receive(patience));
+            reply.extend(self.receive(client, question, patience));
         }
         self.judge(question, reply)
     }
@@ -100,10 +99,13 @@ impl Grading<'_> {
         question: &Question,
         patience: Duration,
     ) -> Answer {
-        let shape = &self.dialogue.shape;
-        let whole = |reply: &[u8]| self.dialogue.known && shape.is_whole(question, reply);
-        let reply = client.receive(patience, whole);
+        let reply = self.receive(client, question, patience);
         self.judge(question, reply)
+    }
+
+    /// Receives until the answer is whole, or a silence. A shape that is not known is never whole.
+    fn receive(&self, client: &mut Client, question: &Question, patience: Duration) -> Vec<u8> {
+        client.receive(patience, |reply| self.dialogue.shape.is_whole(question, reply))
     }
 
     fn judge(&self, question: &Question, reply: Vec<u8>) -> Answer {
@@ -152,5 +154,38 @@ impl Grading<'_> {
         self.ask(&mut client)?;
         client.close();
         Ok(())
+    }
+
+    /// The same after something that another client has done.
+    pub(super) fn check_well_after(&mut self, after: &str) -> Step<()> {
+        self.check_well().map_err(|fault| Fault {
+            seen: format!("{after}{}", fault.seen),
+            advice: "Nothing that a client sends or does may end the server, or keep it from \
+                     others."
+                .to_owned(),
+            ..fault
+        })
+    }
+
+    /// The server's side of a client's connection.
+    pub(super) fn server_side(&self, client: SocketAddr) -> Option<Socket> {
+        let sockets = sockets::table();
+        let port = self.subject.address().port();
+        sockets.into_iter().find(|it| it.remote == client && it.local.port() == port)
+    }
+
+    /// Waits until the server has accepted the client. Returns false if it does not.
+    pub(super) fn wait_accepted(&self, client: &Client) -> bool {
+        let accepted = || self.server_side(client.address).is_some_and(|it| it.inode != 0);
+        wait_until(self.dialogue.patience(), accepted)
+    }
+
+    /// Waits until the server has read all that the client has sent. Returns false if it does not.
+    pub(super) fn wait_read(&self, client: &Client) -> bool {
+        let read = || {
+            let side = self.server_side(client.address);
+            side.is_none_or(|socket| socket.unread == 0 && socket.inode != 0)
+        };
+        wait_until(self.dialogue.patience(), read)
     }
 }

@@ -5,21 +5,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::client::Client;
 use super::design::Design;
 use super::dialogue::Dialogue;
 use super::question::Questions;
 use super::report::{Fault, Outcome, Point, Report};
 use super::{Config, Test, also};
 use crate::error::Failure;
-use crate::subject::sockets::{self, Socket};
 use crate::subject::{self, EndStatus, Subject};
 
 /// The result of a step of a test.
 pub(super) type Step<T> = Result<T, Fault>;
-
-/// The times of a patience that pass before "no answer" is said.
-pub(super) const LAST_PATIENCE: u32 = 3;
 
 /// The time in which a server that ends is seen to have ended.
 const END_PATIENCE: Duration = Duration::from_millis(100);
@@ -36,8 +31,6 @@ pub(super) struct Grading<'c> {
     own_port: Option<u16>,
     /// True if the subject has served nobody yet.
     pub(super) fresh: bool,
-    /// True if a wrong question has ended the server, once that was tried.
-    wrong_input_ends: Option<bool>,
     first: First,
 }
 
@@ -66,7 +59,6 @@ impl<'c> Grading<'c> {
             design: None,
             own_port,
             fresh: true,
-            wrong_input_ends: None,
             first,
         })
     }
@@ -83,16 +75,16 @@ impl<'c> Grading<'c> {
 
     /// The report with these results.
     pub(super) fn report(self, points: Vec<Point>) -> Report {
-        let mut manner = self.dialogue.describe();
+        let mut dialogue = self.dialogue.describe();
         if let Some(port) = self.own_port {
-            manner.push(format!("it listens on port {port}, its own choice"));
+            dialogue.push(format!("it listens on port {port}, its own choice"));
         }
         Report {
             command: self.config.server.command.text(),
             address: self.first.address,
             startup: self.first.startup,
             backlog: self.first.backlog,
-            manner,
+            dialogue,
             points,
             seed: self.config.seed,
         }
@@ -114,8 +106,7 @@ impl<'c> Grading<'c> {
             let same = self.subject.first_process() == first && self.subject.ended().is_none();
             if same && self.subject.output_length() > before {
                 // It may have said why.
-                let lines = self.subject.last_output();
-                fault.evidence.extend(lines.into_iter().map(|line| format!("| {line}")));
+                fault = fault.evidence(self.last_output());
             }
             // What is left of a failed test must not be seen by the next.
             self.renew().ok();
@@ -151,7 +142,7 @@ impl<'c> Grading<'c> {
         if usual.is_none() || self.fresh {
             return Ok(());
         }
-        match self.subject.wait(self.dialogue.patience() * LAST_PATIENCE) {
+        match self.subject.wait(self.dialogue.last_patience()) {
             None => Ok(()),
             end if end == usual => self.renew(),
             Some(end) => Err(Fault::new(format!("the server had ended: {end}"), "")),
@@ -172,47 +163,15 @@ impl<'c> Grading<'c> {
         self.subject.wait(END_PATIENCE)
     }
 
-    /// True if a plain wrong question ends the server: then it is no news that others do.
-    pub(super) fn wrong_input_ends(&mut self) -> bool {
-        if let Some(known) = self.wrong_input_ends {
-            return known;
-        }
-        let tried = self.revive().and_then(|()| self.connect());
-        let ends = tried.is_ok_and(|mut client| {
-            client.send(format!("hello{}", self.dialogue.writing.terminator).as_bytes());
-            client.receive(self.dialogue.patience(), |_| false);
-            self.ended().is_some()
-        });
-        self.wrong_input_ends = Some(ends);
-        ends
-    }
-
-    /// The server's side of a client's connection.
-    pub(super) fn server_side(&self, client: SocketAddr) -> Option<Socket> {
-        let sockets = sockets::table();
-        let port = self.subject.address().port();
-        sockets.into_iter().find(|it| it.remote == client && it.local.port() == port)
-    }
-
     /// The end of the subject with its last output, a line each; nothing, if it runs.
     pub(super) fn end_evidence(&mut self) -> Vec<String> {
         let Some(end) = self.ended() else { return Vec::new() };
-        let output = self.subject.last_output().into_iter().map(|line| format!("| {line}"));
-        [format!("the server ended by itself: {end}")].into_iter().chain(output).collect()
+        let mut lines = vec![format!("the server ended by itself: {end}")];
+        lines.extend(self.last_output());
+        lines
     }
 
-    /// Waits until the server has accepted the client. Returns false if it does not.
-    pub(super) fn wait_accepted(&self, client: &Client) -> bool {
-        let accepted = || self.server_side(client.address).is_some_and(|it| it.inode != 0);
-        super::wait_until(self.dialogue.patience(), accepted)
-    }
-
-    /// Waits until the server has read all that the client has sent. Returns false if it does not.
-    pub(super) fn wait_read(&self, client: &Client) -> bool {
-        let read = || {
-            let side = self.server_side(client.address);
-            side.is_none_or(|socket| socket.unread == 0 && socket.inode != 0)
-        };
-        super::wait_until(self.dialogue.patience(), read)
+    fn last_output(&self) -> impl Iterator<Item = String> + use<> {
+        self.subject.last_output().into_iter().map(|line| format!("| {line}"))
     }
 }

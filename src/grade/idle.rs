@@ -6,13 +6,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::course::ENDS_AFTER_ONE;
-use super::ending::left_connections;
 use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
 use super::snapshot::activity;
 use super::wait_until;
 use crate::subject::processes::ProcessState;
-use crate::subject::sockets::{State, in_time_wait};
+use crate::subject::sockets::{self, State, in_time_wait};
 use crate::subject::{self, NotListening, Spec};
 
 /// Visits before what is left over is counted.
@@ -43,7 +42,7 @@ const FAILURE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::Skipped(ENDS_AFTER_ONE.to_owned()));
+        return Ok(Outcome::skipped(ENDS_AFTER_ONE));
     }
     grading.check_well()?;
     left_connections(grading);
@@ -59,7 +58,7 @@ pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
             || now.threads > before.threads + THREAD_SLACK
     };
     let mut now = before;
-    wait_until(grading.dialogue.patience() * 3, || {
+    wait_until(grading.dialogue.last_patience(), || {
         now = Count::of(&grading.subject.processes());
         !grown(now)
     });
@@ -84,6 +83,18 @@ pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
         return Err(Fault::new(seen, advice).topic("fork"));
     }
     Ok(Outcome::Holds(None))
+}
+
+/// Waits until no connection is left on the server's side, and returns those that are.
+fn left_connections(grading: &Grading<'_>) -> Vec<State> {
+    let port = grading.subject.address().port();
+    let left = || {
+        let sockets = sockets::table().into_iter();
+        let ours = sockets.filter(|it| it.local.port() == port && it.inode != 0);
+        ours.map(|it| it.state).filter(|it| *it != State::Listen).collect::<Vec<_>>()
+    };
+    wait_until(grading.dialogue.last_patience(), || left().is_empty());
+    left()
 }
 
 /// The resources of a server.
@@ -172,19 +183,19 @@ pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
     grading.subject.stop_now();
     let (_, closed) = client.receive_all(grading.dialogue.patience());
     drop(client);
-    let waits = || in_time_wait().iter().any(|it| it.remote == ours);
-    let state = wait_until(grading.dialogue.patience(), waits).then_some(State::TimeWait);
+    let listed = || in_time_wait().iter().any(|it| it.remote == ours);
+    let waits = wait_until(grading.dialogue.patience(), listed);
     grading.subject = grading.start_again(Some(address.port())).map_err(|fault| {
         let advice = "The end of the old server has left its connection in TIME_WAIT on the \
                       server's port, for 60 s. Set SO_REUSEADDR before bind, in every server: the \
                       old one must have had it as well.";
-        let state = state.as_ref().map(|_| format!("{address} to {ours} is in TIME_WAIT"));
-        Fault { advice: advice.to_owned(), ..fault }.topic("time-wait").evidence(state)
+        let state = waits.then(|| format!("{address} to {ours} is in TIME_WAIT"));
+        fault.advice(advice).topic("time-wait").evidence(state)
     })?;
-    let seen = match state {
-        Some(State::TimeWait) => "it listened again at once, over a connection in TIME_WAIT",
-        _ if closed => "it listened again at once",
-        _ => "it listened again at once; its client was not closed",
+    let seen = match (waits, closed) {
+        (true, _) => "it listened again at once, over a connection in TIME_WAIT",
+        (false, true) => "it listened again at once",
+        (false, false) => "it listened again at once; its client was not closed",
     };
     grading.check_well()?;
     Ok(Outcome::Holds(Some(seen.to_owned())))
@@ -206,7 +217,7 @@ pub(super) fn port_occupied(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     let occupied = TcpListener::bind((address.ip(), own.unwrap_or(0)));
     let Ok(occupied) = occupied else {
-        return Ok(Outcome::Skipped("its own port cannot be occupied for the test".to_owned()));
+        return Ok(Outcome::skipped("its own port cannot be occupied for the test"));
     };
     let port = occupied.local_addr().map_or(0, |address| address.port());
     let server = &grading.config().server;

@@ -2,6 +2,7 @@
 
 use super::Service;
 use super::client::quoted;
+use super::course::ONE_ANSWER;
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
@@ -10,7 +11,7 @@ use super::report::{Fault, Outcome};
 const LONG_LINE: usize = 100_000;
 
 /// The reason why a test of newlines does not concern a server.
-const NO_NEWLINES: &str = "its questions have no newline at the end";
+pub(super) const NO_NEWLINES: &str = "its questions have no newline at the end";
 
 /// The reason why a test of wrong questions does not concern a server.
 const NO_QUESTIONS: &str = "no text is wrong for this service";
@@ -27,7 +28,7 @@ pub(super) fn divide_by_zero(grading: &mut Grading<'_>) -> Step<Outcome> {
 /// The answer to a wrong question tells an error, and the server goes on.
 fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
     if grading.config().service != Service::Calc {
-        return Ok(Outcome::Skipped(NO_QUESTIONS.to_owned()));
+        return Ok(Outcome::skipped(NO_QUESTIONS));
     }
     let mut client = grading.connect()?;
     client.send(format!("{text}{}", grading.dialogue.writing.terminator).as_bytes());
@@ -36,7 +37,7 @@ fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
     let whole = |reply: &[u8]| ends && reply.ends_with(b"\n");
     let mut reply = client.receive(patience, whole);
     if reply.is_empty() {
-        reply = client.receive(patience * 3, whole);
+        reply = client.receive(grading.dialogue.last_patience(), whole);
     }
     let end = grading.end_evidence();
     let fault = |seen: String, advice: &str| {
@@ -73,16 +74,16 @@ pub(super) fn newline(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     let mut client = grading.connect()?;
     let question = grading.questions.draw();
-    let text = question.text(grading.dialogue.writing.blanks);
-    client.send(format!("{text}\n").as_bytes());
+    let text = question.text(grading.dialogue.writing.blanks) + "\n";
+    client.send(text.as_bytes());
     let answer = grading.receive_answer(&mut client, &question);
     let advice = "nc, telnet and most clients send a newline behind a question: cut it off.";
-    if let Some(end) = grading.ended() {
-        let seen = format!("asked {}, and the server ended: {end}", quoted(b"22 + 44\n"));
-        return Err(Fault::new(seen, advice).evidence(client.evidence()));
-    }
-    if answer == Answer::Nothing {
-        let seen = format!("asked {}, and no answer came", quoted(format!("{text}\n").as_bytes()));
+    let seen = match grading.ended() {
+        Some(end) => Some(format!("the server ended: {end}")),
+        None => (answer == Answer::Nothing).then(|| "no answer came".to_owned()),
+    };
+    if let Some(seen) = seen {
+        let seen = format!("asked {}, and {seen}", quoted(text.as_bytes()));
         return Err(Fault::new(seen, advice).evidence(client.evidence()));
     }
     client.close();
@@ -90,10 +91,10 @@ pub(super) fn newline(grading: &mut Grading<'_>) -> Step<Outcome> {
     Ok(Outcome::Holds(None))
 }
 
-/// Sends a question in these pieces. The server has read each before the next is sent.
-fn ask_in_pieces(grading: &mut Grading<'_>, whole: bool, advice: &str) -> Step<Outcome> {
+/// Sends a question in at most so many pieces. The server has read each before the next is sent.
+fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<Outcome> {
     if !grading.dialogue.writing.has_newline() {
-        return Ok(Outcome::Skipped(NO_NEWLINES.to_owned()));
+        return Ok(Outcome::skipped(NO_NEWLINES));
     }
     let mut client = grading.connect()?;
     if !grading.dialogue.one_answer {
@@ -102,15 +103,14 @@ fn ask_in_pieces(grading: &mut Grading<'_>, whole: bool, advice: &str) -> Step<O
     }
     let question = grading.questions.draw();
     let bytes = grading.dialogue.write(&question);
-    let size = if whole { bytes.len().div_ceil(2) } else { 1 };
-    for piece in bytes.chunks(size.max(1)) {
+    for piece in bytes.chunks(bytes.len().div_ceil(most)) {
         client.send(piece);
         grading.wait_read(&client);
     }
     let answer = grading.receive_answer(&mut client, &question);
     grading
         .expect_right(&client, &question, &answer)
-        .map_err(|fault| Fault { advice: advice.to_owned(), ..fault }.topic("coalescing"))?;
+        .map_err(|fault| fault.advice(advice).topic("coalescing"))?;
     client.close();
     Ok(Outcome::Holds(None))
 }
@@ -118,21 +118,21 @@ fn ask_in_pieces(grading: &mut Grading<'_>, whole: bool, advice: &str) -> Step<O
 pub(super) fn two_pieces(grading: &mut Grading<'_>) -> Step<Outcome> {
     let advice = "One recv can bring half a question: keep it, and go on receiving until the \
                   newline has come.";
-    ask_in_pieces(grading, true, advice)
+    ask_in_pieces(grading, 2, advice)
 }
 
 pub(super) fn byte_by_byte(grading: &mut Grading<'_>) -> Step<Outcome> {
     let advice = "TCP is a stream of bytes and keeps no boundaries: collect them until the newline \
                   has come.";
-    ask_in_pieces(grading, false, advice)
+    ask_in_pieces(grading, usize::MAX, advice)
 }
 
 pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
     if !grading.dialogue.writing.has_newline() {
-        return Ok(Outcome::Skipped(NO_NEWLINES.to_owned()));
+        return Ok(Outcome::skipped(NO_NEWLINES));
     }
     if grading.dialogue.one_answer {
-        return Ok(Outcome::Skipped("it closes after one answer".to_owned()));
+        return Ok(Outcome::skipped(ONE_ANSWER));
     }
     let mut client = grading.connect()?;
     let questions = [grading.questions.draw(), grading.questions.draw()];
@@ -181,20 +181,10 @@ fn survives(grading: &mut Grading<'_>, bytes: &[u8], after: &str) -> Step<Outcom
     client.send_some(bytes, patience);
     client.receive(patience, |_| false);
     client.close();
-    match well_after(grading, after) {
+    match grading.check_well_after(after) {
         Err(_) if grading.ended().is_some() && grading.wrong_input_ends() => {
-            Ok(Outcome::Skipped("any wrong text ends this server: see wrong-input".to_owned()))
+            Ok(Outcome::skipped("any wrong text ends this server: see wrong-input"))
         }
         result => result.map(|()| Outcome::Holds(None)),
     }
-}
-
-/// Serves a new client, after what another has done.
-pub(super) fn well_after(grading: &mut Grading<'_>, after: &str) -> Step<()> {
-    grading.check_well().map_err(|fault| Fault {
-        seen: format!("{after}{}", fault.seen),
-        advice: "Nothing that a client sends or does may end the server, or keep it from others."
-            .to_owned(),
-        ..fault
-    })
 }

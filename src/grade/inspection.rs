@@ -19,13 +19,13 @@ const MORE_CLIENTS: usize = 40;
 /// Inspects a subject that has not served anybody.
 fn inspect(grading: &mut Grading<'_>) -> Step<Design> {
     let before = set_up(&grading.subject);
-    let (mut clients, served) = connect_some(grading, CLIENTS)?;
+    let (clients, served) = connect_some(grading, CLIENTS)?;
     let during = at_rest(&grading.subject);
     let (switches, _) = activity(&grading.subject, WATCHED);
     let view =
         View { before: &before, during: &during, clients: &addresses(&clients), served, switches };
     let mut design = view.design();
-    clients.drain(..).for_each(Client::close);
+    clients.into_iter().for_each(Client::close);
     if design.class == Class::ThreadPerClient {
         let count = during.threads().count();
         let shrunk = || Snapshot::of(&grading.subject).threads().count() < count;
@@ -49,7 +49,6 @@ fn inspect(grading: &mut Grading<'_>) -> Step<Design> {
 /// of those that were served.
 fn connect_some(grading: &mut Grading<'_>, count: usize) -> Step<(Vec<Client>, usize)> {
     let mut clients = vec![grading.connect()?];
-    let mut questions = Vec::new();
     while clients.len() < count {
         // One that is not accepted soon fills the accept queue.
         grading.wait_accepted(&clients[clients.len() - 1]);
@@ -67,6 +66,7 @@ fn connect_some(grading: &mut Grading<'_>, count: usize) -> Step<(Vec<Client>, u
         let served = accepted();
         return Ok((clients, served));
     }
+    let mut questions = Vec::new();
     for client in &mut clients {
         let question = grading.questions.draw();
         client.send(&grading.dialogue.write(&question));
@@ -139,7 +139,7 @@ impl Grading<'_> {
         let now = Snapshot::of(&self.subject);
         let line = |(process, thread): (&ProcessState, &ThreadState)| {
             let Call::Waiting { name, arguments } = thread.call else {
-                return Some(format!("thread {} runs", thread.tid));
+                return format!("thread {} runs", thread.tid);
             };
             let descriptor = process.descriptor(arguments[0]);
             let client = descriptor.and_then(|descriptor| match descriptor.target {
@@ -148,8 +148,8 @@ impl Grading<'_> {
             });
             let number = arguments[0];
             let on = client.map(|it| format!(" on descriptor {number} (client {})", it.remote));
-            Some(format!("thread {} waits in {name}{}", thread.tid, on.unwrap_or_default()))
+            format!("thread {} waits in {name}{}", thread.tid, on.unwrap_or_default())
         };
-        now.threads().filter_map(line).take(CLIENTS).collect()
+        now.threads().map(line).take(CLIENTS).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The first exchanges with a server: they find out how it speaks.
+//! The exchanges that find out how a server speaks: the first ones, and one with a wrong question.
 
 use super::client::{Client, GAP};
 use super::dialogue::{Dialogue, FIRST_PATIENCE, Writing};
@@ -70,5 +70,20 @@ impl Grading<'_> {
     fn leave(&mut self, client: Client) {
         client.close();
         self.dialogue.end_after_one = self.ended();
+    }
+
+    /// True if a plain wrong question ends the server: then it is no news that others do.
+    pub(super) fn wrong_input_ends(&mut self) -> bool {
+        if let Some(known) = self.dialogue.wrong_input_ends {
+            return known;
+        }
+        let tried = self.revive().and_then(|()| self.connect());
+        let ends = tried.is_ok_and(|mut client| {
+            client.send(format!("hello{}", self.dialogue.writing.terminator).as_bytes());
+            client.receive(self.dialogue.patience(), |_| false);
+            self.ended().is_some()
+        });
+        self.dialogue.wrong_input_ends = Some(ends);
+        ends
     }
 }

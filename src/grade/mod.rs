@@ -2,11 +2,11 @@
 //! built, and says what its author must change.
 //!
 //! ```text
-//!  run ──▶ Grading: the subject, its dialogue, questions, patience
+//!  run ──▶ Grading: the subject, the dialogue with it, its design, questions
 //!            │
-//!            ├─ dialogue: how it speaks, found out by the first exchanges
-//!            ├─ design: how it is built, from /proc, by the change per client
-//!            ├─ course, input, ending, load, restart: the tests, each with a subject that is well
+//!            ├─ learning ──▶ dialogue: how it speaks, found out by exchanges
+//!            ├─ inspection ──▶ design: how it is built, from /proc, by the change per client
+//!            ├─ course, input, ending, idle: the tests, each with a subject that is well
 //!            └─ report ──▶ format: text, TAP, JSON, JUnit
 //! ```
 //!
@@ -60,7 +60,7 @@ choices! {
 choices! {
     /// The design that the server is to have.
     pub enum Expect {
-        /// Any that is known.
+        /// Any design.
         Any = "any",
         /// One client at a time.
         Single = "single",

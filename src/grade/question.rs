@@ -147,21 +147,14 @@ impl Shape {
     pub(super) fn learn(answers: &[(Question, Vec<u8>)]) -> Option<Self> {
         let words = answers.iter().flat_map(|(_, reply)| words(reply)).collect();
         let most = answers.iter().map(|(_, reply)| numbers(reply).len()).min()?;
-        let right = |from_end: usize| {
-            let shape = Self { from_end, ..Self::default() };
+        let mut shapes = (0..most.max(1)).map(|from_end| Self { from_end, ..Self::default() });
+        let shape = shapes.find(|shape| {
             answers.iter().all(|(question, reply)| shape.is_right(question, reply))
-        };
-        let from_end = (0..most.max(1)).find(|&from_end| right(from_end))?;
-        let tail = |(question, reply): &(Question, Vec<u8>)| match &question.answer {
-            Answer::Number(_) => {
-                numbers(reply).iter().rev().nth(from_end).map(|(at, _)| reply[at.end..].to_vec())
-            }
-            Answer::Text(text) => find(reply, text).map(|at| reply[at + text.len()..].to_vec()),
-            Answer::Greeting => None,
-        };
-        let first = answers.first().and_then(tail);
-        let tail = first.filter(|first| answers.iter().all(|it| tail(it).as_ref() == Some(first)));
-        Some(Self { from_end, tail, words })
+        })?;
+        let mut tails = answers.iter().map(|(question, reply)| shape.rest(question, reply));
+        let first = tails.next().flatten();
+        let tail = first.filter(|_| tails.all(|tail| tail == first)).map(<[u8]>::to_vec);
+        Some(Self { tail, words, ..shape })
     }
 
     /// True if the reply has the right answer.
@@ -175,13 +168,17 @@ impl Shape {
 
     /// True if the reply is right and nothing more will come.
     pub(super) fn is_whole(&self, question: &Question, reply: &[u8]) -> bool {
-        let Some(tail) = &self.tail else { return false };
-        let rest = match &question.answer {
+        let tail = self.tail.as_deref();
+        tail.is_some() && self.rest(question, reply) == tail && self.is_right(question, reply)
+    }
+
+    /// The text behind the value of a reply.
+    fn rest<'r>(&self, question: &Question, reply: &'r [u8]) -> Option<&'r [u8]> {
+        match &question.answer {
             Answer::Number(_) => self.number(reply).map(|(at, _)| &reply[at.end..]),
             Answer::Text(text) => find(reply, text).map(|at| &reply[at + text.len()..]),
             Answer::Greeting => None,
-        };
-        rest == Some(tail) && self.is_right(question, reply)
+        }
     }
 
     /// True if right answers end in a newline.

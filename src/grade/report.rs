@@ -17,8 +17,8 @@ pub struct Report {
     pub startup: Duration,
     /// The length of its accept queue, as it was given to listen(2).
     pub backlog: u32,
-    /// Its way of speaking: a sentence for each peculiarity, without a full stop.
-    pub manner: Vec<String>,
+    /// The peculiarities of the dialogue with it, a sentence each, without a full stop.
+    pub dialogue: Vec<String>,
     /// The results, in the order of the tests.
     pub points: Vec<Point>,
     /// The seed of the questions.
@@ -74,7 +74,7 @@ impl Report {
             address: (Ipv4Addr::UNSPECIFIED, 0).into(),
             startup: Duration::ZERO,
             backlog: 0,
-            manner: Vec::new(),
+            dialogue: Vec::new(),
             points: vec![point],
             seed: config.seed,
         }
@@ -93,10 +93,23 @@ impl Report {
     }
 }
 
+impl Outcome {
+    /// A test that does not concern this server, for this reason.
+    pub(super) fn skipped(reason: &str) -> Self {
+        Self::Skipped(reason.to_owned())
+    }
+}
+
 impl Fault {
     /// A fault without evidence yet.
     pub fn new(seen: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { seen: seen.into(), advice: advice.into(), ..Self::default() }
+    }
+
+    /// The same fault with other advice.
+    #[must_use]
+    pub fn advice(self, advice: impl Into<String>) -> Self {
+        Self { advice: advice.into(), ..self }
     }
 
     /// Adds the topic that explains it.

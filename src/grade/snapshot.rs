@@ -1,12 +1,12 @@
 //! A server as it can be seen from outside: its processes, threads and sockets at one moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::pause;
 use crate::subject::Subject;
-use crate::subject::processes::{Call, ProcessState, ThreadState};
+use crate::subject::processes::{ProcessState, ThreadState};
 use crate::subject::sockets::{self, Socket, State};
 
 /// The time between two looks at a server that is to come to rest.
@@ -37,14 +37,11 @@ impl Snapshot {
         self.live().flat_map(|process| process.threads.iter().map(move |it| (process, it)))
     }
 
-    /// The inodes of the server's sockets for these clients, with the clients' places. A connection
-    /// in the accept queue has none yet.
-    pub(super) fn accepted(&self, clients: &[SocketAddr]) -> HashMap<u64, usize> {
-        let place = |socket: &Socket| {
-            let place = clients.iter().position(|client| *client == socket.remote)?;
-            (socket.inode != 0).then_some((socket.inode, place))
-        };
-        self.sockets.iter().filter_map(place).collect()
+    /// The inodes of the server's sockets for these clients. A connection in the accept queue has
+    /// none yet.
+    pub(super) fn accepted(&self, clients: &[SocketAddr]) -> HashSet<u64> {
+        let accepted = |it: &&Socket| it.inode != 0 && clients.contains(&it.remote);
+        self.sockets.iter().filter(accepted).map(|socket| socket.inode).collect()
     }
 
     /// The clients that wait in the accept queue. A connection that the server has closed has no
@@ -60,11 +57,7 @@ impl Snapshot {
 
     /// The shape of the server, which two snapshots of a server at rest have in common.
     fn rest(&self) -> Vec<(i32, Option<&'static str>)> {
-        let call = |it: &ThreadState| match it.call {
-            Call::Waiting { name, .. } => Some(name),
-            _ => None,
-        };
-        self.threads().map(|(_, thread)| (thread.tid, call(thread))).collect()
+        self.threads().map(|(_, thread)| (thread.tid, thread.call.name())).collect()
     }
 }
 

@@ -22,7 +22,7 @@ struct JsonReport<'r> {
     startup_ms: f64,
     backlog: u32,
     seed: u64,
-    manner: &'r [String],
+    dialogue: &'r [String],
     counts: JsonCounts,
     points: Vec<JsonPoint<'r>>,
 }
@@ -51,7 +51,7 @@ enum JsonOutcome<'r> {
 }
 
 pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
-    let Report { command, address, startup, backlog, manner, points, seed } = report;
+    let Report { command, address, startup, backlog, dialogue, points, seed } = report;
     let (holds, fails, skipped) = report.counts();
     let json = JsonReport {
         version: VERSION,
@@ -60,7 +60,7 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         startup_ms: milliseconds(*startup),
         backlog: *backlog,
         seed: *seed,
-        manner,
+        dialogue,
         counts: JsonCounts { holds, fails, skipped },
         points: points.iter().map(json_point).collect(),
     };
@@ -68,7 +68,7 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
     writeln!(out, "{}", without_hidden(&text))
 }
 
-/// A document whose hidden characters, which stand in its strings only, are references.
+/// The document with its hidden characters, which stand in its strings only, as escapes.
 fn without_hidden(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -120,7 +120,7 @@ mod tests {
             "startup_ms": 41.9,
             "backlog": 5,
             "seed": 1972,
-            "manner": ["it greets its clients"],
+            "dialogue": ["it greets its clients"],
             "counts": { "holds": 3, "fails": 2, "skipped": 1 },
             "points": [
                 {

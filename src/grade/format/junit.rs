@@ -21,8 +21,8 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         ("startup_ms", report.startup.as_millis().to_string()),
         ("seed", report.seed.to_string()),
     ];
-    let manner = report.manner.iter().map(|manner| ("manner", manner.clone()));
-    for (name, value) in facts.into_iter().chain(manner) {
+    let dialogue = report.dialogue.iter().map(|peculiarity| ("dialogue", peculiarity.clone()));
+    for (name, value) in facts.into_iter().chain(dialogue) {
         suite.add_property(Property::new(name, xml_line(&value)));
     }
     for point in &report.points {

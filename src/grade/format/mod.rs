@@ -97,7 +97,7 @@ mod tests {
             address: ([127, 0, 0, 1], 26500).into(),
             startup: Duration::from_micros(41_900),
             backlog: 5,
-            manner: vec!["it greets its clients".to_owned()],
+            dialogue: vec!["it greets its clients".to_owned()],
             points: vec![
                 point("four-operators", "one client, + - * /", Outcome::Holds(None)),
                 point("who-serves", "the design is told", Outcome::Holds(Some(seen))),
@@ -119,7 +119,7 @@ mod tests {
         let mut report = sample();
         let text = || HOSTILE.to_owned();
         report.command = text();
-        report.manner = vec![text()];
+        report.dialogue = vec![text()];
         for point in &mut report.points {
             (point.name, point.property) = (text(), text());
             match &mut point.outcome {

@@ -14,8 +14,8 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         count => writeln!(out, "1..{count}")?,
     }
     comment(out, &heading(report))?;
-    for manner in &report.manner {
-        comment(out, manner)?;
+    for peculiarity in &report.dialogue {
+        comment(out, peculiarity)?;
     }
     for (n, point) in (1..).zip(&report.points) {
         let name = description(&point.name);

@@ -22,8 +22,8 @@ const SEEN: &str = "Seen: ";
 
 pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
     writeln!(out, "{}", heading(report))?;
-    for manner in &report.manner {
-        writeln!(out, "{}", one_line(manner))?;
+    for peculiarity in &report.dialogue {
+        writeln!(out, "{}", one_line(peculiarity))?;
     }
     writeln!(out)?;
     let names: Vec<_> = report.points.iter().map(|point| one_line(&point.name)).collect();
