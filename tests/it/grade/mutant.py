@@ -1,9 +1,9 @@
-"""A calculator server with one bug, or with one manner that is none: the planted faults of `grade`.
+"""A calculator server with one bug, or with one habit that is none: the planted faults of `grade`.
 
     python3 mutant.py NAME HOST PORT
 
 `bug(NAME)` stands where the correct server has another line. Without a bug of another design it is a
-select loop; `NAMES` lists all.
+select loop; mutants.txt lists all.
 """
 
 import os
@@ -24,6 +24,10 @@ THREADS = (
     "shared-result", "sigpipe", "never-closes", "threads-stay", "newline-crash", "no-framing",
     "one-client-then-end", "half-close-dropped", "one-request", "sends-in-parts",
 )
+
+# A name that nothing here asks for would be a correct server.
+if MUTANT != "none" and f'"{MUTANT}"' not in Path(__file__).read_text():
+    sys.exit(f"no such mutant: {MUTANT}")
 
 
 def bug(*names: str) -> bool:
@@ -180,7 +184,7 @@ def accept(listener: socket.socket) -> None:
     lines[client], unsent[client] = Lines(), b""
     if bug("hundred-clients") and len(unsent) > 100:
         forget(client)
-    elif bug("greets") or bug("greets-once") and client.fileno() >= 0 and not former:
+    elif bug("greets") or bug("greets-once") and not former:
         former.append(client)
         client.send(b"Welcome to the calculator, version 2\n")
     elif bug("prompts"):

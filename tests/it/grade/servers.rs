@@ -110,7 +110,7 @@ fn check(cases: &[Case]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// The design that a grading tells a model to be.
+/// The design that a grading finds in a model.
 fn design_of(model: &str) -> &str {
     if ["poll", "sharded"].contains(&model) { "loop" } else { model }
 }
