@@ -17,7 +17,7 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         while received:
             received = await reader.read(calculator.RECEIVE_SIZE)
             writer.write(lines.answers(received))
-            await writer.drain()  # until the client has taken the most of it
+            await writer.drain()  # until the client has taken most of it
     except OSError:  # it has left
         pass
     finally:
