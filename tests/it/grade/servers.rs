@@ -3,6 +3,7 @@
 //! in other languages: scripts/mutate-servers.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -113,6 +114,25 @@ fn check(cases: &[Case]) {
 /// The design that a grading finds in a model.
 fn design_of(model: &str) -> &str {
     if ["poll", "sharded"].contains(&model) { "loop" } else { model }
+}
+
+#[test]
+fn a_topic_that_explains_a_fault_is_a_lesson() {
+    let listed = socklab(&["show"]).output().unwrap().stdout;
+    let listed = String::from_utf8(listed).unwrap();
+    let lessons: BTreeSet<_> =
+        listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let mut topics = BTreeSet::new();
+    for file in fs::read_dir(in_tree("src/grade")).unwrap() {
+        let path = file.unwrap().path();
+        let text = if path.is_file() { fs::read_to_string(path).unwrap() } else { String::new() };
+        let named = text.split(".topic(\"").skip(1);
+        topics.extend(named.map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
+    assert!(!topics.is_empty());
+    for topic in topics {
+        assert!(lessons.contains(topic.as_str()), "{topic}");
+    }
 }
 
 #[test]
