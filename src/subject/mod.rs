@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  socklab with, grade, compare
-//!     │ socket: orders, reports          ▲ pipes: the last 64 KiB of stdout and stderr
+//!     │ socket: orders, reports          ▲ pipe: the last 64 KiB of stdout and stderr
 //!     ▼                                  │
 //!  socklab supervise ──▶ socklab launch ═╪═▶ the subject ──▶ its own processes
 //!     adopts orphans       setsid, limits, execve
