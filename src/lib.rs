@@ -47,7 +47,7 @@
 //! | warm-up | the time before a load; what is answered in it is in no count |
 //! | bare | without a newline, of requests and replies |
 //! | subject | a server under test that somebody else wrote, started from a command |
-//! | lesson, topic | system calls that the command show makes and tells; the name of the question that they answer |
+//! | lesson, topic | system calls that the command show makes and reports; the name of the question that they answer |
 //! | question, answer | a request of a grading to a subject, and what comes back |
 //! | contender, baseline | a server in a comparison; the contender to which the others are compared |
 //! | round, slice of time | in a comparison: every contender once; the measured time of one of them |
@@ -68,7 +68,7 @@
 //! | 5 | [`reactor`]: the readiness loop, on a [`Kernel`](reactor::Kernel) | listeners, models |
 //! | 6 | [`model`]: the server designs; [`load`]: the load generator; [`client`] | the command line |
 //! | 7 | [`subject`]: starts a server from a command, sees it listen, watches it in /proc, stops it | what it is asked |
-//! | 8 | [`with`]; [`grade`]: the tests of a subject, the verdict on its design, the report; [`compare`]: rounds, statistics, verdicts on speed; [`lesson`]: system calls, told as they are made | the command line |
+//! | 8 | [`with`]; [`grade`]: the tests of a subject, the verdict on its design, the report; [`compare`]: rounds, statistics, verdicts on speed; [`lesson`]: system calls, reported as they are made | the command line |
 //! | 9 | [`cli`]: options, parsed into configurations, and written as arguments of child processes | sockets |
 //! | 10 | `src/main.rs`: parse, log, run, exit code | how a command works |
 //!
@@ -265,12 +265,11 @@
 //! | the statistics of a comparison | `src/compare/statistics.rs` |
 //! | a server under test: its start, its processes, its end | `src/subject/mod.rs`, `supervisor.rs` |
 //! | the design of a server, from what its threads wait in | `src/grade/design.rs` |
-//! | the lessons of `show`; the teller of each | `src/lesson/mod.rs`, `narrator.rs` |
+//! | the lessons of `show`; the narrator of each | `src/lesson/mod.rs`, `narrator.rs` |
 //! | how a server speaks, found out by the first exchanges | `src/grade/dialogue.rs` |
 //! | the readiness loop on a simulated kernel | `tests/simulator/` |
 //!
-//! The modules are public for the tests; the program itself needs [`cli`], [`client`], [`error`],
-//! [`grade`], [`lesson`], [`load`], [`model`], [`subject`] and [`with`].
+//! The modules are public for `src/main.rs` and for the tests.
 
 pub mod arithmetic;
 pub mod background_writer;
