@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 
 use rustix::event::PollFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -36,7 +37,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     // The numbers above are free: the limit is on numbers, not on how many there are.
     let spare = listener.try_clone()?;
-    let highest = std::os::fd::AsRawFd::as_raw_fd(&spare);
+    let highest = spare.as_raw_fd();
     let before = getrlimit(Resource::Nofile);
     let limit = u64::try_from(highest).expect("it is open") + 1;
     setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before })?;

@@ -8,15 +8,15 @@ use super::threads::wait_until;
 use crate::subject::sockets::{self, Socket, State};
 
 /// The text for a socket that is not in the kernel's list any more.
-pub(super) const GONE: &str = "gone";
+const GONE: &str = "gone";
 
 /// The addresses of a connection, which are known after its sockets are closed.
 #[derive(Clone, Copy, Debug)]
-pub struct Ends {
+pub(super) struct Ends {
     /// The address of the end that connected.
-    pub client: SocketAddr,
+    pub(super) client: SocketAddr,
     /// The address of the end that was listened on.
-    pub server: SocketAddr,
+    pub(super) server: SocketAddr,
 }
 
 impl Ends {
@@ -42,7 +42,7 @@ impl Ends {
             seen = (name(self.client()), name(self.server()));
             seen == (client, server)
         });
-        format!("client {:<13} server {}", seen.0, seen.1)
+        both(seen.0, seen.1)
     }
 
     /// Waits until the server's end has so many bytes that no program has read.
@@ -60,6 +60,11 @@ fn find(local: SocketAddr, remote: SocketAddr) -> Option<Socket> {
     let is_it = |row: &Socket| (row.local, row.remote) == (local, remote);
     let found = sockets::table().into_iter().find(is_it);
     found.or_else(|| sockets::in_time_wait().into_iter().find(is_it))
+}
+
+/// The states of both ends as a learner reads them.
+pub(super) fn both(client: &str, server: &str) -> String {
+    format!("client {client:<13} server {server}")
 }
 
 /// The name of a row's state as RFC 9293 writes it.

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Write};
 
 use super::Prediction;
-use super::ends::{Ends, time_wait_overflows};
+use super::ends::{Ends, both, time_wait_overflows};
 use super::sockets::errno;
 
 /// The width of the column of the actor, in characters.
@@ -23,9 +23,9 @@ const GREEN: &str = "32";
 const RED: &str = "31";
 const CYAN: &str = "36";
 
-/// The teller of one lesson.
+/// The narrator of one lesson.
 #[derive(Debug)]
-pub struct Narrator {
+pub(super) struct Narrator {
     colour: bool,
     /// Results that were compared with the promise of the kernel.
     checks: usize,
@@ -46,7 +46,7 @@ impl Narrator {
     }
 
     /// Tells a call and its result: `client  connect  ESTABLISHED`.
-    pub fn line(&mut self, who: &str, call: impl Display, result: impl Display) {
+    pub(super) fn line(&mut self, who: &str, call: impl Display, result: impl Display) {
         let actor = self.painted(CYAN, &format!("{who:<WHO$}"));
         let call = call.to_string();
         let text = format!("{actor}{call:<CALL$} {result}");
@@ -54,7 +54,7 @@ impl Narrator {
     }
 
     /// Tells a call and its result, which the kernel promises to be `expected`.
-    pub fn expect(
+    pub(super) fn expect(
         &mut self,
         who: &str,
         call: impl Display,
@@ -67,7 +67,7 @@ impl Narrator {
     }
 
     /// Tells a call and its result, of which the kernel promises what `promise` says.
-    pub fn check(
+    pub(super) fn check(
         &mut self,
         who: &str,
         call: impl Display,
@@ -86,25 +86,24 @@ impl Narrator {
     }
 
     /// Tells the states of both ends once they are these, or those that they stay in.
-    pub fn states(&mut self, ends: &Ends, client: &str, server: &str) {
+    pub(super) fn states(&mut self, ends: &Ends, client: &str, server: &str) {
         let seen = ends.reach(client, server);
-        let expected = format!("client {client:<13} server {server}");
-        self.expect("kernel", "the states of both ends", expected, seen);
+        self.expect("kernel", "the states of both ends", both(client, server), seen);
     }
 
     /// The conclusion for a programmer, in two lines.
-    pub fn so(&mut self, first: &str, second: &str) {
+    pub(super) fn so(&mut self, first: &str, second: &str) {
         self.plain(&self.painted(BOLD, &format!("So: {first}")));
         self.plain(&self.painted(BOLD, &format!("    {second}")));
     }
 
     /// The command of ours that cures it, or that finds it in the learner's own server.
-    pub fn cure(&mut self, command: &'static str) {
+    pub(super) fn cure(&mut self, command: &'static str) {
         self.command = Some(command);
     }
 
     /// Takes back what was said: this machine was too busy to be sure.
-    pub fn doubt(&mut self, reason: impl Into<String>) {
+    pub(super) fn doubt(&mut self, reason: impl Into<String>) {
         self.doubt = Some(reason.into());
     }
 

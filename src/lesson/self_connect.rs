@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use super::sockets::{outcome, receive, send};
 use super::{Lesson, Narrator, Place, Prediction};
@@ -48,7 +48,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("client", "getsockname: the same", address, client.local_addr()?);
     narrator.expect("client", "send \"hello?\"", "6", send(&client, b"hello?"));
     narrator.expect("client", "recv: its own words", "\"hello?\"", receive(&client));
-    let server = std::net::TcpListener::bind(address);
+    let server = TcpListener::bind(address);
     let bound = outcome(&server, "succeeds");
     narrator.expect("server", "starts now: bind to 40004", "EADDRINUSE", bound);
 
@@ -56,6 +56,6 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         "a client's SYN from the port that it is for meets itself (simultaneous open, RFC 9293).",
         "Never wait for a server by connecting in a loop; give servers ports below the range.",
     );
-    narrator.cure("socklab with 'CMD {port}' -- COMMAND    (waits for a listener, connects never)");
+    narrator.cure("socklab with 'CMD {port}' -- COMMAND    (waits for a listener, never connects)");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `sigpipe`: the first send to a closed peer succeeds, the second is fatal.
 
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -37,10 +38,10 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     // The same without MSG_NOSIGNAL, in a program of its own: cat writes to the closed socket.
     let mut cat = Command::new("cat");
-    let status = cat.stdin(Stdio::piped()).stdout(Stdio::from(std::os::fd::OwnedFd::from(client)));
-    let mut cat = status.spawn()?;
+    cat.stdin(Stdio::piped()).stdout(Stdio::from(OwnedFd::from(client)));
+    let mut cat = cat.spawn()?;
     narrator.line("cat", "write \"hello\" to the same socket", "");
-    io::Write::write_all(&mut cat.stdin.take().expect("it is piped"), b"hello")?;
+    cat.stdin.take().expect("it is piped").write_all(b"hello")?;
     let status = cat.wait()?;
     let killed = status.signal() == Some(SIGPIPE);
     narrator.check("cat", "its end", status, killed, "killed by SIGPIPE");

@@ -1,7 +1,7 @@
 //! `slow-reader`: one client that does not read stops a server that blocks.
 
-use std::io::{self, Write};
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
@@ -35,8 +35,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let thread = reports.recv().map_err(io::Error::other)?;
     narrator.line("server", "one thread: poll, then recv and send (blocking)", "");
 
-    let slow = std::net::TcpStream::connect(address)?;
-    let quick = std::net::TcpStream::connect(address)?;
+    let slow = TcpStream::connect(address)?;
+    let quick = TcpStream::connect(address)?;
     reports.recv().map_err(io::Error::other)?;
     let ends = Ends::of(&slow)?;
     narrator.expect("client 1", "send \"all\\n\", and does not read", "4", send(&slow, b"all\n"));
@@ -52,7 +52,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("client 2", "recv", "EAGAIN", receive_now(&quick));
     narrator.expect("kernel", "the server's thread still waits in", "sendto", call_of(thread));
 
-    let read = io::copy(&mut io::Read::take(&slow, REPLY as u64), &mut io::sink())?;
+    let read = io::copy(&mut (&slow).take(REPLY as u64), &mut io::sink())?;
     narrator.expect("client 1", "recv, until all is read", REPLY, read);
     quick.set_read_timeout(Some(PATIENCE))?;
     narrator.expect("client 2", "recv", "\"2\\n\"", receive(&quick));

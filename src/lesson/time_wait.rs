@@ -20,7 +20,7 @@ pub(super) const LESSON: Lesson = Lesson {
 };
 
 fn run(narrator: &mut Narrator) -> io::Result<()> {
-    let (address, ends) = serve_one(any_port(), false, true)?;
+    let (address, ends) = serve_one(false, true)?;
     narrator.line("server", format!("listen {address}"), "SO_REUSEADDR off");
     narrator.line("client", "connect; the server closes first, then the client", "");
     narrator.states(&ends, "gone", "TIME-WAIT");
@@ -33,13 +33,13 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         bind(address, true),
     );
 
-    let (address, ends) = serve_one(any_port(), true, true)?;
+    let (address, ends) = serve_one(true, true)?;
     narrator.line("server", format!("again, on {address}"), "SO_REUSEADDR on");
     narrator.states(&ends, "gone", "TIME-WAIT");
     narrator.expect("", "  SO_REUSEADDR off", "EADDRINUSE", bind(address, false));
     narrator.expect("", "  on: the option is in both", "ok", bind(address, true));
 
-    let (address, ends) = serve_one(any_port(), false, false)?;
+    let (address, ends) = serve_one(false, false)?;
     narrator.line("client", format!("again, on {address}: it closes first"), "SO_REUSEADDR off");
     narrator.states(&ends, "TIME-WAIT", "gone");
     narrator.expect("", "  off: TIME-WAIT is the client's", "ok", bind(address, false));
@@ -53,12 +53,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 }
 
 /// A server that serves one client and ends. Returns its address and the ends of the connection.
-fn serve_one(
-    address: SocketAddr,
-    reuse: bool,
-    server_closes_first: bool,
-) -> io::Result<(SocketAddr, Ends)> {
-    let listener = listen(address, reuse)?;
+fn serve_one(reuse: bool, server_closes_first: bool) -> io::Result<(SocketAddr, Ends)> {
+    let listener = listen(any_port(), reuse)?;
     let address = listener.local_addr()?;
     let client = TcpStream::connect(address)?;
     let ends = Ends::of(&client)?;
