@@ -10,7 +10,7 @@ use crate::choice::choices;
 pub struct Config {
     /// The lessons.
     pub selection: Selection,
-    /// True if the learner is asked before a lesson tells.
+    /// True if the learner is asked before a lesson runs.
     pub predict: bool,
     /// True if the lines are coloured.
     pub colour: bool,

@@ -55,7 +55,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells the call, which has another name on some processors (`epoll_pwait`).
+/// Prints the call, which has another name on some processors (`epoll_pwait`).
 fn waited(narrator: &mut Narrator, calls: &str) {
     let all = calls.ends_with("x4");
     narrator.check("kernel", "where they waited", calls, all, "all four in the call");

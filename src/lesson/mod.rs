@@ -1,8 +1,8 @@
 //! The command `show`: lessons about TCP sockets that run on the kernel of this machine.
 //!
-//! A [`Lesson`] is one file, which is meant to be read: it makes real system calls, tells each of
-//! them with its result to a `Narrator`, and with it what the kernel promises. So a lesson is a
-//! test of the kernel as well. It runs in a process of its own, where it may change limits, block
+//! A [`Lesson`] is one file, which is meant to be read: it makes real system calls, and reports
+//! each of them to a `Narrator`, with its result and with what the kernel promises. So a lesson is
+//! a test of the kernel as well. It runs in a process of its own, where it may change limits, block
 //! and be stopped, and in a network of its own where the system allows that.
 
 mod config;

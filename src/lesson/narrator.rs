@@ -45,7 +45,7 @@ impl Narrator {
         Self { colour, checks: 0, differences: Vec::new(), doubt: None, overflows, command: None }
     }
 
-    /// Tells a call and its result: `client  connect  ESTABLISHED`.
+    /// Prints a call and its result: `client  connect  ESTABLISHED`.
     pub(super) fn line(&mut self, who: &str, call: impl Display, result: impl Display) {
         let actor = self.painted(CYAN, &format!("{who:<WHO$}"));
         let call = call.to_string();
@@ -53,7 +53,7 @@ impl Narrator {
         self.plain(text.trim_end());
     }
 
-    /// Tells a call and its result, which the kernel promises to be `expected`.
+    /// Prints a call and its result, which the kernel promises to be `expected`.
     pub(super) fn expect(
         &mut self,
         who: &str,
@@ -66,7 +66,7 @@ impl Narrator {
         self.check(who, call, seen, holds, &expected);
     }
 
-    /// Tells a call and its result, of which the kernel promises what `promise` says.
+    /// Prints a call and its result, of which the kernel promises what `promise` says.
     pub(super) fn check(
         &mut self,
         who: &str,
@@ -85,7 +85,7 @@ impl Narrator {
         }
     }
 
-    /// Tells the states of both ends once they are these, or those that they stay in.
+    /// Prints the states of both ends once they are these, or those that they stay in.
     pub(super) fn states(&mut self, ends: &Ends, client: &str, server: &str) {
         let seen = ends.reach(client, server);
         self.expect("kernel", "the states of both ends", both(client, server), seen);

@@ -33,7 +33,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.states(&ends, "gone", "gone");
     narrator.expect("client", "recv: it had arrived before", "\"bye\"", receive(&client));
     narrator.expect("client", "recv", "ECONNRESET", receive(&client));
-    narrator.expect("client", "recv: an error is told once", "end of input", receive(&client));
+    narrator.expect("client", "recv: an error is reported once", "end of input", receive(&client));
 
     let (client, server) = connect(&listener)?;
     SockRef::from(&server).set_linger(Some(Duration::ZERO))?;
