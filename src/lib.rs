@@ -266,7 +266,7 @@
 //! | a server under test: its start, its processes, its end | `src/subject/mod.rs`, `supervisor.rs` |
 //! | the design of a server, from what its threads wait in | `src/grade/design.rs` |
 //! | the lessons of `show`; the narrator of each | `src/lesson/mod.rs`, `narrator.rs` |
-//! | how a server speaks, found out by the first exchanges | `src/grade/dialogue.rs` |
+//! | how a server speaks, found out by the first exchanges | `src/grade/learning.rs` |
 //! | the readiness loop on a simulated kernel | `tests/simulator/` |
 //!
 //! The modules are public for `src/main.rs` and for the tests.

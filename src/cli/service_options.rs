@@ -103,7 +103,8 @@ pub(super) struct SessionOptions {
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().arrival.into(),
         value_parser = time)]
     arrival_timeout: humantime::Duration,
-    /// The longest time in which a client reads no byte of its replies.
+    /// The longest time for which replies are owed to a client; each 16 bytes that it reads extend
+    /// it by 1s.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().unread.into(),
         value_parser = time)]
     unread_timeout: humantime::Duration,

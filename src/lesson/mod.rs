@@ -52,10 +52,7 @@ pub use config::{Config, Network, Selection};
 use narrator::Narrator;
 
 use crate::error::{Exit, Failure};
-use crate::subject::{self, EndStatus};
-
-/// This program.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+use crate::subject::{self, EndStatus, THIS_PROGRAM};
 
 /// The exit status of a lesson that did as expected.
 const AS_EXPECTED: u8 = 0;
