@@ -153,23 +153,27 @@
 //!
 //! ```text
 //!             event, timer, added                      budget used up
-//!   idle ────────────────────────▶ ready ──▶ run ──┬────────────────────▶ left ───┐
-//!    ▲                                        │ ▲  └────────────────────▶ heavy ──┤
-//!    │                                        │ │    next message heavy           │
-//!    └────────────── blocked, timer armed ────┤ └── in a later turn ──────────────┘
+//!   idle ────────────────────────▶ ready ──▶ run ──┬────────────────────▶ left
+//!    ▲                               ▲        │ ▲  │  next message heavy    │
+//!    │                      computed │        │ │  └──────────▶ heavy       │
+//!    │                               └────────┼─┼── compute ◀─────┘         │
+//!    │                                        │ └───────────────────────────┘
+//!    └────────────── blocked, timer armed ────┤         in a later turn
 //!                                             └── finished ──▶ reap
 //! ```
 //!
-//! In a turn, the ready connections run first, then those left by an earlier turn, light and heavy
-//! ones in turn, each group for at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) full slices
-//! of work. Then the loop polls again. The budget is checked between messages.
+//! In a turn, the ready connections run first, then those left by an earlier turn, each group for
+//! at most [`SLICES_PER_TURN`](reactor::SLICES_PER_TURN) full slices of work. Then the loop polls
+//! again. The budget is checked between messages.
 //!
 //! The cost of a message is known only when it is computed. So a message is first tried with
 //! [`LIGHT_WORK`](service::LIGHT_WORK); if it takes more, its service returns
 //! [`Next::Defer`](service::Next::Defer), and the session yields and computes it when it is
-//! activated again: from the loop's queue of heavy connections, or, under `thread` and `pool`, with
-//! one of two slots for each core. Such a computation is not interrupted, and its own limit is 5 to
-//! 50 ms: that is how long a loop may keep a light message waiting.
+//! activated again. Such a computation is not interrupted, and takes up to 50 ms, for which a loop
+//! would serve nobody. So each loop has a thread for its heavy messages, one at a time
+//! ([`reactor::Compute`]): the session moves there, and back with its reply. The thread is started
+//! for the first heavy message; if it cannot be, the loop computes by itself, one heavy message a
+//! turn. Under `thread` and `pool` a client's thread computes, with one of two slots for each core.
 //!
 //! Lingering exists because a close with unread input sends a reset, and a reset destroys data that
 //! the peer has not read (RFC 1122, 4.2.2.13):
@@ -209,7 +213,8 @@
 //! | --- | --- | --- |
 //! | a loop | its kernel (epoll, or poll) | until the next timer |
 //! | a loop that accepts | a lock, held for an accept(2); the start of a thread or process | microseconds; as long as the machine takes |
-//! | a loop that runs sessions | an evaluation | at most 50 ms |
+//! | a loop that cuts its connections, or has no compute thread | an evaluation | at most 50 ms |
+//! | `compute` | the next heavy message of its loop | until the loop ends |
 //! | a loop that cuts its workers | their end | 250 ms |
 //! | a client's thread or process | its socket | until the next timer of the session |
 //! | a free thread of `pool`, a free process of `prefork` | its next client | until the server ends |
@@ -250,7 +255,7 @@
 //! | a halt of the process | `src/drive/halt.rs` |
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
 //! | the wait of the model `poll` | `src/reactor/poll.rs` |
-//! | the slots for heavy work | `src/drive/slots.rs` |
+//! | the thread that computes heavy messages; the slots for those of threads | `src/reactor/compute.rs`, `src/drive/slots.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |
 //! | the work of each stage; the event loop | `src/model/event_loop.rs` |
 //! | the differences between models | `src/model/design.rs` |

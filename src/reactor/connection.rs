@@ -19,9 +19,10 @@ pub(super) const HEAVY: usize = 2;
 /// A connection with the owner's data.
 pub(super) struct Connection<T, S> {
     pub(super) socket: S,
-    pub(super) session: Session,
+    /// None while its message is computed beside the loop.
+    pub(super) session: Option<Session>,
     pub(super) ready: Readiness,
-    /// True if its key is in a run queue.
+    /// True if its key is in a run queue, or its session is away.
     pub(super) queued: bool,
     /// True if its timer has fired since it last ran.
     pub(super) expired: bool,
@@ -32,14 +33,26 @@ impl<T, S> Connection<T, S> {
     /// The queue in which the connection waits after an event.
     #[inline]
     pub(super) fn queue(&self) -> usize {
-        if self.session.has_deferred() { HEAVY } else { READY }
+        if self.is_heavy() { HEAVY } else { READY }
     }
 
     /// The queue in which it waits when this turn has no time for it.
     #[inline]
     pub(super) fn later_queue(&self) -> usize {
         // mutant: leave-heavy-with-light
-        if self.session.has_deferred() { HEAVY } else { LEFT }
+        if self.is_heavy() { HEAVY } else { LEFT }
+    }
+
+    /// True if its next message is heavy.
+    #[inline]
+    pub(super) fn is_heavy(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::has_deferred)
+    }
+
+    /// The session of a connection that can run.
+    #[inline]
+    pub(super) fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("a connection whose session is away is in no run queue")
     }
 }
 

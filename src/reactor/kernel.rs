@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use super::compute::{Compute, ComputeThread};
 use crate::drive::Socket;
 use crate::drive::ready::{Readable, Readiness};
 
@@ -56,6 +57,12 @@ pub trait Kernel {
 
     /// The current time.
     fn now(&self) -> Instant;
+
+    /// The place where heavy messages are computed. Where there is none, or it cannot be had, the
+    /// loop computes them itself.
+    fn compute(&mut self) -> Option<&mut impl Compute> {
+        None::<&mut ComputeThread>
+    }
 }
 
 /// A kernel of the operating system, with a registry for the sources that are no connections.
@@ -73,11 +80,13 @@ pub trait SystemKernel: Kernel<Socket = TcpStream> + Send + Sized {
 pub struct Mio {
     poll: Poll,
     events: Events,
+    compute: ComputeThread,
 }
 
 impl SystemKernel for Mio {
     fn new() -> io::Result<Self> {
-        Ok(Self { poll: Poll::new()?, events: Events::with_capacity(EVENTS_PER_TURN) })
+        let events = Events::with_capacity(EVENTS_PER_TURN);
+        Ok(Self { poll: Poll::new()?, events, compute: ComputeThread::default() })
     }
 
     fn registry(&self) -> &Registry {
@@ -106,6 +115,10 @@ impl Kernel for Mio {
 
     fn now(&self) -> Instant {
         clock()
+    }
+
+    fn compute(&mut self) -> Option<&mut impl Compute> {
+        self.compute.started(self.poll.registry()).ok()
     }
 }
 

@@ -3,8 +3,9 @@
 //! [`Reactor::turn`] is the whole loop. An event is only a hint that marks its connection. The
 //! marked connections then run, each until it must wait, its budget is used up, or its next message
 //! is heavy, and after them those that earlier turns have left, each group for about the work of
-//! [`SLICES_PER_TURN`] full slices, before the kernel is asked for events again. A connection is
-//! registered once, edge-triggered, for both directions.
+//! [`SLICES_PER_TURN`] full slices, before the kernel is asked for events again. A heavy message is
+//! computed in another thread ([`Compute`]). A connection is registered once, edge-triggered, for
+//! both directions.
 //!
 //! The reactor owns connections and does not know where they come from. Anything else that its
 //! owner waits for (a listener, a waker, signals) is registered as a [`Source`], and a turn returns
@@ -22,6 +23,7 @@ use crate::drive::ready::{self, Outcome, Readable, Readiness};
 use crate::service::WORK_PER_SLICE;
 use crate::session::{CloseReason, Session};
 
+mod compute;
 mod connection;
 mod kernel;
 mod poll;
@@ -29,7 +31,9 @@ mod source;
 mod timers;
 mod wait;
 
-use connection::{Connection, HEAVY, LEFT, READY, queue};
+use compute::Computing;
+pub use compute::{Computation, Compute};
+use connection::{Connection, LEFT, READY, queue};
 pub use kernel::{Event, Kernel, Mio, SystemKernel};
 pub use poll::Poll;
 use source::FIRST_SOURCE;
@@ -56,8 +60,8 @@ pub struct Reactor<T, K: Kernel = Mio> {
     /// The keys of the connections that can run, oldest first, by [`READY`], [`LEFT`] and
     /// [`HEAVY`]. A key is in at most one queue, and only once.
     queues: [VecDeque<usize>; 3],
-    /// The work by which the queue [`HEAVY`] is ahead of [`LEFT`], in products of 64-bit limbs.
-    heavy_lead: u64,
+    /// The connection whose message is computed beside the loop.
+    computing: Option<Computing>,
     timers: Timers,
     pool: Pool,
     /// The time at the end of the last wait, used for the whole turn.
@@ -99,7 +103,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         Self {
             connections: Slab::new(),
             queues: [const { VecDeque::new() }; 3],
-            heavy_lead: 0,
+            computing: None,
             timers: Timers::default(),
             pool: Pool::default(),
             now: kernel.now(),
@@ -127,7 +131,8 @@ impl<T, K: Kernel> Reactor<T, K> {
 
     /// The size of the memory in the connections' buffers, in bytes.
     pub fn bytes_held(&self) -> usize {
-        self.connections.iter().map(|(_, connection)| connection.session.bytes_held()).sum()
+        let sessions = self.connections.iter().filter_map(|(_, it)| it.session.as_ref());
+        sessions.map(Session::bytes_held).sum()
     }
 
     /// The size of the memory in free buffers, in bytes.
@@ -154,6 +159,7 @@ impl<T, K: Kernel> Reactor<T, K> {
             return Err((data, error));
         }
         let ready = Readiness::default();
+        let session = Some(session);
         entry.insert(Connection { socket, session, ready, queued: true, expired: false, data });
         self.queues[READY].push_back(key);
         Ok(())
@@ -164,6 +170,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     pub fn turn(&mut self, wake_at: Option<Instant>) -> io::Result<ReadySources> {
         self.wait(wake_at)?;
         let ready_sources = self.mark();
+        self.take_computed();
         self.expire();
         self.pool.set_connections(self.connections.len());
         self.run();
@@ -189,10 +196,12 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
     }
 
-    /// Ends every connection immediately.
+    /// Ends every connection immediately, but for one whose message is being computed: that is
+    /// waited for.
     pub fn cut(&mut self) {
+        self.await_computed();
         for (key, connection) in &mut self.connections {
-            connection.session.cut(CloseReason::Forced);
+            connection.session().cut(CloseReason::Forced);
             queue(&mut self.queues[LEFT], key, connection);
         }
         while self.has_work() {
@@ -229,7 +238,7 @@ impl<T, K: Kernel> Reactor<T, K> {
         {
             let connection = &mut self.connections[key];
             // The timer was not moved when the deadline moved away.
-            if let Some(later) = connection.session.deadline().filter(|&at| at > self.now) {
+            if let Some(later) = connection.session().deadline().filter(|&at| at > self.now) {
                 self.timers.arm(key, Some(later)); // mutant: lose-a-moved-deadline
                 continue;
             }
@@ -241,37 +250,28 @@ impl<T, K: Kernel> Reactor<T, K> {
 
     /// True if a connection can run.
     fn has_work(&self) -> bool {
-        self.queues.iter().any(|queue| !queue.is_empty())
+        let [ready, left, heavy] = &self.queues;
+        // mutant: spin-while-computing
+        let can_compute = self.computing.is_none() && !heavy.is_empty();
+        !ready.is_empty() || !left.is_empty() || can_compute
     }
 
-    /// Runs the ready connections up to [`WORK_PER_TURN`], then as much of those that were left, in
-    /// turn the light and the heavy ones: a heavy message may be the work of many turns, and then
-    /// light ones come first until they have had as much. A connection that yields (its budget is
-    /// used up, or its next message is heavy) is queued behind the ready ones, and does not run
-    /// twice. All that are left at the end have waited longest, and come before those that have
-    /// run.
+    /// Runs the ready connections up to [`WORK_PER_TURN`], then as much of those that were left,
+    /// then the next heavy one. A connection that yields (its budget is used up, or its next
+    /// message is heavy) is queued behind the ready ones, and does not run twice. All that are left
+    /// at the end have waited longest, and come before those that have run.
     fn run(&mut self) {
         self.run_queue(READY, WORK_PER_TURN);
-        let mut share = WORK_PER_TURN;
-        for index in if self.heavy_lead == 0 { [HEAVY, LEFT] } else { [LEFT, HEAVY] } {
-            let work = self.run_queue(index, share);
-            share = share.saturating_sub(work);
-            match index {
-                HEAVY => self.heavy_lead += work,
-                _ => self.heavy_lead = self.heavy_lead.saturating_sub(work),
-            }
-        }
-        if self.queues[LEFT].is_empty() {
-            self.heavy_lead = 0;
-        }
+        self.run_queue(LEFT, WORK_PER_TURN);
+        self.run_heavy();
         while let Some(key) = self.queues[READY].pop_front() {
             let later = self.connections[key].later_queue();
             self.queues[later].push_back(key); // mutant: lose-the-unserved
         }
     }
 
-    /// Runs connections of one queue until they have done this work. Returns their work.
-    fn run_queue(&mut self, index: usize, most_work: u64) -> u64 {
+    /// Runs connections of one queue until they have done this work.
+    fn run_queue(&mut self, index: usize, most_work: u64) {
         let mut work = 0;
         for _ in 0..self.queues[index].len() {
             if work >= most_work {
@@ -281,14 +281,14 @@ impl<T, K: Kernel> Reactor<T, K> {
             work += u64::from(self.run_one(key));
         }
         self.work += work;
-        work
     }
 
     /// Runs one slice of a connection. Returns its work, in products of 64-bit limbs.
     fn run_one(&mut self, key: usize) -> u32 {
         let connection = &mut self.connections[key];
         connection.queued = false; // mutant: stay-queued
-        let mut session = connection.session.activate(&mut self.pool, WORK_PER_SLICE, self.now);
+        let session = connection.session.as_mut().expect("no session in a run queue is away");
+        let mut session = session.activate(&mut self.pool, WORK_PER_SLICE, self.now);
         let (socket, ready) = (&mut connection.socket, &mut connection.ready);
         let expired = std::mem::take(&mut connection.expired);
         if expired {
@@ -323,8 +323,8 @@ impl<T, K: Kernel> Reactor<T, K> {
         for key in self.finished.drain(..) {
             let connection = self.connections.remove(key);
             self.timers.disarm(key); // mutant: leave-a-timer
-            let reason =
-                connection.session.close_reason().expect("a finished session has a reason");
+            let reason = connection.session.as_ref().and_then(Session::close_reason);
+            let reason = reason.expect("a finished session is here, and has a reason");
             self.closed.push((connection.data, reason, connection.socket));
         }
     }

@@ -14,6 +14,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll as Epoll, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::compute::{Compute, ComputeThread};
 use super::kernel::{EVENTS_PER_TURN, Event, Kernel, SystemKernel, clock};
 use crate::drive::ready::{Readable, Readiness};
 
@@ -26,6 +27,7 @@ pub struct Poll {
     /// The tokens of the sockets in a wait, in its order.
     tokens: Vec<Token>,
     events: Vec<Event>,
+    compute: ComputeThread,
 }
 
 impl SystemKernel for Poll {
@@ -35,6 +37,7 @@ impl SystemKernel for Poll {
             source_events: Events::with_capacity(EVENTS_PER_TURN),
             tokens: Vec::new(),
             events: Vec::new(),
+            compute: ComputeThread::default(),
         })
     }
 
@@ -103,6 +106,10 @@ impl Kernel for Poll {
 
     fn now(&self) -> Instant {
         clock()
+    }
+
+    fn compute(&mut self) -> Option<&mut impl Compute> {
+        self.compute.started(self.sources.registry()).ok()
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Source {
     Signals,
     /// A wake-up by another thread.
     Waker,
+    /// A heavy message that is computed.
+    Computed,
 }
 
 impl Source {

@@ -57,8 +57,8 @@ impl<T, K: Kernel> Reactor<T, K> {
         let halt = halt::time_halted(now.saturating_duration_since(self.now), longest);
         self.now = now;
         if !halt.is_zero() {
-            for (_, connection) in &mut self.connections {
-                connection.session.delay(halt); // mutant: keep-a-halt
+            for session in self.connections.iter_mut().filter_map(|(_, it)| it.session.as_mut()) {
+                session.delay(halt); // mutant: keep-a-halt
             }
         }
     }
@@ -142,12 +142,12 @@ mod tests {
         added.map_err(|((), error)| error).unwrap();
         reactor.turn(None).unwrap();
         reactor.work = 0;
-        let before = reactor.connections[0].session.deadline().unwrap();
+        let before = reactor.connections[0].session().deadline().unwrap();
         *reactor.kernel.now.get_mut() += run;
         reactor.kernel.waits.extend(waits);
         let wake_at = reactor.now() + run + TIMEOUT;
         reactor.wait(Some(wake_at)).unwrap();
-        reactor.connections[0].session.deadline().unwrap() - before
+        reactor.connections[0].session().deadline().unwrap() - before
     }
 
     #[test]

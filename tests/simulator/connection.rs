@@ -59,6 +59,8 @@ pub struct Connection {
     pub work_before: Option<u64>,
     /// The sum of their work in such times.
     pub work_waited_for: u64,
+    /// Time of the last send that failed for want of the kernel's memory.
+    pub no_buffers_at: Option<Instant>,
     /// System calls of the server on the socket in this turn.
     pub calls: u32,
     /// Number of turns in which the connection could have been served and was not.
@@ -96,6 +98,7 @@ impl Connection {
             token: None,
             event_at: None,
             work_before: None,
+            no_buffers_at: None,
             work_waited_for: 0,
             calls: 0,
             turns_unserved: 0,

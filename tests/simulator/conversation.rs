@@ -56,6 +56,8 @@ pub struct Conversation {
     /// Close reason of the service, if it closes at the end.
     pub closes: Option<CloseReason>,
     pub service_sleeps: bool,
+    /// None of its messages is heavy.
+    pub light: bool,
     /// The fate of the record, if it is a game.
     pub writing: Writing,
 }
@@ -71,6 +73,8 @@ pub struct Setup {
     pub heavy: bool,
     /// All clients but the first are bombers.
     pub bombed: bool,
+    /// The server has a thread beside the loop that computes heavy messages.
+    pub computes_beside: bool,
     /// The server's limits are shorter than many a halt, and no client reads slowly.
     pub hasty: bool,
 }
@@ -122,6 +126,7 @@ fn conversation(name: &'static str, spec: ServiceSpec, exchanges: Vec<Exchange>)
         in_turns: false,
         closes: None,
         service_sleeps: false,
+        light: false,
         writing: Writing::NONE,
     }
 }
@@ -179,7 +184,8 @@ fn light_batches(rng: &mut Rng) -> Conversation {
         let (message, reply) = (b"5\n".repeat(count), b"5\n".repeat(count));
         exchanges.push(Exchange { message, reply, split: rng.split(2) });
     }
-    Conversation { in_turns: true, ..conversation("light batches", calc(), exchanges) }
+    let batches = conversation("light batches", calc(), exchanges);
+    Conversation { in_turns: true, light: true, ..batches }
 }
 
 /// Messages that take as much work as a message may.
@@ -221,7 +227,8 @@ fn echo(rng: &mut Rng) -> Conversation {
     };
     let count = rng.below(6);
     let exchanges = (0..=count).map(|_| exchange(rng)).collect();
-    conversation("echo", ServiceKind::Echo.into(), exchanges)
+    let echo = conversation("echo", ServiceKind::Echo.into(), exchanges);
+    Conversation { light: true, ..echo }
 }
 
 fn hello() -> Conversation {
@@ -244,6 +251,7 @@ fn busy() -> Conversation {
         in_turns: false,
         closes: Some(CloseReason::Served),
         service_sleeps: false,
+        light: false,
         writing: Writing::NONE,
     }
 }
@@ -336,6 +344,7 @@ fn quiz(rng: &mut Rng, seed: u64, peer: Peer, end: &str) -> Conversation {
     }
     let conversation = conversation("quiz", spec, exchanges);
     Conversation {
+        light: true,
         in_turns: end.is_empty(),
         service_sleeps: true,
         writing,

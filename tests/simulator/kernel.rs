@@ -5,16 +5,20 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::Token;
 use rustix::io::Errno;
+use socklab::buffer::Pool;
 use socklab::drive::Socket;
 use socklab::drive::ready::{Readable, Readiness};
 use socklab::net::listener::Listener;
-use socklab::reactor::{Event, Kernel, Source};
+use socklab::reactor::{Computation, Compute, Event, Kernel, Source};
+use socklab::session::Session;
 
+use crate::bombs;
 use crate::run::source;
 use crate::world::{Action, World};
 
@@ -34,13 +38,32 @@ pub struct FakeKernel {
     idle_turns: u32,
     /// The beginning of the last wait.
     wait_began: Instant,
+    /// `None` if the loop computes by itself.
+    compute: Option<FakeCompute>,
 }
 
 impl FakeKernel {
-    pub fn new(world: &Rc<RefCell<World>>) -> Self {
+    pub fn new(world: &Rc<RefCell<World>>, computes_beside: bool) -> Self {
+        let compute = computes_beside.then(|| FakeCompute::new(world));
         let (world, wait_began) = (Rc::clone(world), world.borrow().now);
         let (events, last) = (Vec::new(), Vec::new());
-        Self { world, events, last, progress: 0, idle_turns: 0, wait_began }
+        Self { world, events, last, progress: 0, idle_turns: 0, wait_began, compute }
+    }
+
+    /// The end of the computation beside the loop that is not reported yet.
+    fn computed_at(&self) -> Option<Instant> {
+        self.compute.as_ref()?.event_at
+    }
+
+    /// True if the loop could serve a client. A heavy message may have to wait for another that is
+    /// being computed.
+    fn could_serve(&self, world: &World) -> bool {
+        let computes = self.compute.as_ref().is_some_and(|compute| compute.session.is_some());
+        world.clients.iter().any(|client| {
+            let plan = &client.plan;
+            let waits = plan.service_sleeps || (computes && !plan.light);
+            !waits && client.connection.is_known_readable()
+        })
     }
 
     /// Collects the events that are due.
@@ -55,6 +78,12 @@ impl FakeKernel {
         if std::mem::take(&mut world.signal_came) {
             let ready = Readiness { readable: Readable::UntilShort, writable: false };
             self.events.push(Event { token: Source::Signals.token(), ready });
+        }
+        if let Some(compute) = &mut self.compute
+            && compute.event_at.take_if(|at| *at <= now).is_some()
+        {
+            let ready = Readiness { readable: Readable::UntilShort, writable: false };
+            self.events.push(Event { token: Source::Computed.token(), ready });
         }
         for client in &mut world.clients {
             let connection = &mut client.connection;
@@ -113,7 +142,8 @@ impl FakeKernel {
             }
             let event_at =
                 world.clients.iter().filter_map(|client| client.connection.event_at).min();
-            let next = [until, event_at, world.next_event_at(), world.listener_event_at]
+            let listener_at = world.listener_event_at;
+            let next = [until, event_at, world.next_event_at(), listener_at, self.computed_at()]
                 .into_iter()
                 .flatten()
                 .min();
@@ -136,20 +166,16 @@ impl Kernel for FakeKernel {
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.events.clear();
+        let (computed_at, sleeps) = (self.computed_at(), timeout != Some(Duration::ZERO));
         let mut world = self.world.borrow_mut();
         self.wait_began = world.now;
-        if timeout == Some(Duration::ZERO) && world.progress == self.progress {
+        if !sleeps && world.progress == self.progress {
             self.idle_turns += 1;
             assert!(self.idle_turns < MAX_IDLE_TURNS, "the loop spins");
         } else {
             self.idle_turns = 0;
         }
-        let mut clients = world.clients.iter().filter(|client| !client.plan.service_sleeps);
-        let known = clients.position(|client| client.connection.is_known_readable());
-        assert!(
-            known.is_none() || timeout == Some(Duration::ZERO),
-            "the loop sleeps, and could serve a client"
-        );
+        assert!(!sleeps || !self.could_serve(&world), "the loop sleeps, and could serve a client");
         self.progress = world.progress;
         let faults = world.faults;
         if world.rng.chance(faults.interrupt) {
@@ -163,12 +189,13 @@ impl Kernel for FakeKernel {
             world.halt(length);
         }
         let halts = world.rng.chance(faults.halt);
-        let has_signal = timeout != Some(Duration::ZERO) && world.rng.chance(faults.signal);
+        let has_signal = sleeps && world.rng.chance(faults.signal);
         if halts || has_signal {
             // Also at the very moment of an event, which the wait does not report then.
             let longest = timeout.unwrap_or(Duration::from_secs(1));
             let at = world.now + world.rng.within(longest);
-            let at = world.next_event_at().map_or(at, |event| event.min(at));
+            let next = world.next_event_at().into_iter().chain(computed_at).min();
+            let at = next.map_or(at, |next| next.max(world.now).min(at));
             let waited = at - world.now;
             world.advance(at);
             if has_signal {
@@ -207,6 +234,61 @@ impl Kernel for FakeKernel {
             world.interrupted += waited;
         }
         world.now
+    }
+
+    fn compute(&mut self) -> Option<&mut impl Compute> {
+        self.compute.as_mut()
+    }
+}
+
+/// The thread beside the loop. A message is computed at once, and is ready when its time has
+/// passed.
+struct FakeCompute {
+    world: Rc<RefCell<World>>,
+    pool: Pool,
+    /// The session whose message is computed, and the time when it is ready.
+    session: Option<(Session, Instant)>,
+    /// That time, until it is reported.
+    event_at: Option<Instant>,
+}
+
+impl FakeCompute {
+    fn new(world: &Rc<RefCell<World>>) -> Self {
+        let world = Rc::clone(world);
+        Self { world, pool: Pool::default(), session: None, event_at: None }
+    }
+}
+
+impl Compute for FakeCompute {
+    fn begin(&mut self, computation: Computation) {
+        assert!(self.session.is_none(), "a second message is computed at the same time");
+        assert!(computation.session.has_deferred(), "a light message is computed beside the loop");
+        let bombs = Arc::clone(&self.world.borrow().bombs);
+        let before = bombs.load(Ordering::Relaxed);
+        let session = computation.run(&mut self.pool);
+        // It takes none of the loop's time.
+        let work = bombs.swap(before, Ordering::Relaxed) - before;
+        let mut world = self.world.borrow_mut();
+        world.progress += 1;
+        let late = world.rng.within(Duration::from_millis(2));
+        let at = world.now + bombs::time(work) + late;
+        self.session = Some((session, at));
+        self.event_at = Some(at);
+    }
+
+    fn finished(&mut self) -> Option<Session> {
+        let now = self.world.borrow().now;
+        let (session, _) = self.session.take_if(|(_, at)| *at <= now)?;
+        self.world.borrow_mut().progress += 1;
+        Some(session)
+    }
+
+    fn wait(&mut self) -> Session {
+        let (session, at) = self.session.take().expect("a message is computed");
+        let mut world = self.world.borrow_mut();
+        let until = at.max(world.now);
+        world.advance(until);
+        session
     }
 }
 
@@ -321,7 +403,9 @@ impl Write for FakeSocket {
         let work = world.bombs.load(Ordering::Relaxed);
         world.clients[id].connection.end_wait(work);
         if world.rng.chance(faults.no_buffers) && world.clients[id].connection.broken.is_none() {
-            world.clients[id].connection.send_blocked = true;
+            let connection = &mut world.clients[id].connection;
+            connection.send_blocked = true;
+            connection.no_buffers_at = Some(now);
             let at = now + world.rng.within(Duration::from_millis(2));
             world.schedule(at, id, Action::UnblockSend);
             return Err(ErrorKind::WouldBlock.into());

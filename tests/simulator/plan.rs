@@ -72,6 +72,8 @@ pub struct Plan {
     pub closes_after_server: bool,
     /// The service pauses, and does not read meanwhile.
     pub service_sleeps: bool,
+    /// None of its messages is heavy.
+    pub light: bool,
     pub writing: Writing,
 }
 
@@ -139,6 +141,7 @@ pub fn draw(rng: &mut Rng, conversation: Conversation, hasty: bool) -> Plan {
         read_pace,
         closes_after_server,
         service_sleeps: conversation.service_sleeps,
+        light: conversation.light,
         writing: conversation.writing,
     }
 }

@@ -14,8 +14,8 @@ use socklab::drive::ready::RECEIVES_PER_SLICE;
 use socklab::net::limited_listener::{Admission, LimitedListener};
 use socklab::net::limiter::{Capacity, Limiter, Permit, Rejection, WhenFull};
 use socklab::net::listener::BindSpec;
-use socklab::reactor::{Reactor, SLICES_PER_TURN, Source};
-use socklab::service::{Busy, Peer};
+use socklab::reactor::{Reactor, Source};
+use socklab::service::{Busy, LIGHT_WORK, Peer};
 use socklab::session::{CloseReason, Context, FramingMode, LINGER, Limits, OUTBOX_LIMIT, Session};
 
 use crate::bombs::{self, Bomb};
@@ -33,7 +33,7 @@ const MAX_CLIENTS: usize = 12;
 /// Most turns in which a connection could be served and is not. Under heavy load it waits until it
 /// has come to the front of the queue.
 const MAX_TURNS_UNSERVED: usize = 4;
-const MAX_TURNS_UNSERVED_HEAVY: usize = MAX_TURNS_UNSERVED + MAX_CLIENTS.div_ceil(SLICES_PER_TURN);
+const MAX_TURNS_UNSERVED_HEAVY: usize = MAX_TURNS_UNSERVED + MAX_CLIENTS;
 const MAX_TURNS_UNSERVED_BOMBED: usize = MAX_TURNS_UNSERVED + 2 * MAX_CLIENTS;
 
 /// Most system calls for one connection in a turn: each receive with a send, for an event and for a
@@ -48,7 +48,6 @@ const MAX_DELAY: Duration = Duration::from_millis(25 + 200 + 75);
 const MAX_TURNS: u32 = 1_000_000;
 
 /// A server under test in its world.
-#[expect(clippy::struct_excessive_bools, reason = "each can be so or not, whatever the others are")]
 pub struct Run {
     world: Rc<RefCell<World>>,
     reactor: Reactor<(usize, Permit), FakeKernel>,
@@ -57,9 +56,7 @@ pub struct Run {
     capacity: Capacity,
     context: Arc<Context>,
     accepts_per_turn: usize,
-    /// See [`Setup::heavy`].
-    heavy: bool,
-    bombed: bool,
+    setup: Setup,
     /// The time since when a client waits in the accept queue although there is a permit.
     waited_since: Option<Instant>,
     /// Begin of the drain, and its end by force.
@@ -96,6 +93,7 @@ impl Run {
             quiz_seed: seed,
             heavy: rng.chance(30),
             bombed: rng.chance(50),
+            computes_beside: rng.chance(700),
             hasty: rng.chance(300),
         };
         let limits = limits(setup);
@@ -125,7 +123,7 @@ impl Run {
         let records = Arc::clone(&world.records);
         let context = Context { records: Some(records), ..limits.into() };
         let world = Rc::new(RefCell::new(world));
-        let reactor = Reactor::with(FakeKernel::new(&world));
+        let reactor = Reactor::with(FakeKernel::new(&world, setup.computes_beside));
         let listener = FakeListener::new(&world);
         let address = peer(0).address.unwrap();
         let spec = BindSpec { address, backlog: 1024, reuse_port: false };
@@ -140,8 +138,7 @@ impl Run {
             capacity,
             context: Arc::new(context),
             accepts_per_turn,
-            heavy: setup.heavy,
-            bombed: setup.bombed,
+            setup,
             waited_since: None,
             drain_at,
             force_at,
@@ -312,11 +309,15 @@ impl Run {
         let waited = connection.work_waited_for;
         let work = world.bombs.load(Ordering::Relaxed);
         let most = bombs::most_waited_for(work, slices);
-        assert!(!self.bombed || waited <= most, "the light client waits for bombers");
+        // The beginning of a message, cut off by a stop, may be a light one.
+        let light = LIGHT_WORK as usize * world.clients.len();
+        let is_light = work <= light as u64;
+        assert!(!self.setup.computes_beside || is_light, "the loop has computed a heavy message");
+        assert!(!self.setup.bombed || waited <= most, "the light client waits for bombers");
     }
 
     fn max_turns_unserved(&self) -> usize {
-        match (self.bombed, self.heavy) {
+        match (self.setup.bombed, self.setup.heavy) {
             (true, _) => MAX_TURNS_UNSERVED_BOMBED,
             (_, true) => MAX_TURNS_UNSERVED_HEAVY,
             _ => MAX_TURNS_UNSERVED,
@@ -333,9 +334,8 @@ impl Run {
         let halted = world.jumped + world.interrupted;
         let now = world.now;
         let max_turns = self.max_turns_unserved();
-        let bombs =
-            if self.bombed { bombs::time_of_all(world.clients.len()) } else { Duration::ZERO };
-        let max_delay = MAX_DELAY + bombs;
+        let bombers = if self.setup.bombed { world.clients.len() } else { 0 };
+        let max_delay = MAX_DELAY + bombs::time_of_all(bombers);
         for (id, client) in world.clients.iter_mut().enumerate() {
             if client.connection.token.is_none() {
                 continue;
@@ -345,8 +345,11 @@ impl Run {
             let calls = std::mem::take(&mut connection.calls);
             assert!(calls <= MAX_CALLS, "client {id} takes too much of a turn");
             let served = calls > 0;
-            let readable = connection.is_known_readable() && !client.plan.service_sleeps;
-            let unserved = if readable && !served { connection.turns_unserved + 1 } else { 0 };
+            // A heavy message waits for others to be computed, however many turns that takes.
+            let computes = self.setup.computes_beside && !client.plan.light;
+            let waits = client.plan.service_sleeps || computes;
+            let unserved = connection.is_known_readable() && !served && !waits;
+            let unserved = if unserved { connection.turns_unserved + 1 } else { 0 };
             connection.turns_unserved = unserved;
             assert!(unserved <= max_turns, "client {id} could be served, and is not");
 
@@ -364,7 +367,7 @@ impl Run {
                 assert!(known_time - since <= most, "client {id} waits for a reply");
             }
 
-            let ends = owed_at_drain.is_some() && can_send && !self.bombed;
+            let ends = owed_at_drain.is_some() && can_send && !self.setup.bombed;
             if ends && !client.plan.service_sleeps {
                 let since = *client.fin_due_since.get_or_insert(known_time);
                 assert!(known_time - since <= max_delay, "client {id} waits for the end");
@@ -421,9 +424,11 @@ fn check_close(
     let halted = halted.saturating_sub(connection.halted_before);
     let silence = silence.saturating_sub(halted);
     let eager = plan.read_pace.is_some_and(ReadPace::is_eager) && !client.closed;
+    // The last send before the end may have failed for another reason.
+    let no_buffers = connection.no_buffers_at == Some(now);
     let unread = now - connection.owed_since + MAX_DELAY >= limits.unread
         && connection.send_blocked
-        && !eager;
+        && (!eager || no_buffers);
     // Each of these is a reason why it was not sent all that it was owed.
     let excused = connection.broken.is_some() || forced || unread;
     assert!(connection.written >= owed || excused, "client {id} is left without a reply");

@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::iter;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use mio::Token;
@@ -240,9 +240,9 @@ fn a_single_request_is_served_in_each_turn_of_a_burst_of_400_batches() {
     assert!(turns <= 2 * 400 / SLICES_PER_TURN, "{turns} turns until all were served");
 }
 
-/// Has as many clients each send a message, and turns until `other` has the reply to its own, which
-/// arrived after theirs. Returns the turns, and the number of clients that had theirs before.
-fn others_before(count: usize, text: &str, heavy: usize) -> (usize, usize) {
+/// Has as many clients each send a message, and counts the turns until `other` has the reply to its
+/// own, which arrived after theirs.
+fn turns_beside(count: usize, text: &str, heavy: usize) -> usize {
     let mut test_loop = TestLoop::new();
     let long = format!("{LONG_REQUEST}\n");
     // These compute all the time.
@@ -259,48 +259,134 @@ fn others_before(count: usize, text: &str, heavy: usize) -> (usize, usize) {
         client.write_all(text.as_bytes()).unwrap();
     }
     other.write_all(b"1 + 2\n").unwrap();
-    let before = test_loop.context.traffic.messages();
     let mut scratch = [0; 64];
-    for turns in 1.. {
+    let mut turns = 0;
+    while other.read(&mut scratch).is_err() {
         test_loop.turn();
-        if other.read(&mut scratch).is_ok() {
-            let messages = test_loop.context.traffic.messages() - before - 1;
-            return (turns, usize::try_from(messages).unwrap());
-        }
+        turns += 1;
     }
-    unreachable!("it turns until there is a reply")
+    turns
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "it computes for long")]
 fn a_light_message_does_not_wait_for_heavy_ones_that_arrived_before() {
     // The first of their clients: nothing is known about them.
-    let (turns, others) = others_before(20, &format!("{LONG_REQUEST}\n"), 0);
-    assert_eq!((turns, others), (1, 0));
+    assert_eq!(turns_beside(20, &format!("{LONG_REQUEST}\n"), 0), 1);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "it computes for long")]
 fn light_messages_that_a_turn_had_no_time_for_come_before_heavy_ones() {
-    // 500 bytes are 8,000 products of limbs: 65 a turn.
-    let light = format!("1.{}\n", "+1".repeat(250));
-    let (turns, others) = others_before(300, &light, 20);
-    assert!(others >= 300, "the others came first: {others}");
-    assert!(others - 300 <= 2 * turns, "{others} in {turns} turns");
+    // 500 bytes are 8,000 products of limbs: at least 65 a turn of each queue.
+    let turns = turns_beside(300, &format!("1.{}\n", "+1".repeat(250)), 20);
+    assert!(turns <= 5, "{turns}");
+}
+
+/// A service whose heavy messages take until the test lets them end. `panic` panics.
+struct Held(mpsc::Receiver<()>);
+
+impl Service for Held {
+    fn framing(&self) -> Framing {
+        Framing::Messages
+    }
+
+    fn step(&mut self, event: service::Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
+        if let service::Event::Message(text) = event {
+            if out.most_work() < u32::MAX {
+                return Next::Defer;
+            }
+            assert_ne!(text, b"panic", "on purpose");
+            self.0.recv_timeout(Duration::from_secs(60)).unwrap();
+            out.write(b"done");
+            out.charge(2 * u64::from(WORK_PER_SLICE));
+        }
+        Next::Read
+    }
+}
+
+#[test]
+fn the_loop_serves_others_while_a_message_is_computed() {
+    let mut test_loop = TestLoop::new();
+    let (release, held) = mpsc::channel();
+    let mut heavy = test_loop.connect_to(1, |_| Box::new(Held(held)));
+    // Its heavy message comes behind the first of the other.
+    let mut second = test_loop.connect(2, &calc());
+    let mut light = test_loop.connect(3, &calc());
+    heavy.write_all(b"first\nsecond\n").unwrap();
+    test_loop.turn();
+    second.write_all(format!("{LONG_REQUEST}\n").as_bytes()).unwrap();
+    for _ in 0..10 {
+        light.write_all(b"1 + 2\n").unwrap();
+        test_loop.expect_reply(&mut light, b"3\n");
+    }
+    assert_eq!(heavy.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(second.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    // What arrives meanwhile is served afterwards.
+    heavy.write_all(b"third\n").unwrap();
+    heavy.shutdown(Shutdown::Write).unwrap();
+    test_loop.turn();
+    for _ in 0..3 {
+        release.send(()).unwrap();
+        test_loop.expect_reply(&mut heavy, b"done\n");
+    }
+    test_loop.expect_reply(&mut second, b"4\n");
+    drop((second, light));
+    test_loop.run_until_empty();
+    assert!(test_loop.closed.iter().all(|&(_, reason)| reason == CloseReason::PeerClosed));
+}
+
+#[test]
+fn a_drain_answers_what_is_being_computed_and_a_cut_waits_for_it() {
+    for forced in [false, true] {
+        let mut test_loop = TestLoop::new();
+        let (release, held) = mpsc::channel();
+        let mut heavy = test_loop.connect_to(1, |_| Box::new(Held(held)));
+        let mut waiting = test_loop.connect(2, &calc());
+        heavy.write_all(b"1\n").unwrap();
+        test_loop.turn();
+        waiting.write_all(format!("{LONG_REQUEST}\n").as_bytes()).unwrap();
+        test_loop.turn();
+        test_loop.reactor.drain();
+        test_loop.turn();
+        release.send(()).unwrap();
+        let reason = if forced {
+            test_loop.reactor.cut();
+            CloseReason::Forced
+        } else {
+            test_loop.expect_reply(&mut heavy, b"done\n");
+            test_loop.expect_reply(&mut waiting, b"4\n");
+            drop((heavy, waiting));
+            test_loop.run_until_empty();
+            CloseReason::Drained
+        };
+        test_loop.reap();
+        test_loop.closed.sort_unstable_by_key(|&(number, _)| number);
+        assert_eq!(test_loop.closed, [(1, reason), (2, reason)]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "the compute thread has panicked")]
+fn a_panic_in_the_compute_thread_ends_the_loop() {
+    let mut test_loop = TestLoop::new();
+    let (_release, held) = mpsc::channel();
+    let mut heavy = test_loop.connect_to(1, |_| Box::new(Held(held)));
+    heavy.write_all(b"panic\n").unwrap();
+    loop {
+        test_loop.wait();
+    }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "it computes for long")]
 fn a_batch_of_10_000_light_lines_does_not_wait_for_heavy_ones() {
     let mut test_loop = TestLoop::new();
-    let long = format!("{LONG_REQUEST}\n");
-    let mut computing: Vec<_> = (0..50).map(|n| test_loop.connect(n, &calc())).collect();
+    let (_release, held) = mpsc::channel();
+    let mut heavy = test_loop.connect_to(0, |_| Box::new(Held(held)));
+    heavy.write_all(b"1\n").unwrap();
+    test_loop.turn();
     let mut batch = test_loop.connect(50, &calc());
-    for client in &mut computing {
-        client.write_all(long.repeat(20).as_bytes()).unwrap();
-    }
-    // All of them are heavy now.
-    (0..50).for_each(|_| test_loop.turn());
     batch.write_all(&b"1\n".repeat(10_000)).unwrap();
     let mut scratch = vec![0; 32 * 1024];
     let (mut received, mut turns) = (0, 0);
