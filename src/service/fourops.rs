@@ -27,6 +27,10 @@ const BYTE_WORK: u64 = 32;
 /// The work of a result besides evaluating it: the expression and the reply are put together.
 const RESULT_WORK: u64 = 64;
 
+/// The longest text that takes at most [`LIGHT_WORK`](super::LIGHT_WORK) whatever its operands are,
+/// in bytes. A longer one is deferred.
+const LIGHT_TEXT: usize = 128;
+
 const EXPECTED: &str = "ValueError: expected two numbers, such as 12,5 or add 12 5";
 
 const BY_ZERO: &str = "undefined (division by zero)";
@@ -42,6 +46,9 @@ impl Service for Fourops {
 
     fn step(&mut self, event: Event<'_>, _: Instant, out: &mut Output<'_>) -> Next {
         let Event::Message(text) = event else { return Next::Read };
+        if text.len() > LIGHT_TEXT && out.most_work() < u32::MAX {
+            return Next::Defer;
+        }
         let text = String::from_utf8_lossy(text);
         let text = text.trim();
         let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -111,7 +118,30 @@ fn number(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Delimiter, LIGHT_WORK};
     use super::*;
+    use crate::buffer::Buffer;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn a_long_message_is_deferred_and_the_longest_other_is_light() {
+        let step = |text: &str, most_work| {
+            let mut buffer = Buffer::default();
+            let mut out = Output::new(&mut buffer, Delimiter::Newline).with_most_work(most_work);
+            let next = Fourops.step(Event::Message(text.as_bytes()), Instant::now(), &mut out);
+            (next, out.work(), out.is_empty())
+        };
+        let digits = |n| "9".repeat(n);
+        for length in [LIGHT_TEXT / 2, LIGHT_TEXT - 2] {
+            let text = format!("{},{}", digits(length), digits(LIGHT_TEXT - 1 - length));
+            let (next, work, _) = step(&text, LIGHT_WORK);
+            assert!(next == Next::Close && work <= LIGHT_WORK, "{work}");
+        }
+        let long = format!("{},7", digits(4000));
+        assert_eq!(step(&long, LIGHT_WORK), (Next::Defer, 0, true));
+        let (next, work, _) = step(&long, u32::MAX);
+        assert!(next == Next::Close && work > LIGHT_WORK, "{work}");
+    }
 
     #[test]
     fn a_number_becomes_a_literal() {

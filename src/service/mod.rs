@@ -197,9 +197,8 @@ impl<'a> Output<'a> {
         self.work
     }
 
-    /// The most work of the step, in products of 64-bit limbs. Calc returns [`Next::Defer`] rather
-    /// than exceed it. The others never do: their longest messages take a fraction of the work that
-    /// calc's may.
+    /// The most work of the step, in products of 64-bit limbs. Calc and
+    /// fourops return [`Next::Defer`] rather than exceed it. The messages of the others are light.
     #[inline]
     pub fn most_work(&self) -> u32 {
         self.most_work
