@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::{fmt, io};
 
+use nix::errno::Errno;
+
 /// The exit code of a command that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -91,6 +93,14 @@ pub fn cause_of(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// The name of an error as errno(3) lists it: `ECONNRESET`.
+pub fn errno(error: &io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(known) => format!("{known:?}"),
+        None => error.to_string(),
+    }
 }
 
 /// True if the error means that the peer has closed or reset the connection.

@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 
 use rustix::event::epoll;
 
-use super::sockets::{connect, epoll_wait, errno, listen, receive_now, watch};
+use super::sockets::{connect, epoll_wait, listen, receive_now, watch};
 use super::threads::now;
 use super::{Lesson, Narrator, Place, Prediction};
+use crate::error::errno;
 
 pub(super) const LESSON: Lesson = Lesson {
     topic: "interrupted",

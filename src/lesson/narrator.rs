@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use super::Prediction;
 use super::ends::{Ends, both, time_wait_overflows};
-use super::sockets::errno;
+use crate::error::errno;
 
 /// The width of the column of the actor, in characters.
 const WHO: usize = 9;

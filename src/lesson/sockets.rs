@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Socket, Type};
 
 use super::threads::PATIENCE;
+use crate::error::errno;
 
 /// Any free port of the loopback interface.
 pub(super) fn any_port() -> SocketAddr {
@@ -89,14 +89,6 @@ pub(super) fn outcome<T>(result: &io::Result<T>, success: &str) -> String {
     match result {
         Ok(_) => success.to_owned(),
         Err(error) => errno(error),
-    }
-}
-
-/// The name of an error as errno(3) lists it: `ECONNRESET`.
-pub(super) fn errno(error: &io::Error) -> String {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(known) => format!("{known:?}"),
-        None => error.to_string(),
     }
 }
 
