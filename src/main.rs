@@ -176,7 +176,9 @@ fn start_log(cli: &Cli) {
     log.filter_module(model::COUNTERS, log::LevelFilter::Info);
     // It logs every key.
     log.filter_module("rustyline", log::LevelFilter::Warn);
-    if matches!(cli.command, Command::Client(_) | Command::Play(_)) {
+    if cli.verbose > 0
+        || matches!(cli.command, Command::Client(_) | Command::Play(_) | Command::Session(_))
+    {
         log.format_timestamp_millis();
     }
     let color = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();

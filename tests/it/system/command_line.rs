@@ -149,3 +149,16 @@ fn an_invalid_log_filter_is_no_failure_though_stderr_is_full() {
     session.env("RUST_LOG", "a=b=c").stdin(Stdio::null()).stdout(Stdio::null()).stderr(full);
     assert!(session.status().unwrap().success());
 }
+
+#[test]
+fn verbose_shows_milliseconds_and_text_as_it_is() {
+    for model in ["loop", "process"] {
+        let mut server = Server::start(&["-v", "--service", "echo", "--model", model]);
+        let text = "\u{fc} \"1\"";
+        server.connect().ask(text.as_bytes(), text.as_bytes());
+        let line = server.log_line(" -> ");
+        let (time, exchange) = line.split_once("Z DEBUG] ").unwrap_or_else(|| panic!("{line}"));
+        assert_eq!(time.rsplit_once('.').unwrap().1.len(), 3, "{line}");
+        assert_eq!(exchange, format!("client 1: \"{text}\" -> \"{text}\"\n"));
+    }
+}
