@@ -10,6 +10,7 @@ use crate::choice::Choice;
 use crate::client::{self, DEFAULT_HOST, DEFAULT_PORT, DEFAULT_TIMEOUT, play};
 use crate::duration::UNLIMITED;
 use crate::escape;
+use crate::explain;
 use crate::model::{self, DRAIN_TIMEOUT, MAX_SHARDS, MAX_WORKERS, Model};
 use crate::net::limiter::WhenFull;
 use crate::service::ServiceKind;
@@ -149,6 +150,19 @@ impl Command {
         )
     }
 
+    /// True if the command explains its system calls. A session does if its server does.
+    pub fn explains(&self) -> bool {
+        match self {
+            Self::Serve(args)
+            | Self::Server1(args)
+            | Self::Server2(args)
+            | Self::Server3(args)
+            | Self::Server4(args) => args.explain,
+            Self::Session(_) => explain::is_inherited(),
+            _ => false,
+        }
+    }
+
     /// True if the command runs in a network of its own.
     pub fn is_isolated(&self) -> bool {
         match self {
@@ -196,6 +210,14 @@ pub struct ServeArgs {
     /// The time for clients to finish when the server stops, such as 500ms or 5s.
     #[arg(long, value_name = "TIME", default_value_t = DRAIN_TIMEOUT.into(), value_parser = time)]
     drain_timeout: humantime::Duration,
+    /// Tell in words, on stderr, each system call on a client, and why each message ended.
+    ///
+    /// A line begins with the turn of the loop, or the thread or process (pid) that makes the call.
+    /// Threads and processes try a call without a wait first, and tell what they wait in. Not told
+    /// are the calls that set up sockets, and those that start threads and processes. The lines
+    /// take the place of the log's information, which -v brings back.
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     session: SessionOptions,
 }

@@ -5,7 +5,7 @@
 //! | a person on a terminal | [`for_terminal`] | stay | stay |
 //! | a failure, on one line | [`for_failure`] | escaped | stay |
 //! | a log | [`for_log`] | escaped | a backslash is escaped |
-//! | a report that quotes an excerpt | [`excerpt`] | escaped | both are escaped |
+//! | a report that quotes an excerpt | [`excerpt`], [`quoted`] | escaped | both are escaped |
 //! | a table of results | [`is_hidden`] | | |
 //!
 //! All of them escape the same characters, those that [`is_hidden`] lists, and show all others.
@@ -87,6 +87,14 @@ pub fn excerpt(text: &[u8], max: usize) -> String {
         shown += "...";
     }
     shown
+}
+
+/// The same between double quotes. If it is cut, its length stands behind it.
+pub fn quoted(text: &[u8], max: usize) -> String {
+    if text.len() <= max {
+        return format!("\"{}\"", excerpt(text, max));
+    }
+    format!("\"{}\"... ({} bytes)", excerpt(beginning(text, max), max), text.len())
 }
 
 /// At most `max` bytes of `text`, not cut within a character.

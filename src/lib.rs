@@ -27,6 +27,7 @@
 //! | limb, work | 64 bits of a large integer; the cost of a step, in products of two limbs |
 //! | slice, budget | one run of a connection; the most work of a slice, about 0.1 ms |
 //! | readiness loop | one thread that waits for all its connections and runs those that can go on; [`reactor::Reactor`] |
+//! | explained | of a kernel, a socket or a stream: decorated with words for each of its calls (`serve --explain`) |
 //! | turn | one iteration of the readiness loop: wait, mark, expire (fire timers), run, reap (remove the finished) |
 //! | event loop | the loop of a model: a reactor, a listener, signals, and the steps of a stop |
 //! | leader | the event loop that handles signals; `sharded` has several loops and one leader |
@@ -60,7 +61,7 @@
 //!
 //! | layer | modules | does not know |
 //! | --- | --- | --- |
-//! | 0 | [`background_writer`], [`buffer`], [`choice`], [`duration`], [`error`], [`escape`], [`number`], [`random`] | everything else |
+//! | 0 | [`background_writer`], [`buffer`], [`choice`], [`duration`], [`error`], [`escape`], [`explain`], [`number`], [`random`] | everything else |
 //! | 1 | [`arithmetic`]: the language of the calculator | messages |
 //! | 2 | [`service`]: calc, echo, hello, quiz, fourops; busy, which only rejects | sockets, clocks, framing |
 //! | 3 | [`session`]: framing, inbox, outbox, phases, timers | sockets, clocks |
@@ -256,6 +257,7 @@
 //! | a turn of the readiness loop | `src/reactor/mod.rs` |
 //! | the wait of the model `poll` | `src/reactor/poll.rs` |
 //! | the thread that computes heavy messages; the slots for those of threads | `src/reactor/compute.rs`, `src/drive/slots.rs` |
+//! | the words of `serve --explain` for the calls of a kernel, and on a socket | `src/reactor/explained.rs`, `src/drive/explained.rs` |
 //! | the stages of a stop | `src/model/shutdown.rs` |
 //! | the work of each stage; the event loop | `src/model/event_loop.rs` |
 //! | the differences between models | `src/model/design.rs` |
@@ -287,6 +289,7 @@ pub mod drive;
 pub mod duration;
 pub mod error;
 pub mod escape;
+pub mod explain;
 pub mod grade;
 pub mod lesson;
 pub mod load;

@@ -15,6 +15,7 @@ use socklab::background_writer::BackgroundWriter;
 use socklab::cli::{Cli, Command};
 use socklab::drive::stdio::Stdio;
 use socklab::error::{Exit, Failure};
+use socklab::explain;
 use socklab::{client, compare, escape, grade, lesson, load, model, signal, subject, with};
 
 /// The longest wait at the end for output that nobody reads.
@@ -157,6 +158,7 @@ fn start_log(cli: &Cli) {
         | Command::Grade(_)
         | Command::Show(_)
         | Command::Compare(_) => "warn",
+        _ if cli.command.explains() => "warn",
         _ => "info",
     };
     // An invalid filter makes it write a warning, and panic if stderr takes none.
@@ -180,6 +182,13 @@ fn start_log(cli: &Cli) {
         || matches!(cli.command, Command::Client(_) | Command::Play(_) | Command::Session(_))
     {
         log.format_timestamp_millis();
+    }
+    // Not by -v or RUST_LOG.
+    log.filter_module(explain::TARGET, log::LevelFilter::Off);
+    if cli.command.explains() {
+        LazyLock::force(&explain::STARTED_AT);
+        log.filter_module(explain::TARGET, log::LevelFilter::Debug);
+        log.format(|out, record| writeln!(out, "{}", explain::line(record)));
     }
     let color = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none();
     log.write_style(if color { WriteStyle::Always } else { WriteStyle::Never });

@@ -18,6 +18,7 @@ const LAYERS: &[(usize, &[&str])] = &[
             "duration",
             "error",
             "escape",
+            "explain",
             "number",
             "random",
         ],

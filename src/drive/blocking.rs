@@ -2,15 +2,18 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::SockRef;
 
+use super::explained::Explained;
 use super::slots::Slots;
 use super::{close_reason_of, halt};
 use crate::buffer::Pool;
+use crate::explain;
 use crate::service::WORK_PER_SLICE;
 use crate::session::{ActiveSession, CloseReason, Session, Want};
 
@@ -32,6 +35,10 @@ pub enum Received {
 /// `wait` of zero they do not block. A call that times out fails with [`io::ErrorKind::WouldBlock`]
 /// or [`io::ErrorKind::TimedOut`].
 pub trait BlockingStream {
+    /// The system call in which it waits, for a line that explains it; empty if that is the receive
+    /// or the send itself.
+    const WAITS_IN: &'static str = "";
+
     /// Receives into `room`; waits until there is at least one byte or the end of input.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
 
@@ -49,6 +56,19 @@ pub trait BlockingStream {
 /// before a heavy message. Such a message is only served when a slice begins, so nothing is sent or
 /// received with a slot. If the slots are closed, the connection is cut.
 pub fn serve(
+    stream: &mut (impl BlockingStream + AsFd),
+    session: &mut Session,
+    now: Instant,
+    slots: Option<&Slots>,
+) {
+    if explain::is_enabled() {
+        let mut stream = Explained::new(stream, session.client());
+        return serve_on(&mut stream, session, now, slots);
+    }
+    serve_on(stream, session, now, slots);
+}
+
+fn serve_on(
     stream: &mut impl BlockingStream,
     session: &mut Session,
     now: Instant,
@@ -206,6 +226,48 @@ impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
 
     fn acknowledge(&mut self) {
         SockRef::from(self.socket).set_tcp_quickack(true).ok();
+    }
+}
+
+impl<F> AsFd for TimedSocket<'_, F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A call that would wait is made without waiting first: only one that does wait says so.
+impl<S: BlockingStream + AsFd> BlockingStream for Explained<&mut S> {
+    fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
+        let mut received = self.inner.receive(room, Some(Duration::ZERO));
+        if self.waits("recv from", S::WAITS_IN, &received, wait) {
+            received = self.inner.receive(room, wait);
+        }
+        match &received {
+            Ok(Received::Bytes(n)) => self.tell_receive(room, Ok(*n)),
+            Ok(Received::Stop) => self.tell_stop(),
+            Err(error) => self.tell_receive(room, Err(error)),
+        }
+        received
+    }
+
+    fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
+        let mut sent = self.inner.send(bytes, Some(Duration::ZERO));
+        if self.waits("send to", S::WAITS_IN, &sent, wait) {
+            sent = self.inner.send(bytes, wait);
+        }
+        self.tell_send(bytes, &sent);
+        sent
+    }
+
+    fn shut_down_sending(&mut self) -> io::Result<()> {
+        let shut = self.inner.shut_down_sending();
+        self.tell_shutdown(&shut);
+        shut
+    }
+
+    fn acknowledge(&mut self) {
+        self.inner.acknowledge();
+        self.tell_acknowledgement();
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::is_disconnect;
 use crate::session::CloseReason;
 
 pub mod blocking;
+pub mod explained;
 pub mod halt;
 pub mod ready;
 pub mod slots;

@@ -7,7 +7,7 @@
 //! `O_NONBLOCK` would be seen by every process that shares the open file (fcntl(2)).
 
 use std::io::{self, IsTerminal};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -159,7 +159,15 @@ impl<'a> Stdio<'a> {
     }
 }
 
+impl AsFd for Stdio<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.input
+    }
+}
+
 impl BlockingStream for Stdio<'_> {
+    const WAITS_IN: &'static str = " in poll";
+
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received> {
         self.check()?;
         if !self.wait_readable(wait)? {

@@ -15,6 +15,7 @@ use super::shutdown::Stage;
 use super::stats::{COUNTERS, Client};
 use super::workers::{Arrival, Sessions, Workers};
 use crate::error::Failure;
+use crate::explain::TARGET;
 use crate::net::limited_listener::{Accepted, Admission, LimitedListener};
 use crate::net::limiter::Rejection;
 use crate::reactor::{Reactor, Source, SystemKernel};
@@ -246,6 +247,8 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
         };
         let Accepted { socket, address, admission } = accepted;
         let number = self.shared.stats.accepted();
+        let fate = rejection::fate(&admission);
+        log::debug!(target: TARGET, "accept: client {number} from {address}{fate}");
         match admission {
             Admission::Serve(permit) => {
                 let waited = std::mem::take(&mut self.client_waits);
@@ -307,6 +310,7 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
     /// Adds a connection to this loop's own.
     fn add_inline(&mut self, arrival: Arrival, session: Session) {
         let Arrival { client, socket, .. } = arrival;
+        let socket = K::socket(socket, client.number);
         if let Err((client, error)) = self.reactor.add(socket, session, client) {
             let what = format_args!("cannot serve client {}", client.number);
             self.shared.log_limit.warn(what, &error, self.reactor.now());

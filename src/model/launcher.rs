@@ -8,6 +8,7 @@ use std::process::Command;
 use super::config::{Config, Input, SessionConfig, StdioConfig};
 use super::control_pipes::{ControlPipes, open_file};
 use crate::error::{Failure, cannot_open};
+use crate::explain;
 
 /// This program's own file.
 const PROGRAM: &str = "/proc/self/exe";
@@ -37,6 +38,9 @@ impl Launcher {
         let config = StdioConfig { session, client, input, parent };
         command.arg0(env!("CARGO_PKG_NAME")).args((self.child_args)(&config));
         command.env("RUST_LOG", log_level());
+        if explain::is_enabled() {
+            command.env(explain::START, explain::STARTED_AT.as_nanos().to_string());
+        }
         command.process_group(0);
         command
     }

@@ -8,6 +8,7 @@ use super::event_loop::EventLoop;
 use super::shared::Shared;
 use super::shutdown::PanicGuard;
 use crate::error::{Exit, Failure};
+use crate::explain;
 use crate::reactor::SystemKernel;
 
 /// Runs all loops to their end. `listening` is called as soon as all of them run. A loop that fails
@@ -28,7 +29,11 @@ pub(super) fn run<K: SystemKernel>(
         let mut outcome = Ok(());
         for (n, event_loop) in others.into_iter().enumerate() {
             let named = thread::Builder::new().name(format!("loop {}", n + 2));
-            match named.spawn_scoped(scope, || run_one(event_loop, shared)) {
+            let run = move || {
+                explain::number_loop(n + 2);
+                run_one(event_loop, shared)
+            };
+            match named.spawn_scoped(scope, run) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     outcome = Err(Failure::cannot("start a thread for a loop", &error));
@@ -36,6 +41,9 @@ pub(super) fn run<K: SystemKernel>(
                     break;
                 }
             }
+        }
+        if !threads.is_empty() {
+            explain::number_loop(1);
         }
         if outcome.is_ok() {
             outcome = match listening() {

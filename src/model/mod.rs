@@ -31,11 +31,12 @@ use std::time::Duration;
 
 use crate::choice::Choice;
 use crate::error::{Failure, cannot_open};
+use crate::explain;
 use crate::net::limited_listener::LimitedListener;
 use crate::net::limiter::WhenFull;
 use crate::net::listener;
 use crate::number;
-use crate::reactor::{Mio, Poll, SystemKernel};
+use crate::reactor::{Explained, Mio, Poll, SystemKernel};
 use crate::service::ServiceKind;
 use crate::session::Context;
 
@@ -84,9 +85,13 @@ pub fn serve(
     listening: impl FnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     config.check()?;
-    match config.model.design().wait {
-        Wait::Epoll => serve_on::<Mio>(config, listening),
-        Wait::Poll => serve_on::<Poll>(config, listening),
+    let design = config.model.design();
+    explain::begin(design.workers.is_some());
+    match (design.wait, explain::is_enabled()) {
+        (Wait::Epoll, false) => serve_on::<Mio>(config, listening),
+        (Wait::Epoll, true) => serve_on::<Explained<Mio>>(config, listening),
+        (Wait::Poll, false) => serve_on::<Poll>(config, listening),
+        (Wait::Poll, true) => serve_on::<Explained<Poll>>(config, listening),
     }
 }
 

@@ -7,11 +7,22 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
+use crate::net::limited_listener::Admission;
 use crate::net::limiter::Rejection;
 use crate::service::Busy;
 
 /// The most bytes received from a client that is shed.
 const SHED_INPUT: u64 = 4096;
+
+/// The words for what follows an accept.
+pub(super) fn fate(admission: &Admission) -> &'static str {
+    match admission {
+        Admission::Serve(_) => "",
+        Admission::ReplyBusy(..) => "; there is no place for it: it is told so",
+        Admission::Shed(_) => "; there is no place for it: it is told so, and closed",
+        Admission::Reset(_) => "; there is no place for it: its close is a reset (RST)",
+    }
+}
 
 /// The service of a client that is rejected.
 pub(super) fn service(rejection: Rejection) -> Busy {

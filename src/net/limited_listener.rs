@@ -23,6 +23,8 @@ use super::accept::{AcceptError, triage};
 use super::limiter::{AcceptGuard, Limiter, Permit, Rejection, WhenFull};
 use super::listener::{BindSpec, Listener};
 use super::rate_limit::RateLimit;
+use crate::error::errno;
+use crate::explain::TARGET;
 
 /// The time without an accept after the machine ran out of descriptors or memory. Clients wait in
 /// the accept queue meanwhile.
@@ -286,6 +288,7 @@ impl<L: Listener> LimitedListener<L> {
             AcceptError::Transient => return Ok(true),
             AcceptError::WouldBlock => {
                 self.accept_pending = false; // mutant: accept-after-refusal
+                log::debug!(target: TARGET, "accept: nobody waits ({})", errno(&error));
                 self.refill_spare(now);
             }
             AcceptError::FdLimit | AcceptError::NoMemory => {

@@ -65,14 +65,29 @@ pub trait Kernel {
     }
 }
 
+/// The names of the system calls of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Calls {
+    /// The wait.
+    pub wait: &'static str,
+    /// The registration of a socket; none if it takes no call.
+    pub register: Option<&'static str>,
+}
+
 /// A kernel of the operating system, with a registry for the sources that are no connections.
-pub trait SystemKernel: Kernel<Socket = TcpStream> + Send + Sized {
+pub trait SystemKernel: Kernel<Socket: Send> + Send + Sized {
+    /// The names of its system calls.
+    const CALLS: Calls;
+
     /// A kernel that has nothing to wait for.
     fn new() -> io::Result<Self>;
 
     /// The registry for other sources, edge-triggered, under the tokens of
     /// [`Source`](super::Source).
     fn registry(&self) -> &Registry;
+
+    /// The socket of the client with this number, as this kernel takes it.
+    fn socket(socket: TcpStream, client: u64) -> Self::Socket;
 }
 
 /// The kernel of the operating system: epoll on Linux.
@@ -84,6 +99,8 @@ pub struct Mio {
 }
 
 impl SystemKernel for Mio {
+    const CALLS: Calls = Calls { wait: "epoll_wait", register: Some("epoll_ctl") };
+
     fn new() -> io::Result<Self> {
         let events = Events::with_capacity(EVENTS_PER_TURN);
         Ok(Self { poll: Poll::new()?, events, compute: ComputeThread::default() })
@@ -91,6 +108,10 @@ impl SystemKernel for Mio {
 
     fn registry(&self) -> &Registry {
         self.poll.registry()
+    }
+
+    fn socket(socket: TcpStream, _: u64) -> TcpStream {
+        socket
     }
 }
 

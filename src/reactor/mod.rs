@@ -25,6 +25,7 @@ use crate::session::{CloseReason, Session};
 
 mod compute;
 mod connection;
+mod explained;
 mod kernel;
 mod poll;
 mod source;
@@ -34,7 +35,8 @@ mod wait;
 use compute::Computing;
 pub use compute::{Computation, Compute};
 use connection::{Connection, LEFT, READY, queue};
-pub use kernel::{Event, Kernel, Mio, SystemKernel};
+pub use explained::Explained;
+pub use kernel::{Calls, Event, Kernel, Mio, SystemKernel};
 pub use poll::Poll;
 use source::FIRST_SOURCE;
 pub use source::{ReadySources, Source};

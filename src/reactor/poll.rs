@@ -15,7 +15,7 @@ use mio::{Events, Poll as Epoll, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::compute::{Compute, ComputeThread};
-use super::kernel::{EVENTS_PER_TURN, Event, Kernel, SystemKernel, clock};
+use super::kernel::{Calls, EVENTS_PER_TURN, Event, Kernel, SystemKernel, clock};
 use crate::drive::ready::{Readable, Readiness};
 
 /// poll(2) for the sockets of connections and for one descriptor more: an epoll that has the other
@@ -31,6 +31,8 @@ pub struct Poll {
 }
 
 impl SystemKernel for Poll {
+    const CALLS: Calls = Calls { wait: "poll", register: None };
+
     fn new() -> io::Result<Self> {
         Ok(Self {
             sources: Epoll::new()?,
@@ -43,6 +45,10 @@ impl SystemKernel for Poll {
 
     fn registry(&self) -> &Registry {
         self.sources.registry()
+    }
+
+    fn socket(socket: TcpStream, _: u64) -> TcpStream {
+        socket
     }
 }
 

@@ -120,6 +120,11 @@ impl Framer {
         self.terminator.delimiter()
     }
 
+    /// The words for the terminator of the last message; none if it had none.
+    pub(super) fn end(&self) -> Option<&'static str> {
+        self.terminator.name()
+    }
+
     /// Begins a reply.
     #[inline]
     pub(super) fn begin_reply(&self, outbox: &mut Buffer) {

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
+use crate::explain::TARGET;
 use crate::service::{Framing, Service};
 
 mod active;
@@ -176,9 +177,18 @@ impl Session {
         ActiveSession::new(self, pool, budget, now)
     }
 
+    /// The client's number in the log.
+    pub fn client(&self) -> u64 {
+        self.client
+    }
+
     /// Finishes the session: nothing more is sent or received.
     pub fn cut(&mut self, reason: CloseReason) {
         self.close(reason);
+        if self.owes() {
+            let (client, unsent) = (self.client, self.outbox.len());
+            log::debug!(target: TARGET, "{unsent} bytes of replies to client {client} are unsent");
+        }
         self.outbox.clear();
         self.phase = Phase::Finished;
     }
@@ -279,6 +289,15 @@ impl Session {
         self.discarded <= LINGER_BYTES
     }
 
+    /// Discards what was received and not served.
+    fn discard_unserved(&mut self) {
+        if !self.inbox.is_empty() {
+            let (client, unserved) = (self.client, self.inbox.len());
+            log::debug!(target: TARGET, "{unserved} bytes of client {client} stay without a reply");
+            self.inbox.clear();
+        }
+    }
+
     /// Takes the record of a conversation that ends before its service has ended it.
     fn keep_unfinished(&mut self) {
         if let Phase::Serving(_) = self.phase {
@@ -292,8 +311,11 @@ impl Session {
     /// Ends the service. The outbox is still sent; the inbox is discarded.
     fn close(&mut self, reason: CloseReason) {
         self.keep_unfinished();
-        self.close_reason.get_or_insert(reason);
-        self.inbox.clear();
+        if self.close_reason.is_none() {
+            self.close_reason = Some(reason);
+            log::debug!(target: TARGET, "client {} is to be closed: {reason}", self.client);
+        }
+        self.discard_unserved();
         self.deferred = None;
         self.phase = Phase::Flushing;
     }

@@ -9,6 +9,7 @@ use super::frame::{Frame, InputState};
 use super::{Awaited, CloseReason, Deferred, Input, Phase, Session, Side};
 use crate::buffer::Buffer;
 use crate::escape;
+use crate::explain::{SHOWN, TARGET};
 use crate::service::{BYTES_PER_WORK, Event, LIGHT_WORK, MAX_REPLY, MIN_WORK, Next, Output};
 
 /// The reply to a message.
@@ -43,7 +44,7 @@ impl Session {
         }
         self.begin_debt(owed_since.is_some(), now);
         if !matches!(self.phase, Phase::Serving(_)) {
-            self.inbox.clear();
+            self.discard_unserved();
         }
         let peer_closed = self.input == Input::PeerClosed;
         if self.phase == Phase::Flushing && !self.owes() && peer_closed {
@@ -192,9 +193,12 @@ impl Session {
         let mut out = out.with_records(records);
         let next = self.service.step(event, now, &mut out);
         let (work, is_empty) = (out.work(), out.is_empty());
-        if !is_empty && log::log_enabled!(log::Level::Debug) {
-            let reply = escape::for_log(&self.outbox.pending()[text_at..]);
-            log::debug!("{} {}: -> \"{reply}\"", self.context.side, self.client);
+        if !is_empty && is_logged() {
+            let reply = &self.outbox.pending()[text_at..];
+            let (side, client) = (self.context.side, self.client);
+            log::debug!("{side} {client}: -> \"{}\"", escape::for_log(reply));
+            let shown = escape::quoted(reply, SHOWN);
+            log::debug!(target: TARGET, "unasked, the service tells client {client}: {shown}");
         }
         self.charge(work, 0);
         self.end_reply(text_at);
@@ -219,7 +223,7 @@ impl Session {
             self.framer.end_reply(&mut self.outbox, text_at);
             return Answer::Deferred;
         }
-        if log::log_enabled!(log::Level::Debug) {
+        if is_logged() {
             self.log_exchange(text, if echoes { None } else { Some(text_at) });
         }
         self.end_reply(text_at);
@@ -232,6 +236,19 @@ impl Session {
     #[cold]
     fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
         let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
+        if self.context.side == Side::Server {
+            let shown = escape::quoted(text, SHOWN);
+            let answer = match reply_at {
+                None => "the same".to_owned(),
+                Some(_) if reply.is_empty() => "empty".to_owned(),
+                Some(_) => escape::quoted(reply, SHOWN),
+            };
+            let (client, end) = (self.client, self.end_of_message());
+            log::debug!(
+                target: TARGET,
+                "message of client {client}: {shown}, ended by {end}; its reply is {answer}",
+            );
+        }
         let (text, reply) = (escape::for_log(text), escape::for_log(reply));
         match self.context.side {
             Side::Server => log::debug!("client {}: \"{text}\" -> \"{reply}\"", self.client),
@@ -245,6 +262,17 @@ impl Session {
         }
     }
 
+    /// The words for what has ended the last message.
+    fn end_of_message(&self) -> &'static str {
+        match (self.framer.end(), self.input) {
+            _ if self.is_raw => "nothing: the service takes bytes as they come",
+            (Some(terminator), _) => terminator,
+            (None, Input::Open) => "silence",
+            (None, Input::PeerClosed) => "the end of input",
+            (None, Input::Stopped) => "the stop of the server",
+        }
+    }
+
     /// Ends the reply of a step, if it wrote one, with the terminator of the last message.
     #[inline]
     fn end_reply(&mut self, text_at: usize) {
@@ -255,6 +283,8 @@ impl Session {
     /// Replies to a message over the limit, and closes the connection.
     fn refuse_message(&mut self) {
         let limit = self.context.limits.max_message;
+        let client = self.client;
+        log::debug!(target: TARGET, "message of client {client}: over {limit} bytes, refused");
         let text = format!("ValueError: message too long (limit {limit} bytes)");
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
@@ -282,6 +312,12 @@ impl Session {
         };
         self.phase = Phase::Serving(awaited);
     }
+}
+
+/// True if the log may have a use for messages: it decides for each of its targets.
+#[inline]
+fn is_logged() -> bool {
+    log::max_level() >= log::LevelFilter::Debug
 }
 
 /// The position of `part` in `whole`, of which it is a part.

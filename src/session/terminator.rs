@@ -23,6 +23,20 @@ pub(super) enum Terminator {
 }
 
 impl Terminator {
+    /// The words for it; none if there is none.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Lf => Some("a newline"),
+            Self::CrLf => Some("CR and newline"),
+            Self::Cr => Some("CR and silence"),
+            Self::Nul => Some("a NUL and silence"),
+            Self::LfNul => Some("a newline, a NUL and silence"),
+            Self::CrLfNul => Some("CR, newline, NUL and silence"),
+            Self::Length => Some("the length in front of it"),
+        }
+    }
+
     fn bytes(self) -> &'static [u8] {
         match self {
             Self::None | Self::Length => b"",

@@ -41,6 +41,7 @@ mod system {
     mod close_reasons;
     mod command_line;
     mod compare;
+    mod explain;
     mod prestarted;
     mod processes;
     mod server;

@@ -19,7 +19,7 @@ use crate::common::server::{Client, MODELS, PROGRAM, Server, socklab};
 fn a_log_that_nobody_reads_stops_no_model() {
     for model in MODELS {
         // Its stderr is a pipe.
-        let server = Server::start(&["--model", model, "-v"]);
+        let server = Server::start(&["--model", model, "-v", "--explain"]);
         let mut client = server.connect();
         // Each message is a line of the log, and all of them together are more than a pipe holds.
         for _ in 0..2_000 {
