@@ -51,7 +51,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         "after an edge receive until EAGAIN; who stops earlier, for fairness, must remember by",
         "himself that there is more. Level-triggered the kernel remembers: the safe default.",
     );
-    narrator.cure("socklab serve --model loop    (edge-triggered, with a queue of what is left)");
+    narrator.cure("socklab serve --explain    (an edge-triggered loop in words, call by call)");
     Ok(())
 }
 

@@ -65,7 +65,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         "an interrupted wait is not an empty one. Ask again, without a wait, before a time limit",
         "ends anybody: all that came during a halt is there, and the clock has gone on.",
     );
-    narrator.cure("kill -STOP, then -CONT a socklab serve: it ends no client that has sent");
+    narrator.cure("kill -STOP, then -CONT a socklab serve --explain: EINTR, and it asks again");
     Ok(())
 }
 

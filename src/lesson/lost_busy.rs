@@ -48,7 +48,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         "to reject a client: send the text, shutdown(SHUT_WR), receive and discard until its end",
         "(with a limit on time and bytes), then close. SO_LINGER does not help.",
     );
-    narrator.cure("socklab serve --max-clients 1 --when-full reply");
+    narrator.cure("socklab serve --max-clients 1 --when-full reply --explain");
     Ok(())
 }
 

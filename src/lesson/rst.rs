@@ -52,5 +52,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         "a reset says: there were bytes that I did not read, or I wished it. Read all before you",
         "close, or shutdown(SHUT_WR) and read until the peer's end: socklab show lost-busy.",
     );
+    narrator
+        .cure("socklab serve --explain    (a close tells what is unread, and what a reset costs)");
     Ok(())
 }

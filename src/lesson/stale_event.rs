@@ -53,6 +53,6 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         "an event is a hint: with O_NONBLOCK a stale one costs a call that returns EAGAIN. Close",
         "after the batch, not in it, or number the clients and not the descriptors.",
     );
-    narrator.cure("socklab serve --model loop    (it frees the places of clients after the batch)");
+    narrator.cure("socklab serve --explain    (its close comes after the batch of events)");
     Ok(())
 }
