@@ -59,7 +59,7 @@ impl<T, K: Kernel> Reactor<T, K> {
     /// Waits for the message that is being computed, if there is one.
     pub(super) fn await_computed(&mut self) {
         if self.computing.is_some() {
-            let session = self.kernel.compute().expect("a message is being computed").wait();
+            let session = self.kernel.compute().expect("a message is being computed").finish();
             self.take_back(session);
         }
     }
@@ -103,7 +103,7 @@ pub trait Compute {
     fn finished(&mut self) -> Option<Session>;
 
     /// Waits for the session whose message is being computed.
-    fn wait(&mut self) -> Session;
+    fn finish(&mut self) -> Session;
 }
 
 /// The loop's end of its compute thread. The thread is started for the first heavy message, and
@@ -166,7 +166,7 @@ impl Compute for ComputeThread {
         }
     }
 
-    fn wait(&mut self) -> Session {
+    fn finish(&mut self) -> Session {
         self.channels().sessions.recv().unwrap_or_else(|_| panicked())
     }
 }

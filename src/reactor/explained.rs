@@ -35,9 +35,9 @@ impl<K: Kernel> Explained<K> {
         Self { kernel, calls, clients: Vec::new(), interrupted: false }
     }
 
-    /// Where this kernel computes, which it does.
+    /// The thread of a kernel that computes.
     fn inner(&mut self) -> &mut impl Compute {
-        self.kernel.compute().expect("a kernel that computes goes on")
+        self.kernel.compute().expect("a kernel that has computed goes on")
     }
 
     /// The words for what the last wait has brought.
@@ -167,8 +167,8 @@ impl<K: Kernel<Socket = TcpStream>> Compute for Explained<K> {
         self.inner().finished()
     }
 
-    fn wait(&mut self) -> Session {
-        self.inner().wait()
+    fn finish(&mut self) -> Session {
+        self.inner().finish()
     }
 }
 

@@ -283,7 +283,7 @@ impl Compute for FakeCompute {
         Some(session)
     }
 
-    fn wait(&mut self) -> Session {
+    fn finish(&mut self) -> Session {
         let (session, at) = self.session.take().expect("a message is computed");
         let mut world = self.world.borrow_mut();
         let until = at.max(world.now);

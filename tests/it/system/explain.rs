@@ -82,6 +82,16 @@ fn the_end_of_each_message_is_told_with_the_calls_around_it() {
 }
 
 #[test]
+fn a_heavy_message_is_told_as_computed_by_a_thread() {
+    let mut server = Server::start(&["--explain"]);
+    server.connect().ask(b"2**12500 % 7\n", b"4\n");
+    expect_lines(&mut server, &["client 1's message is heavy: a thread computes it"]);
+    let line = server.log_line("message of client 1: \"2**12500 % 7\", ended by a newline");
+    assert!(line.starts_with("compute"), "{line}");
+    expect_lines(&mut server, &["epoll_wait: a heavy message is computed"]);
+}
+
+#[test]
 fn every_model_explains_what_serves_a_client_and_what_it_waits_in() {
     for model in MODELS {
         println!("{model}");
