@@ -26,7 +26,7 @@ pub(super) const LESSON: Lesson = Lesson {
 
 fn run(narrator: &mut Narrator) -> io::Result<()> {
     let listener = listen(5)?;
-    narrator.line("server", "listen(5), and no accept", "LISTEN");
+    narrator.line("server", "listen, and no accept", "LISTEN");
 
     let mut client = TcpStream::connect(listener.local_addr()?)?;
     let ends = Ends::of(&client)?;
@@ -38,29 +38,37 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     ends.acknowledged();
     ends.arrived(1000);
     let unsent = ends.client().map_or(0, |row| row.unsent);
-    narrator.expect("kernel", "of these, not acknowledged", 0, unsent);
+    narrator.expect("kernel", "of these, not yet acknowledged", 0, unsent);
     let row = ends.server();
     let unread = row.as_ref().map_or(0, |row| row.unread);
     narrator.expect("kernel", "in the server's receive buffer", 1000, unread);
-    narrator.expect("kernel", "the program that holds the server's end", "none", holder(row));
+    narrator.expect(
+        "kernel",
+        "has the server's program a descriptor of it?",
+        "no",
+        descriptor(row),
+    );
 
     let (_server, peer) = listener.accept()?;
     narrator.expect("server", "accept: the peer", ends.client, peer);
-    let holder = holder(ends.server());
-    narrator.expect("kernel", "the program that holds the server's end", "one", holder);
+    let has = descriptor(ends.server());
+    narrator.expect("kernel", "has the server's program a descriptor of it?", "yes", has);
 
     narrator.so(
-        "a successful connect or send says that the peer's kernel is there, not its program.",
-        "To know that somebody serves you, wait for a reply, with a time limit.",
+        "the kernel makes the connection; accept only fetches it. A successful connect or send \
+         proves that the peer's kernel is there, not that a program serves you. Only a reply \
+         does.",
     );
+    narrator
+        .python("s.settimeout(2); s.recv(100) then raises TimeoutError if no reply comes in 2 s");
     narrator.cure("socklab client --timeout 2s HOST PORT");
     Ok(())
 }
 
-/// A socket that no program holds has no inode.
-fn holder(row: Option<Socket>) -> &'static str {
+/// The answer: a socket that no program has a descriptor of has no inode.
+fn descriptor(row: Option<Socket>) -> &'static str {
     match row.map(|row| row.inode) {
-        None | Some(0) => "none",
-        Some(_) => "one",
+        None | Some(0) => "no",
+        Some(_) => "yes",
     }
 }

@@ -25,18 +25,23 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     ends.arrived(5000);
     ends.acknowledged();
     let unsent = ends.client().map_or(0, |row| row.unsent);
-    narrator.expect("kernel", "not acknowledged by the other kernel", 0, unsent);
+    narrator.expect("kernel", "of these, not yet acknowledged", 0, unsent);
     let unread = ends.server().map_or(0, |row| row.unread);
-    narrator.expect("kernel", "not read by the other program", 5000, unread);
+    narrator.expect("kernel", "of these, not read by the server's program", 5000, unread);
 
     drop(server);
-    narrator.line("server", "ends, having read nothing", "");
+    narrator.line("server", "ends, with 5000 bytes unread", "RST");
     narrator.states(&ends, "gone", "gone");
     narrator.expect("client", "recv", "ECONNRESET", receive(&client));
 
     narrator.so(
-        "what a send returns is the number of bytes that your own kernel has copied. Only a reply",
-        "of the other program says that it has them: let messages that matter be answered.",
+        "send returns how many bytes your own kernel has copied. Acknowledged: the other kernel \
+         has them. Only a reply says that the other program has them: have it answer each \
+         message that matters.",
     );
+    narrator.python(
+        "s.sendall(message); s.recv(100)    until the reply is there, the message is not safe",
+    );
+    narrator.cure("socklab client HOST PORT -e '1 + 2'    (waits for the reply, for at most 2 s)");
     Ok(())
 }

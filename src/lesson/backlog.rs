@@ -46,16 +46,19 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         }
         let row = listening().into_iter().find(|row| row.local == address);
         let (waiting, limit) = row.map_or((0, 0), |row| (row.unread, row.unsent));
-        narrator.expect("kernel", "Send-Q of the listener in ss: the backlog", backlog, limit);
-        narrator.expect("kernel", "Recv-Q: clients that wait", backlog + 1, waiting);
+        narrator.expect("kernel", "Send-Q of `ss -ltn`: the backlog", backlog, limit);
+        narrator.expect("kernel", "Recv-Q of `ss -ltn`: clients that wait", backlog + 1, waiting);
         if now() - begin >= FIRST_RETRY {
             narrator.doubt("the machine was so slow that clients had begun to try again");
         }
     }
     narrator.so(
-        "Linux lets backlog + 1 clients wait, and does not answer the next: it tries again after",
-        "1, 3, 7 ... s, and gives up after two minutes. A full queue looks like a dead server.",
+        "backlog + 1 clients wait for accept. Linux does not answer the next: its kernel asks \
+         again after 1 s, again and again, and gives up after two minutes. A full queue looks \
+         like a dead server.",
     );
+    narrator
+        .python("s.listen() takes 128: right for most. Repeated SYNs: socklab show syn-cookies");
     narrator.cure("socklab serve --max-clients 1 --when-full queue --backlog 0");
     Ok(())
 }

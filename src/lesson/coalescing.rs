@@ -11,7 +11,7 @@ pub(super) const LESSON: Lesson = Lesson {
     topic: "coalescing",
     question: "Why does recv bring half a message, or two messages?",
     prediction: Prediction {
-        question: "A client sends \"one\\n\", \"two\\n\", \"tri\\n\" in three calls. recv brings:",
+        question: "A client sends \"one\\n\", \"two\\n\", \"six\\n\" in three calls. recv brings:",
         answers: ["any part of the 12 bytes; here all", "\"one\\n\"", "an error: three messages"],
         right: 0,
     },
@@ -26,14 +26,14 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (mut client, mut server) = connect(&listen(5)?)?;
     let ends = Ends::of(&client)?;
     client.set_nodelay(true)?;
-    for message in ["one\n", "two\n", "tri\n"] {
+    for message in ["one\n", "two\n", "six\n"] {
         client.write_all(message.as_bytes())?;
         narrator.line("client", format!("send {message:?}"), "4");
     }
     // They have arrived before the server looks.
     ends.arrived(12);
     let received = receive(&server);
-    narrator.expect("server", "recv, at most 64 bytes", "\"one\\ntwo\\ntri\\n\"", received);
+    narrator.expect("server", "recv, at most 64 bytes", "\"one\\ntwo\\nsix\\n\"", received);
 
     let sender = start(move || client.write_all(&vec![b'x'; LARGE]).map(|()| client))?;
     narrator.line("client", format!("send {LARGE} bytes in one call"), LARGE);
@@ -45,16 +45,19 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         }
     }
     let _client = sender.join().expect("it does not panic")?;
-    let first: Vec<_> = parts.iter().take(4).map(ToString::to_string).collect();
-    let dots = if parts.len() > 4 { ", ..." } else { "" };
-    let sizes = format!("{}{dots} bytes", first.join(", "));
-    narrator.line("server", format!("{} times recv, each up to {LARGE}", parts.len()), sizes);
+    let first: Vec<_> = parts.iter().take(3).map(ToString::to_string).collect();
+    let dots = if parts.len() > 3 { ", ..." } else { "" };
+    let sizes = format!("{} calls: {}{dots} bytes", parts.len(), first.join(", "));
+    narrator.line("server", format!("recv in a loop, up to {LARGE} at once"), sizes);
     narrator.expect("server", "in all", LARGE, parts.iter().sum::<usize>());
 
     narrator.so(
-        "one recv is not one message: append to a buffer, take out what is whole (to the newline,",
-        "or as long as a length says), and keep what is behind it for the next round.",
+        "one recv is not one message, and how many there are varies. Append to a buffer, take \
+         out what is whole (to the newline, or as long as a length says), and keep the rest for \
+         the next round.",
     );
+    narrator
+        .python("buf += s.recv(4096); while b\"\\n\" in buf: line, buf = buf.split(b\"\\n\", 1)");
     narrator.cure("socklab grade --only two-in-one,two-pieces -- python3 server.py {port}");
     Ok(())
 }

@@ -32,27 +32,37 @@ const MESSAGES: usize = 15;
 const DELAY: Duration = Duration::from_millis(35);
 
 fn run(narrator: &mut Narrator) -> io::Result<()> {
-    narrator.line("client", "send \"1+\", send \"1\"; no newline, Nagle is on", "");
-    narrator.line("server", "recv \"1+\", recv \"1\"; the median of 15 gaps:", "");
+    narrator.line("client", "send \"1+\", send \"1\"", "");
+    narrator.line(
+        "kernel",
+        "the client's: \"1\" waits until \"1+\" is acknowledged (show nagle)",
+        "",
+    );
+    narrator.line(
+        "kernel",
+        "the server's: waits for a reply that can carry the acknowledgement",
+        "",
+    );
+    narrator.line("server", "recv \"1+\", recv \"1\"; between them (median of 15):", "");
     let plain = gap(|_| Ok(()))?;
     let nodelay = gap(|server| server.set_nodelay(true))?;
     let quick = gap(|server| Ok(set_tcp_quickack(server, true)?))?;
     let text = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
-    narrator.check("server", "as it is", text(plain), plain > DELAY, "more than 35 ms");
-    let call = "TCP_NODELAY on the server's side";
+    narrator.check("server", "  as it is", text(plain), plain > DELAY, "more than 35 ms");
+    let call = "  with TCP_NODELAY on the server's side";
     narrator.check("server", call, text(nodelay), nodelay > DELAY, "more than 35 ms");
-    let call = "TCP_QUICKACK after each first half";
+    let call = "  with TCP_QUICKACK set after each \"1+\"";
     narrator.check("server", call, text(quick), quick < plain, "less");
     if quick > DELAY {
         narrator.doubt("the machine is so busy that all is slow");
     }
-    narrator.line("kernel", "TCP_QUICKACK does not stay set:", "set it each time");
-
     narrator.so(
-        "a server that ends a message by a silence shorter than 40 ms cuts such a message in two;",
-        "after a receive that leaves a message unfinished, set TCP_QUICKACK. Ours does.",
+        "a server that takes less than 40 ms of silence as the end of a message cuts this one \
+         in two. Let it set TCP_QUICKACK after each recv that leaves a message unfinished: it \
+         does not stay set.",
     );
-    narrator.cure("socklab serve, and send a message in two calls: one reply");
+    narrator.python("s.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1), as socklab serve does");
+    narrator.cure("socklab grade --only two-pieces,byte-by-byte -- python3 server.py {port}");
     Ok(())
 }
 

@@ -36,20 +36,24 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
             "level" => "ab, cd, ef, gh, no event",
             _ => "ab, no event, no event, no event, no event",
         };
-        let call = format!("{name}-triggered: 5 waits, 2 bytes each");
+        let call = format!("epoll, {name}: 5 times wait, recv 2 bytes");
         narrator.expect("server", call, expected, seen.join(", "));
         if name == "edge" {
             narrator.expect("client", "send \"ij\": a new edge", "2", send(&client, b"ij"));
             Ends::of(&client)?.arrived(8);
             let next = event_and_two_bytes(&watcher, &server)?;
-            narrator.expect("server", "wait, 2 bytes: the oldest", "cd", next);
+            narrator.expect("server", "wait, recv 2 bytes: the oldest", "cd", next);
             narrator.expect("server", "recv until EAGAIN", "\"efghij\"", receive_now(&server));
             narrator.expect("server", "recv", "EAGAIN", receive_now(&server));
         }
     }
     narrator.so(
-        "after an edge receive until EAGAIN; who stops earlier, for fairness, must remember by",
-        "himself that there is more. Level-triggered the kernel remembers: the safe default.",
+        "after an edge receive until EAGAIN. A server that stops earlier, to be fair, must \
+         itself remember that there is more. With level-triggered epoll the kernel remembers: \
+         the safe default.",
+    );
+    narrator.python(
+        "select, selectors and epoll are level-triggered, unless you ask for select.EPOLLET",
     );
     narrator.cure("socklab serve --explain    (an edge-triggered loop in words, call by call)");
     Ok(())

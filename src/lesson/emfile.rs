@@ -33,7 +33,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let _clients = [TcpStream::connect(address)?, TcpStream::connect(address)?];
     let queue =
         || listening().into_iter().find(|row| row.local == address).map_or(0, |row| row.unread);
-    narrator.expect("clients", "2 times connect: in the accept queue", 2, queue());
+    narrator.expect("clients", "2 connect, and wait in the accept queue", 2, queue());
 
     // The numbers above are free: the limit is on numbers, not on how many there are.
     let spare = listener.try_clone()?;
@@ -41,7 +41,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let before = getrlimit(Resource::Nofile);
     let limit = u64::try_from(highest).expect("it is open") + 1;
     setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before })?;
-    narrator.line("server", format!("ulimit -n {limit}, and all of them are open"), "");
+    let call = format!("ulimit -n {limit}: only descriptors 0 to {highest}, all in use");
+    narrator.line("server", call, "");
 
     let begin = now();
     let (mut ready, mut refused) = (0, 0);
@@ -50,20 +51,22 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         refused += usize::from(outcome(&listener.accept(), "a client") == "EMFILE");
     }
     let seconds = (now() - begin).as_secs_f64();
-    let call = format!("poll: readable, of {ROUNDS} calls");
-    narrator.expect("server", call, ROUNDS, ready);
-    let call = format!("accept: EMFILE, in {seconds:.3} s");
-    narrator.expect("server", call, ROUNDS, refused);
+    let times = |result: &str, count| format!("{result}, {count} times");
+    let call = format!("poll, {ROUNDS} times: the listener is");
+    narrator.expect("server", call, times("readable", ROUNDS), times("readable", ready));
+    let call = format!("accept after each poll; all in {seconds:.3} s");
+    narrator.expect("server", call, times("EMFILE", ROUNDS), times("EMFILE", refused));
     setrlimit(Resource::Nofile, before)?;
-    narrator.expect("kernel", "clients in the queue: untouched", 2, queue());
+    narrator.expect("kernel", "clients in the queue: as before", 2, queue());
 
     setrlimit(Resource::Nofile, Rlimit { current: Some(limit), ..before })?;
     drop(spare);
     let accepted = listener.accept();
-    narrator.expect("server", "close one, accept", "a client", outcome(&accepted, "a client"));
+    let seen = outcome(&accepted, "a client");
+    narrator.expect("server", "close one descriptor, accept", "a client", seen);
     let next = outcome(&listener.accept(), "a client");
     setrlimit(Resource::Nofile, before)?;
-    narrator.expect("server", "accept", "EMFILE", next);
+    narrator.expect("server", "accept again", "EMFILE", next);
     narrator.expect("kernel", "clients in the queue", 1, queue());
 
     let _second = listener.accept()?;
@@ -76,8 +79,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", "accept, O_NONBLOCK: not EAGAIN", "EMFILE", empty);
 
     narrator.so(
-        "on EMFILE stop asking for a while (0.1 s): \"until EAGAIN\" never ends. Or keep a spare",
-        "descriptor: close it, accept, say busy, close, open it again. Log it once only.",
+        "after EMFILE do not watch the listener for 0.1 s: a loop \"accept until EAGAIN\" never \
+         ends. Or keep a spare descriptor: close it, accept, say busy, close, open it again. \
+         Log it only once.",
+    );
+    narrator.python(
+        "except OSError as e: if e.errno == errno.EMFILE: sel.unregister(listener), for 0.1 s",
     );
     narrator.cure("bash -c 'ulimit -n 64; socklab serve'    (and more clients than that)");
     Ok(())

@@ -84,14 +84,13 @@ pub(super) fn name(row: Option<Socket>) -> &'static str {
     }
 }
 
-/// The number of connections that have skipped TIME-WAIT in this network, for want of room: others
-/// have filled it up (`net.ipv4.tcp_max_tw_buckets`).
-pub(super) fn time_wait_overflows() -> u64 {
+/// A counter of TCP in this network (`nstat -az`).
+pub(super) fn counter(name: &str) -> u64 {
     // Two lines for each protocol: the names and the values (proc(5)).
     let text = fs::read_to_string("/proc/net/netstat").unwrap_or_default();
     let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
     let (Some(names), Some(values)) = (lines.next(), lines.next()) else { return 0 };
     let mut fields = names.split(' ').zip(values.split(' '));
-    let value = fields.find(|(name, _)| *name == "TCPTimeWaitOverflow");
+    let value = fields.find(|(field, _)| *field == name);
     value.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)
 }

@@ -40,14 +40,14 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let high = rustix::io::fcntl_dupfd_cloexec(&low, HIGH)?;
     narrator.line(
         "server",
-        "the same connection as two descriptors",
+        "a copy of a descriptor: dup to a high number",
         format!("{} and {}", low.as_raw_fd(), high.as_raw_fd()),
     );
     narrator.expect("client", "send \"hello\"", "5", send(&client, b"hello"));
     Ends::of(&client)?.arrived(5);
 
     let bits = size_of::<FdSet>() * 8;
-    narrator.expect("kernel", "FD_SETSIZE: bits of a set for select", bits, FD_SETSIZE);
+    narrator.expect("kernel", "FD_SETSIZE: the bits of a set for select", bits, FD_SETSIZE);
     let places = [by_select(low.as_fd())?, by_select(high.as_fd())?];
     let call = format!("select of descriptor {}", low.as_raw_fd());
     narrator.expect("server", call, "readable", places[0]);
@@ -67,9 +67,11 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     );
 
     narrator.so(
-        "in C FD_SET of 1024 changes memory beyond the set, or aborts; Python: ValueError. No",
-        "ulimit helps: the set has 1024 bits. poll and epoll have no such limit.",
+        "in C, FD_SET with descriptor 1024 writes past the end of the set, or aborts; Python's \
+         select raises ValueError. No ulimit helps: the set has 1024 bits. poll and epoll have \
+         no such limit.",
     );
+    narrator.python("selectors.DefaultSelector()    (epoll on Linux) instead of select.select");
     narrator.cure("socklab bench HOST PORT -c 1100    (against a server with select)");
     Ok(())
 }

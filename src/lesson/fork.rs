@@ -35,19 +35,15 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     drop(sleep);
     let process = Pid::from_child(&child);
     let pid = process.as_raw_nonzero();
-    narrator.line(
-        "server",
-        "start a child with a copy of the connection",
-        format!("process {pid}"),
-    );
+    narrator.line("server", "start a child that has the connection, too", format!("process {pid}"));
 
     drop(server);
-    narrator.line("server", "close", "its own descriptor is closed");
+    narrator.line("server", "close(conn), in the parent only", "no FIN: the child has it open");
     narrator.states(&ends, "ESTABLISHED", "ESTABLISHED");
-    narrator.expect("client", "recv: no FIN has come", "EAGAIN", receive_now(&client));
+    narrator.expect("client", "recv: nothing has come", "EAGAIN", receive_now(&client));
 
     child.kill()?;
-    narrator.line("child", "ends", "the last descriptor is closed: FIN");
+    narrator.line("child", "ends: the last descriptor is closed", "FIN");
     narrator.states(&ends, "CLOSE-WAIT", "FIN-WAIT-2");
     narrator.expect("client", "recv", "end of input", receive(&client));
 
@@ -60,8 +56,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", format!("waitpid({pid}): process {pid}"), "gone", text);
 
     narrator.so(
-        "in the parent close the connection, in the child the listener; open all close-on-exec, or",
-        "each child holds every client. Wait for children until none is left: SIGCHLDs merge.",
+        "after fork close the connection in the parent, and the listener in the child: a socket \
+         ends with its last descriptor. On SIGCHLD call waitpid until none is left: one signal \
+         stands for several.",
+    );
+    narrator.python(
+        "conn.close() in the parent; signal.signal(SIGCHLD, SIG_IGN): no zombies, no waitpid",
     );
     narrator.cure("socklab grade --only nothing-left -- python3 server.py {port}");
     Ok(())

@@ -27,7 +27,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (client, mut server) = connect(&listen(5)?)?;
     let ends = Ends::of(&client)?;
     client.set_nonblocking(true)?;
-    narrator.line("client", "O_NONBLOCK; the server does not read", "");
+    narrator.line("client", "O_NONBLOCK; the server does not read yet", "");
 
     // A send that is refused may find room once more while acknowledgements still come in.
     let data = vec![b'x'; LARGE];
@@ -47,7 +47,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let first = parts.first().copied().unwrap_or(0);
     let partial = (1..LARGE).contains(&first);
     narrator.check("client", "send 30000000 bytes", first, partial, "a part of them");
-    narrator.line("client", "send again, until it takes no more: in all", taken);
+    narrator.line("client", "send again while bytes move on: in all", taken);
     narrator.expect("client", "send", "EAGAIN", refused.pop().unwrap_or_default());
     let unread = ends.server().map_or(0, |row| row.unread) as usize;
     let unsent = ends.client().map_or(0, |row| row.unsent) as usize;
@@ -66,9 +66,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("client", "poll for POLLOUT", "writable", writable(events));
 
     narrator.so(
-        "keep what send did not take, wait for POLLOUT, send the rest, then wait for it no more",
-        "(show spin). While a client does not read its replies, do not read its questions.",
+        "keep what send did not take, wait until the socket is writable, send it, and then stop \
+         asking for POLLOUT (show spin). From a client that does not read its replies, read no \
+         more questions.",
     );
+    narrator
+        .python("try: buf = buf[s.send(buf):]    except BlockingIOError: wait until s is writable");
     narrator.cure("socklab grade --only slow-reader -- python3 server.py {port}");
     Ok(())
 }

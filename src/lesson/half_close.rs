@@ -40,9 +40,11 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.states(&ends, "TIME-WAIT", "gone");
 
     narrator.so(
-        "recv of 0 bytes says that the peer sends no more, not that it is gone: answer what you",
-        "have, then close. shutdown ends a direction for all; close gives one descriptor back.",
+        "recv of 0 bytes says that the peer sends no more, not that it is gone: answer, then \
+         close. shutdown ends a direction for all who share the socket; close only gives one \
+         descriptor back.",
     );
+    narrator.python("s.shutdown(SHUT_WR) after the last question; then s.recv until b\"\"");
     narrator.cure("socklab grade --only half-close -- python3 server.py {port}");
     Ok(())
 }

@@ -30,16 +30,16 @@ const WORKERS: usize = 4;
 const SILENCE: Duration = Duration::from_millis(200);
 
 fn run(narrator: &mut Narrator) -> io::Result<()> {
-    narrator.line("workers", "4, in accept (blocking)", "");
+    narrator.line("workers", "4 threads, each in a blocking accept", "");
     let (woken, calls) = herd(|listener| listener.accept().map(|_| ()), "accept")?;
     waited(narrator, &calls);
     narrator.expect("client", "connect: workers that accepted", 1, woken);
 
-    narrator.line("workers", "4, each in an epoll_wait for the listener", "");
+    narrator.line("workers", "4 threads, each in an epoll_wait for the listener", "");
     let (woken, calls) = herd(|listener| wait(listener, epoll::EventFlags::empty()), "epoll")?;
     waited(narrator, &calls);
     narrator.expect("client", "connect: workers that woke up", 4, woken);
-    narrator.line("", "one accept will succeed, three fail: EAGAIN", "");
+    narrator.line("", "one accept will succeed, the three others fail: EAGAIN", "");
 
     narrator.line("workers", "the same with EPOLLEXCLUSIVE", "");
     let (woken, calls) = herd(|listener| wait(listener, epoll::EventFlags::EXCLUSIVE), "epoll")?;
@@ -48,16 +48,18 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.check("client", "connect: workers that woke up", woken, some, "at least 1, not all 4");
 
     narrator.so(
-        "accept(2) wakes one worker; epolls that share a listener wake all. EPOLLEXCLUSIVE: one",
-        "or a few, often the same; SO_REUSEPORT gives each worker a queue (show reuseport).",
+        "accept wakes one worker; epolls that share a listener wake all, threads or processes. \
+         With EPOLLEXCLUSIVE one or a few. SO_REUSEPORT: a queue for each worker (show \
+         reuseport).",
     );
+    narrator.python("let each worker block in listener.accept(), with no select before it");
     narrator.cure("socklab serve --model sharded    (a listener for each loop)");
     Ok(())
 }
 
 /// Prints the call, which has another name on some processors (`epoll_pwait`).
 fn waited(narrator: &mut Narrator, calls: &str) {
-    let all = calls.ends_with("x4");
+    let all = calls.starts_with("4 ");
     narrator.check("kernel", "where they waited", calls, all, "all four in the call");
 }
 
@@ -95,5 +97,5 @@ fn herd(
     while wakes.recv_timeout(SILENCE).is_ok() {
         woken += 1;
     }
-    Ok((woken, format!("{name} x{waiting}")))
+    Ok((woken, format!("{waiting} in {name}")))
 }

@@ -21,32 +21,37 @@ pub(super) const LESSON: Lesson = Lesson {
 
 fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (client, server, ends) = client_that_asked()?;
-    narrator.line("client", "send \"1+1\\n\"", "4");
+    narrator.line("client 1", "connect, send \"1+1\\n\"", "4");
     narrator.expect("server", "send \"busy\"", "4", send(&server, b"busy"));
     drop(server);
     narrator.line("server", "close, with the question unread", "RST");
     narrator.states(&ends, "gone", "gone");
-    narrator.expect("client", "send \"2+2\\n\"", "ECONNRESET", send(&client, b"2+2\n"));
-    narrator.line("", "here most clients stop, with an error only", "");
-    narrator.expect("client", "recv, if it goes on", "\"busy\"", receive(&client));
+    narrator.expect("client 1", "send \"2+2\\n\"", "ECONNRESET", send(&client, b"2+2\n"));
+    narrator.expect(
+        "client 1",
+        "recv, unless the error has ended it",
+        "\"busy\"",
+        receive(&client),
+    );
 
     let (client, server, ends) = client_that_asked()?;
-    narrator.line("client", "another: send \"1+1\\n\"", "4");
+    narrator.line("client 2", "connect, send \"1+1\\n\"", "4");
     narrator.expect("server", "send \"busy\"", "4", send(&server, b"busy"));
     server.shutdown(Shutdown::Write)?;
     narrator.line("server", "shutdown(SHUT_WR)", "FIN");
     narrator.states(&ends, "CLOSE-WAIT", "FIN-WAIT-2");
-    narrator.expect("client", "send \"2+2\\n\"", "4", send(&client, b"2+2\n"));
-    narrator.expect("client", "recv", "\"busy\"", receive(&client));
-    narrator.expect("client", "recv, then close", "end of input", receive(&client));
+    narrator.expect("client 2", "send \"2+2\\n\"", "4", send(&client, b"2+2\n"));
+    narrator.expect("client 2", "recv", "\"busy\"", receive(&client));
+    narrator.expect("client 2", "recv, then close", "end of input", receive(&client));
     ends.arrived(8);
     drop(client);
     narrator.expect("server", "recv, discard", "\"1+1\\n2+2\\n\"", receive(&server));
     narrator.expect("server", "recv, then close", "end of input", receive(&server));
 
     narrator.so(
-        "to reject a client: send the text, shutdown(SHUT_WR), receive and discard until its end",
-        "(with a limit on time and bytes), then close. SO_LINGER does not help.",
+        "to reject a client: send the text, shutdown(SHUT_WR), receive and discard until its \
+         end (with a limit on time and bytes), and only then close: a close with unread input \
+         is a reset.",
     );
     narrator.cure("socklab serve --max-clients 1 --when-full reply --explain");
     Ok(())

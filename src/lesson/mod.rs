@@ -10,6 +10,7 @@ mod ends;
 mod narrator;
 mod sockets;
 mod threads;
+mod words;
 
 mod accept;
 mod backlog;
@@ -184,6 +185,18 @@ pub fn run(config: &Config) -> Result<u8, Failure> {
     }
 }
 
+/// The last lines of the list: how to run a lesson, and how to read it.
+const KEY: [&str; 8] = [
+    "Run one: socklab show TOPIC. First guess, then see: --predict. All: --all.",
+    "",
+    "Each line of a lesson says who acts, what the call is, and its result; all of it has",
+    "happened in that run. A client and a server stand for two programs; the kernel is the",
+    "operating system, which serves both of them here. The result of send is a number of",
+    "bytes. Results in capitals are errors, such as EPIPE, or the states of an end of a",
+    "connection, such as CLOSE-WAIT: the last lines of a lesson explain them, and say which",
+    "exceptions Python raises.",
+];
+
 fn list(narrator: &Narrator) {
     for group in GROUPS {
         narrator.heading(group.name);
@@ -192,7 +205,9 @@ fn list(narrator: &Narrator) {
         }
     }
     narrator.plain("");
-    narrator.plain("Run one: socklab show TOPIC. First guess, then see: --predict. All: --all.");
+    for line in KEY {
+        narrator.plain(line);
+    }
 }
 
 fn run_all(config: &Config) -> Result<u8, Failure> {

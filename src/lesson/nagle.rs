@@ -66,13 +66,21 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         narrator.doubt("the machine is so busy that all is slow");
     }
 
-    narrator.line("kernel", "Nagle: the second small packet waits for the", "");
-    narrator.line("", "acknowledgement of the first, and the server's", "");
-    narrator.line("", "kernel delays that: perhaps a reply takes it along", "");
-    narrator.so(
-        "send a message in one call (gather it in a buffer); or set TCP_NODELAY, which servers and",
-        "clients of short messages should do. The other end's cure: socklab show delayed-ack.",
+    narrator.line(
+        "kernel",
+        "the client's (Nagle's algorithm): \"1\\n\" waits until \"1+\" is acknowledged",
+        "",
     );
+    narrator.line(
+        "kernel",
+        "the server's: waits 40 ms for a reply that can carry the acknowledgement",
+        "",
+    );
+    narrator.so(
+        "send a message in one call (gather it in a buffer), or set TCP_NODELAY, as clients and \
+         servers with short messages should. The other end's cure: socklab show delayed-ack.",
+    );
+    narrator.python("s.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)");
     narrator.cure("socklab bench HOST PORT -c 1 --rate 20    (its clients set TCP_NODELAY)");
     Ok(())
 }

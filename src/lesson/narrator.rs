@@ -6,7 +6,8 @@ use std::fs;
 use std::io::{self, Write};
 
 use super::Prediction;
-use super::ends::{Ends, both, time_wait_overflows};
+use super::ends::{Ends, both, counter};
+use super::words::{explain, wrapped};
 use crate::error::errno;
 
 /// The width of the column of the actor, in characters.
@@ -15,8 +16,15 @@ const WHO: usize = 9;
 /// The width of the column of the call, in characters.
 const CALL: usize = 43;
 
+/// The width of a line, in characters.
+const LINE: usize = 100;
+
 /// The kernel's version, as uname(2) has it.
 const VERSION: &str = "/proc/sys/kernel/osrelease";
+
+/// The counter of connections that skipped TIME-WAIT, for want of room: others have filled it up
+/// (`net.ipv4.tcp_max_tw_buckets`).
+const OVERFLOWS: &str = "TCPTimeWaitOverflow";
 
 const BOLD: &str = "1";
 const GREEN: &str = "32";
@@ -37,20 +45,27 @@ pub(super) struct Narrator {
     overflows: u64,
     /// The command that runs the same against the learner's own server.
     command: Option<&'static str>,
+    /// The calls, the results and the conclusion, whose words are explained at the end.
+    told: String,
 }
 
 impl Narrator {
     pub(super) fn new(colour: bool) -> Self {
-        let overflows = time_wait_overflows();
-        Self { colour, checks: 0, differences: Vec::new(), doubt: None, overflows, command: None }
+        let overflows = counter(OVERFLOWS);
+        Self {
+            colour,
+            checks: 0,
+            differences: Vec::new(),
+            doubt: None,
+            overflows,
+            command: None,
+            told: String::new(),
+        }
     }
 
     /// Prints a call and its result: `client  connect  ESTABLISHED`.
     pub(super) fn line(&mut self, who: &str, call: impl Display, result: impl Display) {
-        let actor = self.painted(CYAN, &format!("{who:<WHO$}"));
-        let call = call.to_string();
-        let text = format!("{actor}{call:<CALL$} {result}");
-        self.plain(text.trim_end());
+        self.row(who, &call.to_string(), &result.to_string(), None);
     }
 
     /// Prints a call and its result, which the kernel promises to be `expected`.
@@ -77,10 +92,9 @@ impl Narrator {
     ) {
         self.checks += 1;
         let seen = seen.to_string();
-        if holds {
-            self.line(who, call, self.painted(GREEN, &seen));
-        } else {
-            self.line(who, call, self.painted(RED, &seen));
+        let colour = if holds { GREEN } else { RED };
+        self.row(who, &call.to_string(), &seen, Some(colour));
+        if !holds {
             self.differences.push((promise.to_owned(), seen));
         }
     }
@@ -91,10 +105,18 @@ impl Narrator {
         self.expect("kernel", "the states of both ends", both(client, server), seen);
     }
 
-    /// The conclusion for a programmer, in two lines.
-    pub(super) fn so(&mut self, first: &str, second: &str) {
-        self.plain(&self.painted(BOLD, &format!("So: {first}")));
-        self.plain(&self.painted(BOLD, &format!("    {second}")));
+    /// The conclusion for a programmer, in two lines or three.
+    pub(super) fn so(&mut self, text: &str) {
+        self.told.push_str(text);
+        for line in wrapped("So: ", text, LINE) {
+            self.plain(&self.painted(BOLD, &line));
+        }
+    }
+
+    /// The same as a line of Python.
+    pub(super) fn python(&mut self, code: &str) {
+        self.told.push_str(code);
+        self.plain(&self.painted(BOLD, &format!("    Python: {code}")));
     }
 
     /// The command of ours that cures it, or that finds it in the learner's own server.
@@ -116,7 +138,7 @@ impl Narrator {
     pub(super) fn conclude(&mut self) -> bool {
         let version = fs::read_to_string(VERSION).unwrap_or_default();
         let version = version.split(['-', '\n']).next().unwrap_or_default();
-        if !self.differences.is_empty() && time_wait_overflows() > self.overflows {
+        if !self.differences.is_empty() && counter(OVERFLOWS) > self.overflows {
             self.doubt("other programs have filled the kernel's table of TIME-WAIT");
         }
         let doubt = self.doubt.take();
@@ -124,7 +146,7 @@ impl Narrator {
             self.plain(&format!("Cannot tell: {reason}. Run it again."));
         } else if self.differences.is_empty() {
             let checks = self.checks;
-            self.plain(&format!("This kernel ({version}) did all {checks} as expected."));
+            self.plain(&format!("This kernel ({version}): {checks} checks, all as expected."));
         } else {
             self.plain(&format!("This kernel ({version}) did otherwise:"));
             for (expected, seen) in &self.differences {
@@ -134,6 +156,9 @@ impl Narrator {
         }
         if let Some(command) = self.command {
             self.plain(&format!("Try: {command}"));
+        }
+        for line in explain(&self.told, LINE) {
+            self.plain(&line);
         }
         doubt.is_some() || self.differences.is_empty()
     }
@@ -170,6 +195,13 @@ impl Narrator {
 
     pub(super) fn plain(&self, text: &str) {
         self.print(&format!("{text}\n"));
+    }
+
+    fn row(&mut self, who: &str, call: &str, result: &str, colour: Option<&str>) {
+        self.told.extend([who, " ", call, " ", result, "\n"]);
+        let actor = self.painted(CYAN, &format!("{who:<WHO$}"));
+        let result = colour.map_or(result.to_owned(), |colour| self.painted(colour, result));
+        self.plain(format!("{actor}{call:<CALL$} {result}").trim_end());
     }
 
     /// Prints at once: a lesson is followed as it runs. Whoever has stopped reading needs no more.

@@ -21,9 +21,14 @@ pub(super) const LESSON: Lesson = Lesson {
     run,
 };
 
+/// The ports that clients may get, from the first to the last.
+const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
 fn run(narrator: &mut Narrator) -> io::Result<()> {
-    fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40009")?;
-    narrator.line("kernel", "ports for clients: 40000 to 40009", "(as sysctl ip_local_port_range)");
+    let usual = fs::read_to_string(RANGE)?.trim().replace('\t', " to ");
+    narrator.line("kernel", "a client without bind gets a port of", usual);
+    fs::write(RANGE, "40000 40009")?;
+    narrator.line("kernel", "in this lesson, to have few, a port of", "40000 to 40009");
     let first = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
     let second = SocketAddr::from((Ipv4Addr::LOCALHOST, 5001));
     let listener = listen_on(first, 100, |_| Ok(()))?;
@@ -51,14 +56,17 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         drop(listener.accept()?);
         ends.reach("TIME-WAIT", "gone");
     }
-    narrator.line("clients", "all close, and first; the server closes, too", "");
+    narrator.line("clients", "all close first, then the server", "");
     let kept = in_time_wait().iter().filter(|row| row.remote == first).count();
-    narrator.expect("kernel", "their ports in TIME-WAIT, for 60 s", 10, kept);
+    narrator.expect("kernel", "the clients' ends in TIME-WAIT, for 60 s", 10, kept);
 
     narrator.so(
-        "a connection is two addresses and two ports. With three of them fixed, about 28,000 are",
-        "left for a machine, each taken for a minute more after its close. Keep connections.",
+        "to one server only the port of the client can differ: about 28,000 connections with \
+         the usual range, each port kept for a minute more by the side that closes first. Reuse \
+         connections.",
     );
+    narrator
+        .python("keep s and send the next request on it, instead of s.close() and a new connect");
     narrator.cure("socklab bench HOST PORT --reconnect    (a new connection for each request)");
     Ok(())
 }

@@ -21,31 +21,33 @@ pub(super) const LESSON: Lesson = Lesson {
 fn run(narrator: &mut Narrator) -> io::Result<()> {
     let first = listen(any_port())?;
     let port = first.local_addr()?.port();
-    narrator.line("server", format!("listen 127.0.0.1:{port}, SO_REUSEADDR on"), "LISTEN");
-    narrator.line("another", "SO_REUSEADDR on, the same port, on:", "");
-    for (host, expected) in [
-        (Ipv4Addr::LOCALHOST, "EADDRINUSE"),
-        // All addresses, of which the first server has one.
-        (Ipv4Addr::UNSPECIFIED, "EADDRINUSE"),
-        (Ipv4Addr::new(127, 0, 0, 2), "LISTEN"),
+    narrator.line("server 1", format!("listen 127.0.0.1:{port}, SO_REUSEADDR on"), "LISTEN");
+    narrator.line("server 2", "listen, SO_REUSEADDR on, the same port, on:", "");
+    for (host, remark, expected) in [
+        (Ipv4Addr::LOCALHOST, "the same address", "EADDRINUSE"),
+        (Ipv4Addr::UNSPECIFIED, "every address, that one, too", "EADDRINUSE"),
+        (Ipv4Addr::new(127, 0, 0, 2), "another address", "LISTEN"),
     ] {
         let second = listen((host, port).into());
-        narrator.expect("", format!("  {host}"), expected, outcome(&second, "LISTEN"));
+        let call = format!("  {host}, {remark}");
+        narrator.expect("", call, expected, outcome(&second, "LISTEN"));
     }
 
     let with_port = |address| listen_on(address, 5, |socket| socket.set_reuse_port(true));
     let third = with_port(any_port())?;
     let address = third.local_addr()?;
-    narrator.line("server", format!("listen {address}, SO_REUSEPORT on"), "LISTEN");
+    narrator.line("server 3", format!("listen {address}, SO_REUSEPORT on"), "LISTEN");
     let fourth = outcome(&with_port(address), "LISTEN");
-    narrator.expect("another", "the same, SO_REUSEPORT on", "LISTEN", fourth);
+    narrator.expect("server 4", "the same, SO_REUSEPORT on", "LISTEN", fourth);
     let fifth = outcome(&listen(address), "LISTEN");
-    narrator.expect("another", "the same, SO_REUSEADDR only", "EADDRINUSE", fifth);
+    narrator.expect("server 5", "the same, SO_REUSEADDR only", "EADDRINUSE", fifth);
 
     narrator.so(
-        "on Linux SO_REUSEADDR is about TIME-WAIT, and never shares a port between listeners.",
-        "SO_REUSEPORT does, if all of them set it and have one user: socklab show reuseport.",
+        "on Linux SO_REUSEADDR is about TIME-WAIT: no two servers listen on the same address \
+         and port. SO_REUSEPORT allows it, if all set it and run as the same user: socklab show \
+         reuseport.",
     );
+    narrator.python("s.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1), before s.bind((host, port))");
     narrator.cure("socklab serve --model sharded");
     Ok(())
 }

@@ -35,41 +35,42 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     for _ in 1..LISTENERS {
         listeners.push(listen(address)?);
     }
-    narrator.line("servers", format!("{LISTENERS} times listen {address}"), "SO_REUSEPORT on");
+    narrator.line("servers", format!("{LISTENERS} of them listen on {address}"), "SO_REUSEPORT on");
 
     let connect = |_| TcpStream::connect(address);
     let clients: Vec<_> = (0..CLIENTS).map(connect).collect::<io::Result<_>>()?;
-    narrator.line("clients", format!("{CLIENTS} times connect"), "succeed; nobody has accepted");
-    wait_until(|| queues(address).iter().sum::<usize>() == CLIENTS);
-    let queues = queues(address);
+    narrator.line("clients", format!("{CLIENTS} of them connect"), "succeed; nobody has accepted");
+    wait_until(|| queues(&listeners).iter().sum::<usize>() == CLIENTS);
+    let queues = queues(&listeners);
     let (all, text) = (queues.iter().sum::<usize>(), format!("{queues:?}"));
     let shared = all == CLIENTS && queues.iter().all(|&queue| queue > 0);
     narrator.check(
         "kernel",
-        "clients in the four queues",
+        "clients in the queues of servers 1 to 4",
         text,
         shared,
         "some in each, 200 in all",
     );
 
-    let closed = listeners.remove(0);
-    let inode_queue = waiting(&closed)?;
-    drop(closed);
-    narrator.line("server 1", "close, as at a restart", format!("with {inode_queue} in its queue"));
+    drop(listeners.remove(0));
+    let queue = queues[0];
+    narrator.line("server 1", "close, as at a restart", format!("with {queue} in its queue"));
     let is_reset =
         |client: &&TcpStream| poll_for(*client, PollFlags::IN, 0).contains(PollFlags::HUP);
-    wait_until(|| clients.iter().filter(is_reset).count() >= inode_queue);
+    wait_until(|| clients.iter().filter(is_reset).count() >= queue);
     let reset: Vec<_> = clients.iter().filter(is_reset).collect();
-    narrator.expect("clients", "reset", inode_queue, reset.len());
+    narrator.expect("clients", "reset", queue, reset.len());
     if let Some(client) = reset.first() {
         client.set_read_timeout(Some(PATIENCE))?;
         narrator.expect("client", "one of them: recv", "ECONNRESET", receive(client));
     }
 
     narrator.so(
-        "the kernel draws a listener for each client by a hash: shares are alike, not equal, and",
-        "fixed. To stop, stop accepting last: all listeners together, or pass the socket on.",
+        "a hash of the client's address and port chooses its queue: shares are about equal. Who \
+         waits in a queue that is closed is lost: first accept all who wait, or hand the socket \
+         to the new server.",
     );
+    narrator.python("Popen(new_server, pass_fds=[s.fileno()]); there s = socket.socket(fileno=N)");
     narrator.cure("socklab serve --model sharded --shards 4    (it stops in that order)");
     Ok(())
 }
@@ -78,15 +79,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     listen_on(address, 1024, |socket| socket.set_reuse_port(true))
 }
 
-/// The lengths of the queues of all listeners of an address.
-fn queues(address: SocketAddr) -> Vec<usize> {
-    let rows = listening().into_iter().filter(|row| row.local == address);
-    rows.map(|row| row.unread as usize).collect()
-}
-
-/// The length of the queue of this listener: its row is the one with the inode of its descriptor.
-fn waiting(listener: &TcpListener) -> io::Result<usize> {
-    let inode = rustix::fs::fstat(listener)?.st_ino;
-    let row = listening().into_iter().find(|row| row.inode == inode);
-    Ok(row.map_or(0, |row| row.unread as usize))
+/// The lengths of the queues of these listeners.
+fn queues(listeners: &[TcpListener]) -> Vec<usize> {
+    let rows = listening();
+    let length = |listener| {
+        // Its row is the one with the inode of its descriptor.
+        let inode = rustix::fs::fstat(listener).ok().map(|status| status.st_ino);
+        let row = rows.iter().find(|row| Some(row.inode) == inode);
+        row.map_or(0, |row| row.unread as usize)
+    };
+    listeners.iter().map(length).collect()
 }

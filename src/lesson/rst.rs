@@ -25,34 +25,39 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let listener = listen(5)?;
     let (client, server) = connect(&listener)?;
     let ends = Ends::of(&client)?;
-    narrator.expect("client", "send \"1+1\\n\"", "4", send(&client, b"1+1\n"));
+    narrator.expect("client 1", "connect, send \"1+1\\n\"", "4", send(&client, b"1+1\n"));
     ends.arrived(4);
     narrator.expect("server", "send \"bye\"", "3", send(&server, b"bye"));
     drop(server);
     narrator.line("server", "close, with 4 bytes unread", "RST");
     narrator.states(&ends, "gone", "gone");
-    narrator.expect("client", "recv: it had arrived before", "\"bye\"", receive(&client));
-    narrator.expect("client", "recv", "ECONNRESET", receive(&client));
-    narrator.expect("client", "recv: an error is reported once", "end of input", receive(&client));
+    narrator.expect("client 1", "recv: it had arrived before", "\"bye\"", receive(&client));
+    narrator.expect("client 1", "recv", "ECONNRESET", receive(&client));
+    let again = receive(&client);
+    narrator.expect("client 1", "recv: an error is reported only once", "end of input", again);
 
     let (client, server) = connect(&listener)?;
+    narrator.line("client 2", "connect", "succeeds");
     SockRef::from(&server).set_linger(Some(Duration::ZERO))?;
     drop(server);
-    narrator.line("server", "SO_LINGER of 0 s, close", "RST");
-    narrator.expect("client", "recv", "ECONNRESET", receive(&client));
+    narrator.line("server", "SO_LINGER on, of 0 s (asks for it); close", "RST");
+    narrator.expect("client 2", "recv", "ECONNRESET", receive(&client));
 
     let (client, server) = connect(&listener)?;
-    narrator.expect("client", "send \"1+1\\n\"", "4", send(&client, b"1+1\n"));
+    narrator.expect("client 3", "connect, send \"1+1\\n\"", "4", send(&client, b"1+1\n"));
     narrator.expect("server", "recv", "\"1+1\\n\"", receive(&server));
     drop(server);
     narrator.line("server", "close, with all read", "FIN");
-    narrator.expect("client", "recv", "end of input", receive(&client));
+    narrator.expect("client 3", "recv", "end of input", receive(&client));
 
     narrator.so(
-        "a reset says: there were bytes that I did not read, or I wished it. Read all before you",
-        "close, or shutdown(SHUT_WR) and read until the peer's end: socklab show lost-busy.",
+        "a reset says: I closed with bytes unread, or I asked for it (SO_LINGER of 0 s). Read \
+         all before you close, or shutdown(SHUT_WR) and read until the peer's end: socklab show \
+         lost-busy.",
     );
-    narrator
-        .cure("socklab serve --explain    (a close tells what is unread, and what a reset costs)");
+    narrator.python(
+        "conn.shutdown(SHUT_WR); then conn.recv(4096) until b\"\", with a settimeout; conn.close()",
+    );
+    narrator.cure("socklab serve --explain tells what a close leaves unread, and what is lost");
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::sync::mpsc::channel;
 
 use super::ends::Ends;
 use super::sockets::{connect, listen, receive, send};
+use super::threads::{call_of, start, this_thread, wait_until};
 use super::{Lesson, Narrator, Place, Prediction};
 
 pub(super) const LESSON: Lesson = Lesson {
@@ -22,23 +24,40 @@ pub(super) const LESSON: Lesson = Lesson {
 fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (client, server) = connect(&listen(5)?)?;
     let ends = Ends::of(&client)?;
+    let (same, (report, reports)) = (server.try_clone()?, channel());
+    let receiving = start(move || {
+        let _ = report.send(this_thread());
+        receive(&same)
+    })?;
+    let thread = reports.recv().map_err(io::Error::other)?;
+    wait_until(|| call_of(thread).starts_with("recv"));
+    let waits = if call_of(thread).starts_with("recv") { "waits" } else { "does not wait" };
+    narrator.expect("thread 1", "recv: nothing has come", "waits", waits);
     server.shutdown(Shutdown::Read)?;
-    narrator.line("server", "shutdown(SHUT_RD)", "ok");
+    narrator.line("thread 2", "shutdown(SHUT_RD) of the same socket", "ok");
+    let received = receiving.join().expect("it does not panic");
+    narrator.expect("thread 1", "its recv returns", "end of input", received);
+    narrator.line("kernel", "nothing is sent: the client cannot know", "");
     narrator.states(&ends, "ESTABLISHED", "ESTABLISHED");
-    narrator.expect("server", "recv, which waits no more", "end of input", receive(&server));
 
     narrator.expect("client", "send \"still\"", "5", send(&client, b"still"));
     ends.arrived(5);
     let unread = ends.server().map_or(0, |row| row.unread);
     narrator.expect("kernel", "in the server's receive buffer", 5, unread);
-    narrator.expect("server", "recv", "\"still\"", receive(&server));
-    narrator.expect("server", "recv", "end of input", receive(&server));
-    narrator.states(&ends, "ESTABLISHED", "ESTABLISHED");
+    narrator.expect("server", "recv: what has come is there", "\"still\"", receive(&server));
+    narrator.expect(
+        "server",
+        "recv: no more is there, and no wait",
+        "end of input",
+        receive(&server),
+    );
 
     narrator.so(
-        "nothing is sent: the peer cannot know. It only lets a recv that waits return, so that",
-        "another thread can wake the one that serves a client, when the server is to stop.",
+        "shutdown(SHUT_RD) sends nothing and refuses nothing: it only lets a recv return that \
+         waits. So a server that is to stop wakes its threads, each of which waits in recv for \
+         its client.",
     );
+    narrator.python("conn.shutdown(SHUT_RD), from another thread; the recv there returns b\"\"");
     narrator.cure("socklab serve --model thread    (its stop wakes the threads so)");
     Ok(())
 }

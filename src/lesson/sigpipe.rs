@@ -27,10 +27,10 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (client, server) = connect(&listen(5)?)?;
     let ends = Ends::of(&client)?;
     drop(server);
-    narrator.line("server", "close", "FIN");
+    narrator.line("server", "connected; close", "FIN");
     narrator.states(&ends, "CLOSE-WAIT", "FIN-WAIT-2");
     narrator.expect("client", "send \"hello\"", "5", send(&client, b"hello"));
-    narrator.line("kernel", "the server's: nobody can read this any more", "RST");
+    narrator.line("kernel", "the server's: no program can read this now", "RST");
     narrator.states(&ends, "gone", "gone");
     narrator.expect("client", "send \"hello\"", "EPIPE", send(&client, b"hello"));
     narrator.expect("client", "send \"hello\"", "EPIPE", send(&client, b"hello"));
@@ -40,16 +40,19 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let mut cat = Command::new("cat");
     cat.stdin(Stdio::piped()).stdout(Stdio::from(OwnedFd::from(client)));
     let mut cat = cat.spawn()?;
-    narrator.line("cat", "write \"hello\" to the same socket", "");
+    narrator.line("cat", "its stdout is the client's socket: write \"hello\"", "");
     cat.stdin.take().expect("it is piped").write_all(b"hello")?;
     let status = cat.wait()?;
     let killed = status.signal() == Some(SIGPIPE);
     narrator.check("cat", "its end", status, killed, "killed by SIGPIPE");
 
     narrator.so(
-        "a send may succeed after the peer has gone: the error comes with the next. In C ignore",
-        "SIGPIPE or send with MSG_NOSIGNAL (Python and Rust ignore it), and take EPIPE as an end.",
+        "a send can succeed after the peer has closed: the next one fails (EPIPE if a FIN came \
+         first, ECONNRESET if only a reset). In C ignore SIGPIPE, which ended cat, or send with \
+         MSG_NOSIGNAL.",
     );
+    narrator
+        .python("except (BrokenPipeError, ConnectionResetError): close. Python ignores SIGPIPE.");
     narrator.cure("socklab grade --only unread-answer -- python3 server.py {port}");
     Ok(())
 }

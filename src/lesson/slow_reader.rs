@@ -33,13 +33,14 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (report, reports) = channel();
     let server: JoinHandle<io::Result<()>> = start(move || serve_two(&listener, &report))?;
     let thread = reports.recv().map_err(io::Error::other)?;
-    narrator.line("server", "one thread: poll, then recv and send (blocking)", "");
+    narrator.line("server", "one thread: poll, then blocking recv and send", "");
 
     let slow = TcpStream::connect(address)?;
     let quick = TcpStream::connect(address)?;
     reports.recv().map_err(io::Error::other)?;
     let ends = Ends::of(&slow)?;
-    narrator.expect("client 1", "send \"all\\n\", and does not read", "4", send(&slow, b"all\n"));
+    narrator.line("client 1", format!("asks for {REPLY} bytes, and does not read them:"), "");
+    narrator.expect("client 1", "send \"all\\n\"", "4", send(&slow, b"all\n"));
     wait_until(|| call_of(thread) == "sendto" && ends.server().is_some_and(|row| row.unsent > 0));
     narrator.expect("kernel", "the server's thread waits in", "sendto", call_of(thread));
     let unsent = ends.server().map_or(0, |row| row.unsent);
@@ -49,7 +50,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let events = poll_for(&quick, PollFlags::IN, 300);
     let answer = if events.is_empty() { "no reply" } else { "a reply" };
     narrator.expect("client 2", "poll, for 0.3 s", "no reply", answer);
-    narrator.expect("client 2", "recv", "EAGAIN", receive_now(&quick));
+    narrator.expect("client 2", "recv, without a wait", "EAGAIN", receive_now(&quick));
     narrator.expect("kernel", "the server's thread still waits in", "sendto", call_of(thread));
 
     let read = io::copy(&mut (&slow).take(REPLY as u64), &mut io::sink())?;
@@ -59,8 +60,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     server.join().expect("it does not panic")?;
 
     narrator.so(
-        "writable means: some room. A blocking send of more waits, and with it everybody else.",
-        "Set O_NONBLOCK, keep what send does not take, and go on when POLLOUT says so.",
+        "select says writable if there is some room. A blocking send of more than that waits, \
+         and every other client waits too. Set O_NONBLOCK, keep what send does not take, and \
+         wait for POLLOUT.",
+    );
+    narrator.python(
+        "conn.setblocking(False); n = conn.send(buf); buf = buf[n:]; if buf: select for writing",
     );
     narrator.cure("socklab grade --only slow-reader -- python3 server.py {port}");
     Ok(())

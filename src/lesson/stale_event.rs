@@ -31,27 +31,46 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (a, b) = (server_a.as_raw_fd(), server_b.as_raw_fd());
     let watcher = watch(&[&server_a, &server_b], epoll::EventFlags::empty())?;
     narrator.line("server", "epoll watches A and B", format!("descriptors {a} and {b}"));
-    for (name, client) in [("client A", &client_a), ("client B", &client_b)] {
-        narrator.expect(name, "send \"bye\"", "3", send(client, b"bye"));
-        Ends::of(client)?.arrived(3);
-    }
+    narrator.expect("client A", "send \"stop B\"", "6", send(&client_a, b"stop B"));
+    Ends::of(&client_a)?.arrived(6);
+    narrator.expect("client B", "send \"hello\"", "5", send(&client_b, b"hello"));
+    Ends::of(&client_b)?.arrived(5);
 
     let batch: Vec<_> = epoll_wait(&watcher, 0)?.iter().map(ToString::to_string).collect();
     let expected = format!("descriptors {a}, {b}");
-    narrator.expect("server", "epoll_wait", expected, format!("descriptors {}", batch.join(", ")));
+    narrator.expect(
+        "server",
+        "epoll_wait: two events at once",
+        expected,
+        format!("descriptors {}", batch.join(", ")),
+    );
 
-    narrator.expect("server", format!("event {a}: recv from A"), "\"bye\"", receive_now(&server_a));
+    narrator.expect(
+        "server",
+        format!("event {a}: recv from A"),
+        "\"stop B\"",
+        receive_now(&server_a),
+    );
     drop(server_b);
     narrator.line("server", format!("so A's handler closes B: close({b})"), "");
     let (server_c, _) = listener.accept()?;
-    narrator.expect("server", "accept C: the lowest free number", b, server_c.as_raw_fd());
+    narrator.expect(
+        "server",
+        "accept C, which gets the lowest free number",
+        b,
+        server_c.as_raw_fd(),
+    );
     let received = receive_now(&server_c);
     narrator.expect("server", format!("event {b}: recv from C"), "EAGAIN", received);
-    narrator.line("", "a blocking recv would wait here; after an event", "");
-    narrator.line("", "that says hang-up, C would be closed in B's place", "");
+    narrator.line("", "it was B's event: a blocking recv would wait here for C;", "");
+    narrator.line("", "after B's EPOLLHUP, C would be closed in B's place", "");
     narrator.so(
-        "an event is a hint: with O_NONBLOCK a stale one costs a call that returns EAGAIN. Close",
-        "after the batch, not in it, or number the clients and not the descriptors.",
+        "an event is a hint. With O_NONBLOCK a stale one costs a recv that fails with EAGAIN. \
+         Close after the events of one epoll_wait, not among them, or map events to clients, \
+         not to descriptors.",
+    );
+    narrator.python(
+        "if key.fileobj.fileno() == -1: continue    (closed by an earlier event of this select)",
     );
     narrator.cure("socklab serve --explain    (its close comes after the batch of events)");
     Ok(())

@@ -1,12 +1,12 @@
 //! `syn-cookies`: clients of a full server that believe they are connected, and are not.
 
 use std::io::{self, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
 
-use super::ends::Ends;
+use super::ends::{Ends, counter};
 use super::sockets::{begin_to_connect, listen, poll_for, receive_now, send};
 use super::threads::{now, wait_until};
 use super::{Lesson, Narrator, Place, Prediction};
@@ -35,48 +35,72 @@ const RETRY: Duration = Duration::from_millis(1500);
 fn run(narrator: &mut Narrator) -> io::Result<()> {
     let listener = listen(0)?;
     let address = listener.local_addr()?;
-    narrator.line("server", "listen(0): for one client at a time", "LISTEN");
+    narrator.line("server", "listen(0): room for 1 client in its queue", "LISTEN");
     let begin = |_| begin_to_connect(address).map(TcpStream::from);
     let clients: Vec<TcpStream> = (0..CLIENTS).map(begin).collect::<io::Result<_>>()?;
     let connected = || clients.iter().filter(|it| it.peer_addr().is_ok()).count();
-    let known = |client: &&TcpStream| Ends::of(client).is_ok_and(|ends| ends.server().is_some());
     wait_until(|| connected() > 0);
-    narrator.expect("clients", "8 times connect: done at once", 1, connected());
+    narrator.expect("clients", "8 of them connect; connected at once", 1, connected());
+    narrator.line("kernel", "the queue is full: no answer to the SYNs of the 7 others", "");
     let (_first, _) = listener.accept()?;
-    narrator.line("server", "accept: client 1 is served; one may wait", "");
+    narrator.line("server", "accept client 1: again room for 1 in the queue", "");
 
-    let start = now();
+    let (start, sent) = (now(), counter("SyncookiesSent"));
     wait_until(|| connected() == CLIENTS || now() - start > RETRY);
     let seconds = (now() - start).as_secs_f64();
-    let (believe, there) = (connected(), clients.iter().filter(known).count());
-    let call = format!("connect is done, after {seconds:.1} s, for");
-    narrator.line("clients", call, format!("{believe} clients: they have tried again"));
-    narrator.expect("kernel", "of these, connected on the server's side", 2, there);
-    let stranded = clients.iter().find(|client| client.peer_addr().is_ok() && !known(client));
-    let Some(stranded) = stranded else {
+    let call = format!("{seconds:.1} s later the 7 repeat their SYNs, all at once");
+    narrator.line("clients", call, "");
+    let (believe, there) = (connected(), clients.iter().filter(|client| known(client)).count());
+    let stranded = (1..).zip(&clients).find(|(_, it)| it.peer_addr().is_ok() && !known(it));
+    let Some((number, stranded)) = stranded else {
         narrator.doubt("the clients did not try again together, or SYN cookies are off");
         return Ok(());
     };
+    let cookies = counter("SyncookiesSent") - sent;
+    let call = "says yes, and keeps no record (SYN cookie), to";
+    narrator.check("kernel", call, format!("{cookies} clients"), cookies > 0, "at least one");
+    narrator.line("clients", "connected, as the clients see it", believe);
+    narrator.expect("kernel", "connected, as the server sees it", 2, there);
 
-    let (mut second, _) = listener.accept()?;
-    second.write_all(b"hello")?;
-    narrator.line("server", "accept the one that waited, send \"hello\"", "5");
-    let greeted = |client: &&TcpStream| poll_for(*client, PollFlags::IN, 0).contains(PollFlags::IN);
-    wait_until(|| clients.iter().any(|client| greeted(&client)));
-    narrator.expect("clients", "that can read it", 1, clients.iter().filter(greeted).count());
-    let queued = poll_for(&listener, PollFlags::IN, 300).contains(PollFlags::IN);
-    let waits = if queued { "a client" } else { "nobody" };
-    narrator.expect("server", "its queue, 0.3 s later", "nobody", waits);
-    narrator.expect("client 3", "recv: the greeting never comes", "EAGAIN", receive_now(stranded));
-    narrator.expect("client 3", "send \"x\"", "1", send(stranded, b"x"));
-    wait_until(|| known(&stranded));
-    let there = if known(&stranded) { "connected" } else { "not connected" };
-    narrator.expect("kernel", "client 3 on the server's side", "connected", there);
+    let client = format!("client {number}");
+    greet(narrator, &listener, &clients)?;
+    narrator.expect(&client, "recv: no \"hello\" has come", "EAGAIN", receive_now(stranded));
+    narrator.expect(&client, "send \"x\": the packet has the cookie", "1", send(stranded, b"x"));
+    wait_until(|| known(stranded));
+    let there = if known(stranded) { "connected" } else { "not connected" };
+    narrator.expect("kernel", "this client, as the server sees it", "connected", there);
 
     narrator.so(
-        "a SYN cookie keeps no memory of a client until it sends. One that waits for a greeting",
-        "waits for ever: limit that wait, and give a service that speaks first a large backlog.",
+        "a busy kernel says yes and remembers nothing (SYN cookie). If its queue is full when \
+         the client confirms, the client thinks that it is connected, and the server learns of \
+         it when it sends.",
+    );
+    narrator.python(
+        "listener.listen(1024) for a long queue; in the client s.settimeout(5) for the greeting",
     );
     narrator.cure("socklab serve --service quiz --max-clients 1    (its backlog is 1024)");
+    Ok(())
+}
+
+/// True if the server's kernel knows of the connection.
+fn known(client: &TcpStream) -> bool {
+    Ends::of(client).is_ok_and(|ends| ends.server().is_some())
+}
+
+/// A greeting for the one client that waits in the queue.
+fn greet(narrator: &mut Narrator, listener: &TcpListener, clients: &[TcpStream]) -> io::Result<()> {
+    let (mut server, peer) = listener.accept()?;
+    server.write_all(b"hello")?;
+    let is_peer = |client: &TcpStream| client.local_addr().is_ok_and(|address| address == peer);
+    let number = clients.iter().position(is_peer).map_or(0, |index| index + 1);
+    let call = "accept the one in the queue, send \"hello\"";
+    narrator.line("server", call, format!("5, to client {number}"));
+    let greeted = |client: &&TcpStream| poll_for(*client, PollFlags::IN, 0).contains(PollFlags::IN);
+    wait_until(|| clients.iter().any(|client| greeted(&client)));
+    let reached = clients.iter().filter(greeted).count();
+    narrator.expect("clients", "that can read a \"hello\"", 1, reached);
+    let queued = poll_for(listener, PollFlags::IN, 300).contains(PollFlags::IN);
+    let waits = if queued { "a client" } else { "nobody" };
+    narrator.expect("server", "who waits in its queue, 0.3 s later", "nobody", waits);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `vanished`: a peer without power or cable says nothing, and so does your own kernel.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -30,8 +30,11 @@ pub(super) const LESSON: Lesson = Lesson {
 /// The limit on the time of unacknowledged bytes, in milliseconds.
 const USER_TIMEOUT: u32 = 1500;
 
-/// The address of the other machine, at the other end of the cable.
-const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// The address of the server.
+const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 0, 0, 1), 5000);
+
+/// The address of the client's machine, at the other end of the cable.
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 /// Its hardware address.
 const HARDWARE: &str = "02:00:00:00:00:02";
@@ -44,36 +47,45 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     ip("addr add 10.0.0.1/24 dev cable0")?;
     ip("link set cable0 up")?;
     // Known for ever: a question for its hardware address, unanswered, would be an error.
-    ip(&format!("neigh add {OTHER} lladdr {HARDWARE} dev cable0 nud permanent"))?;
+    ip(&format!("neigh add {CLIENT} lladdr {HARDWARE} dev cable0 nud permanent"))?;
 
-    let mut here = TcpStream::connect(SocketAddr::from((OTHER, 5000)))?;
-    here.read_exact(&mut [0; 5])?;
-    set_tcp_user_timeout(&here, USER_TIMEOUT)?;
-    let ends = Ends::of(&here)?;
-    narrator.line("here", "connect to 10.0.0.2, another network", name(ends.client()));
-    narrator.line("here", "TCP_USER_TIMEOUT of 1.5 s", "");
+    let listener = TcpListener::bind(SERVER)?;
+    order.send(()).map_err(io::Error::other)?;
+    let (server, peer) = listener.accept()?;
+    reports.recv().map_err(io::Error::other)?;
+    set_tcp_user_timeout(&server, USER_TIMEOUT)?;
+    let ends = Ends { client: peer, server: SERVER.into() };
+    narrator.line("client", "connect, from another machine (a network)", name(ends.server()));
+    narrator.line("server", "set TCP_USER_TIMEOUT of 1.5 s", "");
     order.send(()).map_err(io::Error::other)?;
     reports.recv().map_err(io::Error::other)?;
-    narrator.line("there", "its power goes", "no FIN, no RST");
-    narrator.expect("here", "recv: nothing has come", "EAGAIN", receive_now(&here));
-    here.set_read_timeout(Some(Duration::from_millis(300)))?;
-    narrator.expect("here", "recv, for 0.3 s", "EAGAIN", receive(&here));
-    let state = name(ends.client());
-    narrator.expect("kernel", "the state of this end", "ESTABLISHED", state);
-    narrator.expect("here", "send \"are you there\"", "13", send(&here, b"are you there"));
-    let unsent = ends.client().map_or(0, |row| row.unsent);
-    narrator.expect("kernel", "of these, not acknowledged", 13, unsent);
+    narrator.line("client", "its machine loses its power", "no FIN, no RST");
+    narrator.expect("server", "recv, without a wait", "EAGAIN", receive_now(&server));
+    server.set_read_timeout(Some(Duration::from_millis(300)))?;
+    narrator.expect("server", "recv, for 0.3 s", "EAGAIN", receive(&server));
+    let state = name(ends.server());
+    narrator.expect("kernel", "the state of the server's end", "ESTABLISHED", state);
+    narrator.expect("server", "send \"are you there\"", "13", send(&server, b"are you there"));
+    let unsent = ends.server().map_or(0, |row| row.unsent);
+    narrator.expect("kernel", "of these, not yet acknowledged", 13, unsent);
+    narrator.line(
+        "kernel",
+        "the server's: sends them again and again, and looks at the limit then",
+        "",
+    );
     let begin = now();
-    here.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let received = receive(&here);
+    server.set_read_timeout(Some(Duration::from_secs(20)))?;
+    let received = receive(&server);
     let seconds = (now() - begin).as_secs_f64();
-    narrator.expect("here", format!("recv, after {seconds:.1} s"), "ETIMEDOUT", received);
-    narrator.line("", "on one Ethernet, EHOSTUNREACH may come first (no ARP reply)", "");
+    narrator.expect("server", format!("recv returns, after {seconds:.1} s"), "ETIMEDOUT", received);
+    narrator.line("", "on one Ethernet, EHOSTUNREACH may come first: nobody has the address", "");
 
     narrator.so(
-        "silence is no event: limit it yourself (idle limit, heartbeat, SO_KEEPALIVE). Who has",
-        "sent may also set TCP_USER_TIMEOUT; without it a send gives up after about 15 minutes.",
+        "silence raises no event: limit it yourself (a time limit on recv, or SO_KEEPALIVE). A \
+         side that has sent can also set TCP_USER_TIMEOUT; without it a send gives up after \
+         about 15 minutes.",
     );
+    narrator.python("conn.settimeout(30)    recv raises TimeoutError after 30 s of silence");
     narrator.cure("socklab serve --idle-timeout 30s --unread-timeout 10s");
     Ok(())
 }
@@ -87,10 +99,10 @@ fn other_machine(report: &Sender<()>, orders: &Receiver<()>) -> io::Result<()> {
     ))?;
     ip("addr add 10.0.0.2/24 dev cable1")?;
     ip("link set cable1 up")?;
-    let listener = TcpListener::bind((OTHER, 5000))?;
     report.send(()).map_err(io::Error::other)?;
-    let (mut peer, _) = listener.accept()?;
-    peer.write_all(b"hello")?;
+    orders.recv().map_err(io::Error::other)?;
+    let _client = TcpStream::connect(SocketAddr::from(SERVER))?;
+    report.send(()).map_err(io::Error::other)?;
     orders.recv().map_err(io::Error::other)?;
     // Packets for an address that nobody has are dropped without a word.
     ip("addr del 10.0.0.2/24 dev cable1")?;

@@ -49,7 +49,23 @@ fn every_lesson_does_as_expected_on_one_screen() {
         assert!(told.lines().count() <= LINES, "{topic}:\n{told}");
         let long = told.lines().find(|line| line.chars().count() > COLUMNS);
         assert_eq!(long, None, "{topic}");
+        assert_eq!(unexplained(&told), None, "{topic}:\n{told}");
     }
+}
+
+/// An error or a state that a lesson prints, and its last lines do not explain.
+fn unexplained(told: &str) -> Option<&str> {
+    let conclusion = told.find("\nThis kernel (").or_else(|| told.find("\nCannot tell: "));
+    let (told, end) = told.split_at(conclusion.unwrap());
+    let end: Vec<_> = end.split_whitespace().collect();
+    let explained = |word: &str| end.join(" ").contains(&format!("{word} ("));
+    let of_name = |letter: char| letter.is_ascii_uppercase() || "-12".contains(letter);
+    let is_name = |word: &&str| {
+        let begins = word.starts_with('E') || word.trim_start_matches('-').contains('-');
+        begins && word.len() > 3 && word.chars().all(of_name)
+    };
+    let mut words = told.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    words.find(|word| is_name(word) && !explained(word))
 }
 
 #[test]
