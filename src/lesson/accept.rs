@@ -42,17 +42,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let row = ends.server();
     let unread = row.as_ref().map_or(0, |row| row.unread);
     narrator.expect("kernel", "in the server's receive buffer", 1000, unread);
-    narrator.expect(
-        "kernel",
-        "has the server's program a descriptor of it?",
-        "no",
-        descriptor(row),
-    );
+    narrator.expect("kernel", "does the server program have a descriptor?", "no", descriptor(row));
 
     let (_server, peer) = listener.accept()?;
     narrator.expect("server", "accept: the peer", ends.client, peer);
     let has = descriptor(ends.server());
-    narrator.expect("kernel", "has the server's program a descriptor of it?", "yes", has);
+    narrator.expect("kernel", "does the server program have a descriptor?", "yes", has);
 
     narrator.so(
         "the kernel makes the connection; accept only fetches it. A successful connect or send \

@@ -51,7 +51,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     shell.stdin.take().expect("it is piped").write_all(b"\n")?;
     let first = wait(&watcher, 10_000);
-    narrator.expect("server", "its epoll_wait returns, long before 10 s", "EINTR", first);
+    narrator.expect("server", "its epoll_wait returns before 10 s are over", "EINTR", first);
     let again = wait(&watcher, 0);
     narrator.expect("server", "epoll_wait again, without a wait", "1 event", again);
     narrator.expect("server", "recv", "\"hello\\n\"", receive_now(&server));
@@ -66,7 +66,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.python(
         "after a halt sel.select(1) may be [] though input waits: sel.select(0) before you close",
     );
-    narrator.cure("kill -STOP, then -CONT a socklab serve --explain: EINTR, and it asks again");
+    narrator.cure(
+        "socklab serve --explain    (Ctrl-Z, a client sends, fg: see EINTR, and it is served)",
+    );
     Ok(())
 }
 

@@ -71,7 +71,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          to the new server.",
     );
     narrator.python("Popen(new_server, pass_fds=[s.fileno()]); there s = socket.socket(fileno=N)");
-    narrator.cure("socklab serve --model sharded --shards 4    (it stops in that order)");
+    narrator
+        .cure("socklab serve --model sharded --shards 4    (it empties its queues when it stops)");
     Ok(())
 }
 

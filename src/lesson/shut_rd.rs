@@ -47,7 +47,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", "recv: what has come is there", "\"still\"", receive(&server));
     narrator.expect(
         "server",
-        "recv: no more is there, and no wait",
+        "recv: nothing more has come, no wait",
         "end of input",
         receive(&server),
     );

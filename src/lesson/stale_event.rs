@@ -72,6 +72,6 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.python(
         "if key.fileobj.fileno() == -1: continue    (closed by an earlier event of this select)",
     );
-    narrator.cure("socklab serve --explain    (its close comes after the batch of events)");
+    narrator.cure("socklab serve --explain    (it closes a client after all events of a turn)");
     Ok(())
 }

@@ -33,7 +33,7 @@ const WORDS: [(&str, &str); 27] = [
 
 /// The exceptions for which Python has a class. The others are an `OSError` with that errno.
 const EXCEPTIONS: [(&str, &str); 6] = [
-    ("EAGAIN", "BlockingIOError"),
+    ("EAGAIN", "BlockingIOError; after settimeout, TimeoutError"),
     ("ECONNREFUSED", "ConnectionRefusedError"),
     ("ECONNRESET", "ConnectionResetError"),
     ("EINTR", "InterruptedError"),
