@@ -107,7 +107,7 @@ impl Narrator {
 
     /// The conclusion for a programmer, in two lines or three.
     pub(super) fn so(&mut self, text: &str) {
-        self.told.push_str(text);
+        self.told.extend([text, "\n"]);
         for line in wrapped("So: ", text, LINE) {
             self.plain(&self.painted(BOLD, &line));
         }
@@ -115,7 +115,7 @@ impl Narrator {
 
     /// The same as a line of Python.
     pub(super) fn python(&mut self, code: &str) {
-        self.told.push_str(code);
+        self.told.extend([code, "\n"]);
         self.plain(&self.painted(BOLD, &format!("    Python: {code}")));
     }
 

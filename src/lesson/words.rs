@@ -86,11 +86,15 @@ pub(super) fn wrapped(heading: &str, text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// True if the text has the word, not only as a part of another: FIN is no part of FIN-WAIT-2.
+/// True if the text has the word, also in the plural, but not as a part of another one: FIN is no
+/// part of FIN-WAIT-2.
 fn has_word(text: &str, word: &str) -> bool {
     let joins = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '_';
-    text.match_indices(word)
-        .any(|(at, _)| !text[..at].ends_with(joins) && !text[at + word.len()..].starts_with(joins))
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        let after = after.strip_prefix('s').unwrap_or(after);
+        !before.ends_with(joins) && !after.starts_with(joins)
+    })
 }
 
 #[cfg(test)]
@@ -99,12 +103,17 @@ mod tests {
 
     #[test]
     fn only_the_words_of_the_text_are_explained() {
-        let lines = explain("client CLOSE-WAIT  server FIN-WAIT-2, send EPIPE", 40);
-        let text = lines.join(" ").replace("    ", "");
-        assert!(text.contains("CLOSE-WAIT (the peer"), "{text}");
-        assert!(!text.contains(" FIN ("), "{text}");
-        assert!(text.contains("Errors in Python: EPIPE (BrokenPipeError)"), "{text}");
-        assert!(lines.iter().all(|line| line.len() <= 40), "{lines:?}");
+        let text = "client CLOSE-WAIT  server FIN-WAIT-2, send EPIPE, SYNs";
+        let [words, errors] = &explain(text, 1000)[..] else { panic!("two paragraphs") };
+        assert!(words.starts_with("Words: SYN (the packet"), "{words}");
+        assert!(words.contains("), CLOSE-WAIT (the peer"), "{words}");
+        assert!(!words.contains(" FIN ("), "{words}");
+        assert_eq!(errors, "Errors in Python: EPIPE (BrokenPipeError)");
         assert!(explain("connect succeeds", 40).is_empty());
+    }
+
+    #[test]
+    fn a_long_paragraph_is_wrapped() {
+        assert_eq!(wrapped("So:", "one two three", 13), ["So: one two", "    three"]);
     }
 }
