@@ -48,14 +48,14 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (start, sent) = (now(), counter("SyncookiesSent"));
     wait_until(|| connected() == CLIENTS || now() - start > RETRY);
     let seconds = (now() - start).as_secs_f64();
-    let call = format!("{seconds:.1} s later the 7 repeat their SYNs, all at once");
-    narrator.line("clients", call, "");
     let (believe, there) = (connected(), clients.iter().filter(|client| known(client)).count());
     let stranded = (1..).zip(&clients).find(|(_, it)| it.peer_addr().is_ok() && !known(it));
     let Some((number, stranded)) = stranded else {
         narrator.doubt("the clients did not try again together, or SYN cookies are off");
         return Ok(());
     };
+    let call = format!("{seconds:.1} s later the 7 repeat their SYNs, all at once");
+    narrator.line("clients", call, "");
     let cookies = counter("SyncookiesSent") - sent;
     let call = "says yes, and keeps no record (SYN cookie), to";
     narrator.check("kernel", call, format!("{cookies} clients"), cookies > 0, "at least one");
