@@ -11,6 +11,7 @@ KIND is one of
     mixed      some of each of these
     strings    the largest strings that one request may make, and the next when it is answered
     compare    400 of the longest comparisons at a time
+    power      20 times the powers that take longest
     light      requests that cost little, as many as the server takes
     large      replies of the largest size, which are never read
 
@@ -38,6 +39,7 @@ TIMEOUT = 20  # seconds
 ROUNDS = {
     "strings": b"bin((1<<65000))," * 255 + b"\n",
     "compare": b"max((1<<262143,)*10000)\n" * 400,
+    "power": (b"pow(3,(1<<7052)-1,(1<<392)//3)," * 30 + b"\n") * 20,
     "light": b"1 + 2\n" * 20_000,
 }
 # What a client that does not read sends all the time.
