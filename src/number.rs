@@ -13,6 +13,11 @@ pub fn grouped(n: u64) -> String {
     text
 }
 
+/// A number of bytes: `1 byte`, `2 bytes`.
+pub fn bytes(n: usize) -> String {
+    if n == 1 { "1 byte".to_owned() } else { format!("{n} bytes") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +25,10 @@ mod tests {
     #[test]
     fn digits_stand_in_groups_of_three() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_byte_is_in_the_singular() {
+        assert_eq!([0, 1, 2, 100].map(bytes), ["0 bytes", "1 byte", "2 bytes", "100 bytes"]);
     }
 }

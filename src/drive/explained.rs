@@ -12,6 +12,7 @@ use super::Socket;
 use crate::error::{cause_of, errno, is_disconnect};
 use crate::escape::quoted;
 use crate::explain::{self, SHOWN, TARGET};
+use crate::number;
 
 /// A connection whose calls are told. It tells its close when it is dropped.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl<S: AsFd> Explained<S> {
             Ok(n) => {
                 let fate =
                     if self.is_shut.get() { ", discarded: we have closed already" } else { "" };
-                format!("{n} bytes {}{fate}", quoted(&room[..n], SHOWN))
+                format!("{} {}{fate}", number::bytes(n), quoted(&room[..n], SHOWN))
             }
             Err(error) if is_no_time(error) => format!("nothing has come ({})", errno(error)),
             Err(error) => self.failure(error),
@@ -93,14 +94,16 @@ impl<S: AsFd> Explained<S> {
             self.last_sent = quoted(&bytes[..n], SHOWN);
         }
         let outcome = match sent {
-            Ok(n) if *n == bytes.len() => format!("{n} of {n} bytes {}", self.last_sent),
+            Ok(n) if *n == bytes.len() => {
+                format!("{n} of {} {}", number::bytes(*n), self.last_sent)
+            }
             Ok(n) => {
-                let (all, sent) = (bytes.len(), &self.last_sent);
-                format!("{n} of {all} bytes {sent}; its buffer has no room for more")
+                let (all, sent) = (number::bytes(bytes.len()), &self.last_sent);
+                format!("{n} of {all} {sent}; its buffer has no room for more")
             }
             Err(error) if is_no_time(error) => {
-                let (none, errno) = (bytes.len(), errno(error));
-                format!("none of {none} bytes, no room ({errno}): it reads too slowly, or not")
+                let (all, errno) = (number::bytes(bytes.len()), errno(error));
+                format!("none of {all}, no room ({errno}): it reads too slowly, or not")
             }
             Err(error) => self.failure(error),
         };
@@ -148,10 +151,13 @@ impl<S: AsFd> Explained<S> {
 impl<S: AsFd> Drop for Explained<S> {
     fn drop(&mut self) {
         // Something else than a socket may not know.
-        let unread = ioctl_fionread(&self.inner).unwrap_or(0);
+        let unread = ioctl_fionread(&self.inner).unwrap_or(0) as usize;
         let outcome = match unread {
             0 => "nothing is unread".to_owned(),
-            n => format!("{n} bytes are unread, so it is a reset (RST){}", self.lost_reply()),
+            n => {
+                let (unread, lost) = (number::bytes(n), self.lost_reply());
+                format!("{unread} unread, so it is a reset (RST){lost}")
+            }
         };
         self.tell("close of", &outcome);
     }
@@ -250,7 +256,7 @@ mod tests {
     #[test]
     fn each_call_is_a_line_and_a_reset_names_the_reply_that_is_lost() {
         let (socket, mut peer) = UnixStream::pair().unwrap();
-        peer.write_all(b"more").unwrap();
+        peer.write_all(b"x").unwrap();
         let mut socket = Explained::new(Script { next: Ok(2), socket }, 7);
         let told = lines(|| {
             let room = &mut [0; 100];
@@ -260,6 +266,8 @@ mod tests {
             socket.inner.next = Err(Errno::AGAIN);
             assert!(socket.read(room).is_err());
             assert!(socket.write(b"e two").is_err());
+            socket.inner.next = Ok(1);
+            assert_eq!(socket.write(b"e").unwrap(), 1);
             socket.inner.next = Ok(0);
             assert_eq!(socket.read(room).unwrap(), 0);
             socket.shut_down_sending().unwrap();
@@ -276,13 +284,14 @@ mod tests {
             "send to client 7: 2 of 7 bytes \"on\"; its buffer has no room for more",
             "recv from client 7: nothing has come (EAGAIN)",
             "send to client 7: none of 5 bytes, no room (EAGAIN): it reads too slowly, or not",
+            "send to client 7: 1 of 1 byte \"e\"",
             "recv from client 7: 0 bytes: the end of input, it has closed its half (FIN)",
             "shutdown to client 7: our end is sent (FIN); now it may end as well",
             &format!("recv from client 7: 100 bytes {cut}, discarded: we have closed already"),
             "recv from client 7: ECONNRESET: the client has reset the connection (RST); \
-             what it has not read of \"on\" is lost",
-            "close of client 7: 4 bytes are unread, so it is a reset (RST); what it has not read \
-             of \"on\" is lost",
+             what it has not read of \"e\" is lost",
+            "close of client 7: 1 byte unread, so it is a reset (RST); what it has not read of \
+             \"e\" is lost",
         ];
         assert_eq!(told, expected);
     }

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use crate::buffer::{Buffer, Pool};
 use crate::explain::TARGET;
+use crate::number;
 use crate::service::{Framing, Service};
 
 mod active;
@@ -186,8 +187,8 @@ impl Session {
     pub fn cut(&mut self, reason: CloseReason) {
         self.close(reason);
         if self.owes() {
-            let (client, unsent) = (self.client, self.outbox.len());
-            log::debug!(target: TARGET, "{unsent} bytes of replies to client {client} are unsent");
+            let (client, unsent) = (self.client, number::bytes(self.outbox.len()));
+            log::debug!(target: TARGET, "unsent to client {client}: {unsent} of replies");
         }
         self.outbox.clear();
         self.phase = Phase::Finished;
@@ -292,8 +293,8 @@ impl Session {
     /// Discards what was received and not served.
     fn discard_unserved(&mut self) {
         if !self.inbox.is_empty() {
-            let (client, unserved) = (self.client, self.inbox.len());
-            log::debug!(target: TARGET, "{unserved} bytes of client {client} stay without a reply");
+            let (client, unserved) = (self.client, number::bytes(self.inbox.len()));
+            log::debug!(target: TARGET, "no reply to the last {unserved} of client {client}");
             self.inbox.clear();
         }
     }

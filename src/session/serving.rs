@@ -10,6 +10,7 @@ use super::{Awaited, CloseReason, Deferred, Input, Phase, Session, Side};
 use crate::buffer::Buffer;
 use crate::escape;
 use crate::explain::{SHOWN, TARGET};
+use crate::number;
 use crate::service::{BYTES_PER_WORK, Event, LIGHT_WORK, MAX_REPLY, MIN_WORK, Next, Output};
 
 /// The reply to a message.
@@ -284,7 +285,7 @@ impl Session {
     fn refuse_message(&mut self) {
         let limit = self.context.limits.max_message;
         let client = self.client;
-        log::debug!(target: TARGET, "message of client {client}: over {limit} bytes, refused");
+        log::debug!(target: TARGET, "message of client {client}: over {}, refused", number::bytes(limit));
         let text = format!("ValueError: message too long (limit {limit} bytes)");
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
