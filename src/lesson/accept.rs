@@ -50,9 +50,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("kernel", "does the server program have a descriptor?", "yes", has);
 
     narrator.so(
-        "the kernel makes the connection; accept only fetches it. A successful connect or send \
-         proves that the peer's kernel is there, not that a program serves you. Only a reply \
-         does.",
+        "the kernel makes the connection; accept only fetches it. A successful connect or \
+         send proves that a kernel is at the other end (in show self-connect it is your \
+         own), not that a program serves you. Only a reply does.",
     );
     narrator
         .python("s.settimeout(2); s.recv(100) then raises TimeoutError if no reply comes in 2 s");

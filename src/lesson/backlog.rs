@@ -53,12 +53,13 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         }
     }
     narrator.so(
-        "backlog + 1 clients wait for accept. Linux does not answer the next: its kernel asks \
-         again after 1 s, again and again, and gives up after two minutes. A full queue looks \
-         like a dead server.",
+        "backlog + 1 clients wait for accept. The server's kernel does not answer the next SYN; \
+         the client's kernel repeats it after 1 s, then ever more rarely, and gives up after two \
+         minutes. Until then connect waits: s.settimeout(5) first. A full queue looks like a dead \
+         server.",
     );
     narrator
-        .python("s.listen() takes 128: right for most. Repeated SYNs: socklab show syn-cookies");
+        .python("s.listen(): 128 is enough unless many connect at once (show syn-cookies: 1024)");
     narrator.cure("socklab serve --max-clients 1 --when-full queue --backlog 0");
     Ok(())
 }

@@ -52,12 +52,14 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", "in all", LARGE, parts.iter().sum::<usize>());
 
     narrator.so(
-        "one recv is not one message, and how many there are varies. Append to a buffer, take \
+        "one recv is not one message, and the number of recv calls varies. Append to a buffer, take \
          out what is whole (to the newline, or as long as a length says), and keep the rest for \
          the next round.",
     );
-    narrator
-        .python("buf += s.recv(4096); while b\"\\n\" in buf: line, buf = buf.split(b\"\\n\", 1)");
+    narrator.python(
+        "data = s.recv(4096); if not data: the end; buf += data\n\
+         while b\"\\n\" in buf: line, buf = buf.split(b\"\\n\", 1); handle(line)",
+    );
     narrator.cure("socklab grade --only two-in-one,two-pieces -- python3 server.py {port}");
     Ok(())
 }

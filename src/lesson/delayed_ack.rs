@@ -12,7 +12,7 @@ use super::{Lesson, Narrator, Place, Prediction};
 
 pub(super) const LESSON: Lesson = Lesson {
     topic: "delayed-ack",
-    question: "Why do the two halves of a message come 40 ms apart, and can a server help it?",
+    question: "Why do the two halves of a message come 40 ms apart, and can the server prevent it?",
     prediction: Prediction {
         question: "A client with Nagle's algorithm sends a message in two calls. The server can:",
         answers: [
@@ -35,12 +35,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.line("client", "send \"1+\", send \"1\"", "");
     narrator.line(
         "kernel",
-        "the client's: \"1\" waits until \"1+\" is acknowledged (show nagle)",
+        "the client's kernel: \"1\" waits until \"1+\" is acknowledged (show nagle)",
         "",
     );
     narrator.line(
         "kernel",
-        "the server's: waits for a reply that can carry the acknowledgement",
+        "the server's kernel: waits for a reply that can carry the acknowledgement",
         "",
     );
     narrator.line("server", "recv \"1+\", recv \"1\"; between them (median of 15):", "");
@@ -57,9 +57,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         narrator.doubt("the machine is so busy that all is slow");
     }
     narrator.so(
-        "a server that takes less than 40 ms of silence as the end of a message cuts this one \
-         in two. Let it set TCP_QUICKACK after each recv that leaves a message unfinished: it \
-         does not stay set.",
+        "some servers take a short silence as the end of a message. If theirs is under 40 \
+         ms, they see two messages here. Set TCP_QUICKACK after each recv that leaves a \
+         message unfinished: it does not stay set.",
     );
     narrator.python("s.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1), as socklab serve does");
     narrator.cure("socklab grade --only two-pieces,byte-by-byte -- python3 server.py {port}");

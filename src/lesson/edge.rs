@@ -36,7 +36,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
             "level" => "ab, cd, ef, gh, no event",
             _ => "ab, no event, no event, no event, no event",
         };
-        let call = format!("epoll, {name}: 5 times wait, recv 2 bytes");
+        let call = format!("epoll, {name}: 5 times: wait, then recv 2 bytes");
         narrator.expect("server", call, expected, seen.join(", "));
         if name == "edge" {
             narrator.expect("client", "send \"ij\": a new edge", "2", send(&client, b"ij"));
@@ -48,12 +48,13 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         }
     }
     narrator.so(
-        "after an edge receive until EAGAIN. A server that stops earlier, to be fair, must \
-         itself remember that there is more. With level-triggered epoll the kernel remembers: \
-         the safe default.",
+        "level: an event as long as bytes wait. Edge: an event only when new bytes come, so \
+         receive until EAGAIN. A server that stops earlier, to be fair, must itself remember \
+         that there is more. Level-triggered is the safe default.",
     );
     narrator.python(
-        "select, selectors and epoll are level-triggered, unless you ask for select.EPOLLET",
+        "select, selectors and epoll are level-triggered, unless you ask for\n\
+         select.EPOLLET: then loop recv until BlockingIOError or b\"\"",
     );
     narrator.cure("socklab serve --explain    (an edge-triggered loop in words, call by call)");
     Ok(())

@@ -79,12 +79,13 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", "accept, O_NONBLOCK: not EAGAIN", "EMFILE", empty);
 
     narrator.so(
-        "after EMFILE do not watch the listener for 0.1 s: a loop \"accept until EAGAIN\" never \
-         ends. Or keep a spare descriptor: close it, accept, say busy, close, open it again. \
-         Log it only once.",
+        "after EMFILE do not watch the listener for 0.1 s: accept with an empty queue fails \
+         with EMFILE again, never EAGAIN, so a loop until EAGAIN never ends. Or keep a spare \
+         descriptor: close it, accept, say busy, close, open it again. Log it only once.",
     );
     narrator.python(
-        "except OSError as e: if e.errno == errno.EMFILE: sel.unregister(listener), for 0.1 s",
+        "if e.errno == errno.EMFILE: sel.unregister(listener); and 0.1 s later,\n\
+         sel.register(listener, ...) again, as at the start",
     );
     narrator.cure("bash -c 'ulimit -n 64; socklab serve'    (and more clients than that)");
     Ok(())

@@ -55,13 +55,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let text = if state().is_none() { "gone" } else { "there" };
     narrator.expect("server", format!("waitpid({pid}): process {pid}"), "gone", text);
 
-    narrator.so(
-        "after fork close the connection in the parent, and the listener in the child: a socket \
-         ends with its last descriptor. On SIGCHLD call waitpid until none is left: one signal \
-         stands for several.",
-    );
+    narrator.so("after fork close the connection in the parent, and the listener in the child: a \
+         socket ends with its last descriptor. One SIGCHLD can mean several dead children: \
+         on it, call waitpid until no more have ended.");
     narrator.python(
-        "conn.close() in the parent; signal.signal(SIGCHLD, SIG_IGN): no zombies, no waitpid",
+        "in the parent: conn.close(); on SIGCHLD, until ChildProcessError:\n\
+         while os.waitpid(-1, os.WNOHANG)[0]: pass    or signal(SIGCHLD, SIG_IGN): no zombies",
     );
     narrator.cure("socklab grade --only nothing-left -- python3 server.py {port}");
     Ok(())

@@ -47,7 +47,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let first = parts.first().copied().unwrap_or(0);
     let partial = (1..LARGE).contains(&first);
     narrator.check("client", "send 30000000 bytes", first, partial, "a part of them");
-    narrator.line("client", "send again while bytes move on: in all", taken);
+    narrator.line("client", "send again until no more fits: total", taken);
     narrator.expect("client", "send", "EAGAIN", refused.pop().unwrap_or_default());
     let unread = ends.server().map_or(0, |row| row.unread) as usize;
     let unsent = ends.client().map_or(0, |row| row.unsent) as usize;
@@ -70,8 +70,11 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          asking for POLLOUT (show spin). From a client that does not read its replies, read no \
          more questions.",
     );
-    narrator
-        .python("try: buf = buf[s.send(buf):]    except BlockingIOError: wait until s is writable");
+    narrator.python(
+        "blocking: s.sendall(data). Non-blocking: try: buf = buf[s.send(buf):]\n\
+         except BlockingIOError: wait until writable. No sendall there: after its\n\
+         error you do not know how much was sent",
+    );
     narrator.cure("socklab grade --only slow-reader -- python3 server.py {port}");
     Ok(())
 }

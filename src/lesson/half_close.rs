@@ -40,9 +40,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.states(&ends, "TIME-WAIT", "gone");
 
     narrator.so(
-        "recv of 0 bytes says that the peer sends no more, not that it is gone: answer, then \
-         close. shutdown ends a direction for all who share the socket; close only gives one \
-         descriptor back.",
+        "close and shutdown(SHUT_WR) send the same FIN: recv returns b\"\" and cannot tell which. \
+         So answer, then close. If it was close, a later send fails (show sigpipe). shutdown ends \
+         a direction for all who share the socket, close only for its caller.",
     );
     narrator.python("s.shutdown(SHUT_WR) after the last question; then s.recv until b\"\"");
     narrator.cure("socklab grade --only half-close -- python3 server.py {port}");

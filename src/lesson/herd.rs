@@ -1,6 +1,6 @@
 //! `herd`: the number of workers that wake up for one client.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -26,6 +26,9 @@ pub(super) const LESSON: Lesson = Lesson {
 
 const WORKERS: usize = 4;
 
+/// Clients that the workers share.
+const CLIENTS: usize = 200;
+
 /// The wait for wake-ups that do not come.
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -34,23 +37,26 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let (woken, calls) = herd(|listener| listener.accept().map(|_| ()), "accept")?;
     waited(narrator, &calls);
     narrator.expect("client", "connect: workers that accepted", 1, woken);
+    share(narrator, None)?;
 
     narrator.line("workers", "4 threads, each in an epoll_wait for the listener", "");
     let (woken, calls) = herd(|listener| wait(listener, epoll::EventFlags::empty()), "epoll")?;
     waited(narrator, &calls);
     narrator.expect("client", "connect: workers that woke up", 4, woken);
-    narrator.line("", "one accept will succeed, the three others fail: EAGAIN", "");
+    narrator.line("", "one accept will succeed, the other three will fail: EAGAIN", "");
+    share(narrator, Some(epoll::EventFlags::empty()))?;
 
     narrator.line("workers", "the same with EPOLLEXCLUSIVE", "");
     let (woken, calls) = herd(|listener| wait(listener, epoll::EventFlags::EXCLUSIVE), "epoll")?;
     waited(narrator, &calls);
     let some = (1..WORKERS).contains(&woken);
     narrator.check("client", "connect: workers that woke up", woken, some, "at least 1, not all 4");
+    share(narrator, Some(epoll::EventFlags::EXCLUSIVE))?;
 
     narrator.so(
-        "accept wakes one worker; epolls that share a listener wake all, threads or processes. \
-         With EPOLLEXCLUSIVE one or a few. SO_REUSEPORT: a queue for each worker (show \
-         reuseport).",
+        "accept wakes one worker; epolls that share a listener wake all, threads or processes; \
+         with EPOLLEXCLUSIVE one or a few. To wake one is not to share: one worker may get most. \
+         SO_REUSEPORT: a queue for each worker (show reuseport).",
     );
     narrator.python("let each worker block in listener.accept(), with no select before it");
     narrator.cure("socklab serve --model sharded    (a listener for each loop)");
@@ -76,26 +82,79 @@ fn herd(
     call: &'static str,
 ) -> io::Result<(usize, String)> {
     let listener = Arc::new(listen(5)?);
-    let (report, reports) = channel();
     let (wake, wakes) = channel();
-    for _ in 0..WORKERS {
-        let (listener, report, wake) = (Arc::clone(&listener), report.clone(), wake.clone());
+    let calls = workers(&listener, call, move |_, listener| {
+        if wait(listener).is_ok() {
+            let _ = wake.send(());
+        }
+    })?;
+    let _client = TcpStream::connect(listener.local_addr()?)?;
+    let mut woken = usize::from(wakes.recv_timeout(PATIENCE).is_ok());
+    while wakes.recv_timeout(SILENCE).is_ok() {
+        woken += 1;
+    }
+    Ok((woken, calls))
+}
+
+/// Prints how many of many clients, one after the other, each worker accepts.
+fn share(narrator: &mut Narrator, flags: Option<epoll::EventFlags>) -> io::Result<()> {
+    let listener = Arc::new(listen(5)?);
+    listener.set_nonblocking(flags.is_some())?;
+    let (report, reports) = channel();
+    let call = if flags.is_some() { "epoll" } else { "accept" };
+    workers(&listener, call, move |worker, listener| {
+        let _ = accept_all(listener, flags, || report.send(worker));
+    })?;
+    for _ in 0..CLIENTS {
+        let mut client = TcpStream::connect(listener.local_addr()?)?;
+        client.set_read_timeout(Some(PATIENCE))?;
+        // The worker that accepts it closes it.
+        let _ = client.read(&mut [0])?;
+    }
+    let mut shares = [0; WORKERS];
+    reports.try_iter().for_each(|worker: usize| shares[worker] += 1);
+    let all = shares.iter().sum::<usize>() == CLIENTS;
+    let call = format!("{CLIENTS}, one after the other: the shares");
+    narrator.check("clients", call, format!("{shares:?}"), all, "200 in all");
+    Ok(())
+}
+
+/// Accepts and closes, in a blocking accept or after each event of an epoll instance.
+fn accept_all<E>(
+    listener: &TcpListener,
+    flags: Option<epoll::EventFlags>,
+    accepted: impl Fn() -> Result<(), E>,
+) -> io::Result<()> {
+    let watcher = flags.map(|flags| watch(&[listener], flags)).transpose()?;
+    loop {
+        if let Some(watcher) = &watcher {
+            epoll_wait(watcher, 10_000)?;
+        }
+        match listener.accept() {
+            Ok(_client) if accepted().is_err() => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+    }
+}
+
+/// Starts workers, and waits until all of them wait in this call. Returns its name.
+fn workers(
+    listener: &Arc<TcpListener>,
+    call: &str,
+    work: impl Fn(usize, &TcpListener) + Clone + Send + 'static,
+) -> io::Result<String> {
+    let (report, reports) = channel();
+    for worker in 0..WORKERS {
+        let (listener, report, work) = (Arc::clone(listener), report.clone(), work.clone());
         start(move || {
             let _ = report.send(this_thread());
-            if wait(&listener).is_ok() {
-                let _ = wake.send(());
-            }
+            work(worker, &listener);
         })?;
     }
     let threads: Vec<i32> = reports.iter().take(WORKERS).collect();
     wait_until(|| threads.iter().all(|&thread| call_of(thread).starts_with(call)));
     let name = call_of(threads[0]);
     let waiting = threads.iter().filter(|&&thread| call_of(thread) == name).count();
-
-    let _client = TcpStream::connect(listener.local_addr()?)?;
-    let mut woken = usize::from(wakes.recv_timeout(PATIENCE).is_ok());
-    while wakes.recv_timeout(SILENCE).is_ok() {
-        woken += 1;
-    }
-    Ok((woken, format!("{waiting} in {name}")))
+    Ok(format!("{waiting} in {name}"))
 }

@@ -12,7 +12,7 @@ use crate::error::errno;
 
 pub(super) const LESSON: Lesson = Lesson {
     topic: "interrupted",
-    question: "epoll_wait fails with EINTR: has nothing come?",
+    question: "epoll_wait fails with EINTR: does that mean nothing came?",
     prediction: Prediction {
         question: "Ctrl-Z, then fg; a message came meanwhile. epoll_wait, which waited, returns:",
         answers: [
@@ -45,9 +45,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     shell.args(["-c", CLIENT]).stdin(Stdio::piped()).stdout(Stdio::from(OwnedFd::from(client)));
     let mut shell = shell.spawn()?;
     narrator.line("server", "epoll_wait for at most 10 s: nothing has come", "");
-    narrator.line("shell", "kill -STOP: the server is halted (as Ctrl-Z)", "");
+    narrator.line("shell", "kill -STOP: the server is stopped (as by Ctrl-Z)", "");
     narrator.line("client", "send \"hello\\n\"", "");
-    narrator.line("shell", "kill -CONT: the server goes on (as fg)", "");
+    narrator.line("shell", "kill -CONT: the server goes on (as by fg)", "");
 
     shell.stdin.take().expect("it is piped").write_all(b"\n")?;
     let first = wait(&watcher, 10_000);
@@ -60,11 +60,11 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     narrator.so(
         "an interrupted wait is not an empty one. After EINTR ask again without a wait, and \
-         serve what has come, before you apply time limits to clients: the halt counts as \
+         serve what has come, before you apply time limits to clients: the stop counts as \
          elapsed time.",
     );
     narrator.python(
-        "after a halt sel.select(1) may be [] though input waits: sel.select(0) before you close",
+        "after a stop sel.select(1) may be [] though input waits: sel.select(0) before you close",
     );
     narrator.cure(
         "socklab serve --explain    (Ctrl-Z, a client sends, fg: see EINTR, and it is served)",

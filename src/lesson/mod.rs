@@ -186,15 +186,16 @@ pub fn run(config: &Config) -> Result<u8, Failure> {
 }
 
 /// The last lines of the list: how to run a lesson, and how to read it.
-const KEY: [&str; 8] = [
+const KEY: [&str; 9] = [
     "Run one: socklab show TOPIC. First guess, then see: --predict. All: --all.",
     "",
-    "Each line of a lesson says who acts, what the call is, and its result; all of it has",
-    "happened in that run. A client and a server stand for two programs; the kernel is the",
-    "operating system, which serves both of them here. The result of send is a number of",
-    "bytes. Results in capitals are errors, such as EPIPE, or the states of an end of a",
-    "connection, such as CLOSE-WAIT: the last lines of a lesson explain them, and say which",
-    "exceptions Python raises.",
+    "Each line of a lesson says who acts, what the call is, and its result, all of which has",
+    "happened in that run; some lines without a result explain. A client and a server stand",
+    "for two programs; the kernel is the operating system, which serves both of them here.",
+    "The result of send is a number of bytes. Results in capitals are errors, such as EPIPE,",
+    "packets, such as FIN, or the states of an end of a connection, such as CLOSE-WAIT: the",
+    "last lines of a lesson explain them, and say which exceptions Python raises. Its lines",
+    "of Python stand after \"from socket import *; from signal import *\".",
 ];
 
 fn list(narrator: &Narrator) {

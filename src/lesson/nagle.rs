@@ -68,12 +68,12 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     narrator.line(
         "kernel",
-        "the client's (Nagle's algorithm): \"1\\n\" waits until \"1+\" is acknowledged",
+        "the client's kernel (Nagle's algorithm): \"1\\n\" waits until \"1+\" is acknowledged",
         "",
     );
     narrator.line(
         "kernel",
-        "the server's: waits 40 ms for a reply that can carry the acknowledgement",
+        "the server's kernel: waits 40 ms for a reply that can carry the acknowledgement",
         "",
     );
     narrator.so(

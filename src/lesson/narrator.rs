@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
+use std::iter;
 
 use super::Prediction;
 use super::ends::{Ends, both, counter};
@@ -113,10 +114,13 @@ impl Narrator {
         }
     }
 
-    /// The same as a line of Python.
+    /// The same as one line of Python, or a few.
     pub(super) fn python(&mut self, code: &str) {
         self.told.extend([code, "\n"]);
-        self.plain(&self.painted(BOLD, &format!("    Python: {code}")));
+        let headings = iter::once("Python:").chain(iter::repeat(""));
+        for (heading, line) in headings.zip(code.lines()) {
+            self.plain(&self.painted(BOLD, &format!("    {heading:<7} {line}")));
+        }
     }
 
     /// The command of ours that cures it, or that finds it in the learner's own server.

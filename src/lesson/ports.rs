@@ -32,7 +32,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let first = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
     let second = SocketAddr::from((Ipv4Addr::LOCALHOST, 5001));
     let listener = listen_on(first, 100, |_| Ok(()))?;
-    let _other = listen_on(second, 100, |_| Ok(()))?;
+    let other = listen_on(second, 100, |_| Ok(()))?;
     narrator.line("server", "listen 127.0.0.1:5000 and :5001", "LISTEN");
 
     let mut clients = Vec::new();
@@ -47,7 +47,6 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let elsewhere = TcpStream::connect(second);
     let seen = outcome(&elsewhere, "succeeds");
     narrator.expect("client", "connect to :5001: another server", "succeeds", seen);
-    drop(elsewhere);
 
     for client in clients {
         let ends = Ends::of(&client)?;
@@ -60,10 +59,25 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let kept = in_time_wait().iter().filter(|row| row.remote == first).count();
     narrator.expect("kernel", "the clients' ends in TIME-WAIT, for 60 s", 10, kept);
 
+    let mut clients = vec![elsewhere?];
+    while clients.len() < 10 {
+        clients.push(TcpStream::connect(second)?);
+    }
+    for client in clients {
+        let ends = Ends::of(&client)?;
+        drop(other.accept()?);
+        ends.reach("CLOSE-WAIT", "FIN-WAIT-2");
+        drop(client);
+        ends.reach("gone", "TIME-WAIT");
+    }
+    narrator.line("clients", "10 connections to :5001; there the server closes first", "");
+    let seen = outcome(&TcpStream::connect(second), "succeeds");
+    narrator.expect("client", "the next connect to :5001: ports are free", "succeeds", seen);
+
     narrator.so(
         "to one server only the port of the client can differ: about 28,000 connections with \
-         the usual range, each port kept for a minute more by the side that closes first. Reuse \
-         connections.",
+         the usual range. If the client closes first, its port is taken for a minute more; if \
+         the server does, it is free at once. Reuse connections.",
     );
     narrator
         .python("keep s and send the next request on it, instead of s.close() and a new connect");

@@ -25,7 +25,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.line("server 2", "listen, SO_REUSEADDR on, the same port, on:", "");
     for (host, remark, expected) in [
         (Ipv4Addr::LOCALHOST, "the same address", "EADDRINUSE"),
-        (Ipv4Addr::UNSPECIFIED, "every address, that one, too", "EADDRINUSE"),
+        (Ipv4Addr::UNSPECIFIED, "all addresses, including that one", "EADDRINUSE"),
         (Ipv4Addr::new(127, 0, 0, 2), "another address", "LISTEN"),
     ] {
         let second = listen((host, port).into());

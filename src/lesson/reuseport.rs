@@ -65,12 +65,17 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
         narrator.expect("client", "one of them: recv", "ECONNRESET", receive(client));
     }
 
-    narrator.so(
-        "a hash of the client's address and port chooses its queue: shares are about equal. Who \
-         waits in a queue that is closed is lost: first accept all who wait, or hand the socket \
-         to the new server.",
+    let (least, most) = (queues.iter().min().unwrap_or(&0), queues.iter().max().unwrap_or(&0));
+    narrator.so(&format!(
+        "a hash of the client's address and port chooses its queue: shares are equal only on \
+         average (here {least} to {most}). Clients that wait in a queue are lost when it is \
+         closed: accept all who wait just before close (a few may still slip in), or hand the \
+         socket to the new server.",
+    ));
+    narrator.python(
+        "fd = s.fileno(); Popen([sys.executable, \"new.py\", str(fd)], pass_fds=[fd])\n\
+         in new.py: s = socket(fileno=int(sys.argv[1]))",
     );
-    narrator.python("Popen(new_server, pass_fds=[s.fileno()]); there s = socket.socket(fileno=N)");
     narrator
         .cure("socklab serve --model sharded --shards 4    (it empties its queues when it stops)");
     Ok(())

@@ -40,7 +40,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.line("client 2", "connect", "succeeds");
     SockRef::from(&server).set_linger(Some(Duration::ZERO))?;
     drop(server);
-    narrator.line("server", "SO_LINGER on, of 0 s (asks for it); close", "RST");
+    narrator.line("server", "close with SO_LINGER of 0 s: asks for RST", "RST");
     narrator.expect("client 2", "recv", "ECONNRESET", receive(&client));
 
     let (client, server) = connect(&listener)?;
@@ -51,9 +51,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("client 3", "recv", "end of input", receive(&client));
 
     narrator.so(
-        "a reset says: I closed with bytes unread, or I asked for it (SO_LINGER of 0 s). Read \
-         all before you close, or shutdown(SHUT_WR) and read until the peer's end: socklab show \
-         lost-busy.",
+        "a reset comes if the peer closed with bytes unread, asked for it (SO_LINGER of 0 s), got \
+         bytes after its close (show sigpipe), or closed the queue you waited in (show \
+         reuseport).",
     );
     narrator.python(
         "conn.shutdown(SHUT_WR); then conn.recv(4096) until b\"\", with a settimeout; conn.close()",

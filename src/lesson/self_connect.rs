@@ -12,7 +12,7 @@ use super::{Lesson, Narrator, Place, Prediction};
 
 pub(super) const LESSON: Lesson = Lesson {
     topic: "self-connect",
-    question: "Connected, but no server runs?",
+    question: "Connected, but no server is running?",
     prediction: Prediction {
         question: "Nobody listens on a port of the ephemeral range. A client connects to it often.",
         answers: ["once it succeeds", "always ECONNREFUSED", "it waits"],

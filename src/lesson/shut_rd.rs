@@ -53,11 +53,11 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     );
 
     narrator.so(
-        "shutdown(SHUT_RD) sends nothing and refuses nothing: it only lets a recv return that \
-         waits. So a server that is to stop wakes its threads, each of which waits in recv for \
-         its client.",
+        "shutdown(SHUT_RD) sends nothing and refuses nothing: it only makes a waiting recv \
+         return. A server that must stop can wake its threads this way, each of which waits \
+         in recv for its client.",
     );
     narrator.python("conn.shutdown(SHUT_RD), from another thread; the recv there returns b\"\"");
-    narrator.cure("socklab serve --model thread    (its stop wakes the threads so)");
+    narrator.cure("socklab serve --model thread    (it wakes its threads this way)");
     Ok(())
 }

@@ -30,7 +30,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.line("server", "connected; close", "FIN");
     narrator.states(&ends, "CLOSE-WAIT", "FIN-WAIT-2");
     narrator.expect("client", "send \"hello\"", "5", send(&client, b"hello"));
-    narrator.line("kernel", "the server's: no program can read this now", "RST");
+    narrator.line("kernel", "the server's kernel: no program reads this", "RST");
     narrator.states(&ends, "gone", "gone");
     narrator.expect("client", "send \"hello\"", "EPIPE", send(&client, b"hello"));
     narrator.expect("client", "send \"hello\"", "EPIPE", send(&client, b"hello"));

@@ -55,8 +55,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     narrator.so(
         "after recv of 0 bytes close the socket and stop watching it. Ask for POLLOUT (the \
-         second list of select) only while there is something to send. Otherwise select returns \
-         at once, every time.",
+         second list of select) only while there is something to send. Otherwise select \
+         returns at once, every time; so it does if accept fails with EMFILE (show emfile).",
     );
     narrator.python("if not data: sel.unregister(conn); conn.close()");
     narrator.cure("socklab grade --only asleep -- python3 server.py {port}");

@@ -13,7 +13,7 @@ use super::{Lesson, Narrator, Place, Prediction};
 
 pub(super) const LESSON: Lesson = Lesson {
     topic: "syn-cookies",
-    question: "Connected, and the server's greeting never comes?",
+    question: "Connected, but the server's greeting never comes: why?",
     prediction: Prediction {
         question: "listen(0), eight clients: seven get no answer and try again. Connected are:",
         answers: [
@@ -70,11 +70,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let there = if known(stranded) { "connected" } else { "not connected" };
     narrator.expect("kernel", "this client, as the server sees it", "connected", there);
 
-    narrator.so(
-        "a busy kernel says yes and remembers nothing (SYN cookie). If its queue is full when \
-         the client confirms, the client thinks that it is connected, and the server learns of \
-         it when it sends.",
-    );
+    narrator.so("a busy kernel says yes and remembers nothing (SYN cookie). If its queue is full \
+         when the client confirms, the client thinks that it is connected, and the server \
+         learns of it when the client sends.");
     narrator.python(
         "listener.listen(1024) for a long queue; in the client s.settimeout(5) for the greeting",
     );

@@ -42,9 +42,9 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("", "  new server: SO_REUSEADDR off", "succeeds", bind(address, false));
 
     narrator.so(
-        "set it in every server, from the first start on: only in the new server it comes too \
-         late. The side that closes first is in TIME-WAIT. After 60 s the port is free in any \
-         case.",
+        "set it in every server, from its very first start: only in the new server it comes \
+         too late. The side that closes first is in TIME-WAIT. After 60 s the port is free. \
+         Or does the old server still run? Then see ss -ltnp, and show reuseaddr.",
     );
     narrator.python("s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1), before s.bind((host, port))");
     narrator.cure("socklab grade --only restart -- python3 server.py {port}");

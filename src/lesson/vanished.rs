@@ -70,7 +70,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("kernel", "of these, not yet acknowledged", 13, unsent);
     narrator.line(
         "kernel",
-        "the server's: sends them again and again, and looks at the limit then",
+        "the server's kernel resends them, and checks the limit only when it resends",
         "",
     );
     let begin = now();
@@ -78,14 +78,18 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     let received = receive(&server);
     let seconds = (now() - begin).as_secs_f64();
     narrator.expect("server", format!("recv returns, after {seconds:.1} s"), "ETIMEDOUT", received);
-    narrator.line("", "on one Ethernet, EHOSTUNREACH may come first: nobody has the address", "");
+    narrator.line(
+        "",
+        "on one Ethernet, EHOSTUNREACH may come first: no machine answers for that address",
+        "",
+    );
 
     narrator.so(
-        "silence raises no event: limit it yourself (a time limit on recv, or SO_KEEPALIVE). A \
-         side that has sent can also set TCP_USER_TIMEOUT; without it a send gives up after \
-         about 15 minutes.",
+        "silence raises no event: set a time limit on recv. SO_KEEPALIVE asks a silent peer, \
+         by default only after 2 hours. For bytes you send, set TCP_USER_TIMEOUT (in ms) \
+         beforehand; without it the kernel keeps trying for about 15 minutes.",
     );
-    narrator.python("conn.settimeout(30)    recv raises TimeoutError after 30 s of silence");
+    narrator.python("conn.settimeout(30); conn.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, 1500)");
     narrator.cure("socklab serve --idle-timeout 30s --unread-timeout 10s");
     Ok(())
 }

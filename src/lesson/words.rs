@@ -1,7 +1,7 @@
 //! The words of lessons, which the foot of a lesson explains to a reader who knows Python sockets.
 
 /// The words that a lesson may print, in the order of a connection's life, with their meanings.
-const WORDS: [(&str, &str); 27] = [
+const WORDS: [(&str, &str); 34] = [
     ("LISTEN", "waits for clients"),
     ("SYN", "the packet that asks for a connection"),
     ("SYN-SENT", "its SYN has no answer yet"),
@@ -13,21 +13,28 @@ const WORDS: [(&str, &str); 27] = [
     ("CLOSE-WAIT", "the peer has sent its FIN, this end not yet"),
     ("TIME-WAIT", "both have closed, this end first; kept 60 s for late packets"),
     ("RST", "a packet, reset: the connection is over at once"),
-    ("gone", "the kernel lists this end no more"),
+    ("gone", "the kernel no longer lists this end"),
     ("ss", "the program that lists sockets"),
     ("descriptor", "the number of an open socket or file, s.fileno()"),
     ("ulimit -n", "the limit on descriptors of a process"),
     ("sendto", "the system call behind send"),
     ("O_NONBLOCK", "setblocking(False)"),
-    ("poll", "as select: waits until a socket is ready"),
+    ("poll", "like select: waits until a socket is ready"),
     ("POLLIN", "readable"),
     ("POLLOUT", "writable"),
-    ("epoll", "as select, on Linux: select.epoll, or inside selectors"),
+    ("epoll", "like select, on Linux: select.epoll, or inside selectors"),
     ("EPOLLET", "edge-triggered"),
     ("EPOLLEXCLUSIVE", "a flag of epoll: do not wake all"),
     ("EPOLLHUP", "the event that the connection is over"),
     ("SIGPIPE", "a signal that ends a process by default"),
     ("SIGCHLD", "the signal that a child has ended"),
+    ("SO_KEEPALIVE", "an option: ask a silent peer whether it is there"),
+    ("SO_LINGER", "an option: what close does with unsent bytes"),
+    ("TCP_USER_TIMEOUT", "an option: the longest wait for an acknowledgement"),
+    ("TCP_NODELAY", "an option: send small pieces at once"),
+    ("TCP_QUICKACK", "an option: acknowledge at once"),
+    ("loopback", "the network inside this machine, 127.0.0.1"),
+    ("backlog", "the limit on clients that wait for accept"),
     ("zombie", "has ended, and its parent has not yet called waitpid"),
 ];
 
@@ -41,14 +48,20 @@ const EXCEPTIONS: [(&str, &str); 6] = [
     ("ETIMEDOUT", "TimeoutError"),
 ];
 
-const OTHERS: [&str; 4] = ["EADDRINUSE", "EADDRNOTAVAIL", "EHOSTUNREACH", "EMFILE"];
+/// The others, with the text that Python shows.
+const OTHERS: [(&str, &str); 4] = [
+    ("EADDRINUSE", "Address already in use"),
+    ("EADDRNOTAVAIL", "Cannot assign requested address"),
+    ("EHOSTUNREACH", "No route to host"),
+    ("EMFILE", "Too many open files"),
+];
 
 /// The lines that explain the words of a text, of at most so many characters each.
 pub(super) fn explain(text: &str, width: usize) -> Vec<String> {
     let words = WORDS.iter().map(|&(word, meaning)| (word, meaning.to_owned()));
     let exceptions = EXCEPTIONS.iter().map(|&(errno, class)| (errno, class.to_owned()));
     let others =
-        OTHERS.iter().map(|&errno| (errno, format!("OSError with e.errno == errno.{errno}")));
+        OTHERS.iter().map(|&(errno, text)| (errno, format!("OSError, errno.{errno}: {text}")));
     let mut lines = paragraph("Words: ", words, text, width);
     lines.extend(paragraph("Errors in Python: ", exceptions.chain(others), text, width));
     lines
