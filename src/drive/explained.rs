@@ -151,11 +151,12 @@ impl<S: AsFd> Explained<S> {
 impl<S: AsFd> Drop for Explained<S> {
     fn drop(&mut self) {
         // Something else than a socket may not know.
-        let unread = ioctl_fionread(&self.inner).unwrap_or(0) as usize;
+        let unread = ioctl_fionread(&self.inner).unwrap_or(0);
         let outcome = match unread {
             0 => "nothing is unread".to_owned(),
             n => {
-                let (unread, lost) = (number::bytes(n), self.lost_reply());
+                let unread = number::bytes(usize::try_from(n).unwrap_or(usize::MAX));
+                let lost = self.lost_reply();
                 format!("{unread} unread, so it is a reset (RST){lost}")
             }
         };

@@ -52,8 +52,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
     narrator.expect("server", "in all", LARGE, parts.iter().sum::<usize>());
 
     narrator.so(
-        "one recv is not one message, and the number of recv calls varies. Append to a buffer, take \
-         out what is whole (to the newline, or as long as a length says), and keep the rest for \
+        "one recv is not one message, and the number of recv calls varies. Append to a buffer, \
+         take out what is whole (to the newline, or as long as a length says), and keep the rest for \
          the next round.",
     );
     narrator.python(

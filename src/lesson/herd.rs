@@ -100,7 +100,7 @@ fn herd(
 fn share(narrator: &mut Narrator, flags: Option<epoll::EventFlags>) -> io::Result<()> {
     let listener = Arc::new(listen(5)?);
     listener.set_nonblocking(flags.is_some())?;
-    let (report, reports) = channel();
+    let (report, reports) = channel::<usize>();
     let call = if flags.is_some() { "epoll" } else { "accept" };
     workers(&listener, call, move |worker, listener| {
         let _ = accept_all(listener, flags, || report.send(worker));
@@ -112,7 +112,9 @@ fn share(narrator: &mut Narrator, flags: Option<epoll::EventFlags>) -> io::Resul
         let _ = client.read(&mut [0])?;
     }
     let mut shares = [0; WORKERS];
-    reports.try_iter().for_each(|worker: usize| shares[worker] += 1);
+    for worker in reports.try_iter() {
+        shares[worker] += 1;
+    }
     let all = shares.iter().sum::<usize>() == CLIENTS;
     let call = format!("{CLIENTS}, one after the other: the shares");
     narrator.check("clients", call, format!("{shares:?}"), all, "200 in all");

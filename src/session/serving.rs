@@ -285,7 +285,8 @@ impl Session {
     fn refuse_message(&mut self) {
         let limit = self.context.limits.max_message;
         let client = self.client;
-        log::debug!(target: TARGET, "message of client {client}: over {}, refused", number::bytes(limit));
+        let most = number::bytes(limit);
+        log::debug!(target: TARGET, "message of client {client}: over {most}, refused");
         let text = format!("ValueError: message too long (limit {limit} bytes)");
         self.framer.begin_reply(&mut self.outbox);
         let text_at = self.outbox.len();
