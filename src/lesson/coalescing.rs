@@ -53,7 +53,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
 
     narrator.so(
         "one recv is not one message, and the number of recv calls varies. Append to a buffer, \
-         take out what is whole (to the newline, or as long as a length says), and keep the rest for \
+         take out what is whole (to the newline, or as long as a length says), keep the rest for \
          the next round.",
     );
     narrator.python(
