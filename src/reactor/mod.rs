@@ -60,7 +60,7 @@ pub struct Reactor<T, K: Kernel = Mio> {
     kernel: K,
     connections: Slab<Connection<T, K::Socket>>,
     /// The keys of the connections that can run, oldest first, by [`READY`], [`LEFT`] and
-    /// [`HEAVY`]. A key is in at most one queue, and only once.
+    /// [`HEAVY`](connection::HEAVY). A key is in at most one queue, and only once.
     queues: [VecDeque<usize>; 3],
     /// The connection whose message is computed beside the loop.
     computing: Option<Computing>,
