@@ -11,6 +11,9 @@ use syscalls::Sysno;
 /// The flag of `EPOLLET` among the events of an epoll instance (`epoll_ctl(2)`).
 const EDGE_TRIGGERED: u32 = 1 << 31;
 
+/// The number of the standard input.
+const STDIN: u64 = 0;
+
 /// A process at one moment.
 #[derive(Clone, Debug)]
 pub struct ProcessState {
@@ -109,6 +112,17 @@ impl ProcessState {
             Target::Socket(inode) => Some(inode),
             _ => None,
         })
+    }
+
+    /// True if one of its threads waits for its standard input.
+    pub fn waits_for_stdin(&self) -> bool {
+        let waits = |call: Call| {
+            matches!(call, Call::Waiting { name: "read", arguments }
+                if arguments[0] == STDIN)
+        };
+        let is_pipe = |it: &Descriptor| matches!(it.target, Target::Other);
+        self.descriptor(STDIN).is_some_and(is_pipe)
+            && self.threads.iter().any(|thread| waits(thread.call))
     }
 
     /// The descriptor with this number.

@@ -24,10 +24,11 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, kill_process, set_child_subreaper,
     set_parent_process_death_signal, setrlimit, setsid, wait,
@@ -163,7 +164,10 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(&mut self, config: &SuperviseConfig) -> io::Result<()> {
-        match this_program().args(&config.launch_args).stdin(Stdio::null()).spawn() {
+        // A standard input that says nothing, as a terminal at which nobody types: at /dev/null a
+        // server that waits for its console would see the end of it, and stop.
+        let (stdin, _nobody) = pipe_with(PipeFlags::CLOEXEC)?;
+        match this_program().args(&config.launch_args).stdin(stdin).spawn() {
             Ok(child) => {
                 self.first = Some(Pid::from_child(&child));
                 self.report(&format!("started {}", child.id()));
