@@ -138,6 +138,11 @@ pub(super) struct Shape {
     from_end: usize,
     /// The text behind the value, if it is always the same.
     tail: Option<Vec<u8>>,
+    /// The length of a reply, if it is always the same and the text behind the value is not: it is
+    /// padded.
+    padded: Option<usize>,
+    /// The numbers before the value, if they are always the same: a code, as in `200 66`.
+    codes: Vec<f64>,
     /// The words of right answers, in lower case.
     words: HashSet<String>,
 }
@@ -151,10 +156,11 @@ impl Shape {
         let shape = shapes.find(|shape| {
             answers.iter().all(|(question, reply)| shape.is_right(question, reply))
         })?;
-        let mut tails = answers.iter().map(|(question, reply)| shape.rest(question, reply));
-        let first = tails.next().flatten();
-        let tail = first.filter(|_| tails.all(|tail| tail == first)).map(<[u8]>::to_vec);
-        Some(Self { tail, words, ..shape })
+        let same_tail = same(answers, |(question, reply)| shape.rest(question, reply));
+        let tail = same_tail.flatten().map(<[u8]>::to_vec);
+        let padded = same(answers, |(_, reply)| reply.len()).filter(|_| tail.is_none());
+        let codes = same(answers, |(_, reply)| shape.before(reply)).unwrap_or_default();
+        Some(Self { tail, padded, codes, words, ..shape })
     }
 
     /// True if the reply has the right answer.
@@ -168,8 +174,11 @@ impl Shape {
 
     /// True if the reply is right and nothing more will come.
     pub(super) fn is_whole(&self, question: &Question, reply: &[u8]) -> bool {
-        let tail = self.tail.as_deref();
-        tail.is_some() && self.rest(question, reply) == tail && self.is_right(question, reply)
+        let ends = match &self.tail {
+            Some(tail) => self.rest(question, reply) == Some(tail),
+            None => self.padded == Some(reply.len()),
+        };
+        ends && self.is_right(question, reply)
     }
 
     /// The text behind the value of a reply.
@@ -194,7 +203,8 @@ impl Shape {
     /// True if the reply is an answer, and one that is no number.
     pub(super) fn is_error(&self, reply: &[u8]) -> bool {
         let said = words(reply).into_iter().any(|word| !self.words.contains(&word));
-        said || (numbers(reply).is_empty() && !reply.trim_ascii().is_empty())
+        let coded = !self.codes.is_empty() && self.before(reply) != self.codes;
+        said || coded || (numbers(reply).is_empty() && !reply.trim_ascii().is_empty())
     }
 
     /// True if the text has the answers to all questions, in their order.
@@ -222,6 +232,20 @@ impl Shape {
     fn number(&self, reply: &[u8]) -> Option<(Range<usize>, f64)> {
         numbers(reply).into_iter().rev().nth(self.from_end)
     }
+
+    /// The numbers before the value.
+    fn before(&self, reply: &[u8]) -> Vec<f64> {
+        let mut all: Vec<_> = numbers(reply).into_iter().map(|(_, number)| number).collect();
+        all.truncate(all.len().saturating_sub(self.from_end + 1));
+        all
+    }
+}
+
+/// A property that is the same of all answers.
+fn same<'a, A, T: PartialEq>(answers: &'a [A], of: impl Fn(&'a A) -> T) -> Option<T> {
+    let mut all = answers.iter().map(of);
+    let first = all.next()?;
+    all.all(|it| it == first).then_some(first)
 }
 
 /// The numbers in a text, with their places.
@@ -248,6 +272,11 @@ fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
         }
         if text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit) {
             at += 1 + digits(at + 1);
+        }
+        if let Some(b'e' | b'E') = text.get(at) {
+            let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+            let power = digits(at + 1 + sign);
+            at += if power > 0 { 1 + sign + power } else { 0 };
         }
         let number = std::str::from_utf8(&text[start..at]).ok();
         let number = number.and_then(|it| it.replace(',', "").parse().ok());
@@ -296,6 +325,7 @@ mod tests {
             [(66.0, "66 (request 1)\n"), (12.0, "12 (request 2)\n")],
             [(-3.0, "2-5=-3"), (-4.0, "2-6=-4")],
             [(2856.0, "= 2,856"), (1583.0, "= 1,583.00")],
+            [(2856.0, "2.856000e+03"), (12.0, "1.2E1 even")],
         ] {
             let shape = learnt(&replies).expect("both are right");
             for (value, text) in replies {
@@ -323,6 +353,23 @@ mod tests {
         for no_error in ["Result: 32720\n", "0", "", "\n"] {
             assert!(!shape.is_error(no_error.as_bytes()), "{no_error}");
         }
+    }
+
+    #[test]
+    fn a_code_before_the_value_tells_an_error() {
+        let shape = learnt(&[(66.0, "200 66\n"), (12.0, "200 12\n")]).expect("both are right");
+        assert!(shape.is_error(b"400\n") && shape.is_error(b"400 0\n"));
+        assert!(!shape.is_error(b"200 0\n"));
+        // A counter is none.
+        let shape = learnt(&[(66.0, "1: 66\n"), (12.0, "2: 12\n")]).expect("both are right");
+        assert!(!shape.is_error(b"3: 0\n"));
+    }
+
+    #[test]
+    fn a_padded_reply_is_whole_with_its_length() {
+        let shape = learnt(&[(66.0, "66\0\0"), (125.0, "125\0")]).expect("both are right");
+        assert!(shape.is_whole(&question(5.0), b"5\0\0\0"));
+        assert!(!shape.is_whole(&question(5.0), b"5\0"));
     }
 
     #[test]
