@@ -50,6 +50,8 @@ pub(super) struct Client {
     received: Vec<u8>,
     end: Option<End>,
     exchanges: Vec<String>,
+    /// The silence that ends a reply.
+    pub(super) gap: Duration,
 }
 
 impl Client {
@@ -93,7 +95,8 @@ impl Client {
         let stream = TcpStream::from(socket);
         refuse_self_connection(&stream)?;
         let address = stream.local_addr()?;
-        Ok(Self { stream, address, received: Vec::new(), end: None, exchanges: Vec::new() })
+        let (received, exchanges) = (Vec::new(), Vec::new());
+        Ok(Self { stream, address, received, end: None, exchanges, gap: GAP })
     }
 
     /// Sends bytes in one call. A connection that the server has closed is noted as its end.
@@ -113,14 +116,14 @@ impl Client {
     }
 
     /// Receives until `whole` says so, until the server closes, or until a silence: of `patience`
-    /// before the first byte, of a [`GAP`] after it. Returns all that has come.
+    /// before the first byte, of its gap after it. Returns all that has come.
     pub(super) fn receive(&mut self, patience: Duration, whole: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let mut until = now() + patience;
         let mut seen = 0;
         while self.end.is_none() && !whole(&self.received) {
             if self.received.len() > seen {
                 seen = self.received.len();
-                until = now() + GAP;
+                until = now() + self.gap;
             }
             if !self.receive_once(until) {
                 break;

@@ -186,7 +186,7 @@ pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.capacity() == 1 {
         return Ok(Outcome::skipped(ONE_AT_A_TIME));
     }
-    let frames = grading.dialogue.writing.has_newline() && !grading.wrong_input_ends();
+    let frames = grading.dialogue.writing.frame.is_known() && !grading.wrong_input_ends();
     grading.revive()?;
     let silent = grading.connect()?;
     // It is accepted first, so that a server that waits for its first byte does so now.
@@ -195,7 +195,9 @@ pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut stopped = None;
     if frames {
         let client = stopped.insert(grading.connect()?);
-        client.send(b"12 +");
+        let question = grading.questions.draw();
+        let bytes = grading.dialogue.write(&question);
+        client.send(&bytes[..bytes.len() / 2]);
         grading.wait_read(client);
     }
     let mut busy = grading.connect()?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::client::GAP;
 use super::question::{Question, Shape};
+use super::writing::Writing;
 use crate::subject::EndStatus;
 
 /// The time that the first answer of a server may take: a virtual machine warms up.
@@ -18,6 +19,9 @@ const PATIENCE_FACTOR: u32 = 20;
 
 /// The times of a patience that pass before "no answer" is said.
 const LAST_PATIENCE: u32 = 3;
+
+/// The silence that ends a reply of a server that pauses, in times of its slowest such answer.
+const PAUSE_FACTOR: u32 = 3;
 
 /// Clients without a greeting after which none is waited for.
 const MAX_NOT_GREETED: u32 = 3;
@@ -43,45 +47,26 @@ pub(super) struct Dialogue {
     pub(super) not_greeted: u32,
     /// The time of the slowest of the first answers.
     pub(super) slowest: Duration,
-}
-
-/// The way in which a question is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Writing {
-    /// The bytes behind it.
-    pub(super) terminator: &'static str,
-    /// True if there are blanks between its words.
-    pub(super) blanks: bool,
-}
-
-impl Default for Writing {
-    fn default() -> Self {
-        Self::ALL[0]
-    }
-}
-
-impl Writing {
-    /// Every way, the most usual one first.
-    pub(super) const ALL: [Self; 4] = [
-        Self { terminator: "\n", blanks: true },
-        Self { terminator: "\n", blanks: false },
-        Self { terminator: "", blanks: true },
-        Self { terminator: "", blanks: false },
-    ];
-
-    /// True if a question ends in a newline.
-    pub(super) fn has_newline(self) -> bool {
-        !self.terminator.is_empty()
-    }
+    /// The time of the slowest one that came with a pause longer than a [`GAP`].
+    pub(super) pause: Option<Duration>,
+    /// The peculiarity of a server that gave no right answer.
+    pub(super) unknown: String,
 }
 
 impl Dialogue {
     /// The bytes of a question.
     pub(super) fn write(&self, question: &Question) -> Vec<u8> {
-        let Writing { terminator, blanks } = self.writing;
-        let mut text = question.text(blanks);
-        text += terminator;
-        text.into_bytes()
+        self.writing.question(question)
+    }
+
+    /// The bytes of any other text.
+    pub(super) fn wrap(&self, text: &[u8]) -> Vec<u8> {
+        self.writing.frame.wrap(text)
+    }
+
+    /// The silence that ends a reply.
+    pub(super) fn gap(&self) -> Duration {
+        self.pause.map_or(GAP, |pause| (pause * PAUSE_FACTOR).max(GAP))
     }
 
     /// The time for an answer: it scales with the server's own first answers.
@@ -110,7 +95,7 @@ impl Dialogue {
     pub(super) fn describe(&self) -> Vec<String> {
         let mut said = Vec::new();
         if !self.known {
-            said.push("no right answer was found to any question".to_owned());
+            said.push(self.unknown.clone());
             return said;
         }
         let mut say = |it: bool, text: &str| {
@@ -118,12 +103,14 @@ impl Dialogue {
                 said.push(text.to_owned());
             }
         };
-        say(!self.writing.has_newline(), "its questions must not end in a newline");
+        let frame = self.writing.frame.description();
+        say(frame.is_some(), frame.unwrap_or_default());
         say(!self.writing.blanks, "it takes no blanks around an operator");
         say(self.greeting.is_some(), "it greets a client first");
         say(!self.shape.ends_in_newline(), "its answers have no newline at the end");
         say(self.shape.has_words(), "it puts words around its answers");
         say(self.end_after_one.is_some(), "it ends when its first client leaves");
+        say(self.pause.is_some(), "it pauses within an answer");
         say(self.one_answer, "it closes the connection after each answer");
         said
     }

@@ -64,7 +64,7 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {
-    if !grading.dialogue.writing.has_newline() {
+    if !grading.dialogue.writing.frame.has_newline() {
         return Ok(Outcome::skipped(NO_NEWLINES));
     }
     let mut client = grading.connect()?;

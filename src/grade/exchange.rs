@@ -47,6 +47,7 @@ impl Grading<'_> {
             )
             .evidence(self.end_evidence())
         })?;
+        client.gap = self.dialogue.gap();
         self.take_greeting(&mut client);
         Ok(client)
     }
@@ -55,6 +56,7 @@ impl Grading<'_> {
     pub(super) fn connect_quickly(&mut self) -> Option<Client> {
         let patience = self.dialogue.patience();
         let mut client = Client::connect(self.subject.address(), patience).ok()?;
+        client.gap = self.dialogue.gap();
         self.take_greeting(&mut client);
         Some(client)
     }

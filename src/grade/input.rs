@@ -31,9 +31,9 @@ fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
         return Ok(Outcome::skipped(NO_QUESTIONS));
     }
     let mut client = grading.connect()?;
-    client.send(format!("{text}{}", grading.dialogue.writing.terminator).as_bytes());
+    client.send(&grading.dialogue.wrap(text.as_bytes()));
     let patience = grading.dialogue.patience();
-    let ends = grading.dialogue.shape.ends_in_newline();
+    let ends = grading.dialogue.shape.ends_in_newline() && grading.dialogue.pause.is_none();
     let whole = |reply: &[u8]| ends && reply.ends_with(b"\n");
     let mut reply = client.receive(patience, whole);
     if reply.is_empty() {
@@ -69,8 +69,12 @@ fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
 }
 
 pub(super) fn newline(grading: &mut Grading<'_>) -> Step<Outcome> {
-    if grading.dialogue.writing.has_newline() {
+    let frame = grading.dialogue.writing.frame;
+    if frame.has_newline() {
         return Ok(Outcome::Holds(None));
+    }
+    if frame.is_known() {
+        return Ok(Outcome::skipped(NO_NEWLINES));
     }
     let mut client = grading.connect()?;
     let question = grading.questions.draw();
@@ -93,7 +97,7 @@ pub(super) fn newline(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 /// Sends a question in at most so many pieces. The server has read each before the next is sent.
 fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<Outcome> {
-    if !grading.dialogue.writing.has_newline() {
+    if !grading.dialogue.writing.frame.is_known() {
         return Ok(Outcome::skipped(NO_NEWLINES));
     }
     let mut client = grading.connect()?;
@@ -128,7 +132,7 @@ pub(super) fn byte_by_byte(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
-    if !grading.dialogue.writing.has_newline() {
+    if !grading.dialogue.writing.frame.is_known() {
         return Ok(Outcome::skipped(NO_NEWLINES));
     }
     if grading.dialogue.one_answer {
@@ -157,15 +161,17 @@ pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn long_line(grading: &mut Grading<'_>) -> Step<Outcome> {
-    let mut line = "1+".repeat(LONG_LINE / 2).into_bytes();
-    line.extend_from_slice(b"1");
-    line.extend_from_slice(grading.dialogue.writing.terminator.as_bytes());
-    survives(grading, &line, "after a line of 100,000 bytes, ")
+    let line = "1+".repeat(LONG_LINE / 2) + "1";
+    if line.len() > grading.dialogue.writing.frame.longest() {
+        return Ok(Outcome::skipped("two bytes can tell no such length"));
+    }
+    let bytes = grading.dialogue.wrap(line.as_bytes());
+    survives(grading, &bytes, "after a line of 100,000 bytes, ")
 }
 
 pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
     for bytes in [&b"\0"[..], b"\xff\xfe", "ä + ö".as_bytes()] {
-        let bytes = [bytes, grading.dialogue.writing.terminator.as_bytes()].concat();
+        let bytes = grading.dialogue.wrap(bytes);
         let outcome = survives(grading, &bytes, &format!("after the bytes {}, ", quoted(&bytes)))?;
         if matches!(outcome, Outcome::Skipped(_)) {
             return Ok(outcome);

@@ -1,57 +1,128 @@
 //! The exchanges that find out how a server speaks: the first ones, and one with a wrong question.
 
-use super::client::{Client, GAP};
-use super::dialogue::{Dialogue, FIRST_PATIENCE, Writing};
+use std::time::Duration;
+
+use super::client::{Client, GAP, quoted};
+use super::dialogue::{Dialogue, FIRST_PATIENCE};
 use super::grading::Grading;
-use super::now;
 use super::question::{Question, Shape};
+use super::snapshot::{Snapshot, set_up};
+use super::writing::Writing;
+use super::{now, wait_until};
 
 /// Questions from which the shape of the answers is learnt.
 const LEARNT: usize = 3;
 
+/// The time for an answer to a question in another writing than the first.
+const NEXT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The first exchanges in one writing.
+enum Learnt {
+    /// The server has given right answers.
+    Right(Vec<(Question, Vec<u8>)>),
+    /// It has answered the question, but not rightly.
+    Wrong(Vec<u8>, Vec<u8>),
+    /// It has said nothing.
+    Silence,
+}
+
 impl Grading<'_> {
     /// Finds out how the server speaks.
     pub(super) fn learn(&mut self) {
-        for writing in Writing::ALL {
+        let mut wrong = None;
+        if self.try_writings(&Writing::USUAL, &mut wrong) {
+            return;
+        }
+        // One that has answered has seen the end of the question.
+        if wrong.is_none() && self.try_writings(&Writing::RARE, &mut wrong) {
+            return;
+        }
+        let unknown = self.describe_unknown(wrong);
+        self.dialogue = Dialogue { unknown, ..Dialogue::default() };
+    }
+
+    /// Asks in these ways until the answers are right; false if they never are. The first wrong
+    /// answer is kept, with its question.
+    fn try_writings(
+        &mut self,
+        writings: &[Writing],
+        wrong: &mut Option<(Vec<u8>, Vec<u8>)>,
+    ) -> bool {
+        for &writing in writings {
             // A wrong writing may have ended it a moment ago.
             if self.ended().is_some() && self.renew().is_err() {
-                return;
-            }
-            self.dialogue.writing = writing;
-            self.dialogue.end_after_one = None;
-            if let Some(answers) = self.first_answers() {
-                self.dialogue.shape = Shape::learn(&answers).unwrap_or_default();
-                self.dialogue.known = true;
                 break;
             }
+            let first = writing == Writing::default();
+            self.dialogue.writing = writing;
+            self.dialogue.end_after_one = None;
+            self.dialogue.pause = None;
+            match self.first_answers(if first { FIRST_PATIENCE } else { NEXT_PATIENCE }) {
+                Learnt::Right(answers) => {
+                    self.dialogue.shape = Shape::learn(&answers).unwrap_or_default();
+                    self.dialogue.known = true;
+                    return true;
+                }
+                Learnt::Wrong(asked, reply) => *wrong = wrong.take().or(Some((asked, reply))),
+                Learnt::Silence => {}
+            }
         }
-        if !self.dialogue.known {
-            self.dialogue = Dialogue::default();
+        false
+    }
+
+    /// The peculiarity of a server without a right answer.
+    fn describe_unknown(&mut self, wrong: Option<(Vec<u8>, Vec<u8>)>) -> String {
+        match wrong {
+            _ if self.asks_a_person() => {
+                "a person is to type its answers: it waits for its standard input with a question \
+                 that it has received"
+                    .to_owned()
+            }
+            None => "it answers no question: not with a newline, a NUL or nothing behind it, nor \
+                     with its length before it"
+                .to_owned(),
+            Some((_, reply)) if !is_text(&reply) => {
+                format!("its answers are no text, and not graded: {}", quoted(&reply))
+            }
+            Some((asked, reply)) => format!(
+                "no right answer was found to any question: {} is answered {}",
+                quoted(&asked),
+                quoted(&reply)
+            ),
         }
     }
 
-    /// Right answers to the first questions, in the present writing.
-    fn first_answers(&mut self) -> Option<Vec<(Question, Vec<u8>)>> {
+    /// The answers to the first questions, in the present writing.
+    fn first_answers(&mut self, patience: Duration) -> Learnt {
         let mut answers = Vec::new();
         let mut client: Option<Client> = None;
         while answers.len() < LEARNT {
-            let mut asking = match client.take() {
-                Some(client) => client,
-                None => self.connect().ok()?,
-            };
+            let connected = client.take().map_or_else(|| self.connect(), Ok);
+            let Ok(mut asking) = connected else { return Learnt::Silence };
             let question = self.questions.draw();
             let sent_at = now();
-            asking.send(&self.dialogue.write(&question));
-            let mut reply = asking.receive(FIRST_PATIENCE, |_| false);
+            let asked = self.dialogue.write(&question);
+            asking.send(&asked);
+            let mut reply = asking.receive(patience, |_| false);
             let pair = [(question.clone(), reply.clone())];
-            if !reply.is_empty() && Shape::learn(&pair).is_none() {
+            let pauses = !reply.is_empty() && Shape::learn(&pair).is_none();
+            if pauses {
                 // A server may pause within its answer.
-                reply.extend(asking.receive(FIRST_PATIENCE, |_| false));
+                reply.extend(asking.receive(patience, |_| false));
             }
             let took = now().saturating_duration_since(sent_at).saturating_sub(GAP);
-            answers.push((question, reply));
-            Shape::learn(&answers)?;
+            answers.push((question, reply.clone()));
+            if Shape::learn(&answers).is_none() {
+                return if reply.is_empty() {
+                    Learnt::Silence
+                } else {
+                    Learnt::Wrong(asked, reply)
+                };
+            }
             self.dialogue.slowest = self.dialogue.slowest.max(took);
+            if pauses {
+                self.dialogue.pause = self.dialogue.pause.max(Some(took));
+            }
             // A server that closes may do it a little later than it answers.
             self.dialogue.one_answer = asking.end().is_some();
             if asking.end().is_some() {
@@ -63,13 +134,26 @@ impl Grading<'_> {
         if let Some(client) = client {
             self.leave(client);
         }
-        Some(answers)
+        Learnt::Right(answers)
     }
 
     /// Closes the connection, and sees whether the server ends with it.
     fn leave(&mut self, client: Client) {
         client.close();
         self.dialogue.end_after_one = self.ended();
+    }
+
+    /// True if a question makes the server wait for its standard input.
+    fn asks_a_person(&mut self) -> bool {
+        // A console of the server waits there from the beginning.
+        if self.renew().is_err() || set_up(&self.subject).waits_for_stdin() {
+            return false;
+        }
+        let Ok(mut client) = self.connect() else { return false };
+        let question = self.questions.draw();
+        client.send(&self.dialogue.write(&question));
+        let subject = &self.subject;
+        wait_until(self.dialogue.patience(), || Snapshot::of(subject).waits_for_stdin())
     }
 
     /// True if a plain wrong question ends the server: then it is no news that others do.
@@ -79,11 +163,17 @@ impl Grading<'_> {
         }
         let tried = self.revive().and_then(|()| self.connect());
         let ends = tried.is_ok_and(|mut client| {
-            client.send(format!("hello{}", self.dialogue.writing.terminator).as_bytes());
+            client.send(&self.dialogue.wrap(b"hello"));
             client.receive(self.dialogue.patience(), |_| false);
             self.ended().is_some()
         });
         self.dialogue.wrong_input_ends = Some(ends);
         ends
     }
+}
+
+/// True if a person can read it.
+fn is_text(reply: &[u8]) -> bool {
+    let is_readable = |letter: char| letter.is_ascii_whitespace() || !letter.is_control();
+    std::str::from_utf8(reply).is_ok_and(|text| text.chars().all(is_readable))
 }

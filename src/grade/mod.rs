@@ -30,6 +30,7 @@ mod list;
 mod question;
 mod report;
 mod snapshot;
+mod writing;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -44,6 +44,11 @@ impl Snapshot {
         self.sockets.iter().filter(accepted).map(|socket| socket.inode).collect()
     }
 
+    /// True if a thread waits for the standard input of its process.
+    pub(super) fn waits_for_stdin(&self) -> bool {
+        self.live().any(ProcessState::waits_for_stdin)
+    }
+
     /// The clients that wait in the accept queue. A connection that the server has closed has no
     /// inode either, but another state.
     pub(super) fn queued(&self, clients: &[SocketAddr]) -> usize {

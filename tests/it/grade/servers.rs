@@ -1,5 +1,6 @@
 //! The command `grade` on servers whose faults are known: the plain servers in scripts/peers and
-//! our own models have none, and a mutant fails its own tests and no other. All tests, and designs
+//! our own models have none, a mutant fails its own tests and no other, and a student's habits are
+//! no faults. All tests, and designs
 //! in other languages: scripts/mutate-servers.
 
 use std::collections::BTreeSet;
@@ -26,6 +27,9 @@ const PEERS: [(&str, &str); 7] = [
 /// The mutants, and the tests that must fail.
 const MUTANTS: &str = include_str!("mutants.txt");
 
+/// The habits of students' servers, and the tests that must fail.
+const STUDENTS: &str = include_str!("students.txt");
+
 /// Mutants that take seconds, which only the script runs.
 const SLOW_MUTANTS: [&str; 13] = [
     "shared-result",
@@ -51,6 +55,10 @@ const QUICK: &str = "four-operators,second-after-first,second-while-first,severa
 
 /// Tests that a mutant passes beside its own.
 const NEIGHBOURS: &str = "four-operators,wrong-input,two-pieces,two-in-one,half-close,reset,stops";
+
+/// Tests that a student's server passes beside those that must fail.
+const HABITS: &str = "four-operators,second-while-first,wrong-input,divide-by-zero,two-pieces,\
+     two-in-one,half-close,no-newline,reset,silent-client,stops";
 
 /// Gradings at the same time; most of their time they wait.
 const AT_ONCE: usize = 4;
@@ -152,18 +160,45 @@ fn a_correct_server_of_every_design_passes() {
     check(&peers.chain(models).collect::<Vec<_>>());
 }
 
+/// The servers of a program that a list names, each with the tests that must fail.
+fn listed(list: &str, program: &str, others: &'static str) -> Vec<Case> {
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let servers = lines.map(|line| line.split_once(' ').unwrap());
+    let quick = servers.filter(|(name, _)| !SLOW_MUTANTS.contains(name));
+    let case = |(name, tests): (&str, &str)| Case {
+        options: Vec::new(),
+        server: words(&["python3", &in_tree(program), name]),
+        others,
+        fails: tests.split(',').filter(|&test| test != "-").map(str::to_owned).collect(),
+    };
+    quick.map(case).collect()
+}
+
 #[test]
 fn a_mutant_fails_its_own_tests_and_no_other() {
-    let mutants = MUTANTS.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        let (name, tests) = line.split_once(' ').unwrap();
-        (name, tests.split(',').filter(|&test| test != "-").map(str::to_owned).collect())
-    });
-    let cases =
-        mutants.filter(|(name, _)| !SLOW_MUTANTS.contains(name)).map(|(name, fails)| Case {
-            options: Vec::new(),
-            server: words(&["python3", &in_tree("tests/it/grade/mutant.py"), name]),
-            others: NEIGHBOURS,
-            fails,
-        });
-    check(&cases.collect::<Vec<_>>());
+    check(&listed(MUTANTS, "tests/it/grade/mutant.py", NEIGHBOURS));
+}
+
+#[test]
+fn a_student_fails_by_faults_and_not_by_habits() {
+    check(&listed(STUDENTS, "tests/it/grade/students.py", HABITS));
+}
+
+#[test]
+fn a_server_that_cannot_be_graded_is_described_in_a_sentence() {
+    let sentences = [
+        ("typed", "a person is to type its answers"),
+        ("silent", "it answers no question"),
+        ("pickled", "its answers are no text"),
+        ("by_commands", "is answered \"unknown command"),
+    ];
+    for (name, expected) in sentences {
+        let options = ["grade", "--format", "json", "--only", "four-operators", "--", "python3"];
+        let server = in_tree("tests/it/grade/students.py");
+        let mut command = socklab(&options);
+        let output = command.args([&server, name, "{host}", "{port}"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let said = report["dialogue"].as_array().unwrap();
+        assert!(said.len() == 1 && said[0].as_str().unwrap().contains(expected), "{said:?}");
+    }
 }
