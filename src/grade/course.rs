@@ -168,10 +168,7 @@ pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
                   be sent.";
     let mut clients = connect_all(grading, count)?;
     for _ in 0..rounds {
-        let questions: Vec<_> = clients.iter().map(|_| grading.questions.draw()).collect();
-        for (client, question) in clients.iter_mut().zip(&questions) {
-            client.send(&grading.dialogue.write(question));
-        }
+        let questions: Vec<_> = clients.iter_mut().map(|client| grading.put(client)).collect();
         for (client, question) in clients.iter_mut().zip(&questions).rev() {
             let answer = grading.receive_answer(client, question);
             let right = grading.expect_right(client, question, &answer);
@@ -253,8 +250,12 @@ pub(super) fn many_clients(grading: &mut Grading<'_>) -> Step<Outcome> {
         if waiting.is_some() {
             at_once = clients.len();
         }
-        for (n, client) in clients.iter_mut().enumerate() {
-            grading.ask(client).map_err(|fault| nth(fault, n))?;
+        // All ask at once: a server that takes its time for an answer takes it once.
+        let questions: Vec<_> = clients.iter_mut().map(|client| grading.put(client)).collect();
+        for (n, (client, question)) in clients.iter_mut().zip(&questions).enumerate() {
+            let answer = grading.receive_answer(client, question);
+            let right = grading.expect_right(client, question, &answer);
+            right.map_err(|fault| nth(fault, n))?;
         }
         most = most.max(clients.len());
         served += clients.len();

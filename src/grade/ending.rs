@@ -30,8 +30,7 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
     // The end of input arrives with the question, or after its answer.
     for together in [true, false] {
         let mut client = grading.connect()?;
-        let question = grading.questions.draw();
-        client.send(&grading.dialogue.write(&question));
+        let question = grading.put(&mut client);
         if !together {
             let answer = grading.receive_answer(&mut client, &question);
             grading.expect_right(&client, &question, &answer)?;
@@ -105,8 +104,7 @@ pub(super) fn reset(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 pub(super) fn unread_answer(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut client = grading.connect()?;
-    let question = grading.questions.draw();
-    client.send(&grading.dialogue.write(&question));
+    let question = grading.put(&mut client);
     grading.wait_read(&client);
     drop(client);
     grading.check_well_after("after a client that left without reading its answer, ")?;

@@ -75,6 +75,13 @@ impl Grading<'_> {
         }
     }
 
+    /// Sends a new question.
+    pub(super) fn put(&mut self, client: &mut Client) -> Question {
+        let question = self.questions.draw();
+        client.send(&self.dialogue.write(&question));
+        question
+    }
+
     /// Sends a question and receives the answer.
     pub(super) fn answer(&self, client: &mut Client, question: &Question) -> Answer {
         client.send(&self.dialogue.write(question));

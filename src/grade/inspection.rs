@@ -68,8 +68,7 @@ fn connect_some(grading: &mut Grading<'_>, count: usize) -> Step<(Vec<Client>, u
     }
     let mut questions = Vec::new();
     for client in &mut clients {
-        let question = grading.questions.draw();
-        client.send(&grading.dialogue.write(&question));
+        let question = grading.put(client);
         questions.push(question);
     }
     let (mut served, mut patience) = (0, grading.dialogue.patience());

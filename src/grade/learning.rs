@@ -150,8 +150,7 @@ impl Grading<'_> {
             return false;
         }
         let Ok(mut client) = self.connect() else { return false };
-        let question = self.questions.draw();
-        client.send(&self.dialogue.write(&question));
+        self.put(&mut client);
         let subject = &self.subject;
         wait_until(self.dialogue.patience(), || Snapshot::of(subject).waits_for_stdin())
     }
