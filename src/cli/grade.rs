@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::choice;
 use super::service_options::random_seed;
 use super::subject::{SEEDS, SubjectOptions};
+use super::{choice, time};
 use crate::choice::Choice;
 use crate::grade::{self, Expect, Format, Test};
 use crate::subject::Template;
@@ -35,6 +35,11 @@ pub struct GradeArgs {
     /// The seed of the questions [default: a new one each time].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// The time after which no more is tested: what is left counts as not run, and the exit code
+    /// is 1.
+    #[arg(long, value_name = "TIME", default_value_t = grade::TIME_LIMIT.into(),
+        value_parser = time)]
+    time_limit: humantime::Duration,
     #[command(flatten)]
     subject: SubjectOptions,
     /// The command that starts the server, and its arguments, or one line for sh -c; {host} and
@@ -58,6 +63,7 @@ impl GradeArgs {
             also: self.also,
             format: self.format,
             seed: self.seed.unwrap_or_else(|| random_seed() % SEEDS),
+            time_limit: self.time_limit.into(),
         }
     }
 }

@@ -34,7 +34,13 @@ const PROPERTY: &str = "the script runs all its tests";
 
 /// Runs a script while a server of `spec` listens on `address`. In its environment are HOST and
 /// PORT, that address, and `SERVER_CMD`, the command that starts another one, with its places.
-pub(super) fn run(script: &Path, spec: &Spec, address: SocketAddr) -> Vec<Point> {
+/// Returns none if it did not end in the time that is `left`.
+pub(super) fn run(
+    script: &Path,
+    spec: &Spec,
+    address: SocketAddr,
+    left: Duration,
+) -> Option<Vec<Point>> {
     let environment: [(&str, OsString); 3] = [
         ("SERVER_CMD", spec.command.shell_line()),
         ("HOST", address.ip().to_string().into()),
@@ -48,10 +54,16 @@ pub(super) fn run(script: &Path, spec: &Spec, address: SocketAddr) -> Vec<Point>
     let name = script.to_string_lossy();
     let words = ["sh", "-c", WITHOUT_INPUT].map(OsString::from);
     let words: Vec<_> = words.into_iter().chain([program.into()]).collect();
-    match run_program(spec, &words, &environment, TIME_LIMIT) {
-        Ok(finished) => points(&name, &finished),
-        Err(error) => vec![failed(&name, format!("it cannot be started: {error}"), &[])],
+    match run_program(spec, &words, &environment, TIME_LIMIT.min(left)) {
+        Ok(finished) if finished.end.is_none() && left < TIME_LIMIT => None,
+        Ok(finished) => Some(points(&name, &finished)),
+        Err(error) => Some(vec![failed(&name, format!("it cannot be started: {error}"), &[])]),
     }
+}
+
+/// The point for a script itself.
+pub(super) fn point_of(script: &Path, outcome: Outcome) -> Point {
+    point(&script.to_string_lossy(), PROPERTY, outcome)
 }
 
 /// The points of a script that has ended.
@@ -256,6 +268,7 @@ mod tests {
                 format!("NO {}: {} {:?}", point.name, fault.seen, fault.evidence)
             }
             Outcome::Skipped(reason) => format!("-- {}: {reason}", point.name),
+            Outcome::NotRun(reason) => format!("?? {}: {reason}", point.name),
         }
     }
 

@@ -34,6 +34,7 @@ impl Grading<'_> {
 
     /// The same with a small receive buffer.
     pub(super) fn connect_with(&mut self, receive_buffer: Option<usize>) -> Step<Client> {
+        self.check_time()?;
         self.next_subject()?;
         self.fresh = false;
         let address = self.subject.address();

@@ -3,18 +3,22 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::design::Design;
 use super::dialogue::Dialogue;
 use super::question::Questions;
 use super::report::{Fault, Outcome, Point, Report};
-use super::{Config, Test, also};
+use super::{Config, Test, also, now};
+use crate::duration;
 use crate::error::Failure;
 use crate::subject::{self, EndStatus, Subject};
 
 /// The result of a step of a test.
 pub(super) type Step<T> = Result<T, Fault>;
+
+/// The reason why no more is tested.
+const OUT_OF_TIME: &str = "the time limit was over";
 
 /// The time in which a server that ends is seen to have ended.
 const END_PATIENCE: Duration = Duration::from_millis(100);
@@ -32,6 +36,10 @@ pub(super) struct Grading<'c> {
     /// True if the subject has served nobody yet.
     pub(super) fresh: bool,
     first: First,
+    /// The end of the time limit.
+    until: Instant,
+    /// Set if a client could not be tried because of it.
+    cut_short: bool,
 }
 
 /// The first start of a subject.
@@ -60,6 +68,8 @@ impl<'c> Grading<'c> {
             own_port,
             fresh: true,
             first,
+            until: now() + config.time_limit,
+            cut_short: false,
         })
     }
 
@@ -79,7 +89,7 @@ impl<'c> Grading<'c> {
         if let Some(port) = self.own_port {
             dialogue.push(format!("it listens on port {port}, its own choice"));
         }
-        Report {
+        let mut report = Report {
             command: self.config.server.command.text(),
             address: self.first.address,
             startup: self.first.startup,
@@ -87,21 +97,49 @@ impl<'c> Grading<'c> {
             dialogue,
             points,
             seed: self.config.seed,
-        }
+        };
+        report.explain_once();
+        report
+    }
+
+    /// The fault of a test that has no time to go on.
+    pub(super) fn check_time(&mut self) -> Step<()> {
+        self.cut_short |= now() >= self.until;
+        if self.cut_short { Err(Fault::new(OUT_OF_TIME, "")) } else { Ok(()) }
+    }
+
+    /// True if something was not tested because of the time limit.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// The outcome of a test for which there was no time.
+    fn not_run(&self) -> Outcome {
+        let limit = duration::format(self.config.time_limit);
+        Outcome::NotRun(format!("{OUT_OF_TIME} ({limit})"))
     }
 
     /// The reason why a test that needs right answers cannot judge a server that gives none.
-    pub(super) fn unanswered(&self, test: Test) -> Option<String> {
+    fn unanswered(&self, test: Test) -> Option<String> {
         let judged = matches!(test, Test::FourOperators | Test::WhoServes | Test::PortOccupied);
         (!self.dialogue.known && !judged)
             .then(|| "no right answer was found: see four-operators".to_owned())
     }
 
     /// Runs a test. Afterwards the subject is well, or a new one.
-    pub(super) fn run(&mut self, test: fn(&mut Self) -> Step<Outcome>) -> Outcome {
+    pub(super) fn run(&mut self, test: Test, code: fn(&mut Self) -> Step<Outcome>) -> Outcome {
+        if self.check_time().is_err() {
+            return self.not_run();
+        }
+        if let Some(reason) = self.unanswered(test) {
+            return Outcome::Skipped(reason);
+        }
         let prepared = self.revive();
         let (first, before) = (self.subject.first_process(), self.subject.output_length());
-        let outcome = prepared.and_then(|()| test(self));
+        let outcome = prepared.and_then(|()| code(self));
+        if self.cut_short {
+            return self.not_run();
+        }
         outcome.unwrap_or_else(|mut fault| {
             let same = self.subject.first_process() == first && self.subject.ended().is_none();
             if same && self.subject.output_length() > before {
@@ -116,8 +154,14 @@ impl<'c> Grading<'c> {
 
     /// Runs a teacher's own tests, with a subject that is well.
     pub(super) fn run_also(&mut self, script: &Path) -> Vec<Point> {
-        self.revive().ok();
-        also::run(script, &self.config.server, self.subject.address())
+        let left = self.until.saturating_duration_since(now());
+        let points = if left.is_zero() {
+            None
+        } else {
+            self.revive().ok();
+            also::run(script, &self.config.server, self.subject.address(), left)
+        };
+        points.unwrap_or_else(|| vec![also::point_of(script, self.not_run())])
     }
 
     /// A new subject.

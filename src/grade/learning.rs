@@ -37,7 +37,11 @@ impl Grading<'_> {
         if wrong.is_none() && self.try_writings(&Writing::RARE, &mut wrong) {
             return;
         }
-        let unknown = self.describe_unknown(wrong);
+        let unknown = if self.is_cut_short() {
+            "the time limit was over before a right answer was found".to_owned()
+        } else {
+            self.describe_unknown(wrong)
+        };
         self.dialogue = Dialogue { unknown, ..Dialogue::default() };
     }
 

@@ -3,8 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::Config;
+use super::{Config, Test};
+use crate::choice::Choice;
 use crate::error::Failure;
+
+/// Tests that one cause fails: a server that takes what a recv(2) returns for one question.
+const FRAMING: [Test; 3] = [Test::TwoPieces, Test::ByteByByte, Test::TwoInOne];
 
 /// A grading that has ended.
 #[derive(Clone, Debug)]
@@ -45,6 +49,21 @@ pub enum Outcome {
     Fails(Fault),
     /// It does not concern this server, for this reason.
     Skipped(String),
+    /// It was not looked at, for this reason.
+    NotRun(String),
+}
+
+/// The number of tests with each outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Properties that hold.
+    pub holds: usize,
+    /// Properties that do not.
+    pub fails: usize,
+    /// Properties that do not concern the server.
+    pub skipped: usize,
+    /// Properties that were not looked at.
+    pub not_run: usize,
 }
 
 /// A property that does not hold.
@@ -58,6 +77,8 @@ pub struct Fault {
     pub evidence: Vec<String>,
     /// The topic of `socklab show` that explains it.
     pub topic: Option<&'static str>,
+    /// The test whose fault has the same cause, and explains it.
+    pub same_cause_as: Option<&'static str>,
 }
 
 impl Report {
@@ -80,16 +101,47 @@ impl Report {
         }
     }
 
-    /// The number of tests that hold, fail and were skipped.
-    pub fn counts(&self) -> (usize, usize, usize) {
-        let count = |wanted: fn(&Outcome) -> bool| {
-            self.points.iter().filter(|point| wanted(&point.outcome)).count()
+    /// The number of tests with each outcome.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for point in &self.points {
+            *match point.outcome {
+                Outcome::Holds(_) => &mut counts.holds,
+                Outcome::Fails(_) => &mut counts.fails,
+                Outcome::Skipped(_) => &mut counts.skipped,
+                Outcome::NotRun(_) => &mut counts.not_run,
+            } += 1;
+        }
+        counts
+    }
+
+    /// Explains the faults of one cause once, at the first of them.
+    pub(super) fn explain_once(&mut self) {
+        let fails = |test: &Test| {
+            let point = self.points.iter().find(|point| point.name == test.name());
+            point.is_some_and(|point| matches!(point.outcome, Outcome::Fails(_)))
         };
-        (
-            count(|outcome| matches!(outcome, Outcome::Holds(_))),
-            count(|outcome| matches!(outcome, Outcome::Fails(_))),
-            count(|outcome| matches!(outcome, Outcome::Skipped(_))),
-        )
+        let names: Vec<_> = FRAMING.into_iter().filter(fails).map(Test::name).collect();
+        let [first, others @ ..] = &names[..] else { return };
+        if others.is_empty() {
+            return;
+        }
+        for point in &mut self.points {
+            let Outcome::Fails(fault) = &mut point.outcome else { continue };
+            if point.name == *first {
+                fault.advice = format!(
+                    "{} fail for one cause: what one recv returns is taken for one question. TCP \
+                     is a stream of bytes and keeps no boundaries. Collect what arrives in a \
+                     buffer of the client; while a whole question is in it, take that out and \
+                     answer it; keep the rest for the next recv.",
+                    names.join(", ")
+                );
+            } else if others.contains(&&point.name[..]) {
+                fault.advice = format!("It has the same cause as {first}.");
+                fault.topic = None;
+                fault.same_cause_as = Some(first);
+            }
+        }
     }
 }
 

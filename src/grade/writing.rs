@@ -76,7 +76,7 @@ impl Frame {
             Self::Nul => [text, b"\0"].concat(),
             Self::Length2 => [&length[2..], text].concat(),
             Self::Length4 => [&length, text].concat(),
-            Self::Header => [format!("{:HEADER$}", text.len()).as_bytes(), text].concat(),
+            Self::Header => [format!("{:<HEADER$}", text.len()).as_bytes(), text].concat(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::escape;
-use crate::grade::report::{Outcome, Point, Report};
+use crate::grade::report::{Counts, Outcome, Point, Report};
 
 /// The version of the JSON.
 const VERSION: u32 = 1;
@@ -32,6 +32,7 @@ struct JsonCounts {
     holds: usize,
     fails: usize,
     skipped: usize,
+    not_run: usize,
 }
 
 #[derive(Serialize)]
@@ -43,16 +44,29 @@ struct JsonPoint<'r> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "outcome", rename_all = "lowercase")]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 enum JsonOutcome<'r> {
-    Holds { seen: Option<&'r str> },
-    Fails { seen: &'r str, advice: &'r str, evidence: &'r [String], topic: Option<&'static str> },
-    Skipped { reason: &'r str },
+    Holds {
+        seen: Option<&'r str>,
+    },
+    Fails {
+        seen: &'r str,
+        advice: &'r str,
+        evidence: &'r [String],
+        topic: Option<&'static str>,
+        same_cause_as: Option<&'static str>,
+    },
+    Skipped {
+        reason: &'r str,
+    },
+    NotRun {
+        reason: &'r str,
+    },
 }
 
 pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
     let Report { command, address, startup, backlog, dialogue, points, seed } = report;
-    let (holds, fails, skipped) = report.counts();
+    let Counts { holds, fails, skipped, not_run } = report.counts();
     let json = JsonReport {
         version: VERSION,
         command,
@@ -61,7 +75,7 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         backlog: *backlog,
         seed: *seed,
         dialogue,
-        counts: JsonCounts { holds, fails, skipped },
+        counts: JsonCounts { holds, fails, skipped, not_run },
         points: points.iter().map(json_point).collect(),
     };
     let text = serde_json::to_string_pretty(&json)?;
@@ -97,8 +111,10 @@ fn json_point(point: &Point) -> JsonPoint<'_> {
             advice: &fault.advice,
             evidence: &fault.evidence,
             topic: fault.topic,
+            same_cause_as: fault.same_cause_as,
         },
         Outcome::Skipped(reason) => JsonOutcome::Skipped { reason },
+        Outcome::NotRun(reason) => JsonOutcome::NotRun { reason },
     };
     JsonPoint { name: &point.name, property: &point.property, outcome }
 }
@@ -121,7 +137,7 @@ mod tests {
             "backlog": 5,
             "seed": 1972,
             "dialogue": ["it greets its clients"],
-            "counts": { "holds": 3, "fails": 2, "skipped": 1 },
+            "counts": { "holds": 3, "fails": 2, "skipped": 1, "not_run": 1 },
             "points": [
                 {
                     "name": "four-operators", "property": "one client, + - * /",
@@ -137,13 +153,13 @@ mod tests {
                     "seen": "asked \"1+1\\n2+2\\n\" in one packet, got only \"4\\n\"",
                     "advice": "One recv can bring more than one message: keep what is behind the \
                         newline for the next round.",
-                    "evidence": [], "topic": null,
+                    "evidence": [], "topic": null, "same_cause_as": null,
                 },
                 {
                     "name": "slow-reader", "property": "it delays nobody", "outcome": "fails",
                     "seen": "nobody else was served for 1.0 s", "advice": "",
                     "evidence": ["the only thread stands in sendto", "5 of 6 sockets block"],
-                    "topic": "slow-reader",
+                    "topic": "slow-reader", "same_cause_as": null,
                 },
                 {
                     "name": "half-close", "property": "it is answered",
@@ -152,6 +168,10 @@ mod tests {
                 {
                     "name": "mine.sh: it adds", "property": "it adds",
                     "outcome": "holds", "seen": null,
+                },
+                {
+                    "name": "restart", "property": "it starts",
+                    "outcome": "not_run", "reason": "the time was over",
                 },
             ],
         });

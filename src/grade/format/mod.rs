@@ -10,7 +10,7 @@ mod text;
 
 use std::io;
 
-use super::report::{Point, Report};
+use super::report::{Counts, Point, Report};
 use crate::choice::choices;
 use crate::escape;
 
@@ -53,14 +53,19 @@ fn heading(report: &Report) -> String {
 
 /// The counts, and the way to the same questions.
 fn summary(report: &Report) -> String {
-    let (holds, fails, skipped) = report.counts();
+    let Counts { holds, fails, skipped, not_run } = report.counts();
     let tested = holds + fails;
     let skipped = match skipped {
         0 => String::new(),
         1 => ", 1 does not apply".to_owned(),
         n => format!(", {n} do not apply"),
     };
-    format!("{holds} of {tested} hold{skipped}. Run again with: --seed {}", report.seed)
+    let not_run = match not_run {
+        0 => String::new(),
+        1 => ", 1 was not run".to_owned(),
+        n => format!(", {n} were not run"),
+    };
+    format!("{holds} of {tested} hold{skipped}{not_run}. Run again with: --seed {}", report.seed)
 }
 
 /// The property of a test, if its name does not say it already.
@@ -105,6 +110,7 @@ mod tests {
                 point("slow-reader", "it delays nobody", Outcome::Fails(slow_reader)),
                 point("half-close", "it is answered", Outcome::Skipped("no end of input".into())),
                 point("mine.sh: it adds", "it adds", Outcome::Holds(None)),
+                point("restart", "it starts", Outcome::NotRun("the time was over".into())),
             ],
             seed: 1972,
         }
@@ -128,7 +134,7 @@ mod tests {
                     (fault.seen, fault.advice) = (text(), text());
                     fault.evidence = vec![text(), text()];
                 }
-                Outcome::Skipped(reason) => *reason = text(),
+                Outcome::Skipped(reason) | Outcome::NotRun(reason) => *reason = text(),
             }
         }
         report
@@ -154,7 +160,7 @@ mod tests {
     #[test]
     fn the_summary_counts_the_tests_that_concern_the_server() {
         let mut report = sample();
-        let expected = "3 of 5 hold, 1 does not apply. Run again with: --seed 1972";
+        let expected = "3 of 5 hold, 1 does not apply, 1 was not run. Run again with: --seed 1972";
         assert_eq!(summary(&report), expected);
         report.points.clear();
         assert_eq!(summary(&report), "0 of 0 hold. Run again with: --seed 1972");

@@ -40,6 +40,7 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
             Outcome::Skipped(reason) => {
                 ("--", Some(format!("does not apply: {}", one_line(reason))))
             }
+            Outcome::NotRun(reason) => ("??", Some(format!("was not run: {}", one_line(reason)))),
         };
         let name = format!(" {mark}  {name}");
         write_entry(out, &name, &text.unwrap_or_default(), column)?;
@@ -131,7 +132,8 @@ it greets its clients
                        See it happen: socklab show slow-reader
  --  half-close        does not apply: no end of input
  ok  mine.sh: it adds
-3 of 5 hold, 1 does not apply. Run again with: --seed 1972
+ ??  restart           was not run: the time was over
+3 of 5 hold, 1 does not apply, 1 was not run. Run again with: --seed 1972
 "#;
         assert_eq!(text, expected);
     }
@@ -155,8 +157,8 @@ it greets its clients
     #[test]
     fn no_text_has_a_line_that_looks_like_another() {
         let text = written(&hostile(), Format::Text);
-        let marks = [" ok  ", " NO  ", " --  "];
+        let marks = [" ok  ", " NO  ", " --  ", " ??  "];
         let points = text.lines().filter(|line| marks.iter().any(|mark| line.starts_with(mark)));
-        assert_eq!(points.count(), 6, "{text}");
+        assert_eq!(points.count(), 7, "{text}");
     }
 }

@@ -80,25 +80,39 @@ fn in_tree(path: &str) -> String {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
 }
 
+/// The report and the exit code of a grading.
+fn report(options: &[&str], server: &[String]) -> (Value, Option<i32>) {
+    let mut command = socklab(&["grade", "--format", "json"]);
+    command.args(options).arg("--").args(server).args(["{host}", "{port}"]);
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{server:?}: {error}: {}", String::from_utf8_lossy(&output.stderr))
+    });
+    (report, output.status.code())
+}
+
+/// A server of students.py.
+fn student(name: &str) -> Vec<String> {
+    words(&["python3", &in_tree("tests/it/grade/students.py"), name])
+}
+
 /// Grades, and describes a verdict that is wrong.
 fn grade(case: &Case) -> Option<String> {
     let only: Vec<_> = case.fails.iter().map(String::as_str).chain([case.others]).collect();
-    let mut command = socklab(&["grade", "--format", "json", "--only", &only.join(",")]);
-    command.args(&case.options).arg("--").args(&case.server).args(["{host}", "{port}"]);
-    let output = command.output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("{:?}: {error}: {}", case.server, String::from_utf8_lossy(&output.stderr))
-    });
+    let only = only.join(",");
+    let options: Vec<_> =
+        case.options.iter().map(String::as_str).chain(["--only", &only]).collect();
+    let (report, code) = report(&options, &case.server);
     let points = report["points"].as_array().unwrap();
     let failing = points.iter().filter(|point| point["outcome"] == "fails");
     let fails: BTreeSet<_> =
         failing.clone().map(|point| point["name"].as_str().unwrap().to_owned()).collect();
     let status = i32::from(!fails.is_empty());
-    let right = fails == case.fails && output.status.code() == Some(status);
+    let right = fails == case.fails && code == Some(status);
     let seen: Vec<_> = failing.map(Value::to_string).collect();
     (!right).then(|| {
         let (server, expected, seen) = (&case.server, &case.fails, seen.join("\n"));
-        format!("{server:?}: {expected:?} must fail, {}:\n{seen}", output.status)
+        format!("{server:?}: {expected:?} must fail, exit code {code:?}:\n{seen}")
     })
 }
 
@@ -193,12 +207,36 @@ fn a_server_that_cannot_be_graded_is_described_in_a_sentence() {
         ("by_commands", "is answered \"unknown command"),
     ];
     for (name, expected) in sentences {
-        let options = ["grade", "--format", "json", "--only", "four-operators", "--", "python3"];
-        let server = in_tree("tests/it/grade/students.py");
-        let mut command = socklab(&options);
-        let output = command.args([&server, name, "{host}", "{port}"]).output().unwrap();
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let (report, _) = report(&["--only", "four-operators"], &student(name));
         let said = report["dialogue"].as_array().unwrap();
         assert!(said.len() == 1 && said[0].as_str().unwrap().contains(expected), "{said:?}");
     }
+}
+
+#[test]
+fn faults_of_one_cause_are_explained_once() {
+    let only = "two-pieces,byte-by-byte,two-in-one,half-close";
+    let (report, _) = report(&["--only", only], &student("one_recv"));
+    let points = report["points"].as_array().unwrap();
+    let of = |name: &str| points.iter().find(|point| point["name"] == name).unwrap();
+    let first = of("two-pieces");
+    let advice = first["advice"].as_str().unwrap();
+    assert!(advice.starts_with("two-pieces, byte-by-byte, two-in-one fail for one cause"));
+    assert_eq!(first["same_cause_as"], Value::Null);
+    for other in ["byte-by-byte", "two-in-one"] {
+        assert_eq!(of(other)["same_cause_as"], "two-pieces", "{}", of(other));
+        assert!(!of(other)["evidence"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_the_time_limit_cuts_is_not_run_and_does_not_hold() {
+    let options = ["--time-limit", "1ms", "--only", "four-operators,stops"];
+    let also = in_tree("scripts/scenarios/run");
+    let options = [&options[..], &["--also", &also]].concat();
+    let (report, code) = report(&options, &student("ends_in_crlf"));
+    assert_eq!(code, Some(1));
+    let points = report["points"].as_array().unwrap();
+    let not_run = points.iter().filter(|point| point["outcome"] == "not_run").count();
+    assert_eq!((not_run, points.len()), (3, 3), "{report}");
 }
