@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
+use rustix::fs::{Access, access};
 
 use super::service_options::random_seed;
 use super::subject::{SEEDS, SubjectOptions};
 use super::{choice, time};
 use crate::choice::Choice;
+use crate::error::cause_of;
 use crate::grade::{self, Expect, Format, Test};
 use crate::subject::Template;
 
@@ -27,7 +29,7 @@ pub struct GradeArgs {
     only: Vec<Test>,
     /// Run this program's tests as well: it prints TAP, and has `SERVER_CMD`, HOST and PORT in its
     /// environment; may be repeated.
-    #[arg(long, value_name = "PROGRAM")]
+    #[arg(long, value_name = "PROGRAM", value_parser = program)]
     also: Vec<PathBuf>,
     /// The format of the report.
     #[arg(long, default_value = Format::Text.name(), value_parser = choice::<Format>())]
@@ -65,5 +67,17 @@ impl GradeArgs {
             seed: self.seed.unwrap_or_else(|| random_seed() % SEEDS),
             time_limit: self.time_limit.into(),
         }
+    }
+}
+
+/// A file that can be run, so that a mistyped name is no fault of the server.
+fn program(path: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(path);
+    if path.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    match access(&path, Access::EXEC_OK) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(cause_of(&error.into())),
     }
 }

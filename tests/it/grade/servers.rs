@@ -240,3 +240,14 @@ fn what_the_time_limit_cuts_is_not_run_and_does_not_hold() {
     let not_run = points.iter().filter(|point| point["outcome"] == "not_run").count();
     assert_eq!((not_run, points.len()), (3, 3), "{report}");
 }
+
+#[test]
+fn a_script_that_cannot_be_run_is_a_usage_error() {
+    for script in ["no-such-script", "Cargo.toml", "src"] {
+        let options = ["grade", "--also", &in_tree(script), "--", "true"];
+        let output = socklab(&options).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{script}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("--also") && said.contains(script), "{said}");
+    }
+}
