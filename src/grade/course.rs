@@ -55,6 +55,10 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
         let seen = format!("the server ended when its first client had left: {end}");
         return Err(Fault::new(seen, advice));
     }
+    if let Some(count) = grading.dialogue.most_clients {
+        let seen = format!("the server ended by itself after {count} clients");
+        return Err(Fault::new(seen, "Accept clients in a loop that has no end."));
+    }
     for _ in 0..2 {
         let mut client = grading.connect()?;
         grading.ask(&mut client)?;

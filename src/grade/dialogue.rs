@@ -41,8 +41,10 @@ pub(super) struct Dialogue {
     pub(super) one_answer: bool,
     /// The end of the server, if it ends when its first client leaves.
     pub(super) end_after_one: Option<EndStatus>,
-    /// True if a wrong question ends the server, once that was tried.
-    pub(super) wrong_input_ends: Option<bool>,
+    /// The number of clients after which the server ends by itself, if it is small.
+    pub(super) most_clients: Option<usize>,
+    /// The effect of a wrong question, once that was tried.
+    pub(super) wrong_input: Option<WrongInput>,
     /// Later clients that were not greeted.
     pub(super) not_greeted: u32,
     /// The time of the slowest of the first answers.
@@ -51,6 +53,15 @@ pub(super) struct Dialogue {
     pub(super) pause: Option<Duration>,
     /// The peculiarity of a server that gave no right answer.
     pub(super) unknown: String,
+}
+
+/// The effect of a wrong question.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WrongInput {
+    /// True if it ends the server.
+    pub(super) ends: bool,
+    /// The reply to it.
+    pub(super) reply: Vec<u8>,
 }
 
 impl Dialogue {
@@ -87,6 +98,7 @@ impl Dialogue {
             (Some(_), _) if self.not_greeted >= MAX_NOT_GREETED => Duration::ZERO,
             (Some(_), _) => self.patience(),
             (None, true) => Duration::ZERO,
+            (None, false) if self.writing == Writing::default() => PATIENCE[0],
             (None, false) => GAP,
         }
     }

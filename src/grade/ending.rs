@@ -50,7 +50,7 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
                 "The end of input is no end of output: answer what has come before it, then close.",
             );
         }
-        if !together && !reply.is_empty() {
+        if !together && !reply.is_empty() && is_answer(grading, &reply) {
             return fault(
                 format!("at the end of input the server sent {} once more", quoted(&reply)),
                 "recv has returned 0: that is the end of input and no message. Close.",
@@ -60,6 +60,12 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     grading.check_well_after("after a half-close, ")?;
     Ok(Outcome::Holds(None))
+}
+
+/// True if a reply to the end of input is that to a message: a value, or the error that a wrong
+/// question gets. A goodbye, or a prompt that comes late, is none.
+fn is_answer(grading: &mut Grading<'_>, reply: &[u8]) -> bool {
+    !grading.dialogue.shape.is_error(reply) || grading.wrong_input().reply == reply
 }
 
 pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {

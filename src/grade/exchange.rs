@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::{Client, quoted};
 use super::grading::{Grading, Step};
-use super::question::Question;
+use super::question::{Question, without_digits};
 use super::report::Fault;
 use super::wait_until;
 use crate::error::cause_of;
@@ -67,8 +67,9 @@ impl Grading<'_> {
         if patience.is_zero() {
             return;
         }
-        let known = self.dialogue.greeting.clone();
-        let text = client.receive(patience, |text| known.as_deref() == Some(text));
+        // It may number its clients.
+        let known = self.dialogue.greeting.as_deref().map(without_digits);
+        let text = client.receive(patience, |text| known.as_ref() == Some(&without_digits(text)));
         if text.is_empty() {
             self.dialogue.not_greeted += u32::from(known.is_some());
         } else if !self.dialogue.known {
@@ -148,7 +149,10 @@ impl Grading<'_> {
         let asked = quoted(question.text(self.dialogue.writing.blanks).as_bytes());
         let right = question.answer_text();
         let seen = match answer {
-            Answer::Right(_) => return Ok(()),
+            Answer::Right(reply) => {
+                self.dialogue.shape.note_right(reply);
+                return Ok(());
+            }
             Answer::Other(reply) => format!("asked {asked}, got {}, not {right}", quoted(reply)),
             Answer::Nothing if client.end().is_some() => {
                 format!("asked {asked}, and the connection ended without an answer")

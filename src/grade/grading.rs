@@ -134,11 +134,18 @@ impl<'c> Grading<'c> {
         if let Some(reason) = self.unanswered(test) {
             return Outcome::Skipped(reason);
         }
-        let prepared = self.revive();
+        let few = self.dialogue.most_clients;
+        let prepared = if few.is_some() { self.renew() } else { self.revive() };
         let (first, before) = (self.subject.first_process(), self.subject.output_length());
         let outcome = prepared.and_then(|()| code(self));
         if self.cut_short {
             return self.not_run();
+        }
+        if let (Some(few), Err(_), Some(EndStatus::Exit(0))) = (few, &outcome, self.ended()) {
+            self.renew().ok();
+            return Outcome::Skipped(format!(
+                "it ends after {few} clients: see second-after-first"
+            ));
         }
         outcome.unwrap_or_else(|mut fault| {
             let same = self.subject.first_process() == first && self.subject.ended().is_none();

@@ -58,10 +58,13 @@ fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
         );
     }
     if !grading.dialogue.shape.is_error(&reply) {
-        return fault(
-            format!("got {}, as if it were a value", quoted(&reply)),
-            "Tell the client that there is no value; what was in the variable before is none.",
-        );
+        let seen = match reply.trim_ascii() {
+            [] => "got an empty answer".to_owned(),
+            _ => format!("got {}, as if it were a value", quoted(&reply)),
+        };
+        let advice =
+            "Tell the client that there is no value; what was in the variable before is none.";
+        return fault(seen, advice);
     }
     client.close();
     grading.check_well()?;

@@ -75,7 +75,10 @@ fn connect_some(grading: &mut Grading<'_>, count: usize) -> Step<(Vec<Client>, u
     for (client, question) in clients.iter_mut().zip(&questions) {
         // A wrong answer is one. A word to a client that is rejected is none.
         served += usize::from(match grading.answer_within(client, question, patience) {
-            Answer::Right(_) => true,
+            Answer::Right(reply) => {
+                grading.dialogue.shape.note_right(&reply);
+                true
+            }
             Answer::Other(_) => client.end().is_none(),
             Answer::Nothing => {
                 if client.end().is_none() {

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use super::client::{Client, GAP, quoted};
-use super::dialogue::{Dialogue, FIRST_PATIENCE};
+use super::dialogue::{Dialogue, FIRST_PATIENCE, WrongInput};
 use super::grading::Grading;
 use super::question::{Question, Shape};
 use super::snapshot::{Snapshot, set_up};
 use super::writing::Writing;
 use super::{now, wait_until};
+use crate::subject::EndStatus;
 
 /// Questions from which the shape of the answers is learnt.
 const LEARNT: usize = 3;
 
 /// The time for an answer to a question in another writing than the first.
 const NEXT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The clients of a server that may be made for a few.
+const FEW_CLIENTS: usize = 11;
 
 /// The first exchanges in one writing.
 enum Learnt {
@@ -30,11 +34,11 @@ impl Grading<'_> {
     /// Finds out how the server speaks.
     pub(super) fn learn(&mut self) {
         let mut wrong = None;
-        if self.try_writings(&Writing::USUAL, &mut wrong) {
-            return;
-        }
         // One that has answered has seen the end of the question.
-        if wrong.is_none() && self.try_writings(&Writing::RARE, &mut wrong) {
+        if self.try_writings(&Writing::USUAL, &mut wrong)
+            || wrong.is_none() && self.try_writings(&Writing::RARE, &mut wrong)
+        {
+            self.count_clients();
             return;
         }
         let unknown = if self.is_cut_short() {
@@ -159,19 +163,38 @@ impl Grading<'_> {
         wait_until(self.dialogue.patience(), || Snapshot::of(subject).waits_for_stdin())
     }
 
+    /// The effect of a plain wrong question.
+    pub(super) fn wrong_input(&mut self) -> WrongInput {
+        if let Some(known) = &self.dialogue.wrong_input {
+            return known.clone();
+        }
+        let mut found = WrongInput::default();
+        if let Ok(mut client) = self.revive().and_then(|()| self.connect()) {
+            client.send(&self.dialogue.wrap(b"hello"));
+            found.reply = client.receive(self.dialogue.patience(), |_| false);
+            found.ends = self.ended().is_some();
+        }
+        self.dialogue.wrong_input = Some(found.clone());
+        found
+    }
+
     /// True if a plain wrong question ends the server: then it is no news that others do.
     pub(super) fn wrong_input_ends(&mut self) -> bool {
-        if let Some(known) = self.dialogue.wrong_input_ends {
-            return known;
+        self.wrong_input().ends
+    }
+
+    /// Finds out whether the server ends by itself after a few clients.
+    fn count_clients(&mut self) {
+        if self.dialogue.end_after_one.is_some() || self.renew().is_err() {
+            return;
         }
-        let tried = self.revive().and_then(|()| self.connect());
-        let ends = tried.is_ok_and(|mut client| {
-            client.send(&self.dialogue.wrap(b"hello"));
-            client.receive(self.dialogue.patience(), |_| false);
-            self.ended().is_some()
-        });
-        self.dialogue.wrong_input_ends = Some(ends);
-        ends
+        for served in 0..FEW_CLIENTS {
+            if self.check_well().is_err() {
+                let ended = self.ended() == Some(EndStatus::Exit(0));
+                self.dialogue.most_clients = Some(served).filter(|_| ended);
+                return;
+            }
+        }
     }
 }
 

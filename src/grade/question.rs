@@ -136,7 +136,7 @@ impl Question {
 pub(super) struct Shape {
     /// The index of the value among the numbers of the reply, from the end.
     from_end: usize,
-    /// The text behind the value, if it is always the same.
+    /// The text behind the value without its digits, if it is always the same.
     tail: Option<Vec<u8>>,
     /// The length of a reply, if it is always the same and the text behind the value is not: it is
     /// padded.
@@ -156,8 +156,7 @@ impl Shape {
         let shape = shapes.find(|shape| {
             answers.iter().all(|(question, reply)| shape.is_right(question, reply))
         })?;
-        let same_tail = same(answers, |(question, reply)| shape.rest(question, reply));
-        let tail = same_tail.flatten().map(<[u8]>::to_vec);
+        let tail = same(answers, |(question, reply)| shape.rest(question, reply)).flatten();
         let padded = same(answers, |(_, reply)| reply.len()).filter(|_| tail.is_none());
         let codes = same(answers, |(_, reply)| shape.before(reply)).unwrap_or_default();
         Some(Self { tail, padded, codes, words, ..shape })
@@ -175,18 +174,28 @@ impl Shape {
     /// True if the reply is right and nothing more will come.
     pub(super) fn is_whole(&self, question: &Question, reply: &[u8]) -> bool {
         let ends = match &self.tail {
-            Some(tail) => self.rest(question, reply) == Some(tail),
+            Some(tail) => self.rest(question, reply).as_ref() == Some(tail),
             None => self.padded == Some(reply.len()),
         };
         ends && self.is_right(question, reply)
     }
 
-    /// The text behind the value of a reply.
-    fn rest<'r>(&self, question: &Question, reply: &'r [u8]) -> Option<&'r [u8]> {
-        match &question.answer {
+    /// The text behind the value of a reply, without its digits: a counter or a time may stand
+    /// there. None if more digits may come.
+    fn rest(&self, question: &Question, reply: &[u8]) -> Option<Vec<u8>> {
+        let rest = match &question.answer {
             Answer::Number(_) => self.number(reply).map(|(at, _)| &reply[at.end..]),
             Answer::Text(text) => find(reply, text).map(|at| &reply[at + text.len()..]),
             Answer::Greeting => None,
+        }?;
+        (!rest.last().is_some_and(u8::is_ascii_digit)).then(|| without_digits(rest))
+    }
+
+    /// A right answer of the server: a number before its value that differs from the others is no
+    /// code, but its process or the time.
+    pub(super) fn note_right(&mut self, reply: &[u8]) {
+        if self.before(reply) != self.codes {
+            self.codes.clear();
         }
     }
 
@@ -285,6 +294,11 @@ fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
     found
 }
 
+/// A text without its digits.
+pub(super) fn without_digits(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
+}
+
 /// The words in a text, in lower case.
 fn words(text: &[u8]) -> Vec<String> {
     let words = text.split(|byte| !byte.is_ascii_alphabetic()).filter(|word| word.len() >= WORD);
@@ -342,6 +356,9 @@ mod tests {
         assert!(shape.is_whole(&question(5.0), b"= 5\n> "));
         assert!(!shape.is_whole(&question(5.0), b"= 5\n"));
         assert!(!shape.ends_in_newline());
+        let shape = learnt(&[(66.0, "66 (no 9)\n"), (12.0, "12 (no 10)\n")]).expect("right");
+        assert!(shape.is_whole(&question(5.0), b"5 (no 11)\n"));
+        assert!(!shape.is_whole(&question(5.0), b"5 (no 11)"));
     }
 
     #[test]
@@ -360,6 +377,11 @@ mod tests {
         let shape = learnt(&[(66.0, "200 66\n"), (12.0, "200 12\n")]).expect("both are right");
         assert!(shape.is_error(b"400\n") && shape.is_error(b"400 0\n"));
         assert!(!shape.is_error(b"200 0\n"));
+        let shape = learnt(&[(66.0, "[601] 66\n"), (12.0, "[601] 12\n")]).expect("right");
+        assert!(!shape.is_error(b"[601] 0\n") && shape.is_error(b"[602] 0\n"));
+        let mut shape = shape;
+        shape.note_right(b"[602] 5\n");
+        assert!(!shape.is_error(b"[602] 0\n"));
         // A counter is none.
         let shape = learnt(&[(66.0, "1: 66\n"), (12.0, "2: 12\n")]).expect("both are right");
         assert!(!shape.is_error(b"3: 0\n"));
