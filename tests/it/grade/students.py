@@ -62,6 +62,41 @@ def menu_after_each(client: socket.socket) -> None:
     reply(client, "THE ANSWER IS {}\n1) calculate\n2) quit\nYour choice: ")
 
 
+def late_prompt(client: socket.socket) -> None:
+    client.sendall(b"Next: ")
+    for line in lines(client):
+        client.sendall(answer(line).encode() + b"\n")
+        time.sleep(0.1)
+        client.sendall(b"Next: ")
+
+
+def late_greeting(client: socket.socket) -> None:
+    time.sleep(0.1)
+    client.sendall(b"Welcome to calc 2.0\n")
+    reply(client, "{}\n")
+
+
+def numbered_greeting(client: socket.socket) -> None:
+    client.sendall(f"You are client {client.getpeername()[1]}\n".encode())
+    reply(client, "{}\n")
+
+
+def goodbye(client: socket.socket) -> None:
+    reply(client, "{}\n")
+    client.sendall(b"Goodbye!\n")
+
+
+def counter(client: socket.socket) -> None:
+    for number, line in enumerate(lines(client)):
+        client.sendall(f"{answer(line)} (question {number})\n".encode())
+
+
+def process_number_and_zero(client: socket.socket) -> None:
+    for line in lines(client):
+        text = answer(line)
+        client.sendall(f"[{os.getpid()}] {0 if 'E' in text else text}\n".encode())
+
+
 def json_objects(client: socket.socket) -> None:
     for line in lines(client):
         try:
@@ -211,18 +246,17 @@ def by_commands(client: socket.socket) -> None:
         client.sendall(b"unknown command, try ADD or SUB\n")
 
 
-def console(client: socket.socket) -> None:
+def plain(client: socket.socket) -> None:
     reply(client, "{}\n")
+
+
+console = ipv6 = any_port = five_clients = plain
 
 
 def wait_for_console() -> None:
-    """The end of the input ends the server."""
+    """A line, or the end of the input, ends the server."""
     sys.stdin.readline()
     os._exit(0)
-
-
-def ipv6(client: socket.socket) -> None:
-    reply(client, "{}\n")
 
 
 def serve(client: socket.socket) -> None:
@@ -238,15 +272,16 @@ def main() -> None:
     is_ipv6 = NAME == "ipv6"
     listener = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("::1" if is_ipv6 else HOST, PORT))
+    listener.bind(("::1" if is_ipv6 else HOST, 0 if NAME == "any_port" else PORT))
     listener.listen(128)
     if NAME == "console":
         threading.Thread(target=wait_for_console, daemon=True).start()
     print("Server is listening")
-    while True:
+    few = NAME == "five_clients"
+    for _ in range(5) if few else iter(int, 1):
         client, address = listener.accept()
         print("Connected by", address)
-        threading.Thread(target=serve, args=(client,), daemon=True).start()
+        threading.Thread(target=serve, args=(client,), daemon=not few).start()
 
 
 main()
