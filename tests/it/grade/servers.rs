@@ -216,11 +216,16 @@ fn a_server_that_cannot_be_graded_is_described_in_a_sentence() {
         ("pickled", "its answers are no text"),
         ("by_commands", "is answered \"unknown command"),
     ];
-    for (name, expected) in sentences {
+    let check = |(name, expected): (&str, &str)| {
         let (report, _) = report(&["--only", "four-operators"], &student(name));
         let said = report["dialogue"].as_array().unwrap();
         assert!(said.len() == 1 && said[0].as_str().unwrap().contains(expected), "{said:?}");
-    }
+    };
+    thread::scope(|scope| {
+        for sentence in sentences {
+            scope.spawn(move || check(sentence));
+        }
+    });
 }
 
 #[test]
