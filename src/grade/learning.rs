@@ -86,6 +86,10 @@ impl Grading<'_> {
                  that it has received"
                     .to_owned()
             }
+            None if self.dialogue.greeting.as_ref().is_some_and(|it| !is_text(it)) => {
+                let greeting = self.dialogue.greeting.as_deref().unwrap_or_default();
+                format!("its greeting is no text, and it is not graded: {}", quoted(greeting))
+            }
             None => "it answers no question: not with a newline, a NUL or nothing behind it, nor \
                      with its length before it"
                 .to_owned(),
