@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
+use super::processes::ProcessState;
 use super::sockets::{self, Socket, reachable};
 use super::supervisor::this_program;
 use super::{EndStatus, Output, Spec, Subject, listeners, now};
@@ -43,8 +44,8 @@ pub enum NotListening {
     Ended(EndStatus, Vec<String>),
     /// It listens on several ports, and not on the one that it was told.
     Elsewhere(Vec<u16>, Vec<String>),
-    /// It listens nowhere; true if another program listens on its port.
-    Silent(bool, Vec<String>),
+    /// It listens nowhere, for this reason, if it can be seen.
+    Silent(Option<&'static str>, Vec<String>),
     /// This program could not start it.
     System(Failure),
 }
@@ -76,10 +77,8 @@ impl NotListening {
                 (format!("the server ended before it listened: {end}"), lines)
             }
             Self::Elsewhere(ports, lines) => (format!("{silence}; it listens on {ports:?}"), lines),
-            Self::Silent(false, lines) => (silence, lines),
-            Self::Silent(true, lines) => {
-                (format!("{silence}; another program listens there"), lines)
-            }
+            Self::Silent(None, lines) => (silence, lines),
+            Self::Silent(Some(reason), lines) => (format!("{silence}; {reason}"), lines),
             Self::System(failure) => return failure,
         };
         let details = lines.into_iter().map(|line| format!("| {line}")).collect();
@@ -129,16 +128,21 @@ pub fn try_start(spec: &Spec, port: u16) -> Result<Subject, NotListening> {
         if waited >= spec.patience {
             let lines = subject.last_output();
             return Err(match &ports[..] {
-                [] => {
-                    let listening = sockets::listening();
-                    let stranger = listening.iter().any(|it| it.local.port() == port);
-                    NotListening::Silent(stranger, lines)
-                }
+                [] => NotListening::Silent(silence(&subject, port), lines),
                 _ => NotListening::Elsewhere(ports, lines),
             });
         }
         pause();
     }
+}
+
+/// The reason why a subject does not listen, if it can be seen.
+fn silence(subject: &Subject, port: u16) -> Option<&'static str> {
+    if sockets::listening().iter().any(|it| it.local.port() == port) {
+        return Some("another program listens there");
+    }
+    let asks = subject.processes().iter().any(ProcessState::waits_for_stdin);
+    asks.then_some("it waits for its standard input, where nobody types")
 }
 
 /// /proc has no events to wait for.
