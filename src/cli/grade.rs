@@ -57,8 +57,12 @@ impl GradeArgs {
 
     /// The plain configuration.
     pub fn config(self) -> grade::Config {
+        let mut server = self.subject.spec(Template::new(self.server));
+        // A server whose console or whose answers somebody types would end at /dev/null before it
+        // is graded, and not be known for what it is.
+        server.settings.silent_stdin = true;
         grade::Config {
-            server: self.subject.spec(Template::new(self.server)),
+            server,
             service: self.service,
             expect: self.expect,
             only: self.only,

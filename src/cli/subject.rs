@@ -14,7 +14,7 @@ use crate::service::ServiceKind;
 /// The program of a server of ours: this one.
 pub(super) use crate::subject::THIS_PROGRAM;
 use crate::subject::supervisor::SuperviseConfig;
-use crate::subject::{GRACE, PATIENCE, ProcessLimits, Spec, Template};
+use crate::subject::{GRACE, PATIENCE, ProcessSettings, Spec, Template};
 use crate::with;
 
 /// The seeds that are drawn: few enough to be typed.
@@ -68,7 +68,7 @@ impl SubjectOptions {
         Spec {
             command,
             host: self.host,
-            limits: self.limits.limits(),
+            settings: self.limits.settings(),
             supervise_args,
             patience: self.patience.into(),
             grace: self.grace.into(),
@@ -77,19 +77,20 @@ impl SubjectOptions {
 }
 
 impl LimitOptions {
-    fn limits(&self) -> ProcessLimits {
+    fn settings(&self) -> ProcessSettings {
         let &Self { memory, processes, cpu_time } = self;
-        ProcessLimits { memory, processes, cpu_time }
+        ProcessSettings { memory, processes, cpu_time, silent_stdin: false }
     }
 }
 
-/// The command line that [`SuperviseArgs`] parses into these limits and this command.
-fn supervise_args(name: &str, limits: ProcessLimits, command: &[OsString]) -> Vec<OsString> {
-    let ProcessLimits { memory, processes, cpu_time } = limits;
+/// The command line that [`SuperviseArgs`] parses into these settings and this command.
+fn supervise_args(name: &str, settings: ProcessSettings, command: &[OsString]) -> Vec<OsString> {
+    let ProcessSettings { memory, processes, cpu_time, silent_stdin } = settings;
     let mut args = vec![OsString::from(name)];
     args.extend(memory.map(|bytes| format!("--memory={bytes}").into()));
     args.extend(processes.map(|n| format!("--processes={n}").into()));
     args.extend(cpu_time.map(|seconds| format!("--cpu-time={seconds}s").into()));
+    args.extend(silent_stdin.then(|| "--silent-stdin".into()));
     args.push("--".into());
     args.extend_from_slice(command);
     args
@@ -100,6 +101,8 @@ fn supervise_args(name: &str, limits: ProcessLimits, command: &[OsString]) -> Ve
 pub struct SuperviseArgs {
     #[command(flatten)]
     limits: LimitOptions,
+    #[arg(long)]
+    silent_stdin: bool,
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
@@ -107,9 +110,10 @@ pub struct SuperviseArgs {
 impl SuperviseArgs {
     /// The plain configuration.
     pub fn config(self) -> SuperviseConfig {
-        let limits = self.limits.limits();
-        let launch_args = supervise_args("launch", limits, &self.command);
-        SuperviseConfig { limits, launch_args, command: self.command }
+        let settings =
+            ProcessSettings { silent_stdin: self.silent_stdin, ..self.limits.settings() };
+        let launch_args = supervise_args("launch", settings, &self.command);
+        SuperviseConfig { settings, launch_args, command: self.command }
     }
 }
 
@@ -185,15 +189,19 @@ mod tests {
 
     #[test]
     fn a_launcher_parses_the_limits_and_the_command_of_its_supervisor() {
-        let limits =
-            ProcessLimits { memory: Some(1 << 40), processes: Some(7), cpu_time: Some(90) };
+        let settings = ProcessSettings {
+            memory: Some(1 << 40),
+            processes: Some(7),
+            cpu_time: Some(90),
+            silent_stdin: true,
+        };
         let command = ["./server", "--memory=1", "--", "-x"].map(OsString::from);
-        for limits in [limits, ProcessLimits::default()] {
-            let line = supervise_args("supervise", limits, &command);
+        for settings in [settings, ProcessSettings::default()] {
+            let line = supervise_args("supervise", settings, &command);
             let config = Line::parse_from(line).args.config();
-            assert_eq!((config.limits, &config.command[..]), (limits, &command[..]));
+            assert_eq!((config.settings, &config.command[..]), (settings, &command[..]));
             let config = Line::parse_from(config.launch_args).args.config();
-            assert_eq!((config.limits, &config.command[..]), (limits, &command[..]));
+            assert_eq!((config.settings, &config.command[..]), (settings, &command[..]));
         }
     }
 

@@ -25,10 +25,6 @@ use crate::subject::{EndStatus, Finished, Spec, run_program};
 /// The time limit of a script.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// The line of sh(1) that runs a script. A server has a standard input that says nothing; a client
-/// in a script, such as nc(1), is to see its end.
-const WITHOUT_INPUT: &str = r#"exec "$0" </dev/null"#;
-
 /// The property of the point for the script itself.
 const PROPERTY: &str = "the script runs all its tests";
 
@@ -52,9 +48,7 @@ pub(super) fn run(
         _ => script.to_owned(),
     };
     let name = script.to_string_lossy();
-    let words = ["sh", "-c", WITHOUT_INPUT].map(OsString::from);
-    let words: Vec<_> = words.into_iter().chain([program.into()]).collect();
-    match run_program(spec, &words, &environment, TIME_LIMIT.min(left)) {
+    match run_program(spec, &[program.into()], &environment, TIME_LIMIT.min(left)) {
         Ok(finished) if finished.end.is_none() && left < TIME_LIMIT => None,
         Ok(finished) => Some(points(&name, &finished)),
         Err(error) => Some(vec![failed(&name, format!("it cannot be started: {error}"), &[])]),

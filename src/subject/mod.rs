@@ -40,7 +40,7 @@ use processes::ProcessState;
 pub use program::{Finished, run_program};
 use sockets::Socket;
 pub use start::{NotListening, start, try_start};
-pub use supervisor::{ProcessLimits, THIS_PROGRAM};
+pub use supervisor::{ProcessSettings, THIS_PROGRAM};
 pub use usage::Usage;
 
 /// The default limit on the time until a subject listens.
@@ -59,11 +59,11 @@ pub struct Spec {
     pub command: Template,
     /// The address that is passed to it.
     pub host: String,
-    /// The limits of its processes.
-    pub limits: ProcessLimits,
+    /// The settings of its processes.
+    pub settings: ProcessSettings,
     /// The printer of the command line of a supervisor or a launcher, without the program: the
-    /// name of the command, the limits, the subject's own command line.
-    pub supervise_args: fn(&str, ProcessLimits, &[OsString]) -> Vec<OsString>,
+    /// name of the command, the settings, the subject's own command line.
+    pub supervise_args: fn(&str, ProcessSettings, &[OsString]) -> Vec<OsString>,
     /// The limit on the time until it listens.
     pub patience: Duration,
     /// The time between SIGTERM and SIGKILL.

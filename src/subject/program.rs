@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::start::{pipe, spawn_supervised};
-use super::{EndStatus, Spec};
+use super::{EndStatus, ProcessSettings, Spec};
 
 /// The most bytes of its stdout that are kept: the first ones.
 const MAX_STDOUT: u64 = 1 << 20;
@@ -24,7 +24,7 @@ pub struct Finished {
 }
 
 /// Runs a program until it ends, for at most `most`; no process that it has started is left then.
-/// It has the limits of the subject `spec`, because it may start that as well.
+/// It has the limits of the subject `spec`, because it may start that as well, and no input.
 pub fn run_program(
     spec: &Spec,
     words: &[OsString],
@@ -32,6 +32,8 @@ pub fn run_program(
     most: Duration,
 ) -> io::Result<Finished> {
     let (stdout, theirs) = pipe()?;
+    let settings = ProcessSettings { silent_stdin: false, ..spec.settings };
+    let spec = &Spec { settings, ..spec.clone() };
     let mut program = spawn_supervised(spec, words, environment, Some(theirs))?;
     let reader = thread::Builder::new().spawn(move || read(File::from(stdout)))?;
     program.wait_until(most, |program| program.end.is_some() || program.gone);

@@ -172,7 +172,7 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pipe_with(PipeFlags::CLOEXEC)?)
 }
 
-/// Starts a program under a supervisor, with the limits of `spec`. Its stderr is kept, and its
+/// Starts a program under a supervisor, with the settings of `spec`. Its stderr is kept, and its
 /// stdout as well if it has no other place: in one pipe, where they stay in order.
 pub(super) fn spawn_supervised(
     spec: &Spec,
@@ -184,7 +184,7 @@ pub(super) fn spawn_supervised(
     let (output_end, stderr) = pipe()?;
     let stdout = stdout.map_or_else(|| stderr.try_clone(), Ok)?;
     let mut command = this_program();
-    command.args((spec.supervise_args)("supervise", spec.limits, words));
+    command.args((spec.supervise_args)("supervise", spec.settings, words));
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(OwnedFd::from(theirs)).stdout(stdout).stderr(stderr);
     let supervisor = command.spawn()?;

@@ -24,7 +24,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -52,9 +52,10 @@ const MAX_ORDER: usize = 64;
 /// The program of this process, also if another file has its name by now.
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// The limits of each process of a subject (setrlimit(2)); none means the limit that we have.
+/// The settings of the processes of a subject: the limits of each (setrlimit(2)), where none means
+/// the limit that we have, and their standard input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcessLimits {
+pub struct ProcessSettings {
     /// Private writable memory of a process, in bytes (`RLIMIT_DATA`).
     pub memory: Option<u64>,
     /// Processes and threads of the user, beside those that there are at the start
@@ -62,13 +63,16 @@ pub struct ProcessLimits {
     pub processes: Option<u64>,
     /// Processor time of a process, in seconds (`RLIMIT_CPU`).
     pub cpu_time: Option<u64>,
+    /// True for a standard input that says nothing and does not end, as a terminal at which nobody
+    /// types. Otherwise it is /dev/null.
+    pub silent_stdin: bool,
 }
 
 /// The configuration of the commands `supervise` and `launch`, which this program gives to itself.
 #[derive(Clone, Debug)]
 pub struct SuperviseConfig {
-    /// The limits.
-    pub limits: ProcessLimits,
+    /// The settings of its processes.
+    pub settings: ProcessSettings,
     /// The arguments with which `launch` parses into this configuration.
     pub launch_args: Vec<OsString>,
     /// The program and its arguments.
@@ -114,14 +118,14 @@ pub fn launch(config: &SuperviseConfig) -> Result<Infallible, Failure> {
     if getppid() != supervisor {
         return Err(Failure::new(Exit::Failed, "the supervisor has ended"));
     }
-    config.limits.apply().map_err(cannot)?;
+    config.settings.apply().map_err(cannot)?;
     let mut command = Command::new(&config.command[0]);
     Err(cannot(signal::with_empty_mask(|| command.args(&config.command[1..]).exec())?))
 }
 
-impl ProcessLimits {
+impl ProcessSettings {
     fn apply(self) -> io::Result<()> {
-        let Self { memory, processes, cpu_time } = self;
+        let Self { memory, processes, cpu_time, silent_stdin: _ } = self;
         let processes = processes.map(|more| processes::count_of_user() + more);
         // SIGXCPU says why it ends a process; SIGKILL, at the second limit, would not.
         let cpu_kill = cpu_time.map(|seconds| seconds.saturating_add(CPU_GRACE));
@@ -164,9 +168,8 @@ struct Supervisor {
 
 impl Supervisor {
     fn run(&mut self, config: &SuperviseConfig) -> io::Result<()> {
-        // A standard input that says nothing, as a terminal at which nobody types: at /dev/null a
-        // server that waits for its console would see the end of it, and stop.
-        let (stdin, _nobody) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (silent, _nobody) = pipe_with(PipeFlags::CLOEXEC)?;
+        let stdin = if config.settings.silent_stdin { silent.into() } else { Stdio::null() };
         match this_program().args(&config.launch_args).stdin(stdin).spawn() {
             Ok(child) => {
                 self.first = Some(Pid::from_child(&child));
