@@ -121,8 +121,7 @@ pub enum Command {
     Grade(GradeArgs),
     /// Show what the kernel does: lessons with real sockets, each about one question.
     ///
-    /// Without a topic, the topics are listed. Lines of Python in a lesson stand after
-    /// "from socket import *; from signal import *". The exit status is 0 if the kernel did as
+    /// Without a topic, the topics are listed. The exit status is 0 if the kernel did as
     /// expected, 1 if it did otherwise.
     Show(ShowArgs),
     /// Compare servers: which one is faster on this machine, and is the difference real?

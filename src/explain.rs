@@ -74,7 +74,8 @@ pub fn limit(wait: Option<Duration>) -> String {
     let Some(wait) = wait else { return String::new() };
     match wait.as_micros().div_ceil(1000) {
         millis @ ..1000 => format!(", for at most {millis} ms"),
-        millis => format!(", for at most {} s", millis.div_ceil(1000)),
+        millis if millis % 1000 == 0 => format!(", for at most {} s", millis / 1000),
+        millis => format!(", for at most {}.{} s", millis / 1000, millis % 1000 / 100),
     }
 }
 

@@ -15,7 +15,12 @@ pub fn grouped(n: u64) -> String {
 
 /// A number of bytes: `1 byte`, `2 bytes`.
 pub fn bytes(n: usize) -> String {
-    if n == 1 { "1 byte".to_owned() } else { format!("{n} bytes") }
+    counted(n, "byte")
+}
+
+/// A number of things whose plural ends in s.
+pub fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 #[cfg(test)]

@@ -50,6 +50,11 @@ pub trait BlockingStream {
 
     /// See [`Socket::acknowledge`](super::Socket::acknowledge).
     fn acknowledge(&mut self);
+
+    /// See [`Socket::take_error`](super::Socket::take_error).
+    fn take_error(&mut self) -> Option<io::Error> {
+        None
+    }
 }
 
 /// Serves one connection, opened at `now`, to its end. Where there are `slots`, it waits for one
@@ -77,13 +82,17 @@ fn serve_on(
     let (mut pool, mut now) = (Pool::default(), now);
     loop {
         let mut slot = None;
-        if let Some(slots) = slots.filter(|_| session.has_deferred()) {
+        if let Some(slots) = slots.filter(|_| session.is_heavy()) {
             slot = slots.acquire();
             // The client is not slow meanwhile.
             let then = std::mem::replace(&mut now, clock());
             session.delay(now - then);
             if slot.is_none() {
                 session.cut(CloseReason::Forced);
+            }
+            // Nobody waits for a reply that cannot arrive.
+            if let Some(error) = stream.take_error() {
+                session.cut(close_reason_of(&error));
             }
         }
         let mut slice = session.activate(&mut pool, WORK_PER_SLICE, now);
@@ -227,6 +236,10 @@ impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
     fn acknowledge(&mut self) {
         SockRef::from(self.socket).set_tcp_quickack(true).ok();
     }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.socket.take_error().ok().flatten()
+    }
 }
 
 impl<F> AsFd for TimedSocket<'_, F> {
@@ -268,6 +281,12 @@ impl<S: BlockingStream + AsFd> BlockingStream for Explained<&mut S> {
     fn acknowledge(&mut self) {
         self.inner.acknowledge();
         self.tell_acknowledgement();
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        let error = self.inner.take_error()?;
+        self.tell_error(&error);
+        Some(error)
     }
 }
 

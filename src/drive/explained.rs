@@ -23,12 +23,15 @@ pub struct Explained<S: AsFd> {
     last_sent: String,
     /// True once the sending half is closed.
     is_shut: Cell<bool>,
+    /// True once the server has stopped, and ended the input itself.
+    has_stopped: Cell<bool>,
 }
 
 impl<S: AsFd> Explained<S> {
     /// The connection of the client with this number.
     pub fn new(inner: S, client: u64) -> Self {
-        Self { inner, client, last_sent: String::new(), is_shut: Cell::new(false) }
+        let (is_shut, has_stopped) = (Cell::new(false), Cell::new(false));
+        Self { inner, client, last_sent: String::new(), is_shut, has_stopped }
     }
 
     /// The connection without its words.
@@ -70,6 +73,7 @@ impl<S: AsFd> Explained<S> {
     /// Tells a receive into `room`.
     pub(super) fn tell_receive(&self, room: &[u8], received: Result<usize, &io::Error>) {
         let outcome = match received {
+            Ok(0) if self.has_stopped.get() => "0 bytes: the server receives no more".to_owned(),
             Ok(0) => "0 bytes: the end of input, it has closed its half (FIN)".to_owned(),
             Ok(n) => {
                 let fate =
@@ -84,6 +88,7 @@ impl<S: AsFd> Explained<S> {
 
     /// Tells that the server stops.
     pub(super) fn tell_stop(&self) {
+        self.has_stopped.set(true);
         self.tell("recv from", "nothing has come, and the server stops");
     }
 
@@ -122,7 +127,12 @@ impl<S: AsFd> Explained<S> {
 
     /// Tells an acknowledgement.
     pub(super) fn tell_acknowledgement(&self) {
-        self.tell("setsockopt TCP_QUICKACK for", "no whole message yet; asks for the rest");
+        self.tell("setsockopt TCP_QUICKACK for", "no whole message yet; acknowledges it");
+    }
+
+    /// Tells the error that has ended the connection.
+    pub(super) fn tell_error(&self, error: &io::Error) {
+        self.tell("getsockopt SO_ERROR of", &self.failure(error));
     }
 
     /// The words for a call that failed. A reset destroys what the peer has not read.
@@ -130,10 +140,13 @@ impl<S: AsFd> Explained<S> {
         let errno = errno(error);
         match error.kind() {
             io::ErrorKind::Interrupted => format!("{errno}: a signal came; it is tried again"),
-            _ if is_disconnect(error) => {
+            // No system call has failed.
+            _ if error.raw_os_error().is_none() => "the server ends the connection".to_owned(),
+            io::ErrorKind::ConnectionReset => {
                 let lost = self.lost_reply();
                 format!("{errno}: the client has reset the connection (RST){lost}")
             }
+            _ if is_disconnect(error) => format!("{errno}: the connection is over"),
             _ => format!("{errno}: {}", cause_of(error)),
         }
     }
@@ -195,6 +208,12 @@ impl<S: Socket + AsFd> Socket for Explained<S> {
         self.inner.acknowledge();
         self.tell_acknowledgement();
     }
+
+    fn take_error(&self) -> Option<io::Error> {
+        let error = self.inner.take_error()?;
+        self.tell_error(&error);
+        Some(error)
+    }
 }
 
 /// True if a call has found nothing, or no room, and might have waited for it.
@@ -252,6 +271,10 @@ mod tests {
         }
 
         fn acknowledge(&self) {}
+
+        fn take_error(&self) -> Option<io::Error> {
+            None
+        }
     }
 
     #[test]
@@ -281,7 +304,7 @@ mod tests {
         let cut = format!("\"{}\"... (100 bytes)", "x".repeat(SHOWN));
         let expected = [
             "recv from client 7: 2 bytes \"xx\"",
-            "setsockopt TCP_QUICKACK for client 7: no whole message yet; asks for the rest",
+            "setsockopt TCP_QUICKACK for client 7: no whole message yet; acknowledges it",
             "send to client 7: 2 of 7 bytes \"on\"; its buffer has no room for more",
             "recv from client 7: nothing has come (EAGAIN)",
             "send to client 7: none of 5 bytes, no room (EAGAIN): it reads too slowly, or not",

@@ -19,7 +19,7 @@ pub mod slots;
 pub mod stdio;
 
 /// The close reason of a connection whose socket failed with this error.
-fn close_reason_of(error: &io::Error) -> CloseReason {
+pub(crate) fn close_reason_of(error: &io::Error) -> CloseReason {
     if is_disconnect(error) { CloseReason::PeerReset } else { CloseReason::Lost }
 }
 
@@ -33,6 +33,10 @@ pub trait Socket: Read + Write {
     /// acknowledgements by 40 ms, which is longer than a [gap](crate::session::GAP). The option
     /// does not stay set (`TCP_QUICKACK`, tcp(7)).
     fn acknowledge(&self);
+
+    /// Takes the error that has ended the connection, such as a reset, if it has one (`SO_ERROR`,
+    /// socket(7)). The next call would have failed with it.
+    fn take_error(&self) -> Option<io::Error>;
 }
 
 impl Socket for mio::net::TcpStream {
@@ -43,5 +47,9 @@ impl Socket for mio::net::TcpStream {
     fn acknowledge(&self) {
         // Where it fails, the peer waits a little longer.
         SockRef::from(self).set_tcp_quickack(true).ok();
+    }
+
+    fn take_error(&self) -> Option<io::Error> {
+        SockRef::from(self).take_error().ok().flatten()
     }
 }

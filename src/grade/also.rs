@@ -30,13 +30,14 @@ const PROPERTY: &str = "the script runs all its tests";
 
 /// Runs a script while a server of `spec` listens on `address`. In its environment are HOST and
 /// PORT, that address, and `SERVER_CMD`, the command that starts another one, with its places.
-/// Returns none if it did not end in the time that is `left`.
+/// If it does not end in the time that is `left`, the rest of it is `not_run`.
 pub(super) fn run(
     script: &Path,
     spec: &Spec,
     address: SocketAddr,
     left: Duration,
-) -> Option<Vec<Point>> {
+    not_run: Outcome,
+) -> Vec<Point> {
     let environment: [(&str, OsString); 3] = [
         ("SERVER_CMD", spec.command.shell_line()),
         ("HOST", address.ip().to_string().into()),
@@ -49,9 +50,11 @@ pub(super) fn run(
     };
     let name = script.to_string_lossy();
     match run_program(spec, &[program.into()], &environment, TIME_LIMIT.min(left)) {
-        Ok(finished) if finished.end.is_none() && left < TIME_LIMIT => None,
-        Ok(finished) => Some(points(&name, &finished)),
-        Err(error) => Some(vec![failed(&name, format!("it cannot be started: {error}"), &[])]),
+        Ok(finished) => {
+            let is_cut = finished.end.is_none() && left < TIME_LIMIT;
+            points(&name, &finished, is_cut.then_some(not_run))
+        }
+        Err(error) => vec![failed(&name, format!("it cannot be started: {error}"), &[])],
     }
 }
 
@@ -60,8 +63,8 @@ pub(super) fn point_of(script: &Path, outcome: Outcome) -> Point {
     point(&script.to_string_lossy(), PROPERTY, outcome)
 }
 
-/// The points of a script that has ended.
-fn points(name: &str, finished: &Finished) -> Vec<Point> {
+/// The points of a script that has ended, or was cut with this outcome for its rest.
+fn points(name: &str, finished: &Finished, cut: Option<Outcome>) -> Vec<Point> {
     let mut tap = Tap::new(name);
     for line in finished.stdout.split(|&byte| byte == b'\n') {
         if tap.bailed_out.is_some() {
@@ -71,7 +74,9 @@ fn points(name: &str, finished: &Finished) -> Vec<Point> {
     }
     let problem = tap.problem(finished.end);
     let mut points = tap.points;
-    if let Some(seen) = problem {
+    if let Some(outcome) = cut {
+        points.push(point(name, PROPERTY, outcome));
+    } else if let Some(seen) = problem {
         points.push(failed(name, seen, &finished.last_errors));
     } else if let Some(reason) = tap.skipped_all {
         points.push(point(name, PROPERTY, Outcome::Skipped(reason)));
@@ -246,7 +251,7 @@ mod tests {
     fn after(stdout: &str, end: Option<EndStatus>) -> Vec<Point> {
         let last_errors = vec!["its stderr".to_owned()];
         let finished = Finished { end, stdout: stdout.into(), last_errors };
-        points("t.sh", &finished)
+        points("t.sh", &finished, None)
     }
 
     /// The points of a script that ends well, a line each.

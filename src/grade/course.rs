@@ -4,6 +4,7 @@ use super::client::{Client, End, quoted};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
+use crate::number;
 
 /// Clients that are served at the same time, if the design has room for them.
 const SEVERAL: usize = 3;
@@ -56,7 +57,7 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
         return Err(Fault::new(seen, advice));
     }
     if let Some(count) = grading.dialogue.most_clients {
-        let seen = format!("the server ended by itself after {count} clients");
+        let seen = format!("the server ended by itself after {}", number::counted(count, "client"));
         return Err(Fault::new(seen, "Accept clients in a loop that has no end."));
     }
     for _ in 0..2 {

@@ -12,6 +12,7 @@ use super::report::{Fault, Outcome, Point, Report};
 use super::{Config, Test, also, now};
 use crate::duration;
 use crate::error::Failure;
+use crate::number;
 use crate::subject::{self, EndStatus, Subject};
 
 /// The result of a step of a test.
@@ -144,7 +145,8 @@ impl<'c> Grading<'c> {
         if let (Some(few), Err(_), Some(EndStatus::Exit(0))) = (few, &outcome, self.ended()) {
             self.renew().ok();
             return Outcome::Skipped(format!(
-                "it ends after {few} clients: see second-after-first"
+                "it ends after {}: see second-after-first",
+                number::counted(few, "client")
             ));
         }
         outcome.unwrap_or_else(|mut fault| {
@@ -162,13 +164,12 @@ impl<'c> Grading<'c> {
     /// Runs a teacher's own tests, with a subject that is well.
     pub(super) fn run_also(&mut self, script: &Path) -> Vec<Point> {
         let left = self.until.saturating_duration_since(now());
-        let points = if left.is_zero() {
-            None
-        } else {
-            self.revive().ok();
-            also::run(script, &self.config.server, self.subject.address(), left)
-        };
-        points.unwrap_or_else(|| vec![also::point_of(script, self.not_run())])
+        let not_run = self.not_run();
+        if left.is_zero() {
+            return vec![also::point_of(script, not_run)];
+        }
+        self.revive().ok();
+        also::run(script, &self.config.server, self.subject.address(), left, not_run)
     }
 
     /// A new subject.

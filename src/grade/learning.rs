@@ -14,8 +14,8 @@ use crate::subject::EndStatus;
 /// Questions from which the shape of the answers is learnt.
 const LEARNT: usize = 3;
 
-/// The time for an answer to a question in another writing than the first.
-const NEXT_PATIENCE: Duration = Duration::from_secs(1);
+/// The time for an answer to a question in one of the rare writings.
+const RARE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The clients of a server that may be made for a few.
 const FEW_CLIENTS: usize = 11;
@@ -35,8 +35,8 @@ impl Grading<'_> {
     pub(super) fn learn(&mut self) {
         let mut wrong = None;
         // One that has answered has seen the end of the question.
-        if self.try_writings(&Writing::USUAL, &mut wrong)
-            || wrong.is_none() && self.try_writings(&Writing::RARE, &mut wrong)
+        if self.try_writings(&Writing::USUAL, FIRST_PATIENCE, &mut wrong)
+            || wrong.is_none() && self.try_writings(&Writing::RARE, RARE_PATIENCE, &mut wrong)
         {
             self.count_clients();
             return;
@@ -54,6 +54,7 @@ impl Grading<'_> {
     fn try_writings(
         &mut self,
         writings: &[Writing],
+        patience: Duration,
         wrong: &mut Option<(Vec<u8>, Vec<u8>)>,
     ) -> bool {
         for &writing in writings {
@@ -61,11 +62,10 @@ impl Grading<'_> {
             if self.ended().is_some() && self.renew().is_err() {
                 break;
             }
-            let first = writing == Writing::default();
             self.dialogue.writing = writing;
             self.dialogue.end_after_one = None;
             self.dialogue.pause = None;
-            match self.first_answers(if first { FIRST_PATIENCE } else { NEXT_PATIENCE }) {
+            match self.first_answers(patience) {
                 Learnt::Right(answers) => {
                     self.dialogue.shape = Shape::learn(&answers).unwrap_or_default();
                     self.dialogue.known = true;

@@ -195,7 +195,7 @@ const KEY: [&str; 9] = [
     "The result of send is a number of bytes. Results in capitals are errors, such as EPIPE,",
     "packets, such as FIN, or the states of an end of a connection, such as CLOSE-WAIT: the",
     "last lines of a lesson explain them, and say which exceptions Python raises. Its lines",
-    "of Python stand after \"from socket import *; from signal import *\".",
+    "of Python use names of the modules socket, signal, select, selectors, os, sys and errno.",
 ];
 
 fn list(narrator: &Narrator) {

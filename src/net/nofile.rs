@@ -3,12 +3,13 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors of the process that are not connections: the standard three, one listener, its spare
-/// descriptor, epoll, signals, a waker, the log, and some more.
+/// descriptor, epoll, signals, a waker, the log, the event of the compute thread, and some
+/// more.
 const OWN_DESCRIPTORS: u64 = 16;
 
 /// Descriptors of each loop beyond the first: its listener, the spare descriptor and the file
-/// behind it, epoll, a waker.
-const LOOP_DESCRIPTORS: u64 = 5;
+/// behind it, epoll, a waker, the event of the compute thread.
+const LOOP_DESCRIPTORS: u64 = 6;
 
 /// The limit that is assumed where the system has none.
 const UNLIMITED: u64 = 1 << 20;

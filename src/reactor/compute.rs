@@ -5,16 +5,20 @@
 //! loop keeps the socket meanwhile. Nothing is shared, and nothing is locked.
 
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::thread;
 use std::time::Instant;
 
-use mio::{Registry, Waker};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::connection::{HEAVY, READY};
 use super::{Kernel, Reactor, Source};
 use crate::buffer::Pool;
+use crate::drive::{Socket, close_reason_of};
 use crate::service::WORK_PER_SLICE;
 use crate::session::Session;
 
@@ -34,6 +38,10 @@ impl<T, K: Kernel> Reactor<T, K> {
         }
         let Some(key) = self.queues[HEAVY].pop_front() else { return };
         let connection = &mut self.connections[key];
+        // Nobody waits for a reply that cannot arrive.
+        if let Some(error) = connection.socket.take_error() {
+            connection.session().cut(close_reason_of(&error)); // mutant: compute-for-nobody
+        }
         if connection.is_heavy()
             && let Some(compute) = self.kernel.compute()
             && let Some(session) = connection.session.take()
@@ -116,7 +124,7 @@ struct Channels {
     computations: Sender<Computation>,
     sessions: Receiver<Session>,
     /// The thread's own would be closed before its last wake-up is seen.
-    _waker: Arc<Waker>,
+    _event: Arc<OwnedFd>,
 }
 
 impl ComputeThread {
@@ -135,11 +143,18 @@ impl ComputeThread {
 }
 
 fn start(registry: &Registry) -> io::Result<Channels> {
-    let waker = Arc::new(Waker::new(registry, Source::Computed.token())?);
-    let wake = WakeOnDrop(Arc::clone(&waker));
+    // Not a Waker of mio, of which a loop may have one already, and no second.
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let mut source = SourceFd(&event.as_raw_fd());
+    registry.register(&mut source, Source::Computed.token(), Interest::READABLE)?;
+    let event = Arc::new(event);
+    let wake = WakeOnDrop(Arc::clone(&event));
     let (computations, received) = mpsc::channel::<Computation>();
     let (computed, sessions) = mpsc::channel();
-    thread::Builder::new().name("compute".to_owned()).spawn(move || {
+    let own_thread = thread::current();
+    let name = own_thread.name().and_then(|name| name.strip_prefix("loop "));
+    let name = name.map_or("compute".to_owned(), |number| format!("compute {number}"));
+    thread::Builder::new().name(name).spawn(move || {
         // It is dropped last: by then a panic has closed the channel, which the loop sees.
         let wake = wake;
         let (mut pool, computed) = (Pool::default(), computed);
@@ -147,10 +162,10 @@ fn start(registry: &Registry) -> io::Result<Channels> {
             if computed.send(computation.run(&mut pool)).is_err() {
                 return;
             }
-            wake.0.wake().expect("an eventfd takes a wake-up");
+            wake.wake();
         }
     })?;
-    Ok(Channels { computations, sessions, _waker: waker })
+    Ok(Channels { computations, sessions, _event: event })
 }
 
 impl Compute for ComputeThread {
@@ -177,10 +192,17 @@ fn panicked() -> ! {
 }
 
 /// Wakes the loop when the thread ends.
-struct WakeOnDrop(Arc<Waker>);
+struct WakeOnDrop(Arc<OwnedFd>);
+
+impl WakeOnDrop {
+    /// Adds 1 to the counter, which is an event each time, though nobody reads it (eventfd(2)).
+    fn wake(&self) {
+        rustix::io::write(&*self.0, &1_u64.to_ne_bytes()).expect("the counter has 64 bits");
+    }
+}
 
 impl Drop for WakeOnDrop {
     fn drop(&mut self) {
-        self.0.wake().ok();
+        self.wake();
     }
 }

@@ -46,7 +46,7 @@ impl<T, S> Connection<T, S> {
     /// True if its next message is heavy.
     #[inline]
     pub(super) fn is_heavy(&self) -> bool {
-        self.session.as_ref().is_some_and(Session::has_deferred)
+        self.session.as_ref().is_some_and(Session::is_heavy)
     }
 
     /// The session of a connection that can run.

@@ -109,10 +109,11 @@ impl<K: Kernel<Socket = TcpStream>> Kernel for Explained<K> {
         let client = socket.client();
         self.clients.resize(self.clients.len().max(token.0 + 1), 0);
         self.clients[token.0] = client;
+        self.kernel.register(socket.inner_mut(), token)?;
         if let Some(call) = self.calls.register {
             log::debug!(target: TARGET, "{call}: client {client}'s socket is watched from now on");
         }
-        self.kernel.register(socket.inner_mut(), token)
+        Ok(())
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {

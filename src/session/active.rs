@@ -44,7 +44,7 @@ impl<'s> ActiveSession<'s> {
         session.inbox.borrow(pool);
         session.outbox.borrow(pool);
         let had_yielded = session.yields(); // mutant: never-resume
-        let most_work = if session.has_deferred() { u32::MAX } else { LIGHT_WORK };
+        let most_work = if session.is_heavy() { u32::MAX } else { LIGHT_WORK };
         session.begin_slice(budget);
         if session.phase == Phase::New {
             session.phase = Phase::Serving(Awaited::Message);

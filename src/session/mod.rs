@@ -194,10 +194,16 @@ impl Session {
         self.phase = Phase::Finished;
     }
 
-    /// True if the next message is heavy. Only an activation in this state does heavy work.
+    /// True if the next message is heavy.
     #[inline]
-    pub fn has_deferred(&self) -> bool {
+    fn has_deferred(&self) -> bool {
         self.deferred.is_some() // mutant: take-a-spent-budget-for-heavy
+    }
+
+    /// True if the next activation computes a heavy message. Replies that are owed are sent before.
+    #[inline]
+    pub fn is_heavy(&self) -> bool {
+        self.has_deferred() && !self.owes()
     }
 
     /// The reason of the connection's end; none while it is served.

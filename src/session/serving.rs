@@ -9,7 +9,7 @@ use super::frame::{Frame, InputState};
 use super::{Awaited, CloseReason, Deferred, Input, Phase, Session, Side};
 use crate::buffer::Buffer;
 use crate::escape;
-use crate::explain::{SHOWN, TARGET};
+use crate::explain::{self, SHOWN, TARGET};
 use crate::number;
 use crate::service::{BYTES_PER_WORK, Event, LIGHT_WORK, MAX_REPLY, MIN_WORK, Next, Output};
 
@@ -237,7 +237,7 @@ impl Session {
     #[cold]
     fn log_exchange(&self, text: &[u8], reply_at: Option<usize>) {
         let reply = reply_at.map_or(text, |at| &self.outbox.pending()[at..]);
-        if self.context.side == Side::Server {
+        if self.context.side == Side::Server && explain::is_enabled() {
             let shown = escape::quoted(text, SHOWN);
             let answer = match reply_at {
                 None => "the same".to_owned(),
@@ -316,10 +316,10 @@ impl Session {
     }
 }
 
-/// True if the log may have a use for messages: it decides for each of its targets.
+/// True if messages are logged, or explained.
 #[inline]
 fn is_logged() -> bool {
-    log::max_level() >= log::LevelFilter::Debug
+    log::log_enabled!(log::Level::Debug) || explain::is_enabled()
 }
 
 /// The position of `part` in `whole`, of which it is a part.

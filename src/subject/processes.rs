@@ -120,8 +120,8 @@ impl ProcessState {
             matches!(call, Call::Waiting { name: "read", arguments }
                 if arguments[0] == STDIN)
         };
-        let is_pipe = |it: &Descriptor| matches!(it.target, Target::Other);
-        self.descriptor(STDIN).is_some_and(is_pipe)
+        let is_no_socket = |it: &Descriptor| matches!(it.target, Target::Other);
+        self.descriptor(STDIN).is_some_and(is_no_socket)
             && self.threads.iter().any(|thread| waits(thread.call))
     }
 

@@ -262,7 +262,7 @@ impl FakeCompute {
 impl Compute for FakeCompute {
     fn begin(&mut self, computation: Computation) {
         assert!(self.session.is_none(), "a second message is computed at the same time");
-        assert!(computation.session.has_deferred(), "a light message is computed beside the loop");
+        assert!(computation.session.is_heavy(), "a light message is computed beside the loop");
         let bombs = Arc::clone(&self.world.borrow().bombs);
         let before = bombs.load(Ordering::Relaxed);
         let session = computation.run(&mut self.pool);
@@ -446,6 +446,11 @@ impl Write for FakeSocket {
 impl Socket for FakeSocket {
     /// Nobody's acknowledgements are delayed here.
     fn acknowledge(&self) {}
+
+    fn take_error(&self) -> Option<io::Error> {
+        let mut world = self.world.borrow_mut();
+        world.clients[self.id].connection.pending_error.take().map(io::Error::from)
+    }
 
     fn shut_down_sending(&self) -> io::Result<()> {
         let mut world = self.world.borrow_mut();

@@ -577,7 +577,7 @@ fn a_heavy_message_is_served_when_the_session_goes_on() {
     assert!(connection.yielded);
     assert_bytes(&connection.output, b"3\n");
     assert!(!awaits_gap(&connection));
-    assert!(connection.session.has_deferred());
+    assert!(connection.session.is_heavy());
     // The input may end, and the server stop, meanwhile.
     let now = connection.now;
     connection.activate().end_input(now);

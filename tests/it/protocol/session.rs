@@ -559,7 +559,7 @@ fn a_deferred_message_comes_before_a_timeout_that_is_due() {
 #[test]
 fn a_session_that_is_cut_has_no_message_left() {
     let mut connection = deferring();
-    assert!(connection.session.has_deferred());
+    assert!(connection.session.is_heavy());
     connection.session.cut(CloseReason::Forced);
-    assert!(!connection.session.has_deferred());
+    assert!(!connection.session.is_heavy());
 }

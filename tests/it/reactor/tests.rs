@@ -308,6 +308,8 @@ impl Service for Held {
 #[test]
 fn the_loop_serves_others_while_a_message_is_computed() {
     let mut test_loop = TestLoop::new();
+    // A loop has one for other threads as well.
+    let _waker = test_loop.reactor.waker().unwrap();
     let (release, held) = mpsc::channel();
     let mut heavy = test_loop.connect_to(1, |_| Box::new(Held(held)));
     // Its heavy message comes behind the first of the other.
@@ -334,6 +336,48 @@ fn the_loop_serves_others_while_a_message_is_computed() {
     drop((second, light));
     test_loop.run_until_empty();
     assert!(test_loop.closed.iter().all(|&(_, reason)| reason == CloseReason::PeerClosed));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "SO_LINGER")]
+fn nothing_is_computed_for_a_client_that_has_reset_its_connection() {
+    let mut test_loop = TestLoop::new();
+    let [(release, held), (_never, other)] = [mpsc::channel(), mpsc::channel()];
+    let mut heavy = test_loop.connect_to(1, |_| Box::new(Held(held)));
+    heavy.write_all(b"1\n").unwrap();
+    test_loop.turn();
+    let mut waiting = test_loop.connect_to(2, |_| Box::new(Held(other)));
+    waiting.write_all(b"panic\n").unwrap();
+    test_loop.turn();
+    SockRef::from(&waiting).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(waiting);
+    release.send(()).unwrap();
+    test_loop.expect_reply(&mut heavy, b"done\n");
+    drop(heavy);
+    test_loop.run_until_empty();
+    assert_eq!(test_loop.closed[0], (2, CloseReason::PeerReset));
+}
+
+#[test]
+fn replies_before_a_heavy_message_are_sent_while_another_is_computed() {
+    let mut test_loop = TestLoop { send_buffer: Some(2048), ..TestLoop::new() };
+    let (release, held) = mpsc::channel();
+    let mut heavy = test_loop.connect_to(1, |_| Box::new(Held(held)));
+    heavy.write_all(b"1\n").unwrap();
+    test_loop.turn();
+    let mut client = test_loop.connect(2, &calc());
+    let messages = format!("{}{LONG_REQUEST}\n", "hex(1)*300\n".repeat(30));
+    client.write_all(messages.as_bytes()).unwrap();
+    let (mut received, mut scratch) = (0, [0; 4096]);
+    // Thirty lines of 901 bytes.
+    while received < 30 * 901 {
+        match client.read(&mut scratch) {
+            Ok(n) => received += n,
+            Err(_) => test_loop.wait(),
+        }
+    }
+    release.send(()).unwrap();
+    test_loop.expect_reply(&mut client, b"4\n");
 }
 
 #[test]
