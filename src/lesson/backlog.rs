@@ -59,7 +59,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          server.",
     );
     narrator
-        .python("s.listen(): 128 is enough unless many connect at once (show syn-cookies: 1024)");
+        .python("s.listen() takes 128, enough for most; if many connect at once, s.listen(1024)");
     narrator.cure("socklab serve --max-clients 1 --when-full queue --backlog 0");
     Ok(())
 }

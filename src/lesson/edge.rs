@@ -53,8 +53,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          that there is more. Level-triggered is the safe default.",
     );
     narrator.python(
-        "select, selectors and epoll are level-triggered, unless you ask for\n\
-         select.EPOLLET: then loop recv until BlockingIOError or b\"\"",
+        "ep.register(conn, select.EPOLLIN | select.EPOLLET): loop recv until BlockingIOError\n\
+         or b\"\". Without EPOLLET, select, selectors and epoll are level-triggered",
     );
     narrator.cure("socklab serve --explain    (an edge-triggered loop in words, call by call)");
     Ok(())

@@ -84,8 +84,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          descriptor: close it, accept, say busy, close, open it again. Log it only once.",
     );
     narrator.python(
-        "if e.errno == errno.EMFILE: sel.unregister(listener); and 0.1 s later,\n\
-         sel.register(listener, ...) again, as at the start",
+        "except OSError as e: if e.errno == errno.EMFILE: sel.unregister(listener); serve the\n\
+         others (sel.select(0.1)); then sel.register(listener, EVENT_READ)",
     );
     narrator.cure("bash -c 'ulimit -n 64; socklab serve'    (and more clients than that)");
     Ok(())

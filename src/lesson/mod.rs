@@ -186,7 +186,7 @@ pub fn run(config: &Config) -> Result<u8, Failure> {
 }
 
 /// The last lines of the list: how to run a lesson, and how to read it.
-const KEY: [&str; 9] = [
+const KEY: [&str; 10] = [
     "Run one: socklab show TOPIC. First guess, then see: --predict. All: --all.",
     "",
     "Each line of a lesson says who acts, what the call is, and its result, all of which has",
@@ -195,7 +195,8 @@ const KEY: [&str; 9] = [
     "The result of send is a number of bytes. Results in capitals are errors, such as EPIPE,",
     "packets, such as FIN, or the states of an end of a connection, such as CLOSE-WAIT: the",
     "last lines of a lesson explain them, and say which exceptions Python raises. Its lines",
-    "of Python use names of the modules socket, signal, select, selectors, os, sys and errno.",
+    "of Python use the modules os, sys, errno, select and subprocess, and the bare names of",
+    "socket, signal and selectors (from socket import *).",
 ];
 
 fn list(narrator: &Narrator) {

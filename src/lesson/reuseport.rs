@@ -73,7 +73,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          socket to the new server.",
     ));
     narrator.python(
-        "fd = s.fileno(); Popen([sys.executable, \"new.py\", str(fd)], pass_fds=[fd])\n\
+        "fd = s.fileno(); subprocess.Popen([sys.executable, \"new.py\", str(fd)], pass_fds=[fd])\n\
          in new.py: s = socket(fileno=int(sys.argv[1]))",
     );
     narrator

@@ -58,7 +58,10 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          second list of select) only while there is something to send. Otherwise select \
          returns at once, every time; so it does if accept fails with EMFILE (show emfile).",
     );
-    narrator.python("if not data: sel.unregister(conn); conn.close()");
+    narrator.python(
+        "if not data: sel.unregister(conn); conn.close()    and with nothing more to send:\n\
+         sel.modify(conn, EVENT_READ), else: sel.modify(conn, EVENT_READ | EVENT_WRITE)",
+    );
     narrator.cure("socklab grade --only asleep -- python3 server.py {port}");
     Ok(())
 }

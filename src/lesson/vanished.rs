@@ -89,7 +89,7 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          by default only after 2 hours. For bytes you send, set TCP_USER_TIMEOUT (in ms) \
          beforehand; without it the kernel keeps trying for about 15 minutes.",
     );
-    narrator.python("conn.settimeout(30); conn.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, 1500)");
+    narrator.python("conn.settimeout(30); conn.setsockopt(IPPROTO_TCP, TCP_USER_TIMEOUT, 30000)");
     narrator.cure("socklab serve --idle-timeout 30s --unread-timeout 10s");
     Ok(())
 }
