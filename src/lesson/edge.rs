@@ -53,8 +53,8 @@ fn run(narrator: &mut Narrator) -> io::Result<()> {
          that there is more. Level-triggered is the safe default.",
     );
     narrator.python(
-        "ep.register(conn, select.EPOLLIN | select.EPOLLET): loop recv until BlockingIOError\n\
-         or b\"\". Without EPOLLET, select, selectors and epoll are level-triggered",
+        "select, selectors and epoll are level-triggered, unless you register with\n\
+         select.EPOLLET: then setblocking(False), and loop recv until BlockingIOError or b\"\"",
     );
     narrator.cure("socklab serve --explain    (an edge-triggered loop in words, call by call)");
     Ok(())

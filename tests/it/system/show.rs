@@ -64,7 +64,7 @@ fn unexplained(told: &str) -> Option<&str> {
         let begins = word.starts_with('E') || word.trim_start_matches('-').contains('-');
         begins && word.len() > 3 && word.chars().all(of_name)
     };
-    let mut words = told.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    let mut words = told.split(|letter: char| !letter.is_alphanumeric() && !"-_".contains(letter));
     words.find(|word| is_name(word) && !explained(word))
 }
 
