@@ -18,15 +18,27 @@ pub(super) const LESSON: Lesson = Lesson {
     run,
 };
 
+/// Another address of the loopback interface.
+const OTHER_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The most ports that are tried: a program may have the first one on the other address.
+const TRIES: usize = 5;
+
 fn run(narrator: &mut Narrator) -> io::Result<()> {
-    let first = listen(any_port())?;
+    let mut first = listen(any_port())?;
+    for _ in 1..TRIES {
+        if listen((OTHER_ADDRESS, first.local_addr()?.port()).into()).is_ok() {
+            break;
+        }
+        first = listen(any_port())?;
+    }
     let port = first.local_addr()?.port();
     narrator.line("server 1", format!("listen 127.0.0.1:{port}, SO_REUSEADDR on"), "LISTEN");
     narrator.line("server 2", "listen, SO_REUSEADDR on, the same port, on:", "");
     for (host, remark, expected) in [
         (Ipv4Addr::LOCALHOST, "the same address", "EADDRINUSE"),
         (Ipv4Addr::UNSPECIFIED, "all addresses, including that one", "EADDRINUSE"),
-        (Ipv4Addr::new(127, 0, 0, 2), "another address", "LISTEN"),
+        (OTHER_ADDRESS, "another address", "LISTEN"),
     ] {
         let second = listen((host, port).into());
         let call = format!("  {host}, {remark}");
