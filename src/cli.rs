@@ -214,8 +214,9 @@ pub struct ServeArgs {
     ///
     /// A line begins with the turn of the loop, or the thread or process (pid) that makes the call.
     /// Threads and processes try a call without a wait first, and tell what they wait in. Not told
-    /// are the calls that set up sockets, and those that start threads and processes. The lines
-    /// take the place of the log's information, which -v brings back.
+    /// are the calls that set up sockets, those that start threads and processes, and those on a
+    /// client that is closed at once. The lines take the place of the log's information, which -v
+    /// brings back.
     #[arg(long)]
     explain: bool,
     #[command(flatten)]

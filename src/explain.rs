@@ -72,10 +72,12 @@ pub fn begin_turn() {
 /// The words for the limit of a wait.
 pub fn limit(wait: Option<Duration>) -> String {
     let Some(wait) = wait else { return String::new() };
-    match wait.as_micros().div_ceil(1000) {
-        millis @ ..1000 => format!(", for at most {millis} ms"),
-        millis if millis % 1000 == 0 => format!(", for at most {} s", millis / 1000),
-        millis => format!(", for at most {}.{} s", millis / 1000, millis % 1000 / 100),
+    let millis = wait.as_micros().div_ceil(1000);
+    let tenths = millis.div_ceil(100);
+    match (tenths / 10, tenths % 10) {
+        _ if millis < 1000 => format!(", for at most {millis} ms"),
+        (seconds, 0) => format!(", for at most {seconds} s"),
+        (seconds, tenths) => format!(", for at most {seconds}.{tenths} s"),
     }
 }
 

@@ -45,17 +45,8 @@ const CHAPTER: usize = 350;
 const FUNCTION: usize = 65;
 
 /// Entries of the top level, beside hidden files and what git ignores.
-const TOP_LEVEL: &[&str] = &[
-    "Cargo.lock",
-    "Cargo.toml",
-    "LICENSE",
-    "README.md",
-    "docs",
-    "scripts",
-    "src",
-    "target",
-    "tests",
-];
+const TOP_LEVEL: &[&str] =
+    &["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "scripts", "src", "target", "tests"];
 
 /// Words that are retired, and the words of the field that took their places.
 const RETIRED: &[(&str, &str)] = &[

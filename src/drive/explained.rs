@@ -127,7 +127,7 @@ impl<S: AsFd> Explained<S> {
 
     /// Tells an acknowledgement.
     pub(super) fn tell_acknowledgement(&self) {
-        self.tell("setsockopt TCP_QUICKACK for", "no whole message yet; acknowledges it");
+        self.tell("setsockopt TCP_QUICKACK for", "acknowledges a part of a message");
     }
 
     /// Tells the error that has ended the connection.
@@ -304,7 +304,7 @@ mod tests {
         let cut = format!("\"{}\"... (100 bytes)", "x".repeat(SHOWN));
         let expected = [
             "recv from client 7: 2 bytes \"xx\"",
-            "setsockopt TCP_QUICKACK for client 7: no whole message yet; acknowledges it",
+            "setsockopt TCP_QUICKACK for client 7: acknowledges a part of a message",
             "send to client 7: 2 of 7 bytes \"on\"; its buffer has no room for more",
             "recv from client 7: nothing has come (EAGAIN)",
             "send to client 7: none of 5 bytes, no room (EAGAIN): it reads too slowly, or not",

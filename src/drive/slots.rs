@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_threads_have_a_permit_than_there_are_slots() {
+    fn no_more_threads_have_a_slot_than_there_are() {
         let slots = Slots::new(3);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {

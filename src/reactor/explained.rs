@@ -52,7 +52,7 @@ impl<K: Kernel> Explained<K> {
         let more = events.len().saturating_sub(EVENTS_TOLD);
         events.truncate(EVENTS_TOLD);
         if more > 0 {
-            events.push(format!("{more} events more"));
+            events.push(format!("{more} more events"));
         }
         events.join("; ")
     }
@@ -242,7 +242,7 @@ mod tests {
             "epoll_wait: client 9's socket is readable and writable; the listener is readable: \
              somebody connects",
             "epoll_wait: nothing to do; waits for an event, for at most 25 ms",
-            &format!("epoll_wait: {}3 events more", end.repeat(EVENTS_TOLD)),
+            &format!("epoll_wait: {}3 more events", end.repeat(EVENTS_TOLD)),
             "epoll_wait: EINTR: a signal interrupted it; it is made again",
             "epoll_wait: no event; it did not wait",
             "epoll_wait: nothing to do; waits for an event, for at most 2 s",

@@ -46,7 +46,7 @@ fn the_end_of_each_message_is_told_with_the_calls_around_it() {
             &mut server,
             &[
                 r#"recv from client 1: 4 bytes "2+2\x00""#,
-                "setsockopt TCP_QUICKACK for client 1: no whole message yet; acknowledges it",
+                "setsockopt TCP_QUICKACK for client 1: acknowledges a part of a message",
             ],
         );
         server.log_line(&format!("{call}: no event; "));
