@@ -5,11 +5,18 @@
 //! bytes (a partial line, an unsent tail) move to a block of exactly their size, and the large
 //! block goes back to the pool. The pool is last in, first out, so every connection uses the same
 //! memory, which is warm in the cache.
+//!
+//! A thread or a process that waits in its receive holds the blocks meanwhile. Its pool begins with
+//! small blocks ([`SMALL_BLOCK`]), which suffice for most clients; a receive that fills one makes
+//! them large.
 
 use std::mem;
 
 /// The size of a borrowed block, and so the most that one receive can return, in bytes.
 pub const BUFFER_SIZE: usize = 64 * 1024;
+
+/// The size of a block of [`Pool::of_small_blocks`], in bytes.
+pub const SMALL_BLOCK: usize = 1024;
 
 /// The largest remainder that is copied out of a borrowed block at the end of a slice, in bytes.
 /// A longer one keeps the block: copying it would cost more than another block does.
@@ -71,6 +78,12 @@ impl Buffer {
     #[inline]
     pub fn len(&self) -> usize {
         self.end.at() - self.start.at()
+    }
+
+    /// True if there is no room behind the pending bytes.
+    #[inline]
+    pub fn is_filled(&self) -> bool {
+        self.end.at() == self.storage.len()
     }
 
     /// True if nothing is pending.
@@ -170,10 +183,11 @@ impl Buffer {
         self.end = Cursor::default();
     }
 
-    /// Makes the block at least [`BUFFER_SIZE`] large, from `pool`, for a slice of the connection.
+    /// Makes the block at least as large as those of `pool`, with one of them, for a slice of the
+    /// connection.
     #[inline]
     pub fn borrow(&mut self, pool: &mut Pool) {
-        if self.storage.len() < BUFFER_SIZE {
+        if self.storage.len() < pool.block_size {
             let parked = mem::replace(&mut self.storage, pool.take());
             let (start, end) = (self.start.at(), self.end.at());
             self.clear();
@@ -219,15 +233,41 @@ impl Buffer {
 }
 
 /// The free blocks of one loop or one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
-    /// At most [`POOL_SIZE`] blocks of [`BUFFER_SIZE`] bytes, the last used at the end.
+    /// At most [`POOL_SIZE`] blocks of `block_size` bytes, the last used at the end.
     free: Vec<Box<[u8]>>,
+    /// The size of a block, in bytes: [`SMALL_BLOCK`] or [`BUFFER_SIZE`].
+    block_size: usize,
     /// The number of connections that share the pool.
     connections: usize,
 }
 
+impl Default for Pool {
+    fn default() -> Self {
+        Self { free: Vec::new(), block_size: BUFFER_SIZE, connections: 0 }
+    }
+}
+
 impl Pool {
+    /// A pool for one connection that keeps its blocks while it waits: they are small until
+    /// [`enlarge`](Self::enlarge).
+    pub fn of_small_blocks() -> Self {
+        Self { block_size: SMALL_BLOCK, ..Self::default() }
+    }
+
+    /// True if its blocks are small.
+    #[inline]
+    pub fn is_small(&self) -> bool {
+        self.block_size < BUFFER_SIZE
+    }
+
+    /// Makes the blocks as large as those of other pools.
+    pub fn enlarge(&mut self) {
+        self.block_size = BUFFER_SIZE;
+        self.free.clear();
+    }
+
     /// Sets the number of connections that share the pool.
     pub fn set_connections(&mut self, connections: usize) {
         self.connections = connections;
@@ -247,18 +287,18 @@ impl Pool {
 
     /// The size of the free blocks together, in bytes.
     pub fn size(&self) -> usize {
-        self.free.len() * BUFFER_SIZE
+        self.free.len() * self.block_size
     }
 
     #[inline]
     fn take(&mut self) -> Box<[u8]> {
-        self.free.pop().unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice())
+        self.free.pop().unwrap_or_else(|| vec![0; self.block_size].into_boxed_slice())
     }
 
     /// Keeps `block`, unless it has another size because it grew for a long reply.
     #[inline]
     fn give(&mut self, block: Box<[u8]>) {
-        if block.len() == BUFFER_SIZE && self.free.len() < POOL_SIZE {
+        if block.len() == self.block_size && self.free.len() < POOL_SIZE {
             self.free.push(block);
         }
     }

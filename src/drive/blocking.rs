@@ -79,7 +79,7 @@ fn serve_on(
     now: Instant,
     slots: Option<&Slots>,
 ) {
-    let (mut pool, mut now) = (Pool::default(), now);
+    let (mut pool, mut now) = (Pool::of_small_blocks(), now);
     loop {
         let mut slot = None;
         if let Some(slots) = slots.filter(|_| session.is_heavy()) {

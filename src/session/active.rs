@@ -98,6 +98,11 @@ impl<'s> ActiveSession<'s> {
             Phase::New | Phase::Serving(_) => {
                 session.context.traffic.add_received(n);
                 session.inbox.filled(n);
+                if self.pool.is_small() && session.inbox.is_filled() {
+                    self.pool.enlarge();
+                    session.inbox.borrow(self.pool);
+                    session.outbox.borrow(self.pool);
+                }
                 session.framer.interrupt_gap(); // mutant: keep-a-gap
                 session.advance(now);
                 // Not earlier: the meaning of these bytes may depend on the silence before them.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socklab::buffer::BUFFER_SIZE;
+use socklab::buffer::{BUFFER_SIZE, Pool, SMALL_BLOCK};
 use socklab::choice::Choice;
 use socklab::service::{self, Busy, Event, Framing, MAX_REPLY, Next, Output};
 use socklab::session::{
@@ -118,6 +118,32 @@ fn the_largest_message_limit_is_half_a_buffer() {
         connection.receive(&[&vec![b'.'; length], &b"\r\n"[..]].concat(), 40_000);
         assert_eq!(connection.session.close_reason(), ending);
     }
+}
+
+/// The size of the buffer in which the session wants to receive, in bytes.
+fn room(connection: &mut Connection) -> usize {
+    match connection.activate().want() {
+        Want::Receive(room) => room.len(),
+        want => panic!("the session does not receive: {want:?}"),
+    }
+}
+
+#[test]
+fn small_blocks_become_large_when_a_receive_fills_one() {
+    let mut connection = Connection::to(Service::Calc);
+    connection.pool = Pool::of_small_blocks();
+    connection.receive(b"1 + 2\n", usize::MAX);
+    let line = [&b" ".repeat(SMALL_BLOCK - 7)[..], b"3 + 4\n"].concat();
+    connection.receive(&line, usize::MAX);
+    assert_eq!(connection.output, b"3\n7\n");
+    assert_eq!(room(&mut connection), SMALL_BLOCK);
+
+    connection.receive(&b" ".repeat(SMALL_BLOCK - 1), usize::MAX);
+    assert_eq!(room(&mut connection), 1);
+    connection.receive(b"5", 1);
+    assert_eq!(room(&mut connection), BUFFER_SIZE - SMALL_BLOCK);
+    connection.receive(b" + 6\n", 1);
+    assert_eq!(connection.output, b"3\n7\n11\n");
 }
 
 #[test]

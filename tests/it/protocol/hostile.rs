@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use socklab::buffer::BUFFER_SIZE;
+use socklab::buffer::{BUFFER_SIZE, Pool};
 use socklab::choice::Choice;
 use socklab::escape::is_hidden;
 use socklab::random::Random;
@@ -103,6 +103,9 @@ fn every_service_takes_arbitrary_bytes_and_every_session_ends() {
         let limits = Limits { framing_mode, max_message, ..Limits::default() };
         let mut connection =
             Connection::with_limits(any_service(&mut random).build(peer(1)), limits);
+        if random.below(2) == 0 {
+            connection.pool = Pool::of_small_blocks();
+        }
         if random.below(2) == 0 {
             let yes: &[u8] =
                 [&b"yes\nBob\n"[..], b"yesBob", b"\0\x06yesBob"][random.below(3) as usize];
