@@ -15,7 +15,8 @@ const QUEUE_LIMIT: usize = 1 << 20;
 /// A destination for lines, which may block.
 type Destination = Box<dyn Write + Send>;
 
-/// A queue of lines with a thread that writes them. The thread starts with the first line.
+/// A queue of lines with a thread that writes them. The thread starts with the first line, unless it
+/// was started before.
 pub struct BackgroundWriter {
     shared: Arc<Shared>,
     /// True once the thread has started.
@@ -52,7 +53,8 @@ impl BackgroundWriter {
 
     /// Adds a line, which has its newline. A line that finds no room is dropped and counted.
     pub fn push(&self, line: &[u8]) {
-        self.start();
+        // Without a thread the lines wait in the queue, and the next one tries again.
+        self.start().ok();
         let mut queue = self.shared.queue();
         if queue.bytes + line.len() > QUEUE_LIMIT {
             queue.dropped += 1;
@@ -71,14 +73,18 @@ impl BackgroundWriter {
         let _queue = self.shared.changed.wait_timeout_while(queue, patience, busy);
     }
 
-    fn start(&self) {
+    /// Starts the thread, if it has not started. A program whose first line may come late does so
+    /// at once: the machine may have no thread to give when that line comes, and it would wait for
+    /// another.
+    pub fn start(&self) -> io::Result<()> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if !*started {
             let shared = Arc::clone(&self.shared);
             let body = move || shared.write_all();
-            // Without a thread the lines wait in the queue, and the next line tries again.
-            *started = thread::Builder::new().name(self.name.to_owned()).spawn(body).is_ok();
+            thread::Builder::new().name(self.name.to_owned()).spawn(body)?;
+            *started = true;
         }
+        Ok(())
     }
 }
 

@@ -86,7 +86,11 @@ fn run(command: Command) -> Result<u8, Failure> {
         | Command::Server1(args)
         | Command::Server2(args)
         | Command::Server3(args)
-        | Command::Server4(args) => model::serve(&args.config(), announce),
+        | Command::Server4(args) => {
+            let started = STDERR.start();
+            started.map_err(|error| Failure::cannot("start a thread for the log", &error))?;
+            model::serve(&args.config(), announce)
+        }
         Command::Session(args) => model::stdio_session::serve(&args.config()),
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),

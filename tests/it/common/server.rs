@@ -258,9 +258,13 @@ impl Server {
 
 /// Number of threads of a process, without those that only write its output.
 pub fn threads_of(process: Pid) -> usize {
+    thread_names(process).filter(|name| !matches!(name.trim_end(), "stderr" | "stdout")).count()
+}
+
+/// The names of the threads of a process, each with a newline.
+pub fn thread_names(process: Pid) -> impl Iterator<Item = String> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
-    names.filter(|name| !matches!(name.trim_end(), "stderr" | "stdout")).count()
+    tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
 }
 
 impl Drop for Server {
