@@ -15,8 +15,8 @@ const QUEUE_LIMIT: usize = 1 << 20;
 /// A destination for lines, which may block.
 type Destination = Box<dyn Write + Send>;
 
-/// A queue of lines with a thread that writes them. The thread starts with the first line, unless it
-/// was started before.
+/// A queue of lines with a thread that writes them. The thread starts with the first line, unless
+/// it was started before.
 pub struct BackgroundWriter {
     shared: Arc<Shared>,
     /// True once the thread has started.
