@@ -49,7 +49,10 @@ fn main() -> ExitCode {
 
 fn run_guarded(command: Command) -> ExitCode {
     let run = || {
-        signal::set_mask(command.is_server())?;
+        // A session has its handlers first.
+        if !matches!(command, Command::Session(_)) {
+            signal::set_mask(command.is_server())?;
+        }
         if command.is_isolated() {
             subject::isolate()?;
         }

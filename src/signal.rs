@@ -22,7 +22,8 @@ use crate::error::Failure;
 pub const COUNTERS: c_int = SIGUSR1;
 
 /// Sets the signal mask of the program, before it has threads. Whoever started it may have blocked
-/// signals that must be received: a mask survives execve(2).
+/// signals that must be received: a mask survives execve(2). A process of a server does this once
+/// it has its handlers.
 ///
 /// Two signals are never delivered, and the call that causes one fails or goes on instead: SIGXFSZ
 /// (a file over `ulimit -f`) would end the program, SIGTTOU (`stty tostop`) stop it in the middle
@@ -47,10 +48,20 @@ pub fn set_mask(prints_counters: bool) -> Result<(), Failure> {
 
 /// Starts another program, which inherits the signal mask of this thread: an empty one.
 pub fn with_empty_mask<T>(start: impl FnOnce() -> T) -> Result<T, Failure> {
-    let set_mask = |mask: &SigSet| mask.thread_swap_mask(SigmaskHow::SIG_SETMASK);
-    let ours = set_mask(&SigSet::empty()).map_err(|error| cannot_install(error.into()))?;
+    with_mask(&SigSet::empty(), SigmaskHow::SIG_SETMASK, start).map_err(cannot_install)
+}
+
+/// Starts a process of this program, which inherits a mask that blocks the signals that would end
+/// it. It calls [`set_mask`] once it has its handlers.
+pub fn with_end_blocked<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let ends = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    with_mask(&ends, SigmaskHow::SIG_BLOCK, start)?
+}
+
+fn with_mask<T>(mask: &SigSet, how: SigmaskHow, start: impl FnOnce() -> T) -> io::Result<T> {
+    let ours = mask.thread_swap_mask(how)?;
     let started = start();
-    set_mask(&ours).map_err(|error| cannot_install(error.into()))?;
+    ours.thread_set_mask()?;
     Ok(started)
 }
 

@@ -7,25 +7,27 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use signal_hook::consts::SIGCONT;
 
-use super::config::{Config, Input};
+use super::config::Config;
 use super::control_pipes::ControlPipes;
 use super::handover;
-use super::launcher::Launcher;
+use super::launcher::{Launcher, Worker};
 use super::shared::Shared;
 use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::error::{Failure, is_disconnect};
 use crate::net::rate_limit::RateLimit;
 use crate::session::{CloseReason, Traffic};
+use crate::signal;
 
 /// The time between two looks at processes that were cut.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
@@ -51,13 +53,8 @@ pub(super) struct Processes {
     log_limit: Arc<RateLimit>,
     /// The time of the last replacement of dead children.
     replaced_at: Option<Instant>,
-}
-
-/// A child that serves clients.
-struct Worker {
-    child: Child,
-    /// Our end of the channel for its clients, if it is kept.
-    channel: Option<OwnedFd>,
+    /// Set when this process was continued.
+    continued: Arc<AtomicBool>,
 }
 
 /// A child, and the client that it serves.
@@ -106,44 +103,16 @@ impl Processes {
             traffic: Arc::clone(&sessions.context.traffic),
             log_limit: Arc::clone(&shared.log_limit),
             replaced_at: None,
+            continued: signal::flag(SIGCONT)?,
         };
         processes.reap_inherited();
         Ok(processes)
     }
 
-    /// A process for one client.
-    fn spawn_for(
-        &self,
-        socket: &TcpStream,
-        address: SocketAddr,
-        number: u64,
-    ) -> io::Result<Worker> {
-        let (input, output) = (OwnedFd::from(socket.try_clone()?), socket.try_clone()?);
-        let mut command = self.launcher.command(number, Input::Connection, &self.pipes);
-        // The environment of UCSPI (https://cr.yp.to/proto/ucspi.txt).
-        command.env("PROTO", "TCP");
-        command.env("TCPREMOTEIP", address.ip().to_string());
-        command.env("TCPREMOTEPORT", address.port().to_string());
-        if let Ok(local) = socket.local_addr() {
-            command.env("TCPLOCALIP", local.ip().to_string());
-            command.env("TCPLOCALPORT", local.port().to_string());
-        }
-        let child = command.stdin(input).stdout(Stdio::from(OwnedFd::from(output))).spawn()?;
-        Ok(Worker { child, channel: None })
-    }
-
-    /// A process that is kept.
-    fn spawn_kept(&self) -> io::Result<Worker> {
-        let (ours, theirs) = handover::channel()?;
-        let mut command = self.launcher.command(0, Input::Connections, &self.pipes);
-        let child = command.stdin(theirs).stdout(Stdio::null()).spawn()?;
-        Ok(Worker { child, channel: Some(ours) })
-    }
-
     /// Starts processes until there are as many as are kept.
     fn refill(&mut self) -> io::Result<()> {
         while !self.pipes.is_ended() && self.free.len() + self.serving.len() < self.kept {
-            self.free.push(self.spawn_kept()?);
+            self.free.push(self.launcher.kept(&self.pipes)?);
         }
         Ok(())
     }
@@ -159,7 +128,7 @@ impl Processes {
             let (worker, is_new) = match self.free.pop() {
                 Some(worker) => (worker, false),
                 // One has exited, and no other was started then.
-                None => (self.spawn_kept()?, true),
+                None => (self.launcher.kept(&self.pipes)?, true),
             };
             let channel = worker.channel.as_ref().expect("a process that is kept has one");
             match handover::send(channel, number, address, socket) {
@@ -174,11 +143,14 @@ impl Processes {
         }
     }
 
+    fn own_children(&self) -> impl Iterator<Item = &Child> {
+        let serving = self.serving.values().map(|serving| &serving.worker);
+        serving.chain(&self.free).map(|worker| &worker.child).chain(&self.exiting)
+    }
+
     /// Waits for dead children that are none of ours: execve(2) keeps the children of a process.
     fn reap_inherited(&self) {
-        let serving = self.serving.values().map(|serving| &serving.worker);
-        let ours = serving.chain(&self.free).map(|worker| &worker.child).chain(&self.exiting);
-        let ours: Vec<_> = ours.map(Child::id).collect();
+        let ours: Vec<_> = self.own_children().map(Child::id).collect();
         for pid in children().into_iter().filter(|pid| !ours.contains(pid)) {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
             // One that is still running is waited for at the next SIGCHLD.
@@ -201,6 +173,15 @@ impl Processes {
         if let Some(ServingWorker { client, .. }) = self.serving.remove(&number) {
             log::error!("the process of client {number} exited without a report: {status}");
             self.stats.left(client, CloseReason::Broken);
+        }
+    }
+
+    /// Continues all children after a halt of this process. One that was just starting may have
+    /// been halted with it, and no longer be in its process group when that was continued.
+    fn continue_children(&self) {
+        for child in self.own_children() {
+            // One that cannot be signalled has exited.
+            kill_process(Pid::from_child(child), Signal::CONT).ok();
         }
     }
 
@@ -236,7 +217,7 @@ impl Workers for Processes {
         let socket = TcpStream::from(socket);
         let number = client.number;
         let worker = match self.kept {
-            0 => self.spawn_for(&socket, address, number),
+            0 => self.launcher.of_client(&self.pipes, &socket, address, number),
             _ => self.hand_over(&socket, address, number),
         };
         match worker {
@@ -267,6 +248,9 @@ impl Workers for Processes {
     }
 
     fn reap(&mut self) {
+        if self.continued.swap(false, Ordering::Acquire) {
+            self.continue_children();
+        }
         for report in self.pipes.reports() {
             if let Some(ServingWorker { worker, client }) = self.serving.remove(&report.client) {
                 match worker.channel {

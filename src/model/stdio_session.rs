@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::process::setpgid;
 use rustix::stdio::stdin;
 use signal_hook::consts::SIGHUP;
 
@@ -43,6 +44,12 @@ const PEER_VARIABLES: [(&str, &str); 4] = [
 pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
     let cannot = |error: io::Error| Failure::cannot("serve stdin and stdout", &error);
     Stdio::detach_stderr_from_peer().map_err(cannot)?;
+    if config.parent.is_some() {
+        // The signals of a terminal are for the server, which tells its processes what they need.
+        // Not earlier: a process that is started and halts in another group than the server's is
+        // not continued with it, and the server waits for its execve(2).
+        setpgid(None, None).map_err(|error| cannot(error.into()))?;
+    }
     let signals = signal::descriptor(&signal::STOP)?;
     let (until, report) = match &config.parent {
         Some(ParentPipes { until, report }) => (
@@ -52,6 +59,7 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
         None => (signals.try_clone().map_err(cannot)?, None),
     };
     let cut = signal::flag(SIGHUP)?;
+    signal::set_mask(false)?;
     let records = config.session.open_results()?;
     let server =
         StdioServer { config: &config.session, stop_fds: [signals, until], cut, records, report };

@@ -56,6 +56,22 @@ fn a_process_has_the_ucspi_variables_of_its_client() {
 }
 
 #[test]
+fn a_process_that_was_halted_with_the_server_is_continued_with_it() {
+    for model in MODELS {
+        let server = Server::start(&["--model", model]);
+        let mut client = served(&server, 1).remove(0);
+        // As if they had just left the process group to which the signals were sent.
+        for child in server.children() {
+            kill_process(child, Signal::STOP).unwrap();
+        }
+        client.send(b"3 + 4\n");
+        server.signal(Signal::STOP);
+        server.signal(Signal::CONT);
+        client.expect(b"7\n");
+    }
+}
+
+#[test]
 fn no_socket_is_open_in_two_processes() {
     for model in MODELS {
         let server = Server::start(&["--model", model, "--max-clients", "10"]);
