@@ -204,7 +204,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = shards)]
     shards: Option<usize>,
     /// The number of workers that pool and prefork start beforehand, and so their limit on clients,
-    /// 1 to 1024 [default: --max-clients, else 8].
+    /// 1 to 16384 [default: --max-clients, else 8].
     #[arg(long, value_name = "N", value_parser = workers, conflicts_with = "max_clients")]
     workers: Option<usize>,
     /// The time for clients to finish when the server stops, such as 500ms or 5s.

@@ -74,8 +74,9 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most loops of a server: more than any machine has cores to run them.
 pub const MAX_SHARDS: usize = 1024;
 
-/// The most workers that a server starts beforehand: they all start before the first client.
-pub const MAX_WORKERS: usize = 1024;
+/// The most workers that a server starts beforehand: they all start before the first client, and
+/// the kernel has 32,768 threads and processes by default where memory is small.
+pub const MAX_WORKERS: usize = 16 * 1024;
 
 /// Serves until a signal says to stop, and until the clients have left or the drain time is over.
 /// `listening` is called with the address as soon as clients can connect; if it fails, so does the
