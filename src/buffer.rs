@@ -189,9 +189,11 @@ impl Buffer {
     pub fn borrow(&mut self, pool: &mut Pool) {
         if self.storage.len() < pool.block_size {
             let parked = mem::replace(&mut self.storage, pool.take());
-            let (start, end) = (self.start.at(), self.end.at());
-            self.clear();
-            self.write(&parked[start..end]); // mutant: lose-the-parked
+            if !self.is_empty() {
+                let pending = self.start.at()..self.end.at();
+                self.clear();
+                self.write(&parked[pending]); // mutant: lose-the-parked
+            }
         }
     }
 
@@ -203,7 +205,7 @@ impl Buffer {
         if self.len() > COPY_LIMIT && !pool.is_scarce() {
             return;
         }
-        let parked = Box::from(self.pending());
+        let parked = if self.is_empty() { Box::default() } else { Box::from(self.pending()) };
         let borrowed = mem::replace(&mut self.storage, parked);
         self.start = Cursor::default();
         self.end = Cursor::to(self.storage.len());

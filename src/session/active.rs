@@ -61,6 +61,7 @@ impl<'s> ActiveSession<'s> {
     }
 
     /// The next action.
+    #[inline]
     pub fn want(&mut self) -> Want<'_> {
         let session = &mut *self.session;
         match session.phase {
@@ -87,6 +88,7 @@ impl<'s> ActiveSession<'s> {
     }
 
     /// Reports `n` bytes in the buffer of [`Want::Receive`]; 0 means the end of input.
+    #[inline]
     pub fn received(&mut self, n: usize, now: Instant) {
         let session = &mut *self.session;
         match session.phase {
@@ -127,13 +129,14 @@ impl<'s> ActiveSession<'s> {
     }
 
     /// Reports that the first `n` bytes of [`Want::Send`] were sent.
+    #[inline]
     pub fn sent(&mut self, n: usize, now: Instant) {
         self.session.context.traffic.add_sent(n);
         self.session.active_at = now;
         self.session.pay_debt(n, now);
         // The silence so far may have been ours.
         self.session.framer.interrupt_gap(); // mutant: count-our-own-silence
-        if self.session.may_compute_ahead(self.pool) {
+        if self.session.has_more() && self.session.may_compute_ahead(self.pool) {
             self.session.advance(now);
         }
     }

@@ -229,6 +229,13 @@ impl Session {
         !self.outbox.is_empty()
     }
 
+    /// True if there is more to do when a reply has been sent: further input, or the end.
+    #[inline]
+    fn has_more(&self) -> bool {
+        let serving = matches!(self.phase, Phase::Serving(_));
+        !(serving && self.input == Input::Open && self.inbox.is_empty())
+    }
+
     /// True if more messages may be served now. With many connections none are while replies are
     /// owed, which the peer may never read.
     #[inline]
@@ -250,9 +257,12 @@ impl Session {
     #[inline]
     fn pay_debt(&mut self, n: usize, now: Instant) {
         self.outbox.consume(n); // mutant: send-a-tail-twice
-        let time = Duration::from_secs(n as u64) / LEAST_RATE;
         let Some(since) = self.waiting_since else { return };
-        let moved = if self.owes() { now.min(since + time) } else { now };
+        let moved = if self.owes() {
+            now.min(since + Duration::from_secs(n as u64) / LEAST_RATE)
+        } else {
+            now
+        };
         if self.phase == Phase::Serving(Awaited::Timeout) {
             // A pause begins with the last send, or the peer might receive what comes before and
             // after it together.

@@ -93,11 +93,12 @@ impl Terminator {
         match self {
             Self::Lf if outbox.len() == text_at => {}
             Self::Lf => outbox.push(b'\n'),
+            Self::None => {}
             _ => self.end_unusual(outbox, text_at),
         }
     }
 
-    /// The same for every terminator but [`Lf`](Self::Lf).
+    /// The same for the other terminators.
     #[inline(never)]
     fn end_unusual(self, outbox: &mut Buffer, text_at: usize) {
         match self {

@@ -30,7 +30,7 @@ impl Session {
     /// The earliest time at which [`tick`](super::ActiveSession::tick) fires a timer, if nothing
     /// else happens before.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers().into_iter().filter_map(|(_, at)| at).min() // mutant: wait-for-the-last-timer
+        self.timers().iter().filter_map(|&(_, at)| at).min() // mutant: wait-for-the-last-timer
     }
 
     /// The first timer that is due.
