@@ -39,7 +39,7 @@ impl ConnStats {
     /// Counts `n` requests sent.
     #[inline]
     pub(super) fn add_sent(&self, n: u64) {
-        self.sent.fetch_add(n, Relaxed);
+        self.sent.store(self.sent() + n, Relaxed);
     }
 
     /// True if anything was received.

@@ -33,33 +33,27 @@ impl InFlight {
     }
 
     /// Adds `count` requests, at least 1.
+    #[inline]
     pub(super) fn push(&mut self, count: usize, sent_at: Instant) {
         self.batches.push_back(Batch { count, sent_at });
         self.len += count;
     }
 
-    /// The oldest `n` requests, as counts with the time at which they were sent.
-    pub(super) fn oldest(&self, n: usize) -> impl Iterator<Item = (usize, Instant)> {
-        let mut left = n;
-        self.batches.iter().map_while(move |batch| {
-            let count = batch.count.min(left);
-            left -= count;
-            (count > 0).then_some((count, batch.sent_at))
-        })
-    }
-
-    /// Removes the oldest `n` requests.
-    pub(super) fn remove(&mut self, n: usize) {
+    /// Removes the oldest `n` requests. `each` is told how many of them were sent at which time.
+    #[inline]
+    pub(super) fn remove(&mut self, n: usize, mut each: impl FnMut(usize, Instant)) {
         self.len -= n;
         let mut left = n;
-        while let Some(batch) = self.batches.front_mut() {
+        while left > 0
+            && let Some(batch) = self.batches.front_mut()
+        {
             let count = batch.count.min(left);
+            each(count, batch.sent_at);
             batch.count -= count;
             left -= count;
-            if batch.count > 0 {
-                break;
+            if batch.count == 0 {
+                self.batches.pop_front();
             }
-            self.batches.pop_front();
         }
     }
 }

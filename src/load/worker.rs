@@ -257,9 +257,10 @@ impl Worker {
         connect::set_up(&stream, self.connector.address(), in_flight)?;
         let stats = Arc::new(ConnStats::new(index, sent_before));
         let (settings, recorder) = (Arc::clone(&self.settings), Arc::clone(&self.recorder));
-        let client = LoadClient::new(settings, recorder, Arc::clone(&stats), connect_at);
+        let client =
+            LoadClient::new(settings, Arc::clone(&recorder), Arc::clone(&stats), connect_at);
         let context = Arc::clone(&self.context);
-        let service = Box::new(OnRealClock(client));
+        let service = Box::new(OnRealClock { client, recorder });
         let session = Session::new(service, context, index as u64, self.reactor.now());
         self.reactor.add(stream, session, stats).map_err(|(_, error)| error)?;
         lock(&self.recorder).record_open();
@@ -269,16 +270,21 @@ impl Worker {
 
 /// A load client that is told the time of each step beside the time of the loop's turn. A turn that
 /// serves many connections takes longer than a fast server's reply.
-struct OnRealClock(LoadClient);
+struct OnRealClock {
+    client: LoadClient,
+    /// The client's own, locked here for the whole of a step.
+    recorder: Arc<Mutex<Recorder>>,
+}
 
 impl Service for OnRealClock {
     fn framing(&self) -> Framing {
-        self.0.framing()
+        self.client.framing()
     }
 
     fn step(&mut self, event: Event<'_>, turn_at: Instant, out: &mut Output<'_>) -> Next {
         let now = clock();
-        match self.0.step_at(event, turn_at, now, out) {
+        let mut recorder = lock(&self.recorder);
+        match self.client.step_at(event, turn_at, now, &mut recorder, out) {
             // The loop would wait for a time that has come since its turn began.
             Next::ReadUntil(at) if at <= now => Next::ReadUntil(turn_at),
             next => next,

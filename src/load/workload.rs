@@ -59,9 +59,18 @@ pub struct Workload {
     replies: Ring,
     /// In bytes.
     longest_request: usize,
+    /// The most requests that a client may write in one step.
+    most_in_step: usize,
 }
 
 impl Workload {
+    fn new(rule: ReplyRule, requests: Ring, replies: Ring) -> Self {
+        let longest = (0..requests.len()).map(|at| requests.one(at).len()).max();
+        let longest_request = longest.expect("there is at least one request");
+        let most_in_step = MAX_REPLY / longest_request;
+        Self { rule, requests, replies, longest_request, most_in_step }
+    }
+
     /// Lines of `size` bytes, newline included, that come back unchanged. At least twice as many as
     /// can be in flight are different, if the size allows.
     pub fn echo(size: usize, pipeline: usize) -> Self {
@@ -71,7 +80,7 @@ impl Workload {
             ring.push(&echo_line(number, size));
         }
         let replies = ring.clone();
-        Self { rule: ReplyRule::Bytes, replies, requests: ring, longest_request: size }
+        Self::new(ReplyRule::Bytes, ring, replies)
     }
 
     /// Expressions and their values, as our own server evaluates them; without any, sums with
@@ -95,9 +104,7 @@ impl Workload {
             requests.push(request);
             replies.push(reply);
         }
-        let longest_request = pairs.iter().map(|(request, _)| request.len()).max();
-        let longest_request = longest_request.expect("there is at least one expression");
-        Self { rule: ReplyRule::Bytes, requests, replies, longest_request }
+        Self::new(ReplyRule::Bytes, requests, replies)
     }
 
     /// One request again and again, and its reply; none if any will do. `bare` is true for replies
@@ -115,7 +122,7 @@ impl Workload {
             (None, false) => ReplyRule::AnyLine,
             (None, true) => ReplyRule::AnyBare,
         };
-        Self { rule, requests, replies, longest_request: request.len() }
+        Self::new(rule, requests, replies)
     }
 
     /// The same requests and replies without their newlines, as a server has them that knows none.
@@ -134,13 +141,19 @@ impl Workload {
     /// The number of requests before the first comes again.
     #[expect(clippy::len_without_is_empty, reason = "a workload is never empty")]
     pub fn len(&self) -> usize {
-        self.requests.ends.len()
+        self.requests.len()
     }
 
     /// The length of the longest request, in bytes.
     #[inline]
     pub fn longest_request(&self) -> usize {
         self.longest_request
+    }
+
+    /// The most requests that a client may write in one step.
+    #[inline]
+    pub(super) fn most_in_step(&self) -> usize {
+        self.most_in_step
     }
 
     /// The position at which connection `index` begins.
@@ -181,18 +194,24 @@ impl Workload {
 }
 
 /// Texts in one block of memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Ring {
     bytes: Vec<u8>,
-    /// The end of each text in it.
-    ends: Vec<usize>,
+    /// The beginning of each text in it, and the end of the last.
+    bounds: Vec<usize>,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), bounds: vec![0] }
+    }
 }
 
 impl Ring {
     /// The texts without the newline at their end.
     fn bare(&self) -> Self {
         let mut ring = Self::default();
-        for at in 0..self.ends.len() {
+        for at in 0..self.len() {
             let text = self.one(at);
             ring.push(text.strip_suffix(b"\n").unwrap_or(text));
         }
@@ -201,13 +220,18 @@ impl Ring {
 
     fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len());
+        self.bounds.push(self.bytes.len());
+    }
+
+    /// The number of texts.
+    #[inline]
+    fn len(&self) -> usize {
+        self.bounds.len() - 1
     }
 
     #[inline]
     fn range(&self, at: usize) -> Range<usize> {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        start..self.ends[at]
+        self.bounds[at]..self.bounds[at + 1]
     }
 
     #[inline]
@@ -217,9 +241,8 @@ impl Ring {
 
     #[inline]
     fn many(&self, at: usize, n: usize) -> (&[u8], usize) {
-        let n = n.min(self.ends.len() - at);
-        let end = if n == 0 { self.range(at).start } else { self.ends[at + n - 1] };
-        (&self.bytes[self.range(at).start..end], n)
+        let n = n.min(self.len() - at);
+        (&self.bytes[self.bounds[at]..self.bounds[at + n]], n)
     }
 }
 

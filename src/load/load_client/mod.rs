@@ -17,7 +17,7 @@ use super::latencies::nanos;
 use super::recorder::{LATE_AFTER, Recorder, lock};
 use super::settings::ClientSettings;
 use super::workload::ReplyRule;
-use crate::service::{Event, Framing, MAX_REPLY, Next, Output, Service};
+use crate::service::{Event, Framing, Next, Output, Service};
 
 mod any_line;
 mod bare;
@@ -106,10 +106,7 @@ impl LoadClient {
             self.due(self.stats.sent())
         };
         let times = [self.give_up_at(), send_at, self.bare_reply.gap_at(), self.hint_at()];
-        match times.into_iter().flatten().min() {
-            Some(at) => Next::ReadUntil(at),
-            None => Next::Read,
-        }
+        times.iter().filter_map(|&at| at).min().map_or(Next::Read, Next::ReadUntil)
     }
 
     /// Sends up to `wanted` requests, and returns how many.
@@ -121,8 +118,7 @@ impl LoadClient {
         out: &mut Output<'_>,
     ) -> usize {
         let workload = &self.settings.workload;
-        let fit = MAX_REPLY / workload.longest_request();
-        let taken = recorder.take_requests(wanted.min(fit) as u64, now);
+        let taken = recorder.take_requests(wanted.min(workload.most_in_step()) as u64, now);
         let n = usize::try_from(taken).expect("no more than were wanted");
         if n == 0 {
             return 0;
@@ -248,21 +244,27 @@ impl LoadClient {
             }
         }
         let reconnect = self.settings.reconnect;
-        for (count, sent_at) in self.in_flight.oldest(n) {
+        self.in_flight.remove(n, |count, sent_at| {
             let sent_at = if reconnect { self.connect_at } else { sent_at };
             let waited = nanos(now.saturating_duration_since(sent_at));
             recorder.latencies.from_sending.saturating_record_n(waited, count as u64);
-        }
+        });
         recorder.counts.answered += n as u64;
         recorder.counts.reply_bytes += bytes as u64;
         recorder.last_reply_at = Some(now);
         recorder.record_answer();
-        self.settle(n, recorder);
+        self.removed(n, recorder);
     }
 
     /// Takes the oldest `n` requests out of flight.
     fn settle(&mut self, n: usize, recorder: &mut Recorder) {
-        self.in_flight.remove(n);
+        self.in_flight.remove(n, |_, _| {});
+        self.removed(n, recorder);
+    }
+
+    /// Counts `n` requests that were taken out of flight.
+    #[inline]
+    fn removed(&mut self, n: usize, recorder: &mut Recorder) {
         self.settled += n as u64;
         self.next_reply = self.settings.workload.advance(self.next_reply, n);
         recorder.in_flight -= n as u64;
@@ -287,10 +289,9 @@ impl LoadClient {
         event: Event<'_>,
         turn_at: Instant,
         now: Instant,
+        recorder: &mut Recorder,
         out: &mut Output<'_>,
     ) -> Next {
-        let shared = Arc::clone(&self.recorder);
-        let mut recorder = lock(&shared);
         recorder.advance_to(now);
         let next = match event {
             // A connection that is opened for one request begins with it. The others are open
@@ -298,20 +299,20 @@ impl LoadClient {
             // not sent by a loop that is still adding a thousand connections.
             Event::Open if !self.settings.reconnect => Next::ReadUntil(now),
             Event::Timeout if self.bare_reply.gap_at().is_some_and(|at| at <= turn_at) => {
-                self.end_bare_reply(&mut recorder);
-                self.send_due(&mut recorder, now, out)
+                self.end_bare_reply(recorder);
+                self.send_due(recorder, now, out)
             }
             Event::Timeout if self.hint_at().is_some_and(|at| at <= turn_at) => {
                 self.tell_unended();
-                self.send_due(&mut recorder, now, out)
+                self.send_due(recorder, now, out)
             }
             Event::Timeout if self.give_up_at().is_some_and(|at| at <= turn_at) => {
-                self.give_up(&mut recorder)
+                self.give_up(recorder)
             }
-            Event::Open | Event::Timeout => self.send_due(&mut recorder, now, out),
-            Event::Message(bytes) => match self.receive(bytes, &mut recorder, now) {
+            Event::Open | Event::Timeout => self.send_due(recorder, now, out),
+            Event::Message(bytes) => match self.receive(bytes, recorder, now) {
                 Err(last) => last,
-                Ok(()) => self.send_due(&mut recorder, now, out),
+                Ok(()) => self.send_due(recorder, now, out),
             },
         };
         recorder.check();
@@ -326,7 +327,8 @@ impl Service for LoadClient {
     }
 
     fn step(&mut self, event: Event<'_>, now: Instant, out: &mut Output<'_>) -> Next {
-        self.step_at(event, now, now, out)
+        let shared = Arc::clone(&self.recorder);
+        self.step_at(event, now, now, &mut lock(&shared), out)
     }
 }
 
