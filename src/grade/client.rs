@@ -52,6 +52,10 @@ pub(super) struct Client {
     exchanges: Vec<String>,
     /// The silence that ends a reply.
     pub(super) gap: Duration,
+    /// True if a quiz has been told its name.
+    pub(super) named: bool,
+    /// The answer to the last question of a quiz.
+    pub(super) asked: Option<i64>,
 }
 
 impl Client {
@@ -96,7 +100,8 @@ impl Client {
         refuse_self_connection(&stream)?;
         let address = stream.local_addr()?;
         let (received, exchanges) = (Vec::new(), Vec::new());
-        Ok(Self { stream, address, received, end: None, exchanges, gap: GAP })
+        let (named, asked) = (false, None);
+        Ok(Self { stream, address, received, end: None, exchanges, gap: GAP, named, asked })
     }
 
     /// Sends bytes in one call. A connection that the server has closed is noted as its end.

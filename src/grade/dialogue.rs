@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::Service;
 use super::client::GAP;
 use super::question::{Question, Shape};
 use super::writing::Writing;
@@ -37,6 +38,8 @@ pub(super) struct Dialogue {
     pub(super) shape: Shape,
     /// True if it has been seen to answer rightly.
     pub(super) known: bool,
+    /// True if it is a quiz that asks for no name.
+    pub(super) nameless: bool,
     /// True if it closes the connection after an answer.
     pub(super) one_answer: bool,
     /// The end of the server, if it ends when its first client leaves.
@@ -104,7 +107,7 @@ impl Dialogue {
     }
 
     /// The peculiarities of the server, a sentence each, without a full stop.
-    pub(super) fn describe(&self) -> Vec<String> {
+    pub(super) fn describe(&self, service: Service) -> Vec<String> {
         let mut said = Vec::new();
         if !self.known {
             said.push(self.unknown.clone());
@@ -119,8 +122,11 @@ impl Dialogue {
         say(frame.is_some(), frame.unwrap_or_default());
         say(!self.writing.blanks, "it takes no blanks around an operator");
         say(self.greeting.is_some(), "it greets a client first");
-        say(!self.shape.ends_in_newline(), "its answers have no newline at the end");
-        say(self.shape.has_words(), "it puts words around its answers");
+        let quiz = service == Service::Quiz;
+        let answers = if quiz { "questions" } else { "answers" };
+        say(!self.shape.ends_in_newline(), &format!("its {answers} have no newline at the end"));
+        say(self.shape.has_words() && !quiz, "it puts words around its answers");
+        say(self.nameless, "it asks for no name");
         say(self.end_after_one.is_some(), "it ends when its first client leaves");
         say(self.pause.is_some(), "it pauses within an answer");
         say(self.one_answer, "it closes the connection after each answer");

@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use super::client::{Client, quoted};
 use super::grading::{Grading, Step};
-use super::question::{Question, without_digits};
+use super::question::{Question, sums, without_digits};
 use super::report::Fault;
-use super::wait_until;
+use super::{Service, wait_until};
 use crate::error::cause_of;
 use crate::subject::sockets::{self, Socket};
 
 /// The shortest time for a connection: with a full accept queue the kernel drops the SYN, and the
 /// client sends it again after 1 s and after 3 s.
 const SYN_PATIENCE: Duration = Duration::from_millis(3500);
+
+/// The name of a player. Without digits no greeting can make it a sum.
+const NAME: &[u8] = b"Bob";
+
+/// The time in which a quiz that asks for no name asks its first question.
+const NAMELESS_PATIENCE: Duration = Duration::from_millis(300);
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,9 +83,28 @@ impl Grading<'_> {
         }
     }
 
+    /// A client that may put a question at once: a quiz has asked it one.
+    pub(super) fn connect_ready(&mut self) -> Step<Client> {
+        let mut client = self.connect()?;
+        if self.is_quiz() {
+            self.ask(&mut client)?;
+        }
+        Ok(client)
+    }
+
+    /// True if the server asks the questions.
+    pub(super) fn is_quiz(&self) -> bool {
+        self.config().service == Service::Quiz
+    }
+
+    /// The next question of a client. To a quiz it is a yes, or the right answer.
+    pub(super) fn draw(&mut self, client: &Client) -> Question {
+        client.asked.map_or_else(|| self.questions.draw(), Question::of_player)
+    }
+
     /// Sends a new question.
     pub(super) fn put(&mut self, client: &mut Client) -> Question {
-        let question = self.questions.draw();
+        let question = self.draw(client);
         client.send(&self.dialogue.write(&question));
         question
     }
@@ -115,8 +140,40 @@ impl Grading<'_> {
     }
 
     /// Receives until the answer is whole, or a silence. A shape that is not known is never whole.
-    fn receive(&self, client: &mut Client, question: &Question, patience: Duration) -> Vec<u8> {
-        client.receive(patience, |reply| self.dialogue.shape.is_whole(question, reply))
+    pub(super) fn receive(
+        &self,
+        client: &mut Client,
+        question: &Question,
+        patience: Duration,
+    ) -> Vec<u8> {
+        let whole = |reply: &[u8]| self.dialogue.shape.is_whole(question, reply);
+        if !question.is_of_quiz() {
+            return client.receive(patience, whole);
+        }
+        let mut reply = self.give_name(client);
+        if sums(&reply).is_empty() {
+            reply.extend(client.receive(patience, whole));
+        }
+        client.asked = sums(&reply).last().map(|(_, value)| *value).or(client.asked);
+        reply
+    }
+
+    /// Gives the name of a player once the server has read the yes: many take what one receive
+    /// returns for a message. Returns what a server that is not known has said before.
+    fn give_name(&self, client: &mut Client) -> Vec<u8> {
+        let mut said = Vec::new();
+        let due = !client.named && client.asked.is_none() && !self.dialogue.nameless;
+        if !due || !self.wait_read(client) {
+            return said;
+        }
+        if !self.dialogue.known {
+            said = client.receive(NAMELESS_PATIENCE, |_| false);
+        }
+        if sums(&said).is_empty() && client.end().is_none() {
+            client.send(&self.dialogue.wrap(NAME));
+            client.named = true;
+        }
+        said
     }
 
     fn judge(&self, question: &Question, reply: Vec<u8>) -> Answer {
@@ -129,7 +186,7 @@ impl Grading<'_> {
 
     /// Asks a new question; a wrong answer, or none, is a fault.
     pub(super) fn ask(&mut self, client: &mut Client) -> Step<()> {
-        let question = self.questions.draw();
+        let question = self.draw(client);
         self.ask_this(client, &question)
     }
 

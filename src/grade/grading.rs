@@ -9,7 +9,8 @@ use super::design::Design;
 use super::dialogue::Dialogue;
 use super::question::Questions;
 use super::report::{Fault, Outcome, Point, Report};
-use super::{Config, Test, also, now};
+use super::{Config, Service, Test, also, now};
+use crate::choice::Choice;
 use crate::duration;
 use crate::error::Failure;
 use crate::number;
@@ -86,7 +87,7 @@ impl<'c> Grading<'c> {
 
     /// The report with these results.
     pub(super) fn report(self, points: Vec<Point>) -> Report {
-        let mut dialogue = self.dialogue.describe();
+        let mut dialogue = self.dialogue.describe(self.config.service);
         if let Some(port) = self.own_port {
             dialogue.push(format!("it listens on port {port}, its own choice"));
         }
@@ -122,9 +123,11 @@ impl<'c> Grading<'c> {
 
     /// The reason why a test that needs right answers cannot judge a server that gives none.
     fn unanswered(&self, test: Test) -> Option<String> {
-        let judged = matches!(test, Test::FourOperators | Test::WhoServes | Test::PortOccupied);
+        let quiz = self.config.service == Service::Quiz;
+        let first = if quiz { Test::WholeGame } else { Test::FourOperators };
+        let judged = test == first || matches!(test, Test::WhoServes | Test::PortOccupied);
         (!self.dialogue.known && !judged)
-            .then(|| "no right answer was found: see four-operators".to_owned())
+            .then(|| format!("no right answer was found: see {}", first.name()))
     }
 
     /// Runs a test. Afterwards the subject is well, or a new one.

@@ -1,11 +1,11 @@
 //! The tests of what clients send: wrong questions, pieces of questions, several at once.
 
-use super::Service;
 use super::client::quoted;
-use super::course::ONE_ANSWER;
+use super::course::{ASKS_ITSELF, ONE_ANSWER};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
+use super::{Service, quiz};
 
 /// The length of the long line, in bytes.
 const LONG_LINE: usize = 100_000;
@@ -17,10 +17,16 @@ pub(super) const NO_NEWLINES: &str = "its questions have no newline at the end";
 const NO_QUESTIONS: &str = "no text is wrong for this service";
 
 pub(super) fn wrong_input(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.is_quiz() {
+        return quiz::wrong_word(grading);
+    }
     answers_error(grading, "hello")
 }
 
 pub(super) fn divide_by_zero(grading: &mut Grading<'_>) -> Step<Outcome> {
+    if grading.is_quiz() {
+        return Ok(Outcome::skipped(ASKS_ITSELF));
+    }
     let text = if grading.dialogue.writing.blanks { "7 / 0" } else { "7/0" };
     answers_error(grading, text)
 }
@@ -79,8 +85,8 @@ pub(super) fn newline(grading: &mut Grading<'_>) -> Step<Outcome> {
     if frame.is_known() {
         return Ok(Outcome::skipped(NO_NEWLINES));
     }
-    let mut client = grading.connect()?;
-    let question = grading.questions.draw();
+    let mut client = grading.connect_ready()?;
+    let question = grading.draw(&client);
     let text = question.text(grading.dialogue.writing.blanks) + "\n";
     client.send(text.as_bytes());
     let answer = grading.receive_answer(&mut client, &question);
@@ -108,7 +114,7 @@ fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<O
         // A server may take a silence for the end of a message, until it has seen a newline.
         grading.ask(&mut client)?;
     }
-    let question = grading.questions.draw();
+    let question = grading.draw(&client);
     let bytes = grading.dialogue.write(&question);
     for piece in bytes.chunks(bytes.len().div_ceil(most)) {
         client.send(piece);
@@ -141,8 +147,8 @@ pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.one_answer {
         return Ok(Outcome::skipped(ONE_ANSWER));
     }
-    let mut client = grading.connect()?;
-    let questions = [grading.questions.draw(), grading.questions.draw()];
+    let mut client = grading.connect_ready()?;
+    let questions = [grading.draw(&client), grading.draw(&client)];
     let bytes = questions.each_ref().map(|question| grading.dialogue.write(question)).concat();
     client.send(&bytes);
     let mut reply = client.receive(grading.dialogue.patience(), |_| false);
@@ -185,7 +191,7 @@ pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 /// Whatever the server makes of `bytes`, it serves the next client.
 fn survives(grading: &mut Grading<'_>, bytes: &[u8], after: &str) -> Step<Outcome> {
-    let mut client = grading.connect()?;
+    let mut client = grading.connect_ready()?;
     let patience = grading.dialogue.patience();
     client.send_some(bytes, patience);
     client.receive(patience, |_| false);

@@ -58,6 +58,10 @@ impl Grading<'_> {
         wrong: &mut Option<(Vec<u8>, Vec<u8>)>,
     ) -> bool {
         for &writing in writings {
+            // What a quiz is told has no blanks.
+            if self.is_quiz() && !writing.blanks {
+                continue;
+            }
             // A wrong writing may have ended it a moment ago.
             if self.ended().is_some() && self.renew().is_err() {
                 break;
@@ -65,6 +69,7 @@ impl Grading<'_> {
             self.dialogue.writing = writing;
             self.dialogue.end_after_one = None;
             self.dialogue.pause = None;
+            self.dialogue.nameless = false;
             match self.first_answers(patience) {
                 Learnt::Right(answers) => {
                     self.dialogue.shape = Shape::learn(&answers).unwrap_or_default();
@@ -111,16 +116,18 @@ impl Grading<'_> {
         while answers.len() < LEARNT {
             let connected = client.take().map_or_else(|| self.connect(), Ok);
             let Ok(mut asking) = connected else { return Learnt::Silence };
-            let question = self.questions.draw();
+            let question = self.draw(&asking);
+            // The first time of a quiz has the wait for its question without a name.
+            let opens = question.is_of_quiz() && asking.asked.is_none();
             let sent_at = now();
             let asked = self.dialogue.write(&question);
             asking.send(&asked);
-            let mut reply = asking.receive(patience, |_| false);
+            let mut reply = self.receive(&mut asking, &question, patience);
             let pair = [(question.clone(), reply.clone())];
             let pauses = !reply.is_empty() && Shape::learn(&pair).is_none();
             if pauses {
                 // A server may pause within its answer.
-                reply.extend(asking.receive(patience, |_| false));
+                reply.extend(self.receive(&mut asking, &question, patience));
             }
             let took = now().saturating_duration_since(sent_at).saturating_sub(GAP);
             answers.push((question, reply.clone()));
@@ -131,7 +138,11 @@ impl Grading<'_> {
                     Learnt::Wrong(asked, reply)
                 };
             }
-            self.dialogue.slowest = self.dialogue.slowest.max(took);
+            if opens {
+                self.dialogue.nameless = !asking.named;
+            } else {
+                self.dialogue.slowest = self.dialogue.slowest.max(took);
+            }
             if pauses {
                 self.dialogue.pause = self.dialogue.pause.max(Some(took));
             }
@@ -173,7 +184,7 @@ impl Grading<'_> {
             return known.clone();
         }
         let mut found = WrongInput::default();
-        if let Ok(mut client) = self.revive().and_then(|()| self.connect()) {
+        if let Ok(mut client) = self.revive().and_then(|()| self.connect_ready()) {
             client.send(&self.dialogue.wrap(b"hello"));
             found.reply = client.receive(self.dialogue.patience(), |_| false);
             found.ends = self.ended().is_some();

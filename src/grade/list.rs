@@ -7,6 +7,14 @@ choices! {
     pub enum Test {
         /// One client gets the right answers to + - * /.
         FourOperators = "four-operators",
+        /// A quiz can be played to its end, and is closed then.
+        WholeGame = "whole-game",
+        /// A quiz judges right answers otherwise than wrong ones, and scores them higher.
+        Verdicts = "verdicts",
+        /// A quiz is closed for a client that does not want to play.
+        Refusal = "refusal",
+        /// Two players at the same time have verdicts and a score of their own.
+        OwnGames = "own-games",
         /// The next client is served when one has left.
         SecondAfterFirst = "second-after-first",
         /// A client that connects while another is served is served, waits or is told; the first
@@ -62,5 +70,12 @@ choices! {
         Restart = "restart",
         /// On an occupied port the server reports a failure and ends.
         PortOccupied = "port-occupied",
+    }
+}
+
+impl Test {
+    /// True if only a quiz has the property.
+    pub(super) fn is_of_quiz(self) -> bool {
+        matches!(self, Self::WholeGame | Self::Verdicts | Self::Refusal | Self::OwnGames)
     }
 }

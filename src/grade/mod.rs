@@ -6,7 +6,7 @@
 //!            │
 //!            ├─ learning ──▶ dialogue: how it speaks, found out by exchanges
 //!            ├─ inspection ──▶ design: how it is built, from /proc, by the change per client
-//!            ├─ course, input, ending, idle: the tests, each with a subject that is well
+//!            ├─ course, input, ending, idle, quiz: the tests, each with a subject that is well
 //!            └─ report ──▶ format: text, TAP, JSON, JUnit
 //! ```
 //!
@@ -28,6 +28,7 @@ mod inspection;
 mod learning;
 mod list;
 mod question;
+mod quiz;
 mod report;
 mod snapshot;
 mod writing;
@@ -58,6 +59,8 @@ choices! {
         Echo = "echo",
         /// A greeting for every message.
         Hello = "hello",
+        /// A quiz: after a yes and a name, sums with + - * % for the client, and a score.
+        Quiz = "quiz",
     }
 }
 
@@ -131,7 +134,8 @@ fn grade(config: &Config) -> Result<Report, Failure> {
     grading.inspect();
     let mut points = Vec::new();
     for &test in Test::ALL {
-        if config.only.is_empty() || config.only.contains(&test) {
+        let default = !test.is_of_quiz() || config.service == Service::Quiz;
+        if config.only.contains(&test) || config.only.is_empty() && default {
             let outcome = grading.run(test, code_of(test));
             log::debug!("{}: {outcome:?}", test.name());
             let (name, property) = (test.name().to_owned(), test.description().to_owned());
@@ -148,6 +152,10 @@ fn grade(config: &Config) -> Result<Report, Failure> {
 fn code_of(test: Test) -> fn(&mut Grading<'_>) -> Step<Outcome> {
     match test {
         Test::FourOperators => course::four_operators,
+        Test::WholeGame => quiz::whole_game,
+        Test::Verdicts => quiz::verdicts,
+        Test::Refusal => quiz::refusal,
+        Test::OwnGames => quiz::own_games,
         Test::SecondAfterFirst => course::second_after_first,
         Test::SecondWhileFirst => course::second_while_first,
         Test::SeveralAtOnce => course::several_at_once,

@@ -19,6 +19,9 @@ const MAX_FACTOR: u32 = 99;
 /// The most attempts to find an answer that no other question has.
 const MAX_ATTEMPTS: u32 = 10_000;
 
+/// The limit on an operand of a quiz.
+const MAX_OPERAND: i64 = 1_000_000;
+
 /// The relative error that is still equal.
 const TOLERANCE: f64 = 1e-6;
 
@@ -41,7 +44,15 @@ enum Answer {
     Text(String),
     /// Any text.
     Greeting,
+    /// A sum: the next question of a quiz.
+    Sum,
 }
+
+/// A yes to a quiz.
+const CONSENT: &str = "yes";
+
+/// The operators of a quiz. A slash is none: `3/10` is a count of questions.
+const OPERATORS: [&str; 7] = ["+", "-", "*", "%", "x", "\u{d7}", "\u{2212}"];
 
 /// The source of questions.
 #[derive(Debug)]
@@ -71,6 +82,7 @@ impl Questions {
                 Question { words: vec![word.clone()], answer: Answer::Text(word) }
             }
             Service::Hello => Question { words: vec![self.word()], answer: Answer::Greeting },
+            Service::Quiz => Question { words: vec![CONSENT.to_owned()], answer: Answer::Sum },
         }
     }
 
@@ -116,6 +128,16 @@ impl Questions {
 }
 
 impl Question {
+    /// The answer of a player, which brings the next question of a quiz.
+    pub(super) fn of_player(answer: i64) -> Self {
+        Self { words: vec![answer.to_string()], answer: Answer::Sum }
+    }
+
+    /// True if a quiz is to ask its next question.
+    pub(super) fn is_of_quiz(&self) -> bool {
+        matches!(self.answer, Answer::Sum)
+    }
+
     /// The text, with or without blanks between its words.
     pub(super) fn text(&self, blanks: bool) -> String {
         self.words.join(if blanks { " " } else { "" })
@@ -127,6 +149,7 @@ impl Question {
             Answer::Number(value) => value.to_string(),
             Answer::Text(text) => format!("\"{text}\""),
             Answer::Greeting => "a greeting".to_owned(),
+            Answer::Sum => "a question".to_owned(),
         }
     }
 }
@@ -168,6 +191,7 @@ impl Shape {
             Answer::Number(value) => self.number(reply).is_some_and(|(_, it)| equal(it, *value)),
             Answer::Text(text) => find(reply, text).is_some(),
             Answer::Greeting => !reply.is_empty(),
+            Answer::Sum => !sums(reply).is_empty(),
         }
     }
 
@@ -187,6 +211,7 @@ impl Shape {
             Answer::Number(_) => self.number(reply).map(|(at, _)| &reply[at.end..]),
             Answer::Text(text) => find(reply, text).map(|at| &reply[at + text.len()..]),
             Answer::Greeting => None,
+            Answer::Sum => sums(reply).last().map(|(at, _)| &reply[at.end..]),
         }?;
         (!rest.last().is_some_and(u8::is_ascii_digit)).then(|| without_digits(rest))
     }
@@ -232,6 +257,7 @@ impl Shape {
                 }
                 Answer::Text(text) => find(rest, text).map(|at| at + text.len()),
                 Answer::Greeting => (!rest.is_empty()).then_some(rest.len()),
+                Answer::Sum => sums(rest).first().map(|(at, _)| at.end),
             };
             rest = &rest[end.unwrap_or(rest.len())..];
             end.is_some()
@@ -257,8 +283,34 @@ fn same<'a, A, T: PartialEq>(answers: &'a [A], of: impl Fn(&'a A) -> T) -> Optio
     all.all(|it| it == first).then_some(first)
 }
 
+/// The sums in a text, each with its place and its value: `3+4`, `3 - 4`.
+pub(super) fn sums(text: &[u8]) -> Vec<(Range<usize>, i64)> {
+    let found = numbers(text);
+    let pairs = found.windows(2).filter_map(|pair| {
+        let [(left, a), (right, b)] = pair else { return None };
+        let between = std::str::from_utf8(&text[left.end..right.start]).ok()?.trim();
+        let operator = OPERATORS.into_iter().find(|&it| it == between)?;
+        let (a, b) = (whole(*a)?, whole(*b)?);
+        let value = match operator {
+            "+" => a + b,
+            "-" | "\u{2212}" => a - b,
+            "%" => a.checked_rem_euclid(b)?,
+            _ => a * b,
+        };
+        Some((left.start..right.end, value))
+    });
+    pairs.collect()
+}
+
+/// An integer of few digits.
+fn whole(number: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "it has few digits")]
+    let near = number as i64;
+    (equal(near as f64, number) && near.abs() < MAX_OPERAND).then_some(near)
+}
+
 /// The numbers in a text, with their places.
-fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
+pub(super) fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
