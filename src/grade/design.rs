@@ -52,6 +52,8 @@ pub(super) struct Design {
     pub(super) class: Class,
     /// Clients that were served at the same time; not limited, if all were.
     pub(super) served: usize,
+    /// True if others were closed instead of being kept waiting: it has a limit on clients.
+    pub(super) rejects: bool,
     /// Clients of the inspection that could connect.
     pub(super) clients: usize,
     /// The observation, in words.
@@ -98,6 +100,8 @@ pub(super) struct View<'v> {
     pub(super) clients: &'v [SocketAddr],
     /// The number of those that were served.
     pub(super) served: usize,
+    /// The number of those that were closed instead.
+    pub(super) rejected: usize,
     /// Voluntary switches in [`WATCHED`].
     pub(super) switches: u64,
 }
@@ -114,7 +118,8 @@ impl View<'_> {
                 format!("{count} of {CLIENTS} clients could connect, {served} served: {seen}")
             }
         };
-        Design { class, served: self.served, clients: count, evidence }
+        let rejects = self.rejected > 0;
+        Design { class, served: self.served, rejects, clients: count, evidence }
     }
 
     fn class(&self) -> (Class, String) {
@@ -172,7 +177,7 @@ impl View<'_> {
         let (count, call) = (processes.len(), receivers[0].call);
         let old: HashSet<_> = self.before.live().map(|process| process.pid).collect();
         let new = processes.iter().filter(|pid| !old.contains(pid)).count();
-        if self.served < self.clients.len() {
+        if self.served + self.rejected < self.clients.len() {
             let seen = format!("{count} processes, each in {call} on a client of its own");
             (Class::Prefork(self.served), seen)
         } else if new + 1 >= count {
@@ -187,7 +192,7 @@ impl View<'_> {
     fn by_threads(&self, receivers: &[Receiver]) -> (Class, String) {
         let (count, call) = (receivers.len(), receivers[0].call);
         let new = receivers.iter().filter(|it| it.new).count();
-        if self.served < self.clients.len() {
+        if self.served + self.rejected < self.clients.len() {
             let seen = format!("{count} threads, each in {call} on a client of its own");
             (Class::Pool(self.served), seen)
         } else if new + 1 >= count {

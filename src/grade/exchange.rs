@@ -9,7 +9,7 @@ use super::question::{Question, sums, without_digits};
 use super::report::Fault;
 use super::{Service, wait_until};
 use crate::error::cause_of;
-use crate::subject::sockets::{self, Socket};
+use crate::subject::sockets::{self, Socket, State};
 
 /// The shortest time for a connection: with a full accept queue the kernel drops the SYN, and the
 /// client sends it again after 1 s and after 3 s.
@@ -43,6 +43,7 @@ impl Grading<'_> {
         self.check_time()?;
         self.next_subject()?;
         self.fresh = false;
+        self.wait_for_room();
         let address = self.subject.address();
         let patience = self.dialogue.last_patience().max(SYN_PATIENCE);
         let connected = Client::connect_with(address, patience, receive_buffer);
@@ -62,6 +63,7 @@ impl Grading<'_> {
     /// A client, if the server lets it connect soon.
     pub(super) fn connect_quickly(&mut self) -> Option<Client> {
         let patience = self.dialogue.patience();
+        self.wait_for_room();
         let mut client = Client::connect(self.subject.address(), patience).ok()?;
         client.gap = self.dialogue.gap();
         self.take_greeting(&mut client);
@@ -243,6 +245,14 @@ impl Grading<'_> {
         let sockets = sockets::table();
         let port = self.subject.address().port();
         sockets.into_iter().find(|it| it.remote == client && it.local.port() == port)
+    }
+
+    /// The states of the connections that the server has not closed.
+    pub(super) fn connections(&self) -> Vec<State> {
+        let port = self.subject.address().port();
+        let sockets = sockets::table().into_iter();
+        let ours = sockets.filter(|it| it.local.port() == port && it.inode != 0);
+        ours.map(|it| it.state).filter(|it| *it != State::Listen).collect()
     }
 
     /// Waits until the server has accepted the client. Returns false if it does not.

@@ -11,7 +11,7 @@ use super::report::{Fault, Outcome};
 use super::snapshot::activity;
 use super::wait_until;
 use crate::subject::processes::ProcessState;
-use crate::subject::sockets::{self, State, in_time_wait};
+use crate::subject::sockets::{State, in_time_wait};
 use crate::subject::{self, NotListening, Spec};
 
 /// Visits before what is left over is counted.
@@ -87,14 +87,8 @@ pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 /// Waits until no connection is left on the server's side, and returns those that are.
 fn left_connections(grading: &Grading<'_>) -> Vec<State> {
-    let port = grading.subject.address().port();
-    let left = || {
-        let sockets = sockets::table().into_iter();
-        let ours = sockets.filter(|it| it.local.port() == port && it.inode != 0);
-        ours.map(|it| it.state).filter(|it| *it != State::Listen).collect::<Vec<_>>()
-    };
-    wait_until(grading.dialogue.last_patience(), || left().is_empty());
-    left()
+    wait_until(grading.dialogue.last_patience(), || grading.connections().is_empty());
+    grading.connections()
 }
 
 /// The resources of a server.

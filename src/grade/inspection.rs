@@ -20,10 +20,12 @@ const MORE_CLIENTS: usize = 40;
 fn inspect(grading: &mut Grading<'_>) -> Step<Design> {
     let before = set_up(&grading.subject);
     let (clients, served) = connect_some(grading, CLIENTS)?;
+    let rejected = clients.iter().filter(|it| it.end().is_some()).count();
     let during = at_rest(&grading.subject);
     let (switches, _) = activity(&grading.subject, WATCHED);
+    let clients_at = &addresses(&clients);
     let view =
-        View { before: &before, during: &during, clients: &addresses(&clients), served, switches };
+        View { before: &before, during: &during, clients: clients_at, served, rejected, switches };
     let mut design = view.design();
     clients.into_iter().for_each(Client::close);
     if design.class == Class::ThreadPerClient {
@@ -128,6 +130,14 @@ impl Grading<'_> {
             }
             Some(Design { class: Class::Iterative, .. }) => 1,
             _ => usize::MAX,
+        }
+    }
+
+    /// Waits until a server with a limit on clients has closed the connections of earlier ones.
+    pub(super) fn wait_for_room(&self) {
+        if self.design.as_ref().is_some_and(|it| it.rejects) {
+            let most = self.capacity();
+            wait_until(self.dialogue.patience(), || self.connections().len() < most);
         }
     }
 
