@@ -207,16 +207,17 @@ impl Grading<'_> {
     ) -> Step<()> {
         let asked = quoted(question.text(self.dialogue.writing.blanks).as_bytes());
         let right = question.answer_text();
+        let asked = if question.is_of_quiz() { "sent " } else { "asked " }.to_owned() + &asked;
         let seen = match answer {
             Answer::Right(reply) => {
                 self.dialogue.shape.note_right(reply);
                 return Ok(());
             }
-            Answer::Other(reply) => format!("asked {asked}, got {}, not {right}", quoted(reply)),
+            Answer::Other(reply) => format!("{asked}, got {}, not {right}", quoted(reply)),
             Answer::Nothing if client.end().is_some() => {
-                format!("asked {asked}, and the connection ended without an answer")
+                format!("{asked}, and the connection ended without an answer")
             }
-            Answer::Nothing => format!("asked {asked}, and no answer came"),
+            Answer::Nothing => format!("{asked}, and no answer came"),
         };
         Err(Fault::new(seen, "").evidence(client.evidence()).evidence(self.end_evidence()))
     }

@@ -4,6 +4,7 @@ use super::client::quoted;
 use super::course::{ASKS_ITSELF, ONE_ANSWER};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
+use super::question::sums;
 use super::report::{Fault, Outcome};
 use super::{Service, quiz};
 
@@ -124,6 +125,15 @@ fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<O
     grading
         .expect_right(&client, &question, &answer)
         .map_err(|fault| fault.advice(advice).topic("coalescing"))?;
+    // A quiz would go on to a second question after a piece of an answer.
+    if let (Answer::Right(mut reply), true) = (answer, grading.is_quiz()) {
+        reply.extend(client.receive(grading.dialogue.gap(), |_| false));
+        if sums(&reply).len() > 1 {
+            let seen = format!("one answer, {}, was taken for two", quoted(&bytes));
+            let fault = Fault::new(seen, advice).topic("coalescing");
+            return Err(fault.evidence(client.evidence()));
+        }
+    }
     client.close();
     Ok(Outcome::Holds(None))
 }

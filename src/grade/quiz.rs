@@ -49,7 +49,9 @@ impl Player {
                 self.over = true;
             }
             nothing @ Answer::Nothing => {
-                return grading.expect_right(&self.client, &question, &nothing);
+                let advice = "Tell the player after each answer whether it was right, and go on.";
+                let expected = grading.expect_right(&self.client, &question, &nothing);
+                return expected.map_err(|fault| fault.advice(advice));
             }
         }
         if !self.over && self.replies.len() >= MAX_QUESTIONS {
@@ -101,12 +103,7 @@ pub(super) fn whole_game(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut player = Player::new(grading, true)
         .map_err(|fault| fault.advice("After a yes and a name, ask the first question."))?;
     while !player.over {
-        let advice = "Tell the player after each answer whether it was right, then go on.";
-        player.answer(grading).map_err(|fault| {
-            let advice =
-                if fault.advice.is_empty() { advice.to_owned() } else { fault.advice.clone() };
-            fault.advice(advice)
-        })?;
+        player.answer(grading)?;
     }
     player.client.receive_all(grading.dialogue.last_patience());
     let last = quoted(player.replies.last().map_or(b"", |it| it.trim_ascii()));
