@@ -123,7 +123,7 @@ impl Dialogue {
         say(!self.writing.blanks, "it takes no blanks around an operator");
         say(self.greeting.is_some(), "it greets a client first");
         let quiz = service == Service::Quiz;
-        let answers = if quiz { "questions" } else { "answers" };
+        let answers = if quiz { "replies" } else { "answers" };
         say(!self.shape.ends_in_newline(), &format!("its {answers} have no newline at the end"));
         say(self.shape.has_words() && !quiz, "it puts words around its answers");
         say(self.nameless, "it asks for no name");

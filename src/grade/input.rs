@@ -12,7 +12,7 @@ use super::{Service, quiz};
 const LONG_LINE: usize = 100_000;
 
 /// The reason why a test of newlines does not concern a server.
-pub(super) const NO_NEWLINES: &str = "its questions have no newline at the end";
+pub(super) const NO_NEWLINES: &str = "a message to it has no newline at the end";
 
 /// The reason why a test of wrong questions does not concern a server.
 const NO_QUESTIONS: &str = "no text is wrong for this service";

@@ -99,15 +99,15 @@ impl Frame {
     pub(super) fn description(self) -> Option<&'static str> {
         match self {
             Self::Newline => None,
-            Self::Bare => Some("its questions must not end in a newline"),
-            Self::CrLf => Some("its questions must end in a carriage return and a newline"),
-            Self::Nul => Some("its questions must end in a NUL"),
+            Self::Bare => Some("a message to it must not end in a newline"),
+            Self::CrLf => Some("a message to it must end in a carriage return and a newline"),
+            Self::Nul => Some("a message to it must end in a NUL"),
             Self::Length2 => {
-                Some("a question has its length before it, in 2 bytes (writeUTF in Java)")
+                Some("a message to it has its length before it, in 2 bytes (writeUTF in Java)")
             }
-            Self::Length4 => Some("a question has its length before it, in 4 bytes"),
+            Self::Length4 => Some("a message to it has its length before it, in 4 bytes"),
             Self::Header => {
-                Some("a question has its length before it, in a header of 64 characters")
+                Some("a message to it has its length before it, in a header of 64 characters")
             }
         }
     }

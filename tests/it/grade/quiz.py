@@ -90,7 +90,7 @@ class Player:
 
     def play(self) -> None:
         """A whole game."""
-        if bug("greets", "wordy"):
+        if bug("wordy"):
             self.say("Are you ready to play? 10 questions: +1 or -0.25")
         if self.hear().lower() != "yes" and not bug("plays-anyway"):
             self.say("I hope you make a wise choice next time!")

@@ -30,8 +30,11 @@ const MUTANTS: &str = include_str!("mutants.txt");
 /// The habits of students' servers, and the tests that must fail.
 const STUDENTS: &str = include_str!("students.txt");
 
+/// The bugs and habits of a quiz, and the tests that must fail.
+const QUIZZES: &str = include_str!("quiz.txt");
+
 /// Servers that only the script runs: they take seconds, or another one stands for them here.
-const SLOW: [&str; 36] = [
+const SLOW: [&str; 45] = [
     "shared-result",
     "half-close-dropped",
     "waits-for-first",
@@ -68,6 +71,15 @@ const SLOW: [&str; 36] = [
     "ipv6",
     "any_port",
     "by_commands",
+    "counts-all",
+    "shared-question",
+    "word-closes",
+    "plays-anyway",
+    "endless",
+    "one-recv",
+    "bare-pauses",
+    "nameless",
+    "running-score",
 ];
 
 /// The tests that take little time, which a correct server is to pass.
@@ -82,6 +94,10 @@ const NEIGHBOURS: &str = "four-operators,wrong-input,two-pieces,two-in-one,half-
 /// Tests that a student's server passes beside those that must fail.
 const HABITS: &str = "four-operators,second-while-first,wrong-input,divide-by-zero,two-pieces,\
      two-in-one,half-close,no-newline,reset,silent-client,stops,port-occupied";
+
+/// Tests that a quiz passes beside those that must fail.
+const GAMES: &str = "whole-game,verdicts,refusal,own-games,who-serves,wrong-input,two-in-one,\
+     half-close";
 
 /// Gradings at the same time; most of their time they wait.
 const AT_ONCE: usize = 4;
@@ -219,6 +235,26 @@ fn a_mutant_fails_its_own_tests_and_no_other() {
 #[test]
 fn a_student_fails_by_faults_and_not_by_habits() {
     check(&listed(STUDENTS, "tests/it/grade/students.py", HABITS));
+}
+
+#[test]
+fn a_quiz_fails_by_faults_and_not_by_habits() {
+    let mut cases = listed(QUIZZES, "tests/it/grade/quiz.py", GAMES);
+    let correct = |design: &str, server: Vec<String>| Case {
+        options: words(&["--expect", design]),
+        server,
+        others: GAMES,
+        fails: BTreeSet::new(),
+    };
+    cases.push(correct("thread", words(&["python3", &in_tree("scripts/peers/quiz.py")])));
+    cases.extend(["single", "loop", "process"].map(|model| {
+        let serve = [env!("CARGO_BIN_EXE_socklab"), "serve", "-q", "--service", "quiz", "--model"];
+        correct(design_of(model), words(&[&serve[..], &[model]].concat()))
+    }));
+    for case in &mut cases {
+        case.options.extend(words(&["--service", "quiz"]));
+    }
+    check(&cases);
 }
 
 #[test]
