@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::client::{Client, quoted};
 use super::grading::{Grading, Step};
-use super::question::{Question, sums, without_digits};
+use super::numbers::sums;
+use super::question::{Question, without_digits};
 use super::report::Fault;
 use super::{Service, wait_until};
 use crate::error::cause_of;

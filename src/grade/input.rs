@@ -4,7 +4,7 @@ use super::client::quoted;
 use super::course::{ASKS_ITSELF, ONE_ANSWER};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
-use super::question::sums;
+use super::numbers::sums;
 use super::report::{Fault, Outcome};
 use super::{Service, quiz};
 

@@ -27,6 +27,7 @@ mod input;
 mod inspection;
 mod learning;
 mod list;
+mod numbers;
 mod question;
 mod quiz;
 mod report;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::Service;
+use super::numbers::{equal, numbers, sums};
 use crate::random::Random;
 
 /// The largest term of a sum, difference or quotient.
@@ -19,11 +20,8 @@ const MAX_FACTOR: u32 = 99;
 /// The most attempts to find an answer that no other question has.
 const MAX_ATTEMPTS: u32 = 10_000;
 
-/// The limit on an operand of a quiz.
-const MAX_OPERAND: i64 = 1_000_000;
-
-/// The relative error that is still equal.
-const TOLERANCE: f64 = 1e-6;
+/// A yes to a quiz.
+const CONSENT: &str = "yes";
 
 /// The least letters of a word that tells an error.
 const WORD: usize = 2;
@@ -47,12 +45,6 @@ enum Answer {
     /// A sum: the next question of a quiz.
     Sum,
 }
-
-/// A yes to a quiz.
-const CONSENT: &str = "yes";
-
-/// The operators of a quiz. A slash is none: `3/10` is a count of questions.
-const OPERATORS: [&str; 7] = ["+", "-", "*", "%", "x", "\u{d7}", "\u{2212}"];
 
 /// The source of questions.
 #[derive(Debug)]
@@ -283,69 +275,6 @@ fn same<'a, A, T: PartialEq>(answers: &'a [A], of: impl Fn(&'a A) -> T) -> Optio
     all.all(|it| it == first).then_some(first)
 }
 
-/// The sums in a text, each with its place and its value: `3+4`, `3 - 4`.
-pub(super) fn sums(text: &[u8]) -> Vec<(Range<usize>, i64)> {
-    let found = numbers(text);
-    let pairs = found.windows(2).filter_map(|pair| {
-        let [(left, a), (right, b)] = pair else { return None };
-        let between = std::str::from_utf8(&text[left.end..right.start]).ok()?.trim();
-        let operator = OPERATORS.into_iter().find(|&it| it == between)?;
-        let (a, b) = (whole(*a)?, whole(*b)?);
-        let value = match operator {
-            "+" => a + b,
-            "-" | "\u{2212}" => a - b,
-            "%" => a.checked_rem_euclid(b)?,
-            _ => a * b,
-        };
-        Some((left.start..right.end, value))
-    });
-    pairs.collect()
-}
-
-/// An integer of few digits.
-fn whole(number: f64) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "it has few digits")]
-    let near = number as i64;
-    (equal(near as f64, number) && near.abs() < MAX_OPERAND).then_some(near)
-}
-
-/// The numbers in a text, with their places.
-pub(super) fn numbers(text: &[u8]) -> Vec<(Range<usize>, f64)> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        if !text[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        // A minus behind a digit is an operator.
-        let signed = at > 0
-            && text[at - 1] == b'-'
-            && !text[..at - 1].last().is_some_and(u8::is_ascii_alphanumeric);
-        let start = at - usize::from(signed);
-        let digits = |from: usize| {
-            text[from.min(text.len())..].iter().take_while(|it| it.is_ascii_digit()).count()
-        };
-        at += digits(at);
-        // Thousands may be apart: 2,856.
-        while text.get(at) == Some(&b',') && digits(at + 1) == 3 {
-            at += 4;
-        }
-        if text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit) {
-            at += 1 + digits(at + 1);
-        }
-        if let Some(b'e' | b'E') = text.get(at) {
-            let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-            let power = digits(at + 1 + sign);
-            at += if power > 0 { 1 + sign + power } else { 0 };
-        }
-        let number = std::str::from_utf8(&text[start..at]).ok();
-        let number = number.and_then(|it| it.replace(',', "").parse().ok());
-        found.extend(number.map(|number| (start..at, number)));
-    }
-    found
-}
-
 /// A text without its digits.
 pub(super) fn without_digits(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
@@ -359,10 +288,6 @@ fn words(text: &[u8]) -> Vec<String> {
 
 fn find(text: &[u8], part: &str) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part.as_bytes())
-}
-
-fn equal(a: f64, b: f64) -> bool {
-    (a - b).abs() <= TOLERANCE * b.abs().max(1.0)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::client::{Client, End, quoted};
 use super::course::ONE_AT_A_TIME;
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
-use super::question::{Question, numbers, sums, without_digits};
+use super::numbers::{numbers, sums};
+use super::question::{Question, without_digits};
 use super::report::{Fault, Outcome};
 
 /// The most questions of a game that is played.
@@ -17,6 +18,9 @@ const MAX_QUESTIONS: usize = 100;
 
 /// The number that makes a right answer a wrong one.
 const WRONG_BY: i64 = 1;
+
+/// The reason why a test of games does not concern a server.
+const NO_QUIZ: &str = "it is a test of a quiz: --service quiz";
 
 /// A client that plays.
 struct Player {
@@ -120,9 +124,6 @@ pub(super) fn whole_game(grading: &mut Grading<'_>) -> Step<Outcome> {
     grading.check_well_after("after a whole game, ")?;
     Ok(Outcome::Holds(Some(format!("{count} right answers, and the end: {last}"))))
 }
-
-/// The reason why a test of games does not concern a server.
-const NO_QUIZ: &str = "it is a test of a quiz: --service quiz";
 
 pub(super) fn verdicts(grading: &mut Grading<'_>) -> Step<Outcome> {
     if !grading.is_quiz() {
@@ -247,24 +248,6 @@ pub(super) fn wrong_word(grading: &mut Grading<'_>) -> Step<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sum_is_found_wherever_it_stands() {
-        for (text, value) in [
-            (" -> 3+4  ", 7),
-            ("Correct! Score 1\n-> 3 - 4 = ?", -1),
-            ("Question 2/10: what is 6 * 7?", 42),
-            ("wrong, 3+4=7\n 7%4", 3),
-            ("2 \u{d7} 9", 18),
-        ] {
-            let found = sums(text.as_bytes()).pop().map(|(_, value)| value);
-            assert_eq!(found, Some(value), "{text}");
-        }
-        for text in ["10", "-2.5 You did great!", "Score: 5/10", "7 % 0", "10 questions: +1, -0.25"]
-        {
-            assert!(sums(text.as_bytes()).is_empty(), "{text}");
-        }
-    }
 
     #[test]
     fn a_score_is_larger_where_the_answers_are_right() {
