@@ -24,7 +24,7 @@ pub struct GradeArgs {
     /// The design that the server is to have.
     #[arg(long, default_value = grade::Expect::Any.name(), value_parser = choice::<Expect>())]
     expect: Expect,
-    /// Run only these tests, separated by commas.
+    /// Run only these tests, separated by commas [default: all that the service has].
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = choice::<Test>())]
     only: Vec<Test>,
     /// Run this program's tests as well: it prints TAP, and has `SERVER_CMD`, HOST and PORT in its

@@ -163,7 +163,7 @@ impl Grading<'_> {
 
     /// Gives the name of a player once the server has read the yes: many take what one receive
     /// returns for a message. Returns what a server that is not known has said before.
-    fn give_name(&self, client: &mut Client) -> Vec<u8> {
+    pub(super) fn give_name(&self, client: &mut Client) -> Vec<u8> {
         let mut said = Vec::new();
         let due = !client.named && client.asked.is_none() && !self.dialogue.nameless;
         if !due || !self.wait_read(client) {
