@@ -258,7 +258,16 @@ impl Server {
 
 /// Number of threads of a process, without those that only write its output.
 pub fn threads_of(process: Pid) -> usize {
-    thread_names(process).filter(|name| !matches!(name.trim_end(), "stderr" | "stdout")).count()
+    let program = fs::read_to_string(format!("/proc/{process}/comm")).unwrap();
+    for _ in 0..100_000 {
+        let names: Vec<_> = thread_names(process).collect();
+        // A thread has the program's name until it has set its own.
+        if names.iter().filter(|&name| *name == program).count() <= 1 {
+            let output = |name: &&String| matches!(name.trim_end(), "stderr" | "stdout");
+            return names.iter().filter(|name| !output(name)).count();
+        }
+    }
+    panic!("a thread of process {process} has no name of its own");
 }
 
 /// The names of the threads of a process, each with a newline.
