@@ -5,11 +5,14 @@
 use std::ffi::c_int;
 use std::io::{self, Read};
 use std::iter;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
@@ -81,6 +84,8 @@ pub struct ServerSignals {
     /// A byte for each of [`STOP`]. The source does not count, and a second one means more than the
     /// first: the loop may be late, but must not take two for one.
     stops: UnixStream,
+    /// Set by the first of [`STOP`], also before a loop handles it.
+    pub stop_came: Arc<AtomicBool>,
 }
 
 impl ServerSignals {
@@ -89,9 +94,13 @@ impl ServerSignals {
         // Registered first, the bytes are there when the source is readable.
         let stops = UnixStream::from(descriptor(&STOP)?);
         stops.set_nonblocking(true).map_err(cannot_install)?;
+        let stop_came = Arc::<AtomicBool>::default();
+        for signal in STOP {
+            flag::register(signal, Arc::clone(&stop_came)).map_err(cannot_install)?;
+        }
         let [interrupt, terminate] = STOP;
         let source = source(&[SIGCHLD, interrupt, terminate, COUNTERS])?;
-        Ok(Self { source, stops })
+        Ok(Self { source, stops, stop_came })
     }
 
     /// The signals that have come since the last call: each of [`STOP`], and of the others which.
@@ -112,6 +121,36 @@ pub fn descriptor(signals: &[c_int]) -> Result<OwnedFd, Failure> {
         pipe::register(signal, writer).map_err(cannot_install)?;
     }
     Ok(reader.into())
+}
+
+/// A signal that a loop must notice, whichever thread of the program handles it.
+pub struct Notice {
+    /// Set before the descriptor is readable.
+    came: Arc<AtomicBool>,
+    descriptor: UnixStream,
+}
+
+impl Notice {
+    /// A notice of `signal`, which is an event of `token` in the registry.
+    pub fn new(signal: c_int, registry: &Registry, token: Token) -> Result<Self, Failure> {
+        let came = flag(signal)?;
+        let descriptor = UnixStream::from(descriptor(&[signal])?);
+        descriptor.set_nonblocking(true).map_err(cannot_install)?;
+        let registered =
+            SourceFd(&descriptor.as_raw_fd()).register(registry, token, Interest::READABLE);
+        registered.map_err(cannot_install)?;
+        Ok(Self { came, descriptor })
+    }
+
+    /// True if the signal has come since the last call.
+    pub fn take(&self) -> bool {
+        let came = self.came.swap(false, Ordering::AcqRel);
+        if came {
+            // What stays is read with the next one.
+            let _drained = (&self.descriptor).read(&mut [0; 16]);
+        }
+        came
+    }
 }
 
 /// A flag that is set from the first `signal` on. poll(2) is never restarted after a signal

@@ -92,8 +92,7 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
     }
 
     /// Makes this loop the one that handles signals.
-    pub(super) fn lead(&mut self) -> Result<(), Failure> {
-        let mut signals = ServerSignals::new()?;
+    pub(super) fn lead(&mut self, mut signals: ServerSignals) -> Result<(), Failure> {
         let registered = self.reactor.register(&mut signals.source, Source::Signals);
         registered.map_err(|error| Failure::cannot("wait for signals", &error))?;
         self.role = Role::Leader(signals);

@@ -39,6 +39,7 @@ use crate::number;
 use crate::reactor::{Explained, Mio, Poll, SystemKernel};
 use crate::service::ServiceKind;
 use crate::session::Context;
+use crate::signal::ServerSignals;
 
 mod config;
 mod control_pipes;
@@ -114,7 +115,7 @@ fn serve_on<K: SystemKernel>(
         .collect();
     let traffic = contexts.iter().map(|context| Arc::clone(&context.traffic)).collect();
     // Raises the limit on descriptors, before any is needed.
-    let shared = Shared::new(config.capacity(), traffic);
+    let capacity = config.capacity();
     let design = config.model.design();
     let (first, spec) =
         listener::listen(&config.host, config.port, config.backlog(), design.sharded)?;
@@ -123,6 +124,10 @@ fn serve_on<K: SystemKernel>(
         let more = listener::listen_on(spec);
         listeners.push(more.map_err(|error| listener::cannot_listen(spec.address, &error))?);
     }
+    // From here on a signal is a stop: clients can connect. Not earlier: it ends a search for the
+    // host's address.
+    let signals = ServerSignals::new()?;
+    let shared = Shared::new(capacity, traffic, Arc::clone(&signals.stop_came));
     let mut event_loops = Vec::new();
     for (listener, context) in listeners.into_iter().zip(contexts) {
         let (limiter, log_limit) = (Arc::clone(&shared.limiter), Arc::clone(&shared.log_limit));
@@ -131,7 +136,7 @@ fn serve_on<K: SystemKernel>(
         let sessions = Sessions { service: config.session.service.clone(), context };
         event_loops.push(EventLoop::<K>::new(listener, sessions, config, &shared)?);
     }
-    event_loops[0].lead()?;
+    event_loops[0].lead(signals)?;
     let served = loops::run(event_loops, &shared, || {
         log::info!("{}", start_line(config, &shared, spec.address));
         listening(spec.address)

@@ -23,11 +23,12 @@ use super::handover;
 use super::launcher::{Launcher, Worker};
 use super::shared::Shared;
 use super::stats::{Client, Stats};
-use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
+use super::workers::{Arrival, KILL_GRACE, KILL_WAIT, Sessions, Workers};
 use crate::error::{Failure, is_disconnect};
 use crate::net::rate_limit::RateLimit;
+use crate::reactor::Source;
 use crate::session::{CloseReason, Traffic};
-use crate::signal;
+use crate::signal::Notice;
 
 /// The time between two looks at processes that were cut.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
@@ -53,8 +54,10 @@ pub(super) struct Processes {
     log_limit: Arc<RateLimit>,
     /// The time of the last replacement of dead children.
     replaced_at: Option<Instant>,
-    /// Set when this process was continued.
-    continued: Arc<AtomicBool>,
+    /// Set once the server is to stop.
+    stop_came: Arc<AtomicBool>,
+    /// SIGCONT to this process.
+    continued: Notice,
 }
 
 /// A child, and the client that it serves.
@@ -68,10 +71,10 @@ impl Processes {
     pub(super) fn of_loop(
         config: &Config,
         shared: &Shared,
-        _: &Registry,
+        registry: &Registry,
         sessions: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
-        Self::new(config, shared, sessions).map(|processes| Box::new(processes) as _)
+        Self::new(config, shared, registry, sessions).map(|processes| Box::new(processes) as _)
     }
 
     /// A process for each client that the server may have.
@@ -82,7 +85,7 @@ impl Processes {
         sessions: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
         let kept = shared.limiter.capacity().clients;
-        let mut processes = Self { kept, ..Self::new(config, shared, sessions)? };
+        let mut processes = Self { kept, ..Self::new(config, shared, registry, sessions)? };
         let registered = processes.pipes.register_reports(registry);
         let started = registered.and_then(|()| processes.refill());
         let what = format_args!("start {kept} processes");
@@ -90,7 +93,12 @@ impl Processes {
         Ok(Box::new(processes))
     }
 
-    fn new(config: &Config, shared: &Shared, sessions: &Sessions) -> Result<Self, Failure> {
+    fn new(
+        config: &Config,
+        shared: &Shared,
+        registry: &Registry,
+        sessions: &Sessions,
+    ) -> Result<Self, Failure> {
         let pipes = ControlPipes::new();
         let processes = Self {
             launcher: Launcher::new(config)?,
@@ -103,15 +111,18 @@ impl Processes {
             traffic: Arc::clone(&sessions.context.traffic),
             log_limit: Arc::clone(&shared.log_limit),
             replaced_at: None,
-            continued: signal::flag(SIGCONT)?,
+            stop_came: Arc::clone(&shared.stop_came),
+            continued: Notice::new(SIGCONT, registry, Source::Waker.token())?,
         };
         processes.reap_inherited();
         Ok(processes)
     }
 
-    /// Starts processes until there are as many as are kept.
+    /// Starts processes until there are as many as are kept, or the server is to stop.
     fn refill(&mut self) -> io::Result<()> {
-        while !self.pipes.is_ended() && self.free.len() + self.serving.len() < self.kept {
+        let stops = || self.stop_came.load(Ordering::Acquire);
+        while !stops() && !self.pipes.is_ended() && self.free.len() + self.serving.len() < self.kept
+        {
             self.free.push(self.launcher.kept(&self.pipes)?);
         }
         Ok(())
@@ -248,7 +259,7 @@ impl Workers for Processes {
     }
 
     fn reap(&mut self) {
-        if self.continued.swap(false, Ordering::Acquire) {
+        if self.continued.take() {
             self.continue_children();
         }
         for report in self.pipes.reports() {
@@ -300,9 +311,16 @@ impl Workers for Processes {
             self.stats.left(client, CloseReason::Forced);
             self.exiting.push(worker.child);
         }
-        for mut child in self.exiting.drain(..) {
+        for child in &mut self.exiting {
             child.kill().ok();
-            child.wait().ok();
+        }
+        let until = clock() + KILL_WAIT;
+        while clock() < until {
+            self.exiting.retain_mut(is_running);
+            if self.exiting.is_empty() {
+                break;
+            }
+            thread::park_timeout(REAP_INTERVAL);
         }
     }
 }

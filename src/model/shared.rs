@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::shutdown::Shutdown;
@@ -18,10 +19,16 @@ pub(super) struct Shared {
     pub(super) shutdown: Shutdown,
     pub(super) wakers: Arc<Wakers>,
     pub(super) log_limit: Arc<RateLimit>,
+    /// Set once a signal has asked for the shutdown.
+    pub(super) stop_came: Arc<AtomicBool>,
 }
 
 impl Shared {
-    pub(super) fn new(capacity: Capacity, traffic: Vec<Arc<Traffic>>) -> Self {
+    pub(super) fn new(
+        capacity: Capacity,
+        traffic: Vec<Arc<Traffic>>,
+        stop_came: Arc<AtomicBool>,
+    ) -> Self {
         let loops = traffic.len();
         let wakers = Arc::<Wakers>::default();
         let limiter = Arc::new(Limiter::new(capacity, Arc::clone(&wakers)));
@@ -31,6 +38,7 @@ impl Shared {
             shutdown: Shutdown::new(loops, Arc::clone(&wakers)),
             wakers,
             log_limit: Arc::default(),
+            stop_came,
         }
     }
 

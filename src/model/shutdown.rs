@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::workers::KILL_GRACE;
+use super::workers::{KILL_GRACE, KILL_WAIT};
 use crate::net::wakers::Wakers;
 
 /// The longest wait for records at the end of the drain time, and at the end of a connection with a
@@ -20,10 +20,11 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 const FORCED_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The longest waits of a server after a second request, together.
-pub const FORCED_WAITS: Duration = KILL_GRACE.saturating_add(FORCED_PATIENCE);
+pub const FORCED_WAITS: Duration =
+    KILL_GRACE.saturating_add(KILL_WAIT).saturating_add(FORCED_PATIENCE);
 
 // The server exceeds its drain time by less than a second.
-const _: () = assert!(KILL_GRACE.as_millis() + PATIENCE.as_millis() < 1000);
+const _: () = assert!(KILL_GRACE.as_millis() + KILL_WAIT.as_millis() + PATIENCE.as_millis() < 1000);
 
 /// A stage of a server's life, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,6 +16,10 @@ use crate::session::{Context, Session};
 /// [`MAX_SLEEP`], is not woken.
 pub(super) const KILL_GRACE: Duration = Duration::from_millis(250);
 
+/// The longest wait for processes that were killed. On a busy machine one may have no turn in that
+/// time, and ends without anybody waiting for it.
+pub(super) const KILL_WAIT: Duration = Duration::from_millis(40);
+
 const _: () = assert!(KILL_GRACE.as_millis() > MAX_SLEEP.as_millis());
 
 /// A client that was admitted and is not served yet.

@@ -1,7 +1,11 @@
 //! The models whose workers are started beforehand: their number is the limit on clients, and no
 //! client starts or ends one.
 
-use crate::common::server::{BUSY, Server};
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::server::{BUSY, Server, socklab};
 
 /// The models that start their workers beforehand.
 const PRESTARTED: [&str; 2] = ["pool", "prefork"];
@@ -40,4 +44,17 @@ fn the_number_of_workers_is_a_constant_or_the_limit_on_clients() {
             assert_eq!(count, 1 + workers, "{model} {options:?}");
         }
     }
+}
+
+#[test]
+fn a_signal_that_comes_while_the_processes_start_stops_the_server() {
+    let mut command = socklab(&["serve", "127.0.0.1", "0", "-q", "--model", "prefork"]);
+    let mut server = command.args(["--workers", "3000"]).spawn().unwrap();
+    let pid = server.id();
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    while fs::read_to_string(&children).unwrap().is_empty() {
+        assert_eq!(server.try_wait().unwrap(), None);
+    }
+    kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
 }
