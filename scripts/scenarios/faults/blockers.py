@@ -59,6 +59,17 @@ def connect_without_end(address, rng, texts):
 kept = []
 
 
+def is_pending(process):
+    """True if the process has been sent SIGTERM and has not had a turn since: another one would be
+    the same to it (signal(7))."""
+    try:
+        with open(f"/proc/{process}/status", encoding="ascii") as status:
+            masks = [line.split()[1] for line in status if line.startswith(("SigPnd", "ShdPnd"))]
+    except OSError:
+        return False
+    return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
+
 def main():
     host, port, process, service, signals, seed = sys.argv[1:7]
     address, process, rng = (host, int(port)), int(process), random.Random(seed)
@@ -72,6 +83,8 @@ def main():
     for n in range(int(signals)):
         if n > 0:
             time.sleep(rng.uniform(0.01, 0.3))
+            while is_pending(process):
+                time.sleep(0.001)
         try:
             os.kill(process, signal.SIGTERM)
         except ProcessLookupError:
