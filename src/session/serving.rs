@@ -78,14 +78,15 @@ impl Session {
     fn advance_messages(&mut self, most_work: u32, now: Instant) {
         let mut inbox = mem::take(&mut self.inbox);
         let mut pending = inbox.pending();
-        let mut framed = self.deferred.take().map(|deferred| deferred.split(pending));
+        let mut first = self.deferred.take().map(|deferred| deferred.split(pending));
         let mut messages = 0;
         let mut waiting_since = self.waiting_since.take();
-        let limit = self.context.limits.max_message;
-        let ended = self.input != Input::Open;
+        let (limit, ended) = (self.context.limits.max_message, self.input != Input::Open);
         let input = InputState { ended, limit, active_at: self.active_at, now };
         while self.is_serving() {
-            let (text, rest) = match framed.take().or_else(|| self.framer.line(pending, limit)) {
+            let line =
+                if first.is_some() { first.take() } else { self.framer.line(pending, limit) };
+            let (text, rest) = match line {
                 Some(line) => line,
                 None => match self.framer.next(pending, &input) {
                     Frame::Message { text, rest } => (text, rest),
@@ -219,16 +220,19 @@ impl Session {
         let next = self.service.step(Event::Message(text), now, &mut out);
         let (echoes, work) = (out.echoes_input(), out.work());
         self.charge(work, text.len());
-        if next == Next::Defer {
-            assert!(most_work < u32::MAX, "deferred a step that may do any work");
-            self.framer.end_reply(&mut self.outbox, text_at);
-            return Answer::Deferred;
-        }
-        if is_logged() {
+        if is_logged() && next != Next::Defer {
             self.log_exchange(text, if echoes { None } else { Some(text_at) });
         }
         self.end_reply(text_at);
-        self.apply(next);
+        match next {
+            // By far the most frequent.
+            Next::Read => self.phase = Phase::Serving(Awaited::Message),
+            Next::Defer => {
+                assert!(most_work < u32::MAX, "deferred a step that may do any work");
+                return Answer::Deferred;
+            }
+            _ => self.apply(next),
+        }
         if echoes { Answer::Echo } else { Answer::Written }
     }
 
@@ -296,10 +300,8 @@ impl Session {
     }
 
     /// Moves to the phase that a step's result asks for.
-    #[inline]
     fn apply(&mut self, next: Next) {
         let awaited = match next {
-            // By far the most frequent.
             Next::Read => Awaited::Message,
             Next::ReadUntil(at) => {
                 self.timeout_at = Some(at);
@@ -319,7 +321,9 @@ impl Session {
 /// True if messages are logged, or explained.
 #[inline]
 fn is_logged() -> bool {
-    log::log_enabled!(log::Level::Debug) || explain::is_enabled()
+    // One look for every message: explaining needs that level as well.
+    log::max_level() >= log::Level::Debug
+        && (log::log_enabled!(log::Level::Debug) || explain::is_enabled())
 }
 
 /// The position of `part` in `whole`, of which it is a part.
