@@ -1,6 +1,6 @@
 //! The tests of what clients send: wrong questions, pieces of questions, several at once.
 
-use super::client::quoted;
+use super::client::{Client, quoted};
 use super::course::{ASKS_ITSELF, ONE_ANSWER};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
@@ -115,6 +115,7 @@ fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<O
         // A server may take a silence for the end of a message, until it has seen a newline.
         grading.ask(&mut client)?;
     }
+    let usual = if grading.is_quiz() { sums_of_a_reply(grading, &mut client)? } else { 0 };
     let question = grading.draw(&client);
     let bytes = grading.dialogue.write(&question);
     for piece in bytes.chunks(bytes.len().div_ceil(most)) {
@@ -128,7 +129,7 @@ fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<O
     // A quiz would go on to a second question after a piece of an answer.
     if let (Answer::Right(mut reply), true) = (answer, grading.is_quiz()) {
         reply.extend(client.receive(grading.dialogue.gap(), |_| false));
-        if sums(&reply).len() > 1 {
+        if sums(&reply).len() > usual {
             let seen = format!("one answer, {}, was taken for two", quoted(&bytes));
             let fault = Fault::new(seen, advice).topic("coalescing");
             return Err(fault.evidence(client.evidence()));
@@ -136,6 +137,15 @@ fn ask_in_pieces(grading: &mut Grading<'_>, most: usize, advice: &str) -> Step<O
     }
     client.close();
     Ok(Outcome::Holds(None))
+}
+
+/// The number of sums in the reply to a right answer: the next question, and perhaps the last
+/// again.
+fn sums_of_a_reply(grading: &mut Grading<'_>, client: &mut Client) -> Step<usize> {
+    let question = grading.draw(client);
+    let answer = grading.answer(client, &question);
+    grading.expect_right(client, &question, &answer)?;
+    Ok(if let Answer::Right(reply) = answer { sums(&reply).len() } else { 0 })
 }
 
 pub(super) fn two_pieces(grading: &mut Grading<'_>) -> Step<Outcome> {

@@ -9,9 +9,9 @@ choices! {
         FourOperators = "four-operators",
         /// A quiz can be played to its end, and is closed then.
         WholeGame = "whole-game",
-        /// A quiz judges right answers otherwise than wrong ones, and scores them higher.
+        /// A quiz judges right answers differently from wrong ones, and scores them higher.
         Verdicts = "verdicts",
-        /// A quiz is closed for a client that does not want to play.
+        /// A quiz closes the connection of a client that does not want to play.
         Refusal = "refusal",
         /// Two players at the same time have verdicts and a score of their own.
         OwnGames = "own-games",

@@ -44,11 +44,12 @@ impl Player {
         let right = self.client.asked.unwrap_or_default();
         let question = Question::of_player(if self.right { right } else { right + WRONG_BY });
         match grading.answer(&mut self.client, &question) {
-            Answer::Right(reply) => {
+            // A sum before the end is the last question again.
+            Answer::Right(reply) if self.client.end().is_none() => {
                 let next = sums(&reply).pop().map_or(reply.len(), |(at, _)| at.start);
                 self.replies.push(reply[..next].to_vec());
             }
-            Answer::Other(reply) => {
+            Answer::Right(reply) | Answer::Other(reply) => {
                 self.replies.push(reply);
                 self.over = true;
             }
@@ -113,8 +114,8 @@ pub(super) fn whole_game(grading: &mut Grading<'_>) -> Step<Outcome> {
     let last = quoted(player.replies.last().map_or(b"", |it| it.trim_ascii()));
     if player.client.end() != Some(End::Closed) {
         let seen = match player.client.end() {
-            None => format!("behind the end of the game, {last}, the connection stays open"),
-            _ => format!("behind the end of the game, {last}, the connection was reset"),
+            None => format!("after the end of the game, {last}, the connection stays open"),
+            _ => format!("after the end of the game, {last}, the connection was reset"),
         };
         let advice = "Close the connection when the game is over, with all that was sent read.";
         return Err(player.fault(seen, advice));
@@ -133,7 +134,9 @@ pub(super) fn verdicts(grading: &mut Grading<'_>) -> Step<Outcome> {
     for (right, wrong) in right.iter().zip(&wrong) {
         // Some tell a score after each answer, and nothing else.
         let same = without_digits(right) == without_digits(wrong);
-        if same && score_place(right, wrong).is_none() {
+        // Others say nothing before the end, but perhaps have a mark before each question.
+        let silent = ![right, wrong].iter().any(|it| it.iter().any(u8::is_ascii_alphanumeric));
+        if same && !silent && score_place(right, wrong).is_none() {
             let seen = format!(
                 "a right answer got {}, a wrong one {}",
                 quoted(right.trim_ascii()),
@@ -230,10 +233,12 @@ pub(super) fn wrong_word(grading: &mut Grading<'_>) -> Step<Outcome> {
     let reply =
         grading.receive(&mut client, &Question::of_player(0), grading.dialogue.last_patience());
     let evidence = [client.evidence(), grading.end_evidence()].concat();
-    if reply.is_empty() || grading.ended().is_some() {
+    let over = client.end().is_some() && sums(&reply).is_empty();
+    if reply.is_empty() || over || grading.ended().is_some() {
         let seen = match client.end() {
             _ if grading.ended().is_some() => "the server ended",
-            Some(_) => "the connection ended without a verdict",
+            Some(_) if reply.is_empty() => "the connection ended without a verdict",
+            Some(_) => "the game was over",
             None => "no verdict came",
         };
         let advice = "Check that an answer is a number before you convert it: a word is wrong.";

@@ -70,7 +70,9 @@ class Player:
         try:
             right = int(answer) == holder.value
         except ValueError:
-            if bug("word-closes"):
+            if bug("word-closes", "word-ends"):
+                if bug("word-ends"):
+                    self.say("That is no number.")
                 raise
             if bug("word-kills"):
                 os._exit(1)
@@ -83,6 +85,10 @@ class Player:
             self.score += 1
         if bug("running-score"):
             self.say(f"Score: {self.score}")
+        elif bug("repeats"):
+            self.say(f"{a}{sign}{b}={holder.value}: " + ("Correct" if right else "Wrong"))
+        elif bug("tells-at-end"):
+            pass
         elif bug("wordy"):
             self.say("Great!" if right else f"No, it was {holder.value}.")
         else:

@@ -34,7 +34,7 @@ const STUDENTS: &str = include_str!("students.txt");
 const QUIZZES: &str = include_str!("quiz.txt");
 
 /// Servers that only the script runs: they take seconds, or another one stands for them here.
-const SLOW: [&str; 45] = [
+const SLOW: [&str; 51] = [
     "shared-result",
     "half-close-dropped",
     "waits-for-first",
@@ -80,6 +80,12 @@ const SLOW: [&str; 45] = [
     "bare-pauses",
     "nameless",
     "running-score",
+    "word-ends",
+    "stays-open",
+    "open-at-end",
+    "wordy",
+    "repeats",
+    "tells-at-end",
 ];
 
 /// The tests that take little time, which a correct server is to pass.
