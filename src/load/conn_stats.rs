@@ -36,7 +36,7 @@ impl ConnStats {
         self.sent.load(Relaxed)
     }
 
-    /// Counts `n` requests sent.
+    /// Counts `n` requests sent. Only the worker of the connection writes here.
     #[inline]
     pub(super) fn add_sent(&self, n: u64) {
         self.sent.store(self.sent() + n, Relaxed);
