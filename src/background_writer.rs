@@ -73,6 +73,17 @@ impl BackgroundWriter {
         let _queue = self.shared.changed.wait_timeout_while(queue, patience, busy);
     }
 
+    /// Takes the lines out of the queue if no thread could be started, for the program to write
+    /// them itself.
+    pub fn take_unwritten(&self) -> Vec<u8> {
+        if self.shared.queue().lines.is_empty() || self.start().is_ok() {
+            return Vec::new();
+        }
+        let mut queue = self.shared.queue();
+        queue.bytes = 0;
+        queue.lines.drain(..).flatten().collect()
+    }
+
     /// Starts the thread, if it has not started. A program whose first line may come late does so
     /// at once: the machine may have no thread to give when that line comes, and it would wait for
     /// another.

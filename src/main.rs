@@ -3,6 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -19,7 +20,7 @@ use socklab::explain;
 use socklab::{client, compare, escape, grade, lesson, load, model, signal, subject, with};
 
 /// The longest wait at the end for output that nobody reads.
-const FLUSH_PATIENCE: Duration = Duration::from_millis(100);
+const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 
 // A server ends within 0.5 s of a second signal.
 const _: () = assert!(model::FORCED_WAITS.as_millis() + FLUSH_PATIENCE.as_millis() < 500);
@@ -43,6 +44,11 @@ fn main() -> ExitCode {
         }
         Err(error) => print_usage(&error),
     };
+    let unwritten = STDERR.take_unwritten();
+    if has_room(&io::stderr()) {
+        // A failure to report a failure.
+        io::stderr().write_all(&unwritten).ok();
+    }
     STDERR.flush(FLUSH_PATIENCE);
     code
 }
@@ -132,17 +138,16 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         writeln!(out, "listening on {address}").and_then(|()| out.flush())
     };
-    if stdout_has_room() {
+    if has_room(&io::stdout()) {
         return written(write());
     }
     let thread = thread::Builder::new().name("stdout".to_owned()).spawn(write);
     thread.map(drop).map_err(|error| Failure::cannot("start a thread for stdout", &error))
 }
 
-/// False if a write to stdout would block now.
-fn stdout_has_room() -> bool {
-    let stdout = io::stdout();
-    let watched = &mut [PollFd::new(&stdout, PollFlags::OUT)];
+/// False if a write to this output would block now.
+fn has_room(output: &impl AsFd) -> bool {
+    let watched = &mut [PollFd::new(output, PollFlags::OUT)];
     poll(watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
 
