@@ -216,7 +216,7 @@
 //! | a loop that accepts | a lock, held for an accept(2); the start of a thread or process | microseconds; as long as the machine takes |
 //! | a loop that cuts its connections, or has no compute thread | an evaluation | at most 50 ms |
 //! | `compute` | the next heavy message of its loop | until the loop ends |
-//! | a loop that cuts its workers | their end | 250 ms |
+//! | a loop that cuts its workers | their end | 250 ms, and 40 ms more for processes that it kills then |
 //! | a client's thread or process | its socket | until the next timer of the session |
 //! | a free thread of `pool`, a free process of `prefork` | its next client | until the server ends |
 //! | a client's thread, before heavy work | a slot | those before it, each at most one evaluation; a cut ends the wait |

@@ -14,6 +14,7 @@ use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
@@ -54,11 +55,23 @@ pub fn with_empty_mask<T>(start: impl FnOnce() -> T) -> Result<T, Failure> {
     with_mask(&SigSet::empty(), SigmaskHow::SIG_SETMASK, start).map_err(cannot_install)
 }
 
+/// The signals for the group of a server's processes that are for the server alone.
+const FOR_SERVER: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1];
+
 /// Starts a process of this program, which inherits a mask that blocks the signals that would end
 /// it. It calls [`set_mask`] once it has its handlers.
-pub fn with_end_blocked<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let ends = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+pub fn with_signals_blocked<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let mut ends = SigSet::from_iter(FOR_SERVER);
+    ends.add(Signal::SIGHUP);
     with_mask(&ends, SigmaskHow::SIG_BLOCK, start)?
+}
+
+/// Discards the signals that a process has received while it was in its server's process group, and
+/// has blocked: they were for the server.
+pub fn discard_blocked() -> io::Result<()> {
+    let pending = SignalFd::with_flags(&SigSet::from_iter(FOR_SERVER), SfdFlags::SFD_NONBLOCK)?;
+    while pending.read_signal()?.is_some() {}
+    Ok(())
 }
 
 fn with_mask<T>(mask: &SigSet, how: SigmaskHow, start: impl FnOnce() -> T) -> io::Result<T> {
@@ -107,10 +120,20 @@ impl ServerSignals {
     pub fn pending(&mut self) -> impl Iterator<Item = c_int> + use<> {
         let others: Vec<_> =
             self.source.pending().filter(|signal| !STOP.contains(signal)).collect();
-        // An error means that there is none.
-        let stops = (&self.stops).read(&mut [0; 16]).unwrap_or(0);
+        let stops = drain(&self.stops);
         others.into_iter().chain(iter::repeat_n(SIGTERM, stops))
     }
+}
+
+/// Reads all bytes that a descriptor has now, and returns their number: one that kept some would
+/// have no event for more.
+fn drain(mut descriptor: &UnixStream) -> usize {
+    let mut bytes = 0;
+    // An error means that there are none.
+    while let Ok(n @ 1..) = descriptor.read(&mut [0; 64]) {
+        bytes += n;
+    }
+    bytes
 }
 
 /// A descriptor that is readable from the first of `signals` on, if nobody reads from it.
@@ -146,8 +169,7 @@ impl Notice {
     pub fn take(&self) -> bool {
         let came = self.came.swap(false, Ordering::AcqRel);
         if came {
-            // What stays is read with the next one.
-            let _drained = (&self.descriptor).read(&mut [0; 16]);
+            drain(&self.descriptor);
         }
         came
     }

@@ -1,10 +1,11 @@
 //! The pipes between a loop and the processes that serve its clients.
 //!
 //! Nothing is ever written to the first: it ends when the loop stops or is no more, and then the
-//! children drain. A signal could not do that: it would end a child that is not ready for it, and
-//! with it the requests of its client. For the same reason the children are not in the process
-//! group to which a terminal sends Ctrl-C. In the second pipe a child reports why a connection has
-//! ended, right before it closes it. Its traffic is counted then.
+//! children drain. A signal could not do that: one that comes while a child is handed a client
+//! would end the child, and with it the requests of the client. So the children leave the process
+//! group to which a terminal sends Ctrl-C, and block its signals until they have. In the second
+//! pipe a child reports why a connection has ended, right before it closes it. Its traffic is
+//! counted then.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -120,7 +120,7 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
                 self.note_waiting();
             }
             if events.contains(Source::Waker) {
-                // A worker has ended, or another loop's client has left.
+                // A worker has ended, another loop's client has left, or SIGCONT has come.
                 self.listener.end_backoff();
             }
             self.reap();

@@ -96,7 +96,7 @@ fn name_addresses(command: &mut Command, local: Option<SocketAddr>, peer: Socket
 /// Starts a process with this command. Until it is in a process group of its own, it gets the
 /// signals of the server's, which must not end it: its client may have asked something.
 fn start(command: &mut Command) -> io::Result<Child> {
-    signal::with_end_blocked(|| command.spawn())
+    signal::with_signals_blocked(|| command.spawn())
 }
 
 /// The level at which our own log takes a session's messages; the children's logs have the same.

@@ -32,6 +32,7 @@ use std::time::Duration;
 use crate::choice::Choice;
 use crate::error::{Failure, cannot_open};
 use crate::explain;
+use crate::net::address;
 use crate::net::limited_listener::LimitedListener;
 use crate::net::limiter::WhenFull;
 use crate::net::listener;
@@ -75,8 +76,8 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most loops of a server: more than any machine has cores to run them.
 pub const MAX_SHARDS: usize = 1024;
 
-/// The most workers that a server starts beforehand: they all start before the first client, and
-/// the kernel has 32,768 threads and processes by default where memory is small.
+/// The most workers that a server starts beforehand: they all start before the first client, and by
+/// default the kernel allows 32,768 processes and threads together (`kernel.pid_max`, proc(5)).
 pub const MAX_WORKERS: usize = 16 * 1024;
 
 /// Serves until a signal says to stop, and until the clients have left or the drain time is over.
@@ -117,16 +118,16 @@ fn serve_on<K: SystemKernel>(
     // Raises the limit on descriptors, before any is needed.
     let capacity = config.capacity();
     let design = config.model.design();
-    let (first, spec) =
-        listener::listen(&config.host, config.port, config.backlog(), design.sharded)?;
+    let addresses = address::resolve(&config.host, config.port)?;
+    // From here on a signal is a stop: clients can connect soon. Earlier it ends the search for the
+    // address.
+    let signals = ServerSignals::new()?;
+    let (first, spec) = listener::listen(addresses, config.backlog(), design.sharded)?;
     let mut listeners = vec![first];
     while listeners.len() < loops {
         let more = listener::listen_on(spec);
         listeners.push(more.map_err(|error| listener::cannot_listen(spec.address, &error))?);
     }
-    // From here on a signal is a stop: clients can connect. Not earlier: it ends a search for the
-    // host's address.
-    let signals = ServerSignals::new()?;
     let shared = Shared::new(capacity, traffic, Arc::clone(&signals.stop_came));
     let mut event_loops = Vec::new();
     for (listener, context) in listeners.into_iter().zip(contexts) {

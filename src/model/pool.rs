@@ -15,11 +15,16 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Starts the threads, each with a stack of `stack_size` bytes.
-    pub(super) fn start(threads: usize, stack_size: usize) -> io::Result<Self> {
+    /// Starts the threads, each with a stack of `stack_size` bytes; no more after the first once
+    /// `stops` is true.
+    pub(super) fn start(
+        threads: usize,
+        stack_size: usize,
+        stops: impl Fn() -> bool,
+    ) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        for n in 1..=threads {
+        for n in (1..=threads).take_while(|&n| n == 1 || !stops()) {
             let queue = Arc::clone(&queue);
             let work = move || {
                 while let Some(job) = next(&queue) {
@@ -60,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_job_goes_to_the_thread_that_is_free() {
-        let pool = Pool::start(3, STACK_SIZE).unwrap();
+        let pool = Pool::start(3, STACK_SIZE, || false).unwrap();
         let (reports, names) = mpsc::channel();
         let (begun, over) = (Arc::new(Barrier::new(3)), Arc::new(Barrier::new(3)));
         for _ in 0..2 {
@@ -85,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_thread_whose_job_panics_takes_the_next() {
-        let pool = Pool::start(1, STACK_SIZE).unwrap();
+        let pool = Pool::start(1, STACK_SIZE, || false).unwrap();
         let (reports, names) = mpsc::channel();
         for _ in 0..3 {
             pool.run(Box::new(|| panic!("a fault that this test plants")));
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn jobs_that_wait_when_the_pool_is_dropped_are_run_and_then_the_threads_end() {
-        let pool = Pool::start(2, STACK_SIZE).unwrap();
+        let pool = Pool::start(2, STACK_SIZE, || false).unwrap();
         let (reports, names) = mpsc::channel();
         for _ in 0..20 {
             pool.run(report(&reports));

@@ -3,7 +3,7 @@
 //! and stdout; one that was started beforehand gets one client after another through a
 //! [channel](super::handover). The loop keeps nothing of a connection but the child.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -161,7 +161,7 @@ impl Processes {
 
     /// Waits for dead children that are none of ours: execve(2) keeps the children of a process.
     fn reap_inherited(&self) {
-        let ours: Vec<_> = self.own_children().map(Child::id).collect();
+        let ours: HashSet<_> = self.own_children().map(Child::id).collect();
         for pid in children().into_iter().filter(|pid| !ours.contains(pid)) {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
             // One that is still running is waited for at the next SIGCHLD.
@@ -283,7 +283,7 @@ impl Workers for Processes {
     }
 
     /// Sends SIGHUP to every process, and gives them time to finish their sessions. A process that
-    /// was stopped (SIGSTOP) gets the signal when it goes on. None is left behind.
+    /// was stopped (SIGSTOP) gets the signal when it goes on. What is left then is killed.
     fn cut(&mut self) {
         self.pipes.end_keepalive();
         self.reap();

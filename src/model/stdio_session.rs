@@ -49,6 +49,7 @@ pub fn serve(config: &StdioConfig) -> Result<(), Failure> {
         // Not earlier: a process that is started and halts in another group than the server's is
         // not continued with it, and the server waits for its execve(2).
         setpgid(None, None).map_err(|error| cannot(error.into()))?;
+        signal::discard_blocked().map_err(cannot)?;
     }
     let signals = signal::descriptor(&signal::STOP)?;
     let (until, report) = match &config.parent {

@@ -77,7 +77,8 @@ impl Threads {
         _: &Sessions,
     ) -> Result<Box<dyn Workers>, Failure> {
         let threads = shared.limiter.capacity().clients;
-        let pool = Pool::start(threads, STACK_SIZE);
+        let stops = || shared.stop_came.load(Ordering::Acquire);
+        let pool = Pool::start(threads, STACK_SIZE, stops);
         let what = format_args!("start {threads} threads");
         Self::boxed(Some(pool.map_err(|error| Failure::cannot(what, &error))?), shared, registry)
     }

@@ -6,7 +6,6 @@ use std::net::{Shutdown, SocketAddr};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::address;
 use crate::error::Failure;
 
 /// The default length of the accept queue. Linux queues one connection more than this, and no more
@@ -69,20 +68,19 @@ impl Listener for TcpListener {
     }
 }
 
-/// Listens on the first address of `host` that binds, with `SO_REUSEPORT` if `reuse_port` says so.
-/// Fails if anything else listens on it, also with that option.
+/// Listens on the first of these addresses, at least one, that binds; with `SO_REUSEPORT` if
+/// `reuse_port` says so. Fails if anything else listens on it, also with that option.
 pub fn listen(
-    host: &str,
-    port: u16,
+    addresses: Vec<SocketAddr>,
     backlog: u32,
     reuse_port: bool,
 ) -> Result<(TcpListener, BindSpec), Failure> {
     let mut failure = None;
-    for address in address::resolve(host, port)? {
+    for address in addresses {
         let spec = BindSpec { address, backlog, reuse_port };
         match bind_exclusive(spec) {
             Ok((listener, address)) => return Ok((listener, BindSpec { address, ..spec })),
-            // A client that connects to `host` would reach the other server, not the next address.
+            // A client of this host would reach the other server, not the next address.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(cannot_listen(address, &error));
             }

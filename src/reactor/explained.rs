@@ -62,7 +62,7 @@ impl<K: Kernel> Explained<K> {
         let text = match source.into_iter().find(|source| source.token() == event.token) {
             Some(Source::Listener) => "the listener is readable: somebody connects",
             Some(Source::Signals) => "a signal has come",
-            Some(Source::Waker) => "a worker or another loop has news",
+            Some(Source::Waker) => "a worker or another loop has news, or SIGCONT has come",
             Some(Source::Computed) => "a heavy message is computed",
             None => {
                 let client = self.clients.get(event.token.0).copied().unwrap_or_default();

@@ -49,7 +49,7 @@ fn the_number_of_workers_is_a_constant_or_the_limit_on_clients() {
 #[test]
 fn a_signal_that_comes_while_the_processes_start_stops_the_server() {
     let mut command = socklab(&["serve", "127.0.0.1", "0", "-q", "--model", "prefork"]);
-    let mut server = command.args(["--workers", "3000"]).spawn().unwrap();
+    let mut server = command.args(["--workers", "1000"]).spawn().unwrap();
     let pid = server.id();
     let children = format!("/proc/{pid}/task/{pid}/children");
     while fs::read_to_string(&children).unwrap().is_empty() {

@@ -170,7 +170,10 @@ fn a_stop_leaves_no_process_behind() {
             }
             server.log_line("client 1 left: the server stops at once");
             assert_eq!(server.wait().code(), Some(0));
-            assert!(are_gone(&children));
+            // One that was killed may have its last turn a moment later.
+            while !are_gone(&children) {
+                thread::yield_now();
+            }
         }
     }
 }
