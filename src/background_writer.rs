@@ -15,13 +15,16 @@ const QUEUE_LIMIT: usize = 1 << 20;
 /// A destination for lines, which may block.
 type Destination = Box<dyn Write + Send>;
 
-/// A queue of lines with a thread that writes them. The thread starts with the first line, unless
-/// it was started before.
+/// A queue of lines with a thread that writes them. The thread starts with the first line. Where it
+/// cannot be started, a line is written by whoever adds it, if the destination has room; if not, it
+/// waits for the next one.
 pub struct BackgroundWriter {
     shared: Arc<Shared>,
     /// True once the thread has started.
     started: Mutex<bool>,
     name: &'static str,
+    /// False if a write to the destination would block now.
+    has_room: fn() -> bool,
 }
 
 struct Shared {
@@ -44,17 +47,21 @@ struct Queue {
 }
 
 impl BackgroundWriter {
-    /// A writer whose thread has this name.
-    pub fn new(name: &'static str, destination: impl Write + Send + 'static) -> Self {
+    /// A writer whose thread has this name. `has_room` is false if a write to the destination would
+    /// block.
+    pub fn new(
+        name: &'static str,
+        destination: impl Write + Send + 'static,
+        has_room: fn() -> bool,
+    ) -> Self {
         let destination = Mutex::new(Some(Box::new(destination) as Destination));
         let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), destination };
-        Self { shared: Arc::new(shared), started: Mutex::default(), name }
+        Self { shared: Arc::new(shared), started: Mutex::default(), name, has_room }
     }
 
     /// Adds a line, which has its newline. A line that finds no room is dropped and counted.
     pub fn push(&self, line: &[u8]) {
-        // Without a thread the lines wait in the queue, and the next one tries again.
-        self.start().ok();
+        let started = self.start();
         let mut queue = self.shared.queue();
         if queue.bytes + line.len() > QUEUE_LIMIT {
             queue.dropped += 1;
@@ -64,6 +71,9 @@ impl BackgroundWriter {
         queue.lines.push_back(line.to_vec());
         drop(queue);
         self.shared.changed.notify_all();
+        if started.is_err() && (self.has_room)() {
+            self.shared.write_queue();
+        }
     }
 
     /// Waits until all lines are written, for at most `patience`.
@@ -73,21 +83,8 @@ impl BackgroundWriter {
         let _queue = self.shared.changed.wait_timeout_while(queue, patience, busy);
     }
 
-    /// Takes the lines out of the queue if no thread could be started, for the program to write
-    /// them itself.
-    pub fn take_unwritten(&self) -> Vec<u8> {
-        if self.shared.queue().lines.is_empty() || self.start().is_ok() {
-            return Vec::new();
-        }
-        let mut queue = self.shared.queue();
-        queue.bytes = 0;
-        queue.lines.drain(..).flatten().collect()
-    }
-
-    /// Starts the thread, if it has not started. A program whose first line may come late does so
-    /// at once: the machine may have no thread to give when that line comes, and it would wait for
-    /// another.
-    pub fn start(&self) -> io::Result<()> {
+    /// Starts the thread, if it has not started.
+    fn start(&self) -> io::Result<()> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if !*started {
             let shared = Arc::clone(&self.shared);
@@ -113,6 +110,17 @@ impl Write for &BackgroundWriter {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the lines in the queue, if no thread does.
+    fn write_queue(&self) {
+        let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(destination) = destination.as_mut() else { return };
+        let mut queue = self.queue();
+        queue.bytes = 0;
+        let lines: Vec<u8> = queue.lines.drain(..).flatten().collect();
+        drop(queue);
+        destination.write_all(&lines).and_then(|()| destination.flush()).ok();
     }
 
     /// Writes line after line, without end. A line that cannot be written is lost.
@@ -166,7 +174,7 @@ mod tests {
     fn a_destination_that_blocks_blocks_nobody_and_what_is_dropped_is_counted() {
         let (open, wait) = channel();
         let (written, read) = channel();
-        let writer = BackgroundWriter::new("test", Gate { open: wait, written });
+        let writer = BackgroundWriter::new("test", Gate { open: wait, written }, || false);
         let line = vec![b'x'; QUEUE_LIMIT / 4];
         // One may be in the thread's hands, and four fit into the queue.
         for _ in 0..20 {

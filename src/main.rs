@@ -30,7 +30,7 @@ const SUCCESS: u8 = 0;
 
 /// The log and the messages of this program.
 static STDERR: LazyLock<BackgroundWriter> =
-    LazyLock::new(|| BackgroundWriter::new("stderr", io::stderr()));
+    LazyLock::new(|| BackgroundWriter::new("stderr", io::stderr(), || has_room(&io::stderr())));
 
 fn main() -> ExitCode {
     if Stdio::detach_stderr_from_socket().is_err() {
@@ -44,11 +44,6 @@ fn main() -> ExitCode {
         }
         Err(error) => print_usage(&error),
     };
-    let unwritten = STDERR.take_unwritten();
-    if has_room(&io::stderr()) {
-        // A failure to report a failure.
-        io::stderr().write_all(&unwritten).ok();
-    }
     STDERR.flush(FLUSH_PATIENCE);
     code
 }
@@ -95,11 +90,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         | Command::Server1(args)
         | Command::Server2(args)
         | Command::Server3(args)
-        | Command::Server4(args) => {
-            let started = STDERR.start();
-            started.map_err(|error| Failure::cannot("start a thread for the log", &error))?;
-            model::serve(&args.config(), announce)
-        }
+        | Command::Server4(args) => model::serve(&args.config(), announce),
         Command::Session(args) => model::stdio_session::serve(&args.config()),
         Command::Client(args) => client::run(&args.config()),
         Command::Play(args) => client::play::run(&args.config()),

@@ -12,6 +12,7 @@
  * followed by an event for the rest, as if the rest had arrived a moment later.
  *
  * FAULTS_SEED is the seed of the random numbers; each thread and each process has its own sequence.
+ * With FAULTS_NO_THREAD no thread and no process can be created.
  * FAULTS_COUNTS is a file of at least 4096 bytes, shared by all processes: the number of sequences,
  * then the count of each kind of fault in the order of `enum kind`, as 64-bit numbers.
  */
@@ -180,6 +181,7 @@ int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags) {
 }
 
 static int is_refused(void) {
+    if (getenv("FAULTS_NO_THREAD")) return 1;
     if (!accepted || !once_in(CREATE_IN)) return 0;
     fault(NOT_CREATED, errno);
     return 1;

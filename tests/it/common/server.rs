@@ -271,7 +271,7 @@ pub fn threads_of(process: Pid) -> usize {
 }
 
 /// The names of the threads of a process, each with a newline.
-pub fn thread_names(process: Pid) -> impl Iterator<Item = String> {
+fn thread_names(process: Pid) -> impl Iterator<Item = String> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok())
 }

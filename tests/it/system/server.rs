@@ -8,7 +8,7 @@ use std::thread;
 use rustix::process::Signal;
 use socklab::net::nofile;
 
-use crate::common::server::{CONCURRENT, Client, MODELS, Server, run, socklab, thread_names};
+use crate::common::server::{CONCURRENT, Client, MODELS, Server, run, socklab};
 use crate::common::transcript::{Service, TRANSCRIPTS};
 
 /// Most resident memory of a server while one client does not read, in bytes.
@@ -282,13 +282,6 @@ fn clients_dropped_at_any_moment_leave_no_descriptor_thread_or_process() {
             assert!(attempt < 10_000, "{model}: something is left behind");
         }
     }
-}
-
-#[test]
-fn a_quiet_server_has_the_thread_of_its_log_before_its_first_line() {
-    let server = Server::start(&["-q"]);
-    // It gets its name a moment after it was started.
-    assert_eq!(thread_names(server.process()).count(), 2);
 }
 
 #[test]
