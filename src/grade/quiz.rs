@@ -117,7 +117,8 @@ pub(super) fn whole_game(grading: &mut Grading<'_>) -> Step<Outcome> {
             None => format!("after the end of the game, {last}, the connection stays open"),
             _ => format!("after the end of the game, {last}, the connection was reset"),
         };
-        let advice = "Close the connection when the game is over, with all that was sent read.";
+        let advice =
+            "When the game is over, read what the client has sent, then close the connection.";
         return Err(player.fault(seen, advice));
     }
     let count = player.replies.len();

@@ -344,7 +344,7 @@ fn a_bad_option_is_reported_with_what_is_accepted() {
         (["serve", "", "5000"], "expected a host name or an address such as 127.0.0.1 or ::1"),
         (["serve", "--shards", "2"], "only the model sharded has shards"),
         (["serve", "--workers", "2"], "only pool and prefork start workers beforehand"),
-        (["serve", "--workers", "0"], "expected a number, 1 to 1024"),
+        (["serve", "--workers", "0"], "expected a number, 1 to 16384"),
         (
             ["serve", "--model", "fork"],
             "[possible values: loop, poll, single, thread, pool, process, prefork, sharded]",
