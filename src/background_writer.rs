@@ -46,6 +46,28 @@ struct Queue {
     writing: bool,
 }
 
+impl Queue {
+    fn add(&mut self, line: &[u8]) {
+        if self.bytes + line.len() > QUEUE_LIMIT {
+            self.dropped += 1;
+            return;
+        }
+        self.bytes += line.len();
+        self.lines.push_back(line.to_vec());
+    }
+
+    /// Takes the oldest line, or the report of those that were dropped.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        if let Some(line) = self.lines.pop_front() {
+            self.bytes -= line.len();
+            return Some(line);
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        let report = || format!("{dropped} lines were dropped here: nobody read them in time\n");
+        (dropped > 0).then(|| report().into())
+    }
+}
+
 impl BackgroundWriter {
     /// A writer whose thread has this name. `has_room` is false if a write to the destination would
     /// block.
@@ -62,17 +84,10 @@ impl BackgroundWriter {
     /// Adds a line, which has its newline. A line that finds no room is dropped and counted.
     pub fn push(&self, line: &[u8]) {
         let started = self.start();
-        let mut queue = self.shared.queue();
-        if queue.bytes + line.len() > QUEUE_LIMIT {
-            queue.dropped += 1;
-            return;
-        }
-        queue.bytes += line.len();
-        queue.lines.push_back(line.to_vec());
-        drop(queue);
+        self.shared.queue().add(line);
         self.shared.changed.notify_all();
-        if started.is_err() && (self.has_room)() {
-            self.shared.write_queue();
+        if started.is_err() {
+            self.shared.write_while(self.has_room);
         }
     }
 
@@ -112,15 +127,14 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the lines in the queue, if no thread does.
-    fn write_queue(&self) {
+    /// Writes lines while there is room, if no thread does.
+    fn write_while(&self, has_room: impl Fn() -> bool) {
         let mut destination = self.destination.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(destination) = destination.as_mut() else { return };
-        let mut queue = self.queue();
-        queue.bytes = 0;
-        let lines: Vec<u8> = queue.lines.drain(..).flatten().collect();
-        drop(queue);
-        destination.write_all(&lines).and_then(|()| destination.flush()).ok();
+        while has_room() {
+            let Some(line) = self.queue().take() else { return };
+            destination.write_all(&line).and_then(|()| destination.flush()).ok();
+        }
     }
 
     /// Writes line after line, without end. A line that cannot be written is lost.
@@ -131,11 +145,7 @@ impl Shared {
         loop {
             let idle = |queue: &mut Queue| queue.lines.is_empty() && queue.dropped == 0;
             queue = self.changed.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
-            let line = queue.lines.pop_front().unwrap_or_else(|| {
-                let dropped = std::mem::take(&mut queue.dropped);
-                format!("{dropped} lines were dropped here: nobody read them in time\n").into()
-            });
-            queue.bytes = queue.bytes.saturating_sub(line.len());
+            let Some(line) = queue.take() else { continue };
             queue.writing = true;
             drop(queue);
             destination.write_all(&line).and_then(|()| destination.flush()).ok();
@@ -195,5 +205,26 @@ mod tests {
         let dropped = 20 - lines;
         assert!((4..=5).contains(&lines));
         assert_eq!(last, format!("{dropped} lines were dropped here: nobody read them in time\n"));
+    }
+
+    #[test]
+    fn without_a_thread_lines_are_written_while_there_is_room() {
+        let (open, wait) = channel();
+        let (written, read) = channel();
+        let writer = BackgroundWriter::new("test", Gate { open: wait, written }, || true);
+        let room = std::cell::Cell::new(2);
+        let has_room = || room.replace(room.get() - 1) > 0;
+        for line in ["a", "b", "c"] {
+            writer.shared.queue().add(line.as_bytes());
+            open.send(()).unwrap();
+        }
+        writer.shared.write_while(has_room);
+        assert_eq!(read.try_iter().collect::<Vec<_>>(), [b"a", b"b"]);
+        room.set(9);
+        writer.shared.queue().add(&vec![b'x'; QUEUE_LIMIT]);
+        open.send(()).unwrap();
+        writer.shared.write_while(has_room);
+        let report = b"1 lines were dropped here: nobody read them in time\n";
+        assert_eq!(read.try_iter().collect::<Vec<_>>(), [&b"c"[..], report]);
     }
 }
