@@ -267,7 +267,9 @@ mod tests {
                 format!("NO {}: {} {:?}", point.name, fault.seen, fault.evidence)
             }
             Outcome::Skipped(reason) => format!("-- {}: {reason}", point.name),
-            Outcome::NotRun(reason) => format!("?? {}: {reason}", point.name),
+            Outcome::Untested(reason) | Outcome::NotRun(reason) => {
+                format!("?? {}: {reason}", point.name)
+            }
         }
     }
 

@@ -18,16 +18,13 @@ const ROUNDS: usize = 3;
 /// Clients of the test of many.
 const MANY: usize = 200;
 
-/// The reason why a test of several clients does not concern a server.
-pub(super) const ONE_AT_A_TIME: &str = "it serves one client at a time, by its design";
-
 /// The reason why a test of certain questions does not concern a server.
 pub(super) const ASKS_ITSELF: &str = "it asks the questions itself: see whole-game";
 
 /// The reason why a test of several answers on one connection does not concern a server.
 pub(super) const ONE_ANSWER: &str = "it closes after one answer";
 
-/// The reason why a test of clients one after another does not concern a server.
+/// The reason why clients one after another cannot be tested.
 pub(super) const ENDS_AFTER_ONE: &str = "it ends with its first client: see second-after-first";
 
 pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
@@ -46,6 +43,25 @@ pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
     Ok(Outcome::Holds(None))
 }
 
+/// The outcome of a test of several clients for a server that serves one at a time: its design, or
+/// its fault.
+pub(super) fn one_at_a_time(grading: &Grading<'_>) -> Outcome {
+    if grading.expects_one_at_a_time() {
+        Outcome::skipped("it serves one client at a time, by its design")
+    } else {
+        Outcome::untested("it serves one client at a time: see who-serves")
+    }
+}
+
+/// The outcome of a test whose clients have done no harm. A server that ends with each client has
+/// not shown that.
+pub(super) fn no_harm(grading: &Grading<'_>) -> Outcome {
+    match grading.dialogue.end_after_one {
+        None => Outcome::Holds(None),
+        Some(_) => Outcome::untested(ENDS_AFTER_ONE),
+    }
+}
+
 /// The client for the next question: a new one, if the server closes after each answer.
 fn next_question(grading: &mut Grading<'_>, client: Client) -> Step<Client> {
     if grading.dialogue.one_answer {
@@ -60,11 +76,12 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
     let advice = "When a client has left (recv returns 0), close its socket and accept the next.";
     if let Some(end) = grading.dialogue.end_after_one {
         let seen = format!("the server ended when its first client had left: {end}");
-        return Err(Fault::new(seen, advice));
+        return Err(Fault::new(seen, advice).evidence(grading.dialogue.last_words.clone()));
     }
     if let Some(count) = grading.dialogue.most_clients {
         let seen = format!("the server ended by itself after {}", number::counted(count, "client"));
-        return Err(Fault::new(seen, "Accept clients in a loop that has no end."));
+        let fault = Fault::new(seen, "Accept clients in a loop that has no end.");
+        return Err(fault.evidence(grading.dialogue.last_words.clone()));
     }
     for _ in 0..2 {
         let mut client = grading.connect()?;
@@ -77,7 +94,7 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 pub(super) fn second_while_first(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::skipped(ENDS_AFTER_ONE));
+        return Ok(Outcome::untested(ENDS_AFTER_ONE));
     }
     let mut first = grading.connect()?;
     if !grading.dialogue.one_answer {
@@ -133,18 +150,19 @@ fn connect_all(grading: &mut Grading<'_>, count: usize) -> Step<Vec<Client>> {
 pub(super) fn several_at_once(grading: &mut Grading<'_>) -> Step<Outcome> {
     let capacity = grading.capacity();
     if capacity == 1 && grading.expects_one_at_a_time() {
-        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+        return Ok(one_at_a_time(grading));
     }
     let count = capacity.clamp(2, SEVERAL);
     let mut clients = connect_all(grading, count)?;
     // The last one first: nobody waits for the others to leave.
-    for client in clients.iter_mut().rev() {
+    for (n, client) in clients.iter_mut().enumerate().rev() {
         grading.ask(client).map_err(|fault| {
             let advice = format!(
-                "{count} clients are connected, and each must be answered while the others stay: \
+                "{count} clients are connected, and each must be answered while all of them stay: \
                  by a thread or a process for each, or by one loop that waits for all of them."
             );
-            fault.advice(advice).evidence(grading.doing())
+            let seen = format!("client {} of {count}: {}", n + 1, fault.seen);
+            Fault { seen, ..fault }.advice(advice).evidence(grading.doing())
         })?;
     }
     clients.into_iter().for_each(Client::close);
@@ -154,7 +172,7 @@ pub(super) fn several_at_once(grading: &mut Grading<'_>) -> Step<Outcome> {
 pub(super) fn one_leaves(grading: &mut Grading<'_>) -> Step<Outcome> {
     let count = grading.capacity().min(SEVERAL);
     if count == 1 {
-        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+        return Ok(one_at_a_time(grading));
     }
     let mut clients = connect_all(grading, count)?;
     if !grading.dialogue.one_answer {
@@ -191,7 +209,7 @@ pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.capacity() == 1 {
-        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+        return Ok(one_at_a_time(grading));
     }
     let frames = grading.dialogue.writing.frame.is_known() && !grading.wrong_input_ends();
     grading.revive()?;
@@ -241,7 +259,7 @@ pub(super) fn greeting(grading: &mut Grading<'_>) -> Step<Outcome> {
 
 pub(super) fn many_clients(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::skipped(ENDS_AFTER_ONE));
+        return Ok(Outcome::untested(ENDS_AFTER_ONE));
     }
     let mut at_once = grading.capacity().min(MANY);
     let (mut served, mut most) = (0, 0);

@@ -1,7 +1,7 @@
 //! The tests of how connections end, and of clients that do not read.
 
 use super::client::{End, quoted};
-use super::course::{ONE_ANSWER, ONE_AT_A_TIME};
+use super::course::{ONE_ANSWER, no_harm, one_at_a_time};
 use super::grading::{Grading, Step};
 use super::input::NO_NEWLINES;
 use super::question::Question;
@@ -48,14 +48,14 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
                 _ => "no answer came",
             };
             return fault(
-                format!("the client closed its sending half behind its question: {seen}"),
+                format!("the client closed its sending half behind its {}: {seen}", grading.noun()),
                 "The end of input is no end of output: answer what has come before it, then close.",
             );
         }
         if !together && !reply.is_empty() && is_answer(grading, &question, &reply) {
             return fault(
-                format!("at the end of input the server sent {} once more", quoted(&reply)),
-                "recv has returned 0: that is the end of input and no message. Close.",
+                format!("the end of input was answered {}, like a message", quoted(&reply)),
+                "When recv returns 0 (b\"\" in Python), there is no message: close the connection.",
             );
         }
         client.close();
@@ -83,8 +83,10 @@ pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {
     client.half_close();
     let (reply, _) = client.receive_all(grading.dialogue.patience());
     if !grading.dialogue.shape.has_answers(&reply, &[question]) {
-        let seen = "a last question without a newline got no answer at the end of input";
-        let advice = "At the end of input what is left is a message: `printf 1+1 | nc` sends one.";
+        let noun = grading.noun();
+        let seen = format!("a last {noun} without a newline got no reply at the end of input");
+        let advice =
+            "What is left at the end of input is a message: `printf 1+1 | nc -N` sends one.";
         return Err(Fault::new(seen, advice).evidence(client.evidence()));
     }
     client.close();
@@ -110,7 +112,7 @@ pub(super) fn reset(grading: &mut Grading<'_>) -> Step<Outcome> {
         client.reset();
         grading.check_well_after("after a client's reset, ")?;
     }
-    Ok(Outcome::Holds(None))
+    Ok(no_harm(grading))
 }
 
 pub(super) fn unread_answer(grading: &mut Grading<'_>) -> Step<Outcome> {
@@ -135,12 +137,12 @@ pub(super) fn unread_answer(grading: &mut Grading<'_>) -> Step<Outcome> {
         wait_until(grading.dialogue.patience(), closed);
         grading.check_well_after("after a client that left without reading its answers, ")?;
     }
-    Ok(Outcome::Holds(None))
+    Ok(no_harm(grading))
 }
 
 pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.capacity() == 1 {
-        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+        return Ok(one_at_a_time(grading));
     }
     if grading.dialogue.one_answer {
         return Ok(Outcome::skipped(ONE_ANSWER));

@@ -100,6 +100,11 @@ impl Grading<'_> {
         self.config().service == Service::Quiz
     }
 
+    /// The word for what a client sends.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.is_quiz() { "answer" } else { "question" }
+    }
+
     /// The next question of a client. To a quiz it is a yes, or the right answer.
     pub(super) fn draw(&mut self, client: &Client) -> Question {
         client.asked.map_or_else(|| self.questions.draw(), Question::of_player)

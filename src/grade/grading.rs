@@ -87,6 +87,7 @@ impl<'c> Grading<'c> {
 
     /// The report with these results.
     pub(super) fn report(self, points: Vec<Point>) -> Report {
+        let one_at_a_time = self.capacity() == 1;
         let mut dialogue = self.dialogue.describe(self.config.service);
         if let Some(port) = self.own_port {
             dialogue.push(format!("it listens on port {port}, its own choice"));
@@ -100,7 +101,7 @@ impl<'c> Grading<'c> {
             points,
             seed: self.config.seed,
         };
-        report.explain_once();
+        report.explain_once(one_at_a_time);
         report
     }
 
@@ -136,7 +137,7 @@ impl<'c> Grading<'c> {
             return self.not_run();
         }
         if let Some(reason) = self.unanswered(test) {
-            return Outcome::Skipped(reason);
+            return Outcome::Untested(reason);
         }
         let few = self.dialogue.most_clients;
         let prepared = if few.is_some() { self.renew() } else { self.revive() };
@@ -147,7 +148,7 @@ impl<'c> Grading<'c> {
         }
         if let (Some(few), Err(_), Some(EndStatus::Exit(0))) = (few, &outcome, self.ended()) {
             self.renew().ok();
-            return Outcome::Skipped(format!(
+            return Outcome::Untested(format!(
                 "it ends after {}: see second-after-first",
                 number::counted(few, "client")
             ));
@@ -226,7 +227,8 @@ impl<'c> Grading<'c> {
         lines
     }
 
-    fn last_output(&self) -> impl Iterator<Item = String> + use<> {
+    /// The last output of the subject, a line each.
+    pub(super) fn last_output(&self) -> impl Iterator<Item = String> + use<> {
         self.subject.last_output().into_iter().map(|line| format!("| {line}"))
     }
 }

@@ -12,7 +12,7 @@ use super::snapshot::activity;
 use super::wait_until;
 use crate::subject::processes::ProcessState;
 use crate::subject::sockets::{State, in_time_wait};
-use crate::subject::{self, NotListening, Spec};
+use crate::subject::{self, EndStatus, NotListening, Spec};
 
 /// Visits before what is left over is counted.
 const VISITS: usize = 100;
@@ -42,7 +42,7 @@ const FAILURE_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
     if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::skipped(ENDS_AFTER_ONE));
+        return Ok(Outcome::untested(ENDS_AFTER_ONE));
     }
     grading.check_well()?;
     left_connections(grading);
@@ -65,12 +65,13 @@ pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
     if connections.len() > SLACK {
         let waiting = connections.iter().filter(|&state| *state == State::CloseWait).count();
         let seen = format!(
-            "after {VISITS} clients have left, {} connections are open on the server's side, \
-             {waiting} of them in CLOSE_WAIT",
+            "all clients have left, and {} connections are open on the server's side, {waiting} of \
+             them in CLOSE_WAIT",
             connections.len()
         );
         let advice = "CLOSE_WAIT means that the client has closed and the server has not: close \
-                      the socket when recv returns 0, in every process that has it.";
+                      the socket when recv returns 0 (b\"\" in Python), in every process that has \
+                      it.";
         return Err(Fault::new(seen, advice).topic("close-wait"));
     }
     if grown(now) {
@@ -158,7 +159,11 @@ pub(super) fn stops(grading: &mut Grading<'_>) -> Step<Outcome> {
             grading.subject.signal_all(signal);
         }
         if let Some(end) = grading.subject.wait(grace) {
-            return Ok(Outcome::Holds(Some(format!("{name} ends it: {end}"))));
+            let seen = match end {
+                EndStatus::Signal(number) if number == signal.as_raw() => format!("{name} ends it"),
+                _ => format!("{name} ends it: {end}"),
+            };
+            return Ok(Outcome::Holds(Some(seen)));
         }
     }
     let left = grading.subject.processes();

@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::client::{Client, GAP, quoted};
 use super::dialogue::{Dialogue, FIRST_PATIENCE, WrongInput};
 use super::grading::Grading;
+use super::numbers::{equal, numbers, sums};
 use super::question::{Question, Shape};
 use super::snapshot::{Snapshot, set_up};
 use super::writing::Writing;
-use super::{now, wait_until};
+use super::{Service, now, wait_until};
+use crate::choice::Choice;
 use crate::subject::EndStatus;
 
 /// Questions from which the shape of the answers is learnt.
@@ -16,6 +18,9 @@ const LEARNT: usize = 3;
 
 /// The time for an answer to a question in one of the rare writings.
 const RARE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A question by which a calculator is known, and its value.
+const SUM: (&[u8], f64) = (b"17 + 25", 42.0);
 
 /// The clients of a server that may be made for a few.
 const FEW_CLIENTS: usize = 11;
@@ -85,6 +90,44 @@ impl Grading<'_> {
 
     /// The peculiarity of a server without a right answer.
     fn describe_unknown(&mut self, wrong: Option<(Vec<u8>, Vec<u8>)>) -> String {
+        let unknown = self.describe_wrong(wrong);
+        match self.other_service().filter(|it| *it != self.config().service) {
+            Some(other) => {
+                format!("{unknown}; it may be another service: --service {}", other.name())
+            }
+            None => unknown,
+        }
+    }
+
+    /// The service that the server seems to offer.
+    fn other_service(&mut self) -> Option<Service> {
+        self.dialogue = Dialogue::default();
+        let (asked, value) = SUM;
+        let reply = self.replies(&[asked]);
+        if reply.trim_ascii() == asked {
+            return Some(Service::Echo);
+        }
+        if numbers(&reply).iter().any(|(_, number)| equal(*number, value)) {
+            return Some(Service::Calc);
+        }
+        let replies = self.replies(&[b"yes", b"Bob"]);
+        (!sums(&replies).is_empty()).then_some(Service::Quiz)
+    }
+
+    /// The replies to these messages of a new client.
+    fn replies(&mut self, messages: &[&[u8]]) -> Vec<u8> {
+        let mut replies = Vec::new();
+        if let Ok(mut client) = self.revive().and_then(|()| self.connect()) {
+            for message in messages {
+                client.send(&self.dialogue.wrap(message));
+                replies.extend(client.receive(RARE_PATIENCE, |_| false));
+            }
+            client.close();
+        }
+        replies
+    }
+
+    fn describe_wrong(&mut self, wrong: Option<(Vec<u8>, Vec<u8>)>) -> String {
         match wrong {
             _ if self.asks_a_person() => {
                 "a person is to type its answers: it waits for its standard input with a question \
@@ -164,6 +207,7 @@ impl Grading<'_> {
     fn leave(&mut self, client: Client) {
         client.close();
         self.dialogue.end_after_one = self.ended();
+        self.dialogue.last_words = self.last_output().collect();
     }
 
     /// True if a question makes the server wait for its standard input.
@@ -207,6 +251,7 @@ impl Grading<'_> {
             if self.check_well().is_err() {
                 let ended = self.ended() == Some(EndStatus::Exit(0));
                 self.dialogue.most_clients = Some(served).filter(|_| ended);
+                self.dialogue.last_words = self.last_output().collect();
                 return;
             }
         }

@@ -24,7 +24,7 @@ choices! {
         SeveralAtOnce = "several-at-once",
         /// One client leaves, the others are still served.
         OneLeaves = "one-leaves",
-        /// Every client gets its own answers, in the order of its questions.
+        /// Every client gets its own replies, in the order of its messages.
         OwnAnswers = "own-answers",
         /// The design of the server: a thread, a process or a loop for its clients.
         WhoServes = "who-serves",
@@ -32,23 +32,23 @@ choices! {
         WrongInput = "wrong-input",
         /// A division by zero gets an answer that is no number.
         DivideByZero = "divide-by-zero",
-        /// A newline after a question does no harm.
+        /// A newline after a message does no harm.
         Newline = "newline",
-        /// A question that arrives in two pieces is one question.
+        /// A message that arrives in two pieces is one message.
         TwoPieces = "two-pieces",
-        /// A question that arrives byte by byte is one question.
+        /// A message that arrives byte by byte is one message.
         ByteByByte = "byte-by-byte",
-        /// Two questions that arrive together get two answers.
+        /// Two messages that arrive together get two replies.
         TwoInOne = "two-in-one",
-        /// A client that has closed its sending half gets its answers.
+        /// A client that has closed its sending half gets its replies.
         HalfClose = "half-close",
-        /// A last question without a newline is answered at the end of input.
+        /// A last message without a newline is answered at the end of input.
         NoNewline = "no-newline",
-        /// A client that resets its connection within a question does no harm.
+        /// A client that resets its connection within a message does no harm.
         Reset = "reset",
-        /// A client that leaves without reading its answer does no harm.
+        /// A client that leaves without reading its replies does no harm.
         UnreadAnswer = "unread-answer",
-        /// A client that does not read its answers delays nobody.
+        /// A client that does not read its replies delays nobody.
         SlowReader = "slow-reader",
         /// A client that says nothing delays nobody.
         SilentClient = "silent-client",

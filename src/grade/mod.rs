@@ -125,8 +125,8 @@ pub fn run(config: &Config) -> Result<bool, Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(cannot(error)),
         _ => {}
     }
-    let Counts { fails, not_run, .. } = report.counts();
-    failure.map_or(Ok(fails + not_run == 0), Err)
+    let counts = report.counts();
+    failure.map_or(Ok(counts.holds == counts.concerned()), Err)
 }
 
 fn grade(config: &Config) -> Result<Report, Failure> {

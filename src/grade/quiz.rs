@@ -6,7 +6,7 @@
 //! with one of wrong answers.
 
 use super::client::{Client, End, quoted};
-use super::course::ONE_AT_A_TIME;
+use super::course::one_at_a_time;
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::numbers::{numbers, sums};
@@ -190,7 +190,7 @@ pub(super) fn own_games(grading: &mut Grading<'_>) -> Step<Outcome> {
         return Ok(Outcome::skipped(NO_QUIZ));
     }
     if grading.capacity() == 1 {
-        return Ok(Outcome::skipped(ONE_AT_A_TIME));
+        return Ok(one_at_a_time(grading));
     }
     let alone = both_games(grading)?;
     let mut players = [Player::new(grading, true)?, Player::new(grading, false)?];

@@ -49,6 +49,8 @@ pub enum Outcome {
     Fails(Fault),
     /// It does not concern this server, for this reason.
     Skipped(String),
+    /// Another fault keeps it from being tested, for this reason.
+    Untested(String),
     /// It was not looked at, for this reason.
     NotRun(String),
 }
@@ -62,6 +64,8 @@ pub struct Counts {
     pub fails: usize,
     /// Properties that do not concern the server.
     pub skipped: usize,
+    /// Properties that another fault keeps from being tested.
+    pub untested: usize,
     /// Properties that were not looked at.
     pub not_run: usize,
 }
@@ -84,7 +88,11 @@ pub struct Fault {
 impl Report {
     /// The report of a server that never listened: one test fails.
     pub(super) fn not_listening(config: &Config, failure: &Failure) -> Self {
-        let fault = Fault::new(failure.to_string(), "Listen on the port that you are told.");
+        let advice = match failure.details() {
+            [] => "Listen on the port that you are told, and go on running.",
+            _ => "Its output may say why. Listen on the port that you are told, and go on running.",
+        };
+        let fault = Fault::new(failure.to_string(), advice);
         let point = Point {
             name: "listens".to_owned(),
             property: "The server listens on its port".to_owned(),
@@ -109,18 +117,30 @@ impl Report {
                 Outcome::Holds(_) => &mut counts.holds,
                 Outcome::Fails(_) => &mut counts.fails,
                 Outcome::Skipped(_) => &mut counts.skipped,
+                Outcome::Untested(_) => &mut counts.untested,
                 Outcome::NotRun(_) => &mut counts.not_run,
             } += 1;
         }
         counts
     }
 
-    /// Explains the faults of one cause once, at the first of them.
-    pub(super) fn explain_once(&mut self) {
-        let fails = |test: &Test| {
-            let point = self.points.iter().find(|point| point.name == test.name());
-            point.is_some_and(|point| matches!(point.outcome, Outcome::Fails(_)))
-        };
+    fn fault_of(&mut self, test: Test) -> Option<&mut Fault> {
+        let point = self.points.iter_mut().find(|point| point.name == test.name())?;
+        if let Outcome::Fails(fault) = &mut point.outcome { Some(fault) } else { None }
+    }
+
+    /// Explains the faults of one cause once, at the first of them. The server may be known to
+    /// serve one client at a time.
+    pub(super) fn explain_once(&mut self, one_at_a_time: bool) {
+        let cause = Test::SeveralAtOnce;
+        if one_at_a_time
+            && self.fault_of(cause).is_some()
+            && let Some(fault) = self.fault_of(Test::WhoServes)
+        {
+            fault.advice = format!("{} It has the same cause as {}.", fault.advice, cause.name());
+            fault.same_cause_as = Some(cause.name());
+        }
+        let fails = |test: &Test| self.fault_of(*test).is_some();
         let names: Vec<_> = FRAMING.into_iter().filter(fails).map(Test::name).collect();
         let [first, others @ ..] = &names[..] else { return };
         if others.is_empty() {
@@ -130,10 +150,11 @@ impl Report {
             let Outcome::Fails(fault) = &mut point.outcome else { continue };
             if point.name == *first {
                 fault.advice = format!(
-                    "{} fail for one cause: what one recv returns is taken for one question. TCP \
+                    "{} fail for one cause: what one recv returns is taken for one message. TCP \
                      is a stream of bytes and keeps no boundaries. Collect what arrives in a \
-                     buffer of the client; while a whole question is in it, take that out and \
-                     answer it; keep the rest for the next recv.",
+                     buffer of the client; while a whole message is in it, take that out and \
+                     answer it; keep the rest for the next recv. In Python, a server that waits \
+                     for one client at a time can read lines with `for line in conn.makefile()`.",
                     names.join(", ")
                 );
             } else if others.contains(&&point.name[..]) {
@@ -145,10 +166,22 @@ impl Report {
     }
 }
 
+impl Counts {
+    /// The properties that concern the server.
+    pub fn concerned(self) -> usize {
+        self.holds + self.fails + self.untested + self.not_run
+    }
+}
+
 impl Outcome {
     /// A test that does not concern this server, for this reason.
     pub(super) fn skipped(reason: &str) -> Self {
         Self::Skipped(reason.to_owned())
+    }
+
+    /// A test that another fault makes impossible, for this reason.
+    pub(super) fn untested(reason: &str) -> Self {
+        Self::Untested(reason.to_owned())
     }
 }
 

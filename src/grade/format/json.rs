@@ -11,7 +11,7 @@ use crate::escape;
 use crate::grade::report::{Counts, Outcome, Point, Report};
 
 /// The version of the JSON.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A report.
 #[derive(Serialize)]
@@ -32,6 +32,7 @@ struct JsonCounts {
     holds: usize,
     fails: usize,
     skipped: usize,
+    untested: usize,
     not_run: usize,
 }
 
@@ -59,6 +60,9 @@ enum JsonOutcome<'r> {
     Skipped {
         reason: &'r str,
     },
+    Untested {
+        reason: &'r str,
+    },
     NotRun {
         reason: &'r str,
     },
@@ -66,7 +70,7 @@ enum JsonOutcome<'r> {
 
 pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()> {
     let Report { command, address, startup, backlog, dialogue, points, seed } = report;
-    let Counts { holds, fails, skipped, not_run } = report.counts();
+    let Counts { holds, fails, skipped, untested, not_run } = report.counts();
     let json = JsonReport {
         version: VERSION,
         command,
@@ -75,7 +79,7 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
         backlog: *backlog,
         seed: *seed,
         dialogue,
-        counts: JsonCounts { holds, fails, skipped, not_run },
+        counts: JsonCounts { holds, fails, skipped, untested, not_run },
         points: points.iter().map(json_point).collect(),
     };
     let text = serde_json::to_string_pretty(&json)?;
@@ -114,6 +118,7 @@ fn json_point(point: &Point) -> JsonPoint<'_> {
             same_cause_as: fault.same_cause_as,
         },
         Outcome::Skipped(reason) => JsonOutcome::Skipped { reason },
+        Outcome::Untested(reason) => JsonOutcome::Untested { reason },
         Outcome::NotRun(reason) => JsonOutcome::NotRun { reason },
     };
     JsonPoint { name: &point.name, property: &point.property, outcome }
@@ -130,14 +135,14 @@ mod tests {
     fn every_field_is_there() {
         let value: Value = serde_json::from_str(&written(&sample(), Format::Json)).expect("JSON");
         let expected = json!({
-            "version": 1,
+            "version": 2,
             "command": "python3 s.py {port}",
             "address": "127.0.0.1:26500",
             "startup_ms": 41.9,
             "backlog": 5,
             "seed": 1972,
             "dialogue": ["it greets its clients"],
-            "counts": { "holds": 3, "fails": 2, "skipped": 1, "not_run": 1 },
+            "counts": { "holds": 3, "fails": 2, "skipped": 1, "untested": 1, "not_run": 1 },
             "points": [
                 {
                     "name": "four-operators", "property": "one client, + - * /",
@@ -168,6 +173,10 @@ mod tests {
                 {
                     "name": "mine.sh: it adds", "property": "it adds",
                     "outcome": "holds", "seen": null,
+                },
+                {
+                    "name": "reset", "property": "it does no harm",
+                    "outcome": "untested", "reason": "see second-after-first",
                 },
                 {
                     "name": "restart", "property": "it starts",

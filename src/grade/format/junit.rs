@@ -34,6 +34,11 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
                 status.set_message(xml_line(reason));
                 (status, None)
             }
+            Outcome::Untested(reason) => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(xml_line(&format!("could not be tested: {reason}")));
+                (status, None)
+            }
             Outcome::NotRun(reason) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
                 status.set_message(xml_line(&format!("was not run: {reason}")));
@@ -95,11 +100,14 @@ mod tests {
             <skipped message="no end of input"/>
         </testcase>
         <testcase name="mine.sh: it adds" classname="socklab.grade"/>
+        <testcase name="reset" classname="socklab.grade">
+            <skipped message="could not be tested: see second-after-first"/>
+        </testcase>
         <testcase name="restart" classname="socklab.grade">
             <error message="was not run: the time was over"/>
         </testcase>"#;
         assert!(text.contains(cases), "{text}");
-        let suite = r#" tests="7" skipped="1" errors="1" failures="2">"#;
+        let suite = r#" tests="8" skipped="2" errors="1" failures="2">"#;
         assert!(text.contains(suite), "{text}");
     }
 
@@ -109,7 +117,7 @@ mod tests {
         let text = written(&report, Format::Junit);
         let read = quick_junit::Report::deserialize_from_str(&text).expect("it is a document");
         let cases = &read.test_suites[0].test_cases;
-        assert_eq!(cases.len(), 7);
+        assert_eq!(cases.len(), 8);
         assert_eq!(cases[0].name.as_str(), xml_line(&report.points[0].name));
         let is_char = |letter: char| !matches!(letter, '\0'..' ' | '\u{fffe}' | '\u{ffff}');
         assert!(text.chars().all(|letter| letter == '\n' || is_char(letter)), "{text}");

@@ -47,14 +47,21 @@ fn one_line(text: &str) -> String {
 fn heading(report: &Report) -> String {
     let Report { command, address, startup, backlog, .. } = report;
     let command = one_line(command);
+    if address.port() == 0 {
+        return format!("{command} does not listen");
+    }
     let startup = startup.as_millis();
     format!("{command} listens on {address} after {startup} ms (backlog {backlog})")
 }
 
 /// The counts, and the way to the same questions.
 fn summary(report: &Report) -> String {
-    let Counts { holds, fails, skipped, not_run } = report.counts();
-    let tested = holds + fails;
+    let counts = report.counts();
+    let Counts { holds, skipped, untested, not_run, .. } = counts;
+    let untested = match untested {
+        0 => String::new(),
+        n => format!(", {n} could not be tested"),
+    };
     let skipped = match skipped {
         0 => String::new(),
         1 => ", 1 does not apply".to_owned(),
@@ -65,7 +72,9 @@ fn summary(report: &Report) -> String {
         1 => ", 1 was not run".to_owned(),
         n => format!(", {n} were not run"),
     };
-    format!("{holds} of {tested} hold{skipped}{not_run}. Run again with: --seed {}", report.seed)
+    let concerned = counts.concerned();
+    let counts = format!("{holds} of {concerned} hold{untested}{skipped}{not_run}");
+    format!("{counts}. Run again with: --seed {}", report.seed)
 }
 
 /// The property of a test, if its name does not say it already.
@@ -110,6 +119,7 @@ mod tests {
                 point("slow-reader", "it delays nobody", Outcome::Fails(slow_reader)),
                 point("half-close", "it is answered", Outcome::Skipped("no end of input".into())),
                 point("mine.sh: it adds", "it adds", Outcome::Holds(None)),
+                point("reset", "it does no harm", Outcome::untested("see second-after-first")),
                 point("restart", "it starts", Outcome::NotRun("the time was over".into())),
             ],
             seed: 1972,
@@ -134,7 +144,9 @@ mod tests {
                     (fault.seen, fault.advice) = (text(), text());
                     fault.evidence = vec![text(), text()];
                 }
-                Outcome::Skipped(reason) | Outcome::NotRun(reason) => *reason = text(),
+                Outcome::Skipped(reason) | Outcome::Untested(reason) | Outcome::NotRun(reason) => {
+                    *reason = text();
+                }
             }
         }
         report
@@ -160,7 +172,8 @@ mod tests {
     #[test]
     fn the_summary_counts_the_tests_that_concern_the_server() {
         let mut report = sample();
-        let expected = "3 of 5 hold, 1 does not apply, 1 was not run. Run again with: --seed 1972";
+        let expected = "3 of 7 hold, 1 could not be tested, 1 does not apply, 1 was not run. Run \
+                        again with: --seed 1972";
         assert_eq!(summary(&report), expected);
         report.points.clear();
         assert_eq!(summary(&report), "0 of 0 hold. Run again with: --seed 1972");

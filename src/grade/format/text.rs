@@ -40,6 +40,9 @@ pub(super) fn write(report: &Report, out: &mut impl io::Write) -> io::Result<()>
             Outcome::Skipped(reason) => {
                 ("--", Some(format!("does not apply: {}", one_line(reason))))
             }
+            Outcome::Untested(reason) => {
+                ("??", Some(format!("could not be tested: {}", one_line(reason))))
+            }
             Outcome::NotRun(reason) => ("??", Some(format!("was not run: {}", one_line(reason)))),
         };
         let name = format!(" {mark}  {name}");
@@ -132,8 +135,9 @@ it greets its clients
                        See it happen: socklab show slow-reader
  --  half-close        does not apply: no end of input
  ok  mine.sh: it adds
+ ??  reset             could not be tested: see second-after-first
  ??  restart           was not run: the time was over
-3 of 5 hold, 1 does not apply, 1 was not run. Run again with: --seed 1972
+3 of 7 hold, 1 could not be tested, 1 does not apply, 1 was not run. Run again with: --seed 1972
 "#;
         assert_eq!(text, expected);
     }
@@ -159,6 +163,6 @@ it greets its clients
         let text = written(&hostile(), Format::Text);
         let marks = [" ok  ", " NO  ", " --  ", " ??  "];
         let points = text.lines().filter(|line| marks.iter().any(|mark| line.starts_with(mark)));
-        assert_eq!(points.count(), 7, "{text}");
+        assert_eq!(points.count(), 8, "{text}");
     }
 }

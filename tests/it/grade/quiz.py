@@ -122,7 +122,9 @@ def serve(client: socket.socket) -> None:
         try:
             Player(client).play()
         except (OSError, ValueError):
-            pass
+            if bug("leaving-kills"):
+                print("the player has left", file=sys.stderr, flush=True)
+                os._exit(1)
 
 
 listener = socket.create_server((sys.argv[2], int(sys.argv[3])), backlog=128)

@@ -284,6 +284,33 @@ fn a_server_that_cannot_be_graded_is_described_in_a_sentence() {
 }
 
 #[test]
+fn a_server_that_ends_with_its_first_client_has_not_survived_a_reset() {
+    let only = "second-after-first,reset,unread-answer,odd-bytes";
+    let server = words(&["python3", &in_tree("tests/it/grade/quiz.py"), "leaving-kills"]);
+    let (report, code) = report(&["--service", "quiz", "--only", only], &server);
+    let points = report["points"].as_array().unwrap();
+    let outcome = |name: &str| {
+        let point = points.iter().find(|point| point["name"] == name).unwrap();
+        point["outcome"].as_str().unwrap()
+    };
+    assert_eq!(code, Some(1));
+    assert_eq!(outcome("second-after-first"), "fails", "{report}");
+    for test in ["reset", "unread-answer", "odd-bytes"] {
+        assert_eq!(outcome(test), "untested", "{report}");
+    }
+    assert!(points[0]["evidence"].to_string().contains("the player has left"), "{report}");
+}
+
+#[test]
+fn a_server_of_another_service_is_told_so() {
+    let peer = |name: &str| words(&["python3", &in_tree(&format!("scripts/peers/{name}.py"))]);
+    let (report, _) = report(&["--only", "four-operators,who-serves"], &peer("quiz"));
+    assert!(report["dialogue"][0].as_str().unwrap().contains("--service quiz"), "{report}");
+    let who_serves = &report["points"].as_array().unwrap()[1];
+    assert_eq!(who_serves["outcome"], "untested", "{report}");
+}
+
+#[test]
 fn faults_of_one_cause_are_explained_once() {
     let only = "two-pieces,byte-by-byte,two-in-one,half-close";
     let (report, _) = report(&["--only", only], &student("one_recv"));
