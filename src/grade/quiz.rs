@@ -210,7 +210,7 @@ pub(super) fn own_games(grading: &mut Grading<'_>) -> Step<Outcome> {
         if let Some(reply) = player.replies.iter().find(foreign) {
             let seen =
                 format!("of two players, a {kind} answer got {}", quoted(reply.trim_ascii()));
-            return Err(player.fault(seen, advice));
+            return Err(player.fault(seen, advice).evidence(beside(&players[1 - n])));
         }
         let ends = [&player.replies, own].map(|it| &it[it.len() - 1]);
         let place = score_place(&alone[0][alone[0].len() - 1], &alone[1][alone[1].len() - 1]);
@@ -218,13 +218,19 @@ pub(super) fn own_games(grading: &mut Grading<'_>) -> Step<Outcome> {
         if player.replies.len() == own.len() && scores[0] != scores[1] {
             let [here, there] = ends.map(|it| quoted(it.trim_ascii()));
             let seen = format!("beside another player, {kind} answers end in {here}, not {there}");
-            return Err(player.fault(seen, advice));
+            return Err(player.fault(seen, advice).evidence(beside(&players[1 - n])));
         }
     }
     for player in players {
         player.client.close();
     }
     Ok(Outcome::Holds(None))
+}
+
+/// The end of the other player's game, a line of evidence.
+fn beside(other: &Player) -> [String; 1] {
+    let end = other.replies.last().map_or(&b""[..], |it| it.trim_ascii());
+    [format!("the other player's game ended in {}", quoted(end))]
 }
 
 /// An answer that is no number is a wrong one, and the game goes on.
