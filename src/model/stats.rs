@@ -37,6 +37,9 @@ pub(super) struct Stats {
     limiter: Arc<Limiter>,
     /// One for each loop: they share no cache line.
     traffic: Vec<Arc<Traffic>>,
+    /// True if the log has lines about clients. It is asked once: the line of counters keeps the
+    /// log's maximum at Info, so that each question would be compared with all its filters.
+    logs_clients: bool,
     /// The allowances for lines about clients that connect, and that leave.
     connected_lines: RateLimit,
     left_lines: RateLimit,
@@ -53,6 +56,7 @@ impl Stats {
             close_reasons: Default::default(),
             limiter,
             traffic,
+            logs_clients: log::log_enabled!(log::Level::Info),
             connected_lines: RateLimit::new(LINES_PER_SECOND),
             left_lines: RateLimit::new(LINES_PER_SECOND),
         }
@@ -66,7 +70,7 @@ impl Stats {
     /// Logs a client that is served from now on. `waited`: it was in the accept queue while the
     /// server was full.
     pub(super) fn connected(&self, number: u64, address: SocketAddr, waited: bool) {
-        if log::log_enabled!(log::Level::Info)
+        if self.logs_clients
             && let Some(suppressed) = self.connected_lines.allow_counted(clock())
         {
             let serving = self.limiter.serving();
@@ -89,7 +93,7 @@ impl Stats {
             return;
         }
         self.ended(reason);
-        if log::log_enabled!(log::Level::Info)
+        if self.logs_clients
             && let Some(suppressed) = self.left_lines.allow_counted(clock())
         {
             let (serving, more) = (self.limiter.serving(), not_logged(suppressed));
