@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::now;
@@ -204,13 +205,17 @@ impl Client {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).ok();
     }
 
-    /// Closes the connection. If the server has closed first, its half is ended by a reset: without
-    /// one the server's port would be in `TIME_WAIT`, and could not be bound again.
+    /// Closes the connection after it has received what is there.
     pub(super) fn close(mut self) {
         self.pending();
-        if self.end.is_some() {
-            self.reset();
-        }
+    }
+
+    /// True if the server has closed the connection, whether that was received or not.
+    fn is_closed_by_server(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];
+        // It does not wait.
+        self.end.is_some()
+            || poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     /// The last exchanges, a line each.
@@ -221,6 +226,16 @@ impl Client {
 
     fn note(&mut self, verb: &str, bytes: &[u8]) {
         self.exchanges.push(format!("{verb} {}", quoted(bytes)));
+    }
+}
+
+/// If the server has closed first, a reset ends the connection. Without one the server's port would
+/// be in `TIME_WAIT`, and a server with a port of its own could not bind it again.
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.is_closed_by_server() {
+            SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).ok();
+        }
     }
 }
 

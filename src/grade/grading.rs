@@ -42,6 +42,10 @@ pub(super) struct Grading<'c> {
     until: Instant,
     /// Set if a client could not be tried because of it.
     cut_short: bool,
+    /// True if the last start of the subject failed.
+    start_failed: bool,
+    /// The test in which a start failed first.
+    without_start: Option<Test>,
 }
 
 /// The first start of a subject.
@@ -72,6 +76,8 @@ impl<'c> Grading<'c> {
             first,
             until: now() + config.time_limit,
             cut_short: false,
+            start_failed: false,
+            without_start: None,
         })
     }
 
@@ -141,8 +147,14 @@ impl<'c> Grading<'c> {
         }
         let few = self.dialogue.most_clients;
         let prepared = if few.is_some() { self.renew() } else { self.revive() };
+        if let (Some(test), Err(_)) = (self.without_start, &prepared) {
+            return Outcome::Untested(format!("it did not start again: see {}", test.name()));
+        }
         let (first, before) = (self.subject.first_process(), self.subject.output_length());
         let outcome = prepared.and_then(|()| code(self));
+        if self.start_failed {
+            self.without_start.get_or_insert(test);
+        }
         if self.cut_short {
             return self.not_run();
         }
@@ -206,8 +218,10 @@ impl<'c> Grading<'c> {
     }
 
     /// A subject that starts on this port, or on a free one.
-    pub(super) fn start_again(&self, port: Option<u16>) -> Step<Subject> {
-        subject::start(&self.config.server, port).map_err(|failure| {
+    pub(super) fn start_again(&mut self, port: Option<u16>) -> Step<Subject> {
+        let started = subject::start(&self.config.server, port);
+        self.start_failed = started.is_err();
+        started.map_err(|failure| {
             let advice = "It must be able to start again and again.";
             let lines = failure.details().to_vec();
             Fault::new(format!("it did not start again: {failure}"), advice).evidence(lines)

@@ -173,6 +173,10 @@ pub(super) fn stops(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
+    // One that takes another port at each start is known by that.
+    grading.renew()?;
+    let own = grading.own_port();
+    let keeps_port = own.is_none_or(|own| own == grading.subject.address().port());
     let mut client = grading.connect()?;
     if !grading.dialogue.one_answer {
         grading.ask(&mut client)?;
@@ -181,6 +185,7 @@ pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
     // The server closes first, because it ends: so its side has TIME_WAIT.
     grading.subject.stop_now();
     let (_, closed) = client.receive_all(grading.dialogue.patience());
+    client.half_close();
     drop(client);
     let listed = || in_time_wait().iter().any(|it| it.remote == ours);
     let waits = wait_until(grading.dialogue.patience(), listed);
@@ -191,6 +196,15 @@ pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
         let state = waits.then(|| format!("{address} to {ours} is in TIME_WAIT"));
         fault.advice(advice).topic("time-wait").evidence(state)
     })?;
+    let port = grading.subject.address().port();
+    if keeps_port && port != address.port() {
+        let seen =
+            format!("started again at once, it listens on port {port}, not {}", address.port());
+        let advice = "Check the result of bind: it failed, because a connection of the old server \
+                      is in TIME_WAIT on the port, and listen has taken a free port instead. Set \
+                      SO_REUSEADDR before bind.";
+        return Err(Fault::new(seen, advice).topic("time-wait"));
+    }
     let seen = match (waits, closed) {
         (true, _) => "it listened again at once, over a connection in TIME_WAIT",
         (false, true) => "it listened again at once",

@@ -203,6 +203,7 @@ pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut outcome = Outcome::Holds(None);
     for bytes in [&b"\0"[..], b"\xff\xfe", "ä + ö".as_bytes()] {
         let bytes = grading.dialogue.wrap(bytes);
+        grading.revive()?;
         let next = survives(grading, &bytes, &format!("after the bytes {}, ", quoted(&bytes)))?;
         if matches!(outcome, Outcome::Holds(_)) {
             outcome = next;

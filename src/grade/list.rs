@@ -66,10 +66,11 @@ choices! {
         Asleep = "asleep",
         /// SIGTERM or SIGINT ends the server.
         Stops = "stops",
-        /// The server can be started again at once, on the same port.
-        Restart = "restart",
         /// On an occupied port the server reports a failure and ends.
         PortOccupied = "port-occupied",
+        /// The server can be started again at once, on the same port.
+        // Last: it leaves the port in TIME_WAIT, where some cannot bind it.
+        Restart = "restart",
     }
 }
 

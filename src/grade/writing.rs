@@ -48,7 +48,8 @@ impl Writing {
         Self { frame: Frame::Bare, blanks: false },
     ];
 
-    /// The ways to ask a server that has said nothing to any of the usual ones.
+    /// The ways to ask a server that has said nothing to any of the usual ones. The first is that
+    /// of telnet.
     pub(super) const RARE: [Self; 7] = [
         Self { frame: Frame::CrLf, blanks: true },
         Self { frame: Frame::Nul, blanks: true },

@@ -250,13 +250,33 @@ def plain(client: socket.socket) -> None:
     reply(client, "{}\n")
 
 
-console = ipv6 = any_port = five_clients = plain
+def cuts_two(client: socket.socket) -> None:
+    """It was tried with telnet, which ends a line in CR LF."""
+    while received := client.recv(1024):
+        client.sendall(answer(received[:-2].decode(errors="replace")).encode() + b"\n")
+
+
+def fixed_port_dies(client: socket.socket) -> None:
+    for line in lines(client):
+        try:
+            client.sendall(f"{value(line):g}\n".encode())
+        except ValueError:
+            os._exit(1)
+
+
+console = ipv6 = any_port = five_clients = fixed_port = fixed_port_unchecked = plain
 
 
 def wait_for_console() -> None:
     """A line, or the end of the input, ends the server."""
     sys.stdin.readline()
     os._exit(0)
+
+
+def own_port() -> int:
+    """A port that is the same at each start by one grading, and another for the next."""
+    supervisor = open(f"/proc/{os.getppid()}/stat", encoding="ascii").read()
+    return 12000 + int(supervisor.rpartition(")")[2].split()[1]) % 8000
 
 
 def serve(client: socket.socket) -> None:
@@ -271,8 +291,14 @@ def serve(client: socket.socket) -> None:
 def main() -> None:
     is_ipv6 = NAME == "ipv6"
     listener = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("::1" if is_ipv6 else HOST, 0 if NAME == "any_port" else PORT))
+    if not NAME.startswith("fixed_port"):
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port = own_port() if NAME.startswith("fixed_port") else 0 if NAME == "any_port" else PORT
+    try:
+        listener.bind(("::1" if is_ipv6 else HOST, port))
+    except OSError:
+        if NAME != "fixed_port_unchecked":
+            raise
     listener.listen(128)
     if NAME == "console":
         threading.Thread(target=wait_for_console, daemon=True).start()
