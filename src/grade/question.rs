@@ -280,10 +280,11 @@ pub(super) fn without_digits(text: &[u8]) -> Vec<u8> {
     text.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
 }
 
-/// The words in a text, in lower case.
+/// The words in a text, in lower case and in any alphabet.
 fn words(text: &[u8]) -> Vec<String> {
-    let words = text.split(|byte| !byte.is_ascii_alphabetic()).filter(|word| word.len() >= WORD);
-    words.map(|word| String::from_utf8_lossy(word).to_lowercase()).collect()
+    let text = String::from_utf8_lossy(text).to_lowercase();
+    let words = text.split(|letter: char| !letter.is_alphabetic());
+    words.filter(|word| word.chars().count() >= WORD).map(str::to_owned).collect()
 }
 
 fn find(text: &[u8], part: &str) -> Option<usize> {
@@ -347,6 +348,17 @@ mod tests {
         for no_error in ["Result: 32720\n", "0", "", "\n"] {
             assert!(!shape.is_error(no_error.as_bytes()), "{no_error}");
         }
+    }
+
+    #[test]
+    fn an_error_in_another_alphabet_may_have_a_number() {
+        let shape = learnt(&[(66.0, "Ответ: 66\n"), (12.0, "Ответ: 12\n")]).expect("right");
+        assert!(shape.is_error("На 0 делить нельзя\n".as_bytes()));
+        assert!(!shape.is_error("Ответ: 0\n".as_bytes()));
+        let shape = learnt(&[(66.0, "66\n"), (12.0, "12\n")]).expect("both are right");
+        assert!(shape.is_error("除数不能为0\n".as_bytes()));
+        // What was in a buffer before is no word.
+        assert!(!shape.is_error(b"0\n\xb0\xff\x7f\xfe"));
     }
 
     #[test]
