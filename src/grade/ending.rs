@@ -27,7 +27,6 @@ const STUCK: u32 = 3;
 const LEAVING: usize = 8;
 
 pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
-    let patience = grading.dialogue.patience();
     // The end of input arrives with the question, or after its answer.
     for together in [true, false] {
         let mut client = grading.connect_ready()?;
@@ -37,7 +36,11 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
             grading.expect_right(&client, &question, &answer)?;
         }
         client.half_close();
-        let (reply, _) = client.receive_all(patience);
+        let reply = if together {
+            grading.receive_answers(&mut client, std::slice::from_ref(&question))
+        } else {
+            client.receive_all(grading.dialogue.patience()).0
+        };
         let fault = |seen: String, advice: &str| {
             Err(Fault::new(seen, advice).topic("half-close").evidence(client.evidence()))
         };
@@ -81,8 +84,9 @@ pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {
     let question = grading.draw(&client);
     client.send(question.text(grading.dialogue.writing.blanks).as_bytes());
     client.half_close();
-    let (reply, _) = client.receive_all(grading.dialogue.patience());
-    if !grading.dialogue.shape.has_answers(&reply, &[question]) {
+    let questions = [question];
+    let reply = grading.receive_answers(&mut client, &questions);
+    if !grading.dialogue.shape.has_answers(&reply, &questions) {
         let noun = grading.noun();
         let seen = format!("a last {noun} without a newline got no reply at the end of input");
         let advice =

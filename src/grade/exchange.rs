@@ -136,6 +136,24 @@ impl Grading<'_> {
         self.judge(question, reply)
     }
 
+    /// Receives the answers to questions that were sent together: until all have come, the end of
+    /// the connection, or the longest silence.
+    pub(super) fn receive_answers(&self, client: &mut Client, questions: &[Question]) -> Vec<u8> {
+        let mut reply = client.receive(self.dialogue.patience(), |_| false);
+        // They may come one by one.
+        for _ in questions {
+            if client.end().is_some() || self.dialogue.shape.has_answers(&reply, questions) {
+                break;
+            }
+            let more = client.receive(self.dialogue.last_patience(), |_| false);
+            if more.is_empty() {
+                break;
+            }
+            reply.extend(more);
+        }
+        reply
+    }
+
     /// Receives an answer that comes within this time, if at all.
     pub(super) fn answer_within(
         &self,

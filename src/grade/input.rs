@@ -171,10 +171,7 @@ pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
     let questions = [grading.draw(&client), grading.draw(&client)];
     let bytes = questions.each_ref().map(|question| grading.dialogue.write(question)).concat();
     client.send(&bytes);
-    let mut reply = client.receive(grading.dialogue.patience(), |_| false);
-    if !grading.dialogue.shape.has_answers(&reply, &questions) {
-        reply.extend(client.receive(grading.dialogue.patience(), |_| false));
-    }
+    let reply = grading.receive_answers(&mut client, &questions);
     if grading.dialogue.shape.has_answers(&reply, &questions) {
         client.close();
         return Ok(Outcome::Holds(None));

@@ -5,6 +5,7 @@
 Each function below is a habit; students.txt lists all.
 """
 
+import itertools
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 
 NAME, HOST, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
+asked = itertools.count()
 
 
 def value(question: str) -> float:
@@ -154,6 +156,20 @@ def pauses(client: socket.socket) -> None:
 def slow(client: socket.socket) -> None:
     for line in lines(client):
         time.sleep(0.3)
+        client.sendall(answer(line).encode() + b"\n")
+
+
+def endless_error(client: socket.socket) -> None:
+    for line in lines(client):
+        while (text := answer(line)).startswith("Error"):
+            client.sendall(text.encode() + b"\n")
+        client.sendall(text.encode() + b"\n")
+
+
+def slow_later(client: socket.socket) -> None:
+    for line in lines(client):
+        if next(asked) >= 15:
+            time.sleep(0.8)
         client.sendall(answer(line).encode() + b"\n")
 
 
