@@ -26,6 +26,9 @@ const OTHER_LOOPBACKS: RangeInclusive<u8> = 2..=250;
 /// The most bytes received by one call.
 const READ_SIZE: usize = 16 * 1024;
 
+/// The most bytes of a reply: some servers send without an end.
+pub(super) const MAX_REPLY: usize = 1 << 20;
+
 /// The most bytes of a text that the evidence quotes.
 const QUOTED: usize = 60;
 
@@ -122,7 +125,7 @@ impl Client {
     }
 
     /// Receives until `whole` says so, until the server closes, or until a silence: of `patience`
-    /// before the first byte, of its gap after it. Returns all that has come.
+    /// before the first byte, of its gap after it. Returns all that has come, up to [`MAX_REPLY`].
     pub(super) fn receive(&mut self, patience: Duration, whole: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         let mut until = now() + patience;
         let mut seen = 0;
@@ -170,8 +173,11 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
-    /// Receives once. Returns false if nothing has come by `until`.
+    /// Receives once. Returns false if nothing has come by `until`, or more than a reply.
     fn receive_once(&mut self, until: Instant) -> bool {
+        if self.received.len() >= MAX_REPLY {
+            return false;
+        }
         let left = until.saturating_duration_since(now()).max(MIN_WAIT);
         self.stream.set_read_timeout(Some(left)).ok();
         // With Nagle's algorithm the server sends the rest after an acknowledgement.

@@ -1,6 +1,6 @@
 //! The tests of what clients send: wrong questions, pieces of questions, several at once.
 
-use super::client::{Client, quoted};
+use super::client::{Client, MAX_REPLY, quoted};
 use super::course::{ASKS_ITSELF, ONE_ANSWER, no_harm};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
@@ -46,10 +46,11 @@ fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
     if reply.is_empty() {
         reply = client.receive(grading.dialogue.last_patience(), whole);
     }
-    let end = grading.end_evidence();
+    let (evidence, end) = (client.evidence(), grading.end_evidence());
+    let endless = client.receive(grading.dialogue.gap(), |_| false).len() >= MAX_REPLY;
     let fault = |seen: String, advice: &str| {
         let fault = Fault::new(format!("asked \"{text}\", {seen}"), advice);
-        Err(fault.evidence(client.evidence()).evidence(end.clone()))
+        Err(fault.evidence(evidence.clone()).evidence(end.clone()))
     };
     if !end.is_empty() {
         return fault(
@@ -72,6 +73,12 @@ fn answers_error(grading: &mut Grading<'_>, text: &str) -> Step<Outcome> {
         let advice =
             "Tell the client that there is no value; what was in the variable before is none.";
         return fault(seen, advice);
+    }
+    if endless {
+        return fault(
+            format!("got {} again and again, without an end", quoted(&reply)),
+            "Answer a wrong question once, and receive the next: a loop that sends must receive.",
+        );
     }
     client.close();
     grading.check_well()?;
