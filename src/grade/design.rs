@@ -155,6 +155,11 @@ impl View<'_> {
     /// The threads that wait for one client each.
     fn receivers(&self, accepted: &HashSet<u64>) -> Vec<Receiver> {
         let old: HashSet<_> = self.before.threads().map(|(_, thread)| thread.tid).collect();
+        let selects =
+            |thread: &ThreadState| thread.call.name().is_some_and(|name| SELECTS.contains(&name));
+        // A loop has waited so before its first client.
+        let loops = self.before.threads().filter(|(_, thread)| selects(thread));
+        let loops: HashSet<_> = loops.map(|(_, thread)| thread.tid).collect();
         let receiver = |(process, thread): (&ProcessState, &ThreadState)| {
             let Call::Waiting { name, arguments } = thread.call else { return None };
             let held = held_by(process, accepted);
@@ -165,7 +170,13 @@ impl View<'_> {
                 // poll(2) of one descriptor, for its timeout; or a process with one client.
                 let one = matches!(name, "poll" | "ppoll") && arguments[1] == 1;
                 let waits = SELECTS.contains(&name) || EPOLLS.contains(&name);
-                (one && held > 0) || (waits && held == 1)
+                // /proc does not say for which descriptors: as many threads as clients are served.
+                let chosen = |it: &ThreadState| selects(it) && !loops.contains(&it.tid);
+                let several = || {
+                    let count = process.threads.iter().filter(|it| chosen(it)).count();
+                    chosen(thread) && held > 0 && count >= self.served
+                };
+                (one && held > 0) || (waits && held == 1) || several()
             };
             let (pid, new) = (process.pid, !old.contains(&thread.tid));
             waits_for_one.then_some(Receiver { pid, call: name, new })

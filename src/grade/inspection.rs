@@ -13,8 +13,9 @@ use super::{Expect, wait_until};
 use crate::choice::Choice;
 use crate::subject::processes::{Call, ProcessState, Target, ThreadState};
 
-/// Clients of the second inspection, of a server whose threads stay: a pool has fewer.
-const MORE_CLIENTS: usize = 40;
+/// Clients of the second inspection, of a server whose threads stay: more than any test has at the
+/// same time. A pool serves fewer.
+const MORE_CLIENTS: usize = 201;
 
 /// Inspects a subject that has not served anybody.
 fn inspect(grading: &mut Grading<'_>) -> Step<Design> {

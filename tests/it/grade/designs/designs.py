@@ -1,10 +1,12 @@
-"""More designs in Python: designs.py threading|forking|executor|multiprocessing|polling HOST PORT"""
+"""More designs in Python: designs.py DESIGN HOST PORT; the designs are at the end of the file."""
 
 import concurrent.futures
 import multiprocessing
+import select
 import socket
 import socketserver
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -50,6 +52,17 @@ def poll() -> None:
         time.sleep(0.01)
 
 
+def select_one(client: socket.socket) -> None:
+    """Serves one client, with a limit on its silence."""
+    lines = calculator.Lines()
+    with client:
+        while select.select([client], [], [], 60)[0]:
+            received = client.recv(calculator.RECEIVE_SIZE)
+            client.sendall(lines.answers(received))
+            if not received:
+                break
+
+
 if design in ("threading", "forking"):
     Server = {
         "threading": socketserver.ThreadingTCPServer,
@@ -59,8 +72,11 @@ if design in ("threading", "forking"):
     with Server((sys.argv[1], int(sys.argv[2])), Handler) as server:
         server.serve_forever()
 listener = calculator.listen()
-if design == "executor":
-    with concurrent.futures.ThreadPoolExecutor(8) as executor:
+while design == "selecting":
+    threading.Thread(target=select_one, args=listener.accept()[:1], daemon=True).start()
+if design in ("executor", "large-executor"):
+    workers = 8 if design == "executor" else 100
+    with concurrent.futures.ThreadPoolExecutor(workers) as executor:
         while True:
             executor.submit(calculator.talk, listener.accept()[0])
 if design == "multiprocessing":
