@@ -181,6 +181,8 @@ pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
     if !grading.dialogue.one_answer {
         grading.ask(&mut client)?;
     }
+    // A connection in the accept queue would be reset, and leave no TIME_WAIT.
+    grading.wait_accepted(&client);
     let (address, ours) = (grading.subject.address(), client.address);
     // The server closes first, because it ends: so its side has TIME_WAIT.
     grading.subject.stop_now();

@@ -280,6 +280,10 @@ def fixed_port_dies(client: socket.socket) -> None:
             os._exit(1)
 
 
+def late_accept(client: socket.socket) -> None:
+    client.sendall(answer(next(lines(client))).encode() + b"\n")
+
+
 console = ipv6 = any_port = five_clients = fixed_port = fixed_port_unchecked = plain
 
 
@@ -307,8 +311,8 @@ def serve(client: socket.socket) -> None:
 def main() -> None:
     is_ipv6 = NAME == "ipv6"
     listener = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
-    if not NAME.startswith("fixed_port"):
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reuse = NAME != "late_accept" and not NAME.startswith("fixed_port")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
     port = own_port() if NAME.startswith("fixed_port") else 0 if NAME == "any_port" else PORT
     try:
         listener.bind(("::1" if is_ipv6 else HOST, port))
@@ -321,6 +325,7 @@ def main() -> None:
     print("Server is listening")
     few = NAME == "five_clients"
     for _ in range(5) if few else iter(int, 1):
+        time.sleep(0.1 if NAME == "late_accept" else 0)
         client, address = listener.accept()
         print("Connected by", address)
         threading.Thread(target=serve, args=(client,), daemon=not few).start()
