@@ -12,6 +12,7 @@ use super::snapshot::{Snapshot, activity, at_rest, set_up};
 use super::{Expect, wait_until};
 use crate::choice::Choice;
 use crate::subject::processes::{Call, ProcessState, Target, ThreadState};
+use crate::subject::sockets::State;
 
 /// Clients of the second inspection, of a server whose threads stay: more than any test has at the
 /// same time. A pool serves fewer.
@@ -166,7 +167,10 @@ impl Grading<'_> {
                 _ => None,
             });
             let number = arguments[0];
-            let on = client.map(|it| format!(" on descriptor {number} (client {})", it.remote));
+            let on = client.map(|it| match it.state {
+                State::Listen => format!(" on descriptor {number}, which listens"),
+                _ => format!(" on descriptor {number} (client {})", it.remote),
+            });
             format!("thread {} waits in {name}{}", thread.tid, on.unwrap_or_default())
         };
         now.threads().map(line).take(CLIENTS).collect()

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import pickle
+import select
 import socket
 import struct
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 
 NAME, HOST, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
 asked = itertools.count()
+tidied = [0.0]
 
 
 def value(question: str) -> float:
@@ -166,11 +168,22 @@ def endless_error(client: socket.socket) -> None:
         client.sendall(text.encode() + b"\n")
 
 
-def slow_later(client: socket.socket) -> None:
+def slow_for_a_while(client: socket.socket) -> None:
     for line in lines(client):
-        if next(asked) >= 15:
+        if next(asked) in range(15, 45):
             time.sleep(0.8)
         client.sendall(answer(line).encode() + b"\n")
+
+
+def tidies_up(client: socket.socket) -> None:
+    for line in lines(client):
+        client.sendall(answer(line).encode() + b"\n")
+        silent = not select.select([client], [], [], 0.2)[0]
+        if silent and time.monotonic() > tidied[-1] + 0.5:
+            tidied.append(time.monotonic())
+            until = time.thread_time() + 0.4
+            while time.thread_time() < until:
+                pass
 
 
 def noisy(client: socket.socket) -> None:
