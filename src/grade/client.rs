@@ -167,6 +167,25 @@ impl Client {
         (text, self.end.is_some())
     }
 
+    /// Receives until the end, or a silence of `patience`, and hands on what comes. Returns false if
+    /// `until` has passed before.
+    pub(super) fn receive_each(
+        &mut self,
+        patience: Duration,
+        until: Instant,
+        mut take: impl FnMut(&[u8]),
+    ) -> bool {
+        while self.end.is_none() && now() < until {
+            let silent = !self.receive_once(now() + patience);
+            take(&self.received);
+            self.received.clear();
+            if silent {
+                return true;
+            }
+        }
+        self.end.is_some()
+    }
+
     /// Takes what has arrived, without waiting.
     fn pending(&mut self) -> Vec<u8> {
         while self.end.is_none() && self.receive_once(now()) {}
@@ -217,7 +236,7 @@ impl Client {
     }
 
     /// True if the server has closed the connection, whether that was received or not.
-    fn is_closed_by_server(&self) -> bool {
+    pub(super) fn is_closed_by_server(&self) -> bool {
         let mut fds = [PollFd::new(&self.stream, PollFlags::RDHUP)];
         // It does not wait.
         self.end.is_some()

@@ -1,12 +1,16 @@
 //! The tests of how connections end, and of clients that do not read.
 
-use super::client::{End, quoted};
+use std::time::Duration;
+
+use super::client::{Client, End, quoted};
 use super::course::{ONE_ANSWER, no_harm, one_at_a_time};
+use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::input::NO_NEWLINES;
-use super::question::Question;
+use super::question::{Occurrences, Question};
 use super::report::{Fault, Outcome};
-use super::wait_until;
+use super::{now, wait_until};
+use crate::number;
 
 /// The receive buffer of the client that does not read, in bytes.
 const SMALL_BUFFER: usize = 4096;
@@ -19,6 +23,9 @@ const BURST: usize = 64 * 1024;
 
 /// Questions of a client that leaves without reading the answers.
 const UNREAD: usize = 2000;
+
+/// The longest time in which the answers are read after all.
+const LATE: Duration = Duration::from_secs(5);
 
 /// The times of a patience for which the server takes nothing before it is said to be blocked.
 const STUCK: u32 = 3;
@@ -34,6 +41,10 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
         if !together {
             let answer = grading.receive_answer(&mut client, &question);
             grading.expect_right(&client, &question, &answer)?;
+            if client.is_closed_by_server() {
+                // There is no end of input to answer, and ours would bring its port TIME_WAIT.
+                continue;
+            }
         }
         client.half_close();
         let reply = if together {
@@ -157,7 +168,10 @@ pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
     let patience = grading.dialogue.patience();
     let mut slow = grading.connect_with(Some(SMALL_BUFFER))?;
     let question = grading.questions.draw();
-    let burst = grading.dialogue.write(&question).repeat(BURST / 8);
+    let answer = grading.answer(&mut slow, &question);
+    grading.expect_right(&slow, &question, &answer)?;
+    let bytes = grading.dialogue.write(&question);
+    let burst = bytes.repeat(BURST / 8);
     let mut sent = 0;
     // Until the server takes nothing more: it waits, or it is blocked in send.
     while sent < UNREAD_QUESTIONS {
@@ -181,8 +195,47 @@ pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
         let evidence = [grading.doing(), vec![format!("{unsent} bytes are sent and not read")]];
         return Err(Fault::new(seen, advice).topic("slow-reader").evidence(evidence.concat()));
     }
+    if let Answer::Right(reply) = answer {
+        read_late(grading, &mut slow, &question, &reply, sent / bytes.len())?;
+    }
     slow.reset();
     // What the server makes of the reset is no matter of this test.
     grading.renew()?;
     Ok(Outcome::Holds(None))
+}
+
+/// Reads the answers to so many questions after all. A server may end the connection of a client
+/// that does not read, but not leave out answers.
+fn read_late(
+    grading: &mut Grading<'_>,
+    slow: &mut Client,
+    question: &Question,
+    reply: &[u8],
+    asked: usize,
+) -> Step<()> {
+    let Some(value) = question.value_text() else { return Ok(()) };
+    let count = |bytes: &[u8]| {
+        let mut found = Occurrences::new(&value);
+        found.add(bytes);
+        found.count
+    };
+    // It may write its value in another way.
+    if count(reply) != 1 {
+        return Ok(());
+    }
+    let mut found = Occurrences::new(&value);
+    let is_all = slow.receive_each(grading.dialogue.last_patience(), now() + LATE, |bytes| {
+        found.add(bytes);
+    });
+    if !is_all || slow.end().is_some() || found.count >= asked {
+        return Ok(());
+    }
+    let seen = format!(
+        "a client that read late got {} of its {} answers",
+        number::grouped(found.count as u64),
+        number::grouped(asked as u64)
+    );
+    let advice = "send may take a part of the bytes, or fail with EAGAIN: keep the rest, and send \
+                  it when the socket is writable.";
+    Err(Fault::new(seen, advice).topic("slow-reader").evidence(grading.doing()))
 }

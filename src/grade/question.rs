@@ -7,6 +7,8 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::Service;
 use super::numbers::{equal, numbers, sums};
 use crate::random::Random;
@@ -133,6 +135,15 @@ impl Question {
     /// The text, with or without blanks between its words.
     pub(super) fn text(&self, blanks: bool) -> String {
         self.words.join(if blanks { " " } else { "" })
+    }
+
+    /// The text that each right answer has, if it is known.
+    pub(super) fn value_text(&self) -> Option<String> {
+        match &self.answer {
+            Answer::Number(value) => Some(value.to_string()),
+            Answer::Text(text) => Some(text.clone()),
+            Answer::Greeting | Answer::Sum => None,
+        }
     }
 
     /// The answer in words.
@@ -287,13 +298,48 @@ fn words(text: &[u8]) -> Vec<String> {
     words.filter(|word| word.chars().count() >= WORD).map(str::to_owned).collect()
 }
 
+/// The number of times that a text is in another one that comes in pieces.
+pub(super) struct Occurrences {
+    text: Vec<u8>,
+    /// The end of the pieces, in which it may have begun.
+    rest: Vec<u8>,
+    pub(super) count: usize,
+}
+
+impl Occurrences {
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.as_bytes().to_vec(), rest: Vec::new(), count: 0 }
+    }
+
+    /// Adds a piece.
+    pub(super) fn add(&mut self, piece: &[u8]) {
+        self.rest.extend_from_slice(piece);
+        let mut at = 0;
+        while let Some(found) = memmem::find(&self.rest[at..], &self.text) {
+            at += found + self.text.len();
+            self.count += 1;
+        }
+        let kept = self.rest.len().saturating_sub(self.text.len() - 1);
+        self.rest.drain(..at.max(kept));
+    }
+}
+
 fn find(text: &[u8], part: &str) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part.as_bytes())
+    memmem::find(text, part.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_counted_across_pieces() {
+        let mut found = Occurrences::new("121");
+        for piece in ["12", "1121", "2", "1\n12", "x121"] {
+            found.add(piece.as_bytes());
+        }
+        assert_eq!(found.count, 3);
+    }
 
     fn question(value: f64) -> Question {
         Question {

@@ -210,7 +210,8 @@ def serve(client: socket.socket, readable: bool) -> None:
         if bug("blocking-send"):
             client.sendall(unsent[client])
             unsent[client] = b""
-        unsent[client] = unsent[client][client.send(unsent[client]) :]
+        sent = client.send(unsent[client])
+        unsent[client] = b"" if bug("short-send") else unsent[client][sent:]
         leaves = client not in lines and not unsent[client]
     except OSError as error:
         if bug("reset-kills") and isinstance(error, ConnectionResetError):
