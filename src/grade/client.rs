@@ -167,8 +167,8 @@ impl Client {
         (text, self.end.is_some())
     }
 
-    /// Receives until the end, or a silence of `patience`, and hands on what comes. Returns false if
-    /// `until` has passed before.
+    /// Receives until the end, or a silence of `patience`, and hands on what comes. Returns false
+    /// if `until` has passed before.
     pub(super) fn receive_each(
         &mut self,
         patience: Duration,

@@ -15,9 +15,6 @@ const BUSY_QUESTIONS: usize = 5;
 /// Rounds of questions in which clients take turns.
 const ROUNDS: usize = 3;
 
-/// Clients of the test of many.
-const MANY: usize = 200;
-
 /// The reason why a test of certain questions does not concern a server.
 pub(super) const ASKS_ITSELF: &str = "it asks the questions itself: see whole-game";
 
@@ -34,8 +31,12 @@ pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut client = grading.connect()?;
     for operator in ['+', '-', '*', '/'] {
         let question = grading.questions.with(operator);
-        grading.ask_this(&mut client, &question).map_err(|fault| {
-            fault.advice(format!("The operator {operator} must work on two whole numbers."))
+        let answer = grading.answer(&mut client, &question);
+        grading.expect_right(&client, &question, &answer).map_err(|fault| {
+            fault.advice(match answer {
+                Answer::Nothing => "Answer each question of a client on its own connection.".into(),
+                _ => format!("{}. Both operands are whole numbers.", question.sum_text()),
+            })
         })?;
         client = next_question(grading, client)?;
     }
@@ -76,7 +77,8 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
     let advice = "When a client has left (recv returns 0), close its socket and accept the next.";
     if let Some(end) = grading.dialogue.end_after_one {
         let seen = format!("the server ended when its first client had left: {end}");
-        return Err(Fault::new(seen, advice).evidence(grading.dialogue.last_words.clone()));
+        let said = grading.dialogue.last_words.clone();
+        return Err(Fault::new(seen, advice).evidence(said).remedy(&[end.to_string()]));
     }
     if let Some(count) = grading.dialogue.most_clients {
         let seen = format!("the server ended by itself after {}", number::counted(count, "client"));
@@ -197,14 +199,28 @@ pub(super) fn own_answers(grading: &mut Grading<'_>) -> Step<Outcome> {
     let mut clients = connect_all(grading, count)?;
     for _ in 0..rounds {
         let questions: Vec<_> = clients.iter_mut().map(|client| grading.put(client)).collect();
-        for (client, question) in clients.iter_mut().zip(&questions).rev() {
+        for n in (0..count).rev() {
+            let (client, question) = (&mut clients[n], &questions[n]);
             let answer = grading.receive_answer(client, question);
             let right = grading.expect_right(client, question, &answer);
-            right.map_err(|fault| fault.advice(advice))?;
+            right.map_err(|fault| {
+                // They may have got what was another's.
+                fault.advice(advice).evidence(of_others(grading, &mut clients, n))
+            })?;
         }
     }
     clients.into_iter().for_each(Client::close);
     Ok(Outcome::Holds(None))
+}
+
+/// The replies that other clients have received, a line each.
+fn of_others(grading: &Grading<'_>, clients: &mut [Client], own: usize) -> Vec<String> {
+    let others = clients.iter_mut().enumerate().filter(|(n, _)| *n != own);
+    let line = |(n, client): (usize, &mut Client)| {
+        let text = client.receive(grading.dialogue.gap(), |_| false);
+        (!text.is_empty()).then(|| format!("client {} got {}", n + 1, quoted(&text)))
+    };
+    others.filter_map(line).collect()
 }
 
 pub(super) fn silent_client(grading: &mut Grading<'_>) -> Step<Outcome> {
@@ -255,64 +271,4 @@ pub(super) fn greeting(grading: &mut Grading<'_>) -> Step<Outcome> {
         client.close();
     }
     Ok(Outcome::Holds(None))
-}
-
-pub(super) fn many_clients(grading: &mut Grading<'_>) -> Step<Outcome> {
-    if grading.dialogue.end_after_one.is_some() {
-        return Ok(Outcome::untested(ENDS_AFTER_ONE));
-    }
-    let mut at_once = grading.capacity().min(MANY);
-    let (mut served, mut most) = (0, 0);
-    let mut waiting = None;
-    while served < MANY {
-        let nth = |fault: Fault, n: usize| Fault {
-            seen: format!("client {} of {MANY}: {}", served + n + 1, fault.seen),
-            ..fault
-        };
-        let first = match waiting.take() {
-            Some(client) => client,
-            None => grading.connect().map_err(|fault| nth(fault, 0))?,
-        };
-        let (mut clients, next) = fill(grading, first, at_once.min(MANY - served));
-        waiting = next;
-        if waiting.is_some() {
-            at_once = clients.len();
-        }
-        // All ask at once: a server that takes its time for an answer takes it once.
-        let questions: Vec<_> = clients.iter_mut().map(|client| grading.put(client)).collect();
-        if grading.is_quiz() {
-            for client in &mut clients {
-                grading.give_name(client);
-            }
-        }
-        for (n, (client, question)) in clients.iter_mut().zip(&questions).enumerate() {
-            let answer = grading.receive_answer(client, question);
-            let right = grading.expect_right(client, question, &answer);
-            right.map_err(|fault| nth(fault, n))?;
-        }
-        most = most.max(clients.len());
-        served += clients.len();
-        clients.into_iter().for_each(Client::close);
-    }
-    let how = match most {
-        MANY => "at the same time".to_owned(),
-        1 => "one after another".to_owned(),
-        n => format!("at most {n} at the same time"),
-    };
-    Ok(Outcome::Holds(Some(format!("{MANY} clients were served, {how}"))))
-}
-
-/// Connects up to `count` clients, as many as the server accepts. Returns them, and the one that
-/// waits in the accept queue if there was no room for it: a limit on clients is no fault.
-fn fill(grading: &mut Grading<'_>, first: Client, count: usize) -> (Vec<Client>, Option<Client>) {
-    let mut clients = vec![first];
-    while clients.len() < count {
-        let Some(client) = grading.connect_quickly() else { break };
-        // One after another: the accept queue may be short.
-        if !grading.wait_accepted(&client) {
-            return (clients, Some(client));
-        }
-        clients.push(client);
-    }
-    (clients, None)
 }

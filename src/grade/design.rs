@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Expect;
 use super::snapshot::Snapshot;
+use crate::number;
 use crate::subject::processes::{Call, EpollTarget, ProcessState, Target, ThreadState};
 
 /// Clients of an inspection.
@@ -20,6 +21,9 @@ pub(super) const WATCHED: Duration = Duration::from_millis(300);
 
 /// The voluntary switches in the time of an inspection from which on a server polls.
 const POLLING: u64 = 15;
+
+/// The processor time in it from which on a server polls without a pause.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// The calls that receive from a socket, which is their first argument.
 const RECEIVES: [&str; 6] = ["read", "readv", "recvfrom", "recvmsg", "recvmmsg", "recv"];
@@ -104,6 +108,8 @@ pub(super) struct View<'v> {
     pub(super) rejected: usize,
     /// Voluntary switches in [`WATCHED`].
     pub(super) switches: u64,
+    /// Processor time in it.
+    pub(super) worked: Duration,
 }
 
 impl View<'_> {
@@ -163,9 +169,14 @@ impl View<'_> {
         let receiver = |(process, thread): (&ProcessState, &ThreadState)| {
             let Call::Waiting { name, arguments } = thread.call else { return None };
             let held = held_by(process, accepted);
+            let mut socket = None;
             let waits_for_one = if RECEIVES.contains(&name) {
                 let descriptor = process.descriptor(arguments[0])?;
-                matches!(descriptor.target, Target::Socket(it) if accepted.contains(&it))
+                match descriptor.target {
+                    Target::Socket(it) if accepted.contains(&it) => socket = Some(it),
+                    _ => return None,
+                }
+                true
             } else {
                 // poll(2) of one descriptor, for its timeout; or a process with one client.
                 let one = matches!(name, "poll" | "ppoll") && arguments[1] == 1;
@@ -179,7 +190,7 @@ impl View<'_> {
                 (one && held > 0) || (waits && held == 1) || several()
             };
             let (pid, new) = (process.pid, !old.contains(&thread.tid));
-            waits_for_one.then_some(Receiver { pid, call: name, new })
+            waits_for_one.then_some(Receiver { pid, call: name, socket, new })
         };
         self.during.threads().filter_map(receiver).collect()
     }
@@ -207,8 +218,14 @@ impl View<'_> {
             let seen = format!("{count} threads, each in {call} on a client of its own");
             (Class::Pool(self.served), seen)
         } else if new + 1 >= count {
-            let seen = format!("{new} threads more, each in {call} on a client of its own");
-            (Class::ThreadPerClient, seen)
+            let sockets: HashSet<_> = receivers.iter().filter_map(|it| it.socket).collect();
+            let on = match sockets.len() {
+                clients if clients > 0 && clients < count => {
+                    format!("on the sockets of only {}", number::counted(clients, "client"))
+                }
+                _ => "on a client of its own".to_owned(),
+            };
+            (Class::ThreadPerClient, format!("{new} threads more, each in {call} {on}"))
         } else {
             let threads = self.before.threads().count();
             let seen =
@@ -268,10 +285,15 @@ impl View<'_> {
                 }
         });
         let waits = self.by_loop(accepted).0 == Class::Loop;
-        let often = self.switches >= POLLING;
         let rate = u128::from(self.switches) * 1000 / WATCHED.as_millis();
-        (sleeps && often && !waits)
-            .then(|| format!("it sleeps and looks again, {rate} times a second"))
+        let seen = if self.worked >= BUSY {
+            "it looks again without a pause".to_owned()
+        } else if self.switches >= POLLING {
+            format!("it sleeps and looks again, {rate} times a second")
+        } else {
+            return None;
+        };
+        (sleeps && !waits).then_some(seen)
     }
 }
 
@@ -279,6 +301,8 @@ impl View<'_> {
 struct Receiver {
     pid: i32,
     call: &'static str,
+    /// The inode of the socket from which it receives, if it waits in a receive.
+    socket: Option<u64>,
     /// True if it was not there before the clients.
     new: bool,
 }

@@ -7,8 +7,9 @@ use super::course::{ONE_ANSWER, no_harm, one_at_a_time};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::input::NO_NEWLINES;
-use super::question::{Occurrences, Question};
+use super::question::Question;
 use super::report::{Fault, Outcome};
+use super::text::Occurrences;
 use super::{now, wait_until};
 use crate::number;
 
@@ -29,6 +30,12 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// The times of a patience for which the server takes nothing before it is said to be blocked.
 const STUCK: u32 = 3;
+
+/// The least resets of the test.
+const RESETS: usize = 4;
+
+/// Workers of a pool each of which a reset may end.
+const MOST_WORKERS: usize = 16;
 
 /// Clients that leave without reading.
 const LEAVING: usize = 8;
@@ -109,10 +116,11 @@ pub(super) fn no_newline(grading: &mut Grading<'_>) -> Step<Outcome> {
 }
 
 pub(super) fn reset(grading: &mut Grading<'_>) -> Step<Outcome> {
-    // The reset comes before the server has read the piece, or after.
     grading.wrong_input_ends();
     grading.revive()?;
-    for read in [false, true, false, true] {
+    // Each may end another worker of a pool.
+    let workers = Some(grading.capacity()).filter(|&it| it != usize::MAX);
+    for n in 0..RESETS.max(workers.unwrap_or(0).min(MOST_WORKERS) + 1) {
         let mut client = grading.connect_ready()?;
         let question = grading.draw(&client);
         let mut bytes = grading.dialogue.write(&question);
@@ -121,7 +129,8 @@ pub(super) fn reset(grading: &mut Grading<'_>) -> Step<Outcome> {
             bytes.truncate(bytes.len() / 2);
         }
         client.send(&bytes);
-        if read {
+        // The reset comes before the server has read the piece, or after.
+        if n % 2 == 1 {
             grading.wait_read(&client);
         }
         client.reset();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::client::{Client, quoted};
 use super::grading::{Grading, Step};
 use super::numbers::sums;
-use super::question::{Question, without_digits};
+use super::question::Question;
 use super::report::Fault;
+use super::text::without_digits;
 use super::{Service, wait_until};
 use crate::error::cause_of;
 use crate::subject::sockets::{self, Socket, State};
@@ -256,12 +257,13 @@ impl Grading<'_> {
 
     /// The same after something that another client has done.
     pub(super) fn check_well_after(&mut self, after: &str) -> Step<()> {
-        self.check_well().map_err(|fault| Fault {
-            seen: format!("{after}{}", fault.seen),
-            advice: "Nothing that a client sends or does may end the server, or keep it from \
-                     others."
-                .to_owned(),
-            ..fault
+        self.check_well().map_err(|fault| {
+            let seen = format!("{after}{}", fault.seen);
+            let advice =
+                "Nothing that a client sends or does may end the server, or keep it from others.";
+            let said: Vec<_> = self.last_output().collect();
+            let fault = Fault { seen, ..fault }.advice(advice);
+            fault.remedy(&said)
         })
     }
 
@@ -288,10 +290,12 @@ impl Grading<'_> {
 
     /// Waits until the server has read all that the client has sent. Returns false if it does not.
     pub(super) fn wait_read(&self, client: &Client) -> bool {
-        let read = || {
-            let side = self.server_side(client.address);
-            side.is_none_or(|socket| socket.unread == 0 && socket.inode != 0)
-        };
-        wait_until(self.dialogue.patience(), read)
+        wait_until(self.dialogue.patience(), || self.has_read(client))
+    }
+
+    /// True if the server has read all that the client has sent, or has closed.
+    pub(super) fn has_read(&self, client: &Client) -> bool {
+        let side = self.server_side(client.address);
+        side.is_none_or(|socket| socket.unread == 0 && socket.inode != 0)
     }
 }

@@ -80,12 +80,12 @@ pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     if grown(now) {
         let seen = format!("after {VISITS} clients have left: {}", now.difference(before));
-        let advice = if now.zombies > before.zombies + SLACK {
-            "Wait for children that have ended (waitpid after SIGCHLD), or their entries stay."
-        } else {
-            "Close and free what belongs to a client when it has left."
-        };
-        return Err(Fault::new(seen, advice).topic("fork"));
+        if now.zombies > before.zombies + SLACK {
+            let advice =
+                "Wait for children that have ended (waitpid after SIGCHLD), or their entries stay.";
+            return Err(Fault::new(seen, advice).topic("fork"));
+        }
+        return Err(Fault::new(seen, "Close and free what belongs to a client when it has left."));
     }
     Ok(Outcome::Holds(None))
 }
@@ -124,7 +124,7 @@ impl Count {
             (self.descriptors, before.descriptors, "descriptors"),
         ];
         let grown = parts.iter().filter(|(now, before, _)| now > before);
-        let text = grown.map(|(now, before, name)| format!("{before} -> {now} {name}"));
+        let text = grown.map(|(now, before, name)| format!("{} more {name} ({now})", now - before));
         text.collect::<Vec<_>>().join(", ")
     }
 }
@@ -203,8 +203,8 @@ pub(super) fn restart(grading: &mut Grading<'_>) -> Step<Outcome> {
     let waits = wait_until(grading.dialogue.patience(), listed);
     grading.subject = grading.start_again(Some(address.port())).map_err(|fault| {
         let advice = "The end of the old server has left its connection in TIME_WAIT on the \
-                      server's port, for 60 s. Set SO_REUSEADDR before bind, in every server: the \
-                      old one must have had it as well.";
+                      server's port, for 60 s. Set SO_REUSEADDR before bind, in Python's \
+                      socketserver by allow_reuse_address = True.";
         let state = waits.then(|| format!("{address} to {ours} is in TIME_WAIT"));
         fault.advice(advice).topic("time-wait").evidence(state)
     })?;

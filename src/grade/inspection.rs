@@ -24,10 +24,16 @@ fn inspect(grading: &mut Grading<'_>) -> Step<Design> {
     let (clients, served) = connect_some(grading, CLIENTS)?;
     let rejected = clients.iter().filter(|it| it.end().is_some()).count();
     let during = at_rest(&grading.subject);
-    let (switches, _) = activity(&grading.subject, WATCHED);
-    let clients_at = &addresses(&clients);
-    let view =
-        View { before: &before, during: &during, clients: clients_at, served, rejected, switches };
+    let (switches, worked) = activity(&grading.subject, WATCHED);
+    let view = View {
+        before: &before,
+        during: &during,
+        clients: &addresses(&clients),
+        served,
+        rejected,
+        switches,
+        worked,
+    };
     let mut design = view.design();
     clients.into_iter().for_each(Client::close);
     if design.class == Class::ThreadPerClient {
@@ -89,7 +95,8 @@ fn connect_some(grading: &mut Grading<'_>, count: usize) -> Step<(Vec<Client>, u
                     // All have asked: the others have waited as long.
                     patience = Duration::ZERO;
                 }
-                false
+                // Its answer may have gone to another client.
+                client.end().is_none() && grading.has_read(client)
             }
         });
     }

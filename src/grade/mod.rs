@@ -6,7 +6,7 @@
 //!            │
 //!            ├─ learning ──▶ dialogue: how it speaks, found out by exchanges
 //!            ├─ inspection ──▶ design: how it is built, from /proc, by the change per client
-//!            ├─ course, input, ending, idle, quiz: the tests, each with a subject that is well
+//!            ├─ course, many, input, ending, idle, quiz: tests, each with a subject that is well
 //!            └─ report ──▶ format: text, TAP, JSON, JUnit
 //! ```
 //!
@@ -27,11 +27,13 @@ mod input;
 mod inspection;
 mod learning;
 mod list;
+mod many;
 mod numbers;
 mod question;
 mod quiz;
 mod report;
 mod snapshot;
+mod text;
 mod writing;
 
 use std::io::{self, Write};
@@ -178,7 +180,7 @@ fn code_of(test: Test) -> fn(&mut Grading<'_>) -> Step<Outcome> {
         Test::SlowReader => ending::slow_reader,
         Test::SilentClient => course::silent_client,
         Test::Greeting => course::greeting,
-        Test::ManyClients => course::many_clients,
+        Test::ManyClients => many::many_clients,
         Test::NothingLeft => idle::nothing_left,
         Test::Asleep => idle::asleep,
         Test::Stops => idle::stops,

@@ -7,10 +7,9 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use memchr::memmem;
-
 use super::Service;
 use super::numbers::{equal, numbers, sums};
+use super::text::{c_text, find, without_digits, words};
 use crate::random::Random;
 
 /// The largest term of a sum, difference or quotient.
@@ -24,9 +23,6 @@ const MAX_ATTEMPTS: u32 = 10_000;
 
 /// A yes to a quiz.
 const CONSENT: &str = "yes";
-
-/// The least letters of a word that tells an error.
-const WORD: usize = 2;
 
 /// A question.
 #[derive(Clone, Debug)]
@@ -137,6 +133,11 @@ impl Question {
         self.words.join(if blanks { " " } else { "" })
     }
 
+    /// The question and its answer.
+    pub(super) fn sum_text(&self) -> String {
+        format!("{} is {}", self.text(true), self.answer_text())
+    }
+
     /// The text that each right answer has, if it is known.
     pub(super) fn value_text(&self) -> Option<String> {
         match &self.answer {
@@ -171,13 +172,15 @@ pub(super) struct Shape {
     codes: Vec<f64>,
     /// The words of right answers, in lower case.
     words: HashSet<String>,
+    /// True if something that is no answer is behind a NUL.
+    leftovers: bool,
 }
 
 impl Shape {
     /// The shape of these replies, or none if one of them is not right in it.
     pub(super) fn learn(answers: &[(Question, Vec<u8>)]) -> Option<Self> {
-        let words = answers.iter().flat_map(|(_, reply)| words(reply)).collect();
-        let most = answers.iter().map(|(_, reply)| numbers(reply).len()).min()?;
+        let words = answers.iter().flat_map(|(_, reply)| words(c_text(reply))).collect();
+        let most = answers.iter().map(|(_, reply)| numbers(c_text(reply)).len()).min()?;
         let mut shapes = (0..most.max(1)).map(|from_end| Self { from_end, ..Self::default() });
         let shape = shapes.find(|shape| {
             answers.iter().all(|(question, reply)| shape.is_right(question, reply))
@@ -185,7 +188,10 @@ impl Shape {
         let tail = same(answers, |(question, reply)| shape.rest(question, reply)).flatten();
         let padded = same(answers, |(_, reply)| reply.len()).filter(|_| tail.is_none());
         let codes = same(answers, |(_, reply)| shape.before(reply)).unwrap_or_default();
-        Some(Self { tail, padded, codes, words, ..shape })
+        let leftovers = answers
+            .iter()
+            .any(|(_, reply)| reply[c_text(reply).len()..].iter().any(|&byte| byte != 0));
+        Some(Self { tail, padded, codes, words, leftovers, ..shape })
     }
 
     /// True if the reply has the right answer.
@@ -232,6 +238,11 @@ impl Shape {
         self.tail.as_ref().is_some_and(|tail| tail.ends_with(b"\n"))
     }
 
+    /// True if an answer goes on behind a NUL, with what was in the buffer before.
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.leftovers
+    }
+
     /// True if a right answer is more than its value.
     pub(super) fn has_words(&self) -> bool {
         !self.words.is_empty()
@@ -239,6 +250,7 @@ impl Shape {
 
     /// True if the reply is an answer, and one that is no number.
     pub(super) fn is_error(&self, reply: &[u8]) -> bool {
+        let reply = c_text(reply);
         let said = words(reply).into_iter().any(|word| !self.words.contains(&word));
         let coded = !self.codes.is_empty() && self.before(reply) != self.codes;
         said || coded || (numbers(reply).is_empty() && !reply.trim_ascii().is_empty())
@@ -246,7 +258,11 @@ impl Shape {
 
     /// True if the text has the answers to all questions, in their order.
     pub(super) fn has_answers(&self, text: &[u8], questions: &[Question]) -> bool {
-        let mut rest = text;
+        let texts = match self.padded {
+            Some(length) if self.leftovers => text.chunks(length).map(c_text).collect(),
+            _ => vec![text],
+        };
+        let mut rest = &texts.join(&b'\n')[..];
         questions.iter().all(|question| {
             let end = match &question.answer {
                 // Nothing separates these answers: two of them look like one number.
@@ -268,12 +284,13 @@ impl Shape {
     }
 
     fn number(&self, reply: &[u8]) -> Option<(Range<usize>, f64)> {
-        numbers(reply).into_iter().rev().nth(self.from_end)
+        numbers(c_text(reply)).into_iter().rev().nth(self.from_end)
     }
 
     /// The numbers before the value.
     fn before(&self, reply: &[u8]) -> Vec<f64> {
-        let mut all: Vec<_> = numbers(reply).into_iter().map(|(_, number)| number).collect();
+        let mut all: Vec<_> =
+            numbers(c_text(reply)).into_iter().map(|(_, number)| number).collect();
         all.truncate(all.len().saturating_sub(self.from_end + 1));
         all
     }
@@ -286,60 +303,9 @@ fn same<'a, A, T: PartialEq>(answers: &'a [A], of: impl Fn(&'a A) -> T) -> Optio
     all.all(|it| it == first).then_some(first)
 }
 
-/// A text without its digits.
-pub(super) fn without_digits(text: &[u8]) -> Vec<u8> {
-    text.iter().copied().filter(|byte| !byte.is_ascii_digit()).collect()
-}
-
-/// The words in a text, in lower case and in any alphabet.
-fn words(text: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(text).to_lowercase();
-    let words = text.split(|letter: char| !letter.is_alphabetic());
-    words.filter(|word| word.chars().count() >= WORD).map(str::to_owned).collect()
-}
-
-/// The number of times that a text is in another one that comes in pieces.
-pub(super) struct Occurrences {
-    text: Vec<u8>,
-    /// The end of the pieces, in which it may have begun.
-    rest: Vec<u8>,
-    pub(super) count: usize,
-}
-
-impl Occurrences {
-    pub(super) fn new(text: &str) -> Self {
-        Self { text: text.as_bytes().to_vec(), rest: Vec::new(), count: 0 }
-    }
-
-    /// Adds a piece.
-    pub(super) fn add(&mut self, piece: &[u8]) {
-        self.rest.extend_from_slice(piece);
-        let mut at = 0;
-        while let Some(found) = memmem::find(&self.rest[at..], &self.text) {
-            at += found + self.text.len();
-            self.count += 1;
-        }
-        let kept = self.rest.len().saturating_sub(self.text.len() - 1);
-        self.rest.drain(..at.max(kept));
-    }
-}
-
-fn find(text: &[u8], part: &str) -> Option<usize> {
-    memmem::find(text, part.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_is_counted_across_pieces() {
-        let mut found = Occurrences::new("121");
-        for piece in ["12", "1121", "2", "1\n12", "x121"] {
-            found.add(piece.as_bytes());
-        }
-        assert_eq!(found.count, 3);
-    }
 
     fn question(value: f64) -> Question {
         Question {

@@ -10,8 +10,9 @@ use super::course::one_at_a_time;
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::numbers::{numbers, sums};
-use super::question::{Question, without_digits};
+use super::question::Question;
 use super::report::{Fault, Outcome};
+use super::text::without_digits;
 
 /// The most questions of a game that is played.
 const MAX_QUESTIONS: usize = 100;

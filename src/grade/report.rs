@@ -10,6 +10,29 @@ use crate::error::Failure;
 /// Tests that one cause fails: a server that takes what a recv(2) returns for one question.
 const FRAMING: [Test; 3] = [Test::TwoPieces, Test::ByteByByte, Test::TwoInOne];
 
+/// The errors of a server that does not expect them, as languages tell them; what to do, and the
+/// topic that explains it.
+const REMEDIES: [(&[&str], &str, &str); 3] = [
+    (
+        &["EINTR", "Interrupted system call", "InterruptedError"],
+        "A signal interrupts the call (EINTR), such as SIGCHLD when a child has ended: make the \
+         call again, or set SA_RESTART.",
+        "interrupted",
+    ),
+    (
+        &["SIGPIPE"],
+        "A send to a client that is gone raises SIGPIPE, which ends a process: ignore that signal \
+         or send with MSG_NOSIGNAL. When send fails, close the connection.",
+        "sigpipe",
+    ),
+    (
+        &["EPIPE", "Broken pipe", "BrokenPipe", "ECONNRESET", "onnection reset", "ConnectionReset"],
+        "send and recv fail when the client is gone: handle that error where the client is served, \
+         and close its connection only.",
+        "rst",
+    ),
+];
+
 /// A grading that has ended.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -195,6 +218,17 @@ impl Fault {
     #[must_use]
     pub fn advice(self, advice: impl Into<String>) -> Self {
         Self { advice: advice.into(), ..self }
+    }
+
+    /// The same fault with the advice for an error that the server has told, if that is known.
+    #[must_use]
+    pub fn remedy(self, said: &[String]) -> Self {
+        let has = |text: &str| said.iter().chain(&self.evidence).any(|line| line.contains(text));
+        let remedy = REMEDIES.iter().find(|(errors, ..)| errors.iter().any(|it| has(it)));
+        match remedy {
+            Some((_, advice, topic)) => self.advice(*advice).topic(topic),
+            None => self,
+        }
     }
 
     /// Adds the topic that explains it.

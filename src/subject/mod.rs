@@ -50,7 +50,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub const GRACE: Duration = Duration::from_secs(2);
 
 /// The most lines of a subject's output in a message.
-const SHOWN_LINES: usize = 5;
+const SHOWN_LINES: usize = 8;
 
 /// A subject to be started.
 #[derive(Clone, Debug)]

@@ -77,11 +77,13 @@ impl Output {
         drop(wait);
     }
 
-    /// The last `most` lines that are not empty, with hidden characters escaped.
+    /// The last `most` lines, with hidden characters escaped. Left out are empty ones, and those
+    /// that mark a place in the line above.
     pub(super) fn last_lines(&self, most: usize) -> Vec<String> {
         let kept: Vec<u8> = self.kept().bytes.iter().copied().collect();
         let lines = kept.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
-        let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+        let says = |line: &&[u8]| line.iter().any(|byte| !b" \t^~".contains(byte));
+        let lines: Vec<_> = lines.filter(says).collect();
         let last = &lines[lines.len().saturating_sub(most)..];
         last.iter().map(|line| escape::for_failure(line)).collect()
     }
@@ -99,7 +101,7 @@ mod tests {
     fn the_last_lines_are_kept_and_older_ones_dropped() {
         let output = Output::default();
         output.push(&vec![b'x'; KEPT]);
-        output.push(b"\none\n\ntwo\x1b[2J\nthree");
+        output.push(b"\none\n\ntwo\x1b[2J\n  ^^~\nthree");
         assert_eq!(output.last_lines(2), ["two\\x1b[2J", "three"]);
         assert_eq!(output.last_lines(9).len(), 4);
         assert_eq!(output.kept().bytes.len(), KEPT);

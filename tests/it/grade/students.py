@@ -130,6 +130,15 @@ def padded_with_blanks(client: socket.socket) -> None:
     reply(client, "{:<64}")
 
 
+def whole_buffer(client: socket.socket) -> None:
+    """It sends its buffer, with what is left in it of longer texts."""
+    buffer = bytearray(b"Hello, 12 clients are served.".ljust(64, b"9"))
+    for line in lines(client):
+        text = answer(line).encode() + b"\0"
+        buffer[: len(text)] = text
+        client.sendall(buffer)
+
+
 def byte_by_byte(client: socket.socket) -> None:
     line = b""
     while byte := client.recv(1):
