@@ -167,19 +167,19 @@ impl Client {
         (text, self.end.is_some())
     }
 
-    /// Receives until the end, or a silence of `patience`, and hands on what comes. Returns false
-    /// if `until` has passed before.
+    /// Receives until the end, a silence of `patience`, or until `take`, which gets what comes,
+    /// says that it has enough. Returns false if `until` has passed before.
     pub(super) fn receive_each(
         &mut self,
         patience: Duration,
         until: Instant,
-        mut take: impl FnMut(&[u8]),
+        mut take: impl FnMut(&[u8]) -> bool,
     ) -> bool {
         while self.end.is_none() && now() < until {
             let silent = !self.receive_once(now() + patience);
-            take(&self.received);
+            let enough = take(&self.received);
             self.received.clear();
-            if silent {
+            if silent || enough {
                 return true;
             }
         }

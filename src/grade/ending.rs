@@ -235,6 +235,7 @@ fn read_late(
     let mut found = Occurrences::new(&value);
     let is_all = slow.receive_each(grading.dialogue.last_patience(), now() + LATE, |bytes| {
         found.add(bytes);
+        found.count >= asked
     });
     if !is_all || slow.end().is_some() || found.count >= asked {
         return Ok(());
