@@ -48,7 +48,7 @@ choices! {
         Reset = "reset",
         /// A client that leaves without reading its replies does no harm.
         UnreadAnswer = "unread-answer",
-        /// A client that does not read its replies delays nobody.
+        /// A client that does not read delays nobody, and gets all its replies when it reads.
         SlowReader = "slow-reader",
         /// A client that says nothing delays nobody.
         SilentClient = "silent-client",
