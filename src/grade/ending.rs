@@ -236,7 +236,8 @@ fn read_late(
 ) -> Step<()> {
     let Some(value) = question.value_text() else { return Ok(()) };
     let mut found = Occurrences::new(&value);
-    let is_all = slow.receive_each(grading.dialogue.last_patience(), now() + LATE, |bytes| {
+    let silence = grading.dialogue.last_patience() * STUCK;
+    let is_all = slow.receive_each(silence, now() + LATE, |bytes| {
         found.add(bytes);
         found.count >= asked
     });
