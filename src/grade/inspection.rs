@@ -125,7 +125,15 @@ pub(super) fn who_serves(grading: &mut Grading<'_>) -> Step<Outcome> {
         return Ok(Outcome::Holds(Some(seen)));
     }
     let wanted = expected.description();
-    let advice = format!("The design that is expected here is another: {}.", wanted.to_lowercase());
+    let hint = match (class, expected) {
+        (Class::Iterative, Expect::Thread) => {
+            " Do not wait for the thread of a client before the next accept: no join, and in Java \
+             start(), not run()."
+        }
+        _ => "",
+    };
+    let advice =
+        format!("The design that is expected here is another: {}.{hint}", wanted.to_lowercase());
     Err(Fault::new(seen, advice))
 }
 
