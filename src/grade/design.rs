@@ -28,8 +28,8 @@ const BUSY: Duration = Duration::from_millis(100);
 /// The calls that receive from a socket, which is their first argument.
 const RECEIVES: [&str; 6] = ["read", "readv", "recvfrom", "recvmsg", "recvmmsg", "recv"];
 
-/// The calls that wait for several descriptors.
-const SELECTS: [&str; 4] = ["select", "pselect6", "poll", "ppoll"];
+/// The calls that wait for several descriptors. Their first argument is none.
+pub(super) const SELECTS: [&str; 4] = ["select", "pselect6", "poll", "ppoll"];
 
 /// The calls that wait for an epoll instance.
 const EPOLLS: [&str; 3] = ["epoll_wait", "epoll_pwait", "epoll_pwait2"];

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::client::Client;
-use super::design::{CLIENTS, Class, Design, View, WATCHED};
+use super::design::{CLIENTS, Class, Design, SELECTS, View, WATCHED};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
 use super::report::{Fault, Outcome};
@@ -176,7 +176,8 @@ impl Grading<'_> {
             let Call::Waiting { name, arguments } = thread.call else {
                 return format!("thread {} runs", thread.tid);
             };
-            let descriptor = process.descriptor(arguments[0]);
+            let descriptor = Some(arguments[0]).filter(|_| !SELECTS.contains(&name));
+            let descriptor = descriptor.and_then(|number| process.descriptor(number));
             let client = descriptor.and_then(|descriptor| match descriptor.target {
                 Target::Socket(inode) => now.sockets.iter().find(|it| it.inode == inode),
                 _ => None,
