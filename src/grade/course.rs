@@ -3,6 +3,7 @@
 use super::client::{Client, End, quoted};
 use super::exchange::Answer;
 use super::grading::{Grading, Step};
+use super::question::Question;
 use super::report::{Fault, Outcome};
 use crate::number;
 
@@ -32,9 +33,15 @@ pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
     for operator in ['+', '-', '*', '/'] {
         let question = grading.questions.with(operator);
         let answer = grading.answer(&mut client, &question);
-        grading.expect_right(&client, &question, &answer).map_err(|fault| {
+        let right = grading.expect_right(&client, &question, &answer);
+        right.map_err(|fault| {
             fault.advice(match answer {
-                Answer::Nothing => "Answer each question of a client on its own connection.".into(),
+                Answer::Nothing if comes_at_the_end(grading, &mut client, &question) => {
+                    "The answer came when the client had closed its sending half: until then it \
+                     was in a buffer of the program. Flush the output after each answer."
+                        .to_owned()
+                }
+                Answer::Nothing => "Answer each question on the connection it came from.".into(),
                 _ => format!("{}. Both operands are whole numbers.", question.sum_text()),
             })
         })?;
@@ -42,6 +49,16 @@ pub(super) fn four_operators(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     client.close();
     Ok(Outcome::Holds(None))
+}
+
+/// True if the right answer comes after all, at the end of input.
+fn comes_at_the_end(grading: &Grading<'_>, client: &mut Client, question: &Question) -> bool {
+    if client.is_closed_by_server() {
+        return false;
+    }
+    client.half_close();
+    let reply = grading.receive_answers(client, std::slice::from_ref(question));
+    grading.dialogue.shape.is_right(question, &reply)
 }
 
 /// The outcome of a test of several clients for a server that serves one at a time: its design, or

@@ -126,13 +126,15 @@ impl Dialogue {
         say(self.greeting.is_some(), "it greets a client first");
         let quiz = service == Service::Quiz;
         let answers = if quiz { "replies" } else { "answers" };
-        say(!self.shape.ends_in_newline(), &format!("its {answers} have no newline at the end"));
+        let prompts = self.shape.has_newline();
+        let end = if prompts { "are followed by a prompt" } else { "have no newline at the end" };
+        say(!self.shape.ends_in_newline(), &format!("its {answers} {end}"));
         say(
             self.shape.has_leftovers(),
             "its answers go on behind a NUL with what was in its buffer: it sends sizeof buffer \
              bytes, not strlen(buffer)",
         );
-        say(self.shape.has_words() && !quiz, "it puts words around its answers");
+        say(self.shape.has_words() && service == Service::Calc, "it puts words around its answers");
         say(self.nameless, "it asks for no name");
         say(self.end_after_one.is_some(), "it ends when its first client leaves");
         say(self.pause.is_some(), "it pauses within an answer");

@@ -196,8 +196,12 @@ pub(super) fn slow_reader(grading: &mut Grading<'_>) -> Step<Outcome> {
     if let Err(fault) = other {
         let unsent = blocked.map_or(0, |socket| socket.unsent);
         let seen = format!("while one client did not read, another was not served: {}", fault.seen);
-        let advice = "A send to a client that does not read must not stop the others: make its \
-                      socket non-blocking, keep what was not sent, and wait for it to be writable.";
+        let advice = if unsent == 0 {
+            "Its many questions keep the server busy: answer a few, then look at the other clients."
+        } else {
+            "A send to a client that does not read must not stop the others: make its socket \
+             non-blocking, keep what was not sent, and wait for it to be writable."
+        };
         let evidence = [grading.doing(), vec![format!("{unsent} bytes are sent and not read")]];
         return Err(Fault::new(seen, advice).topic("slow-reader").evidence(evidence.concat()));
     }

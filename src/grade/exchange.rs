@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::client::{Client, quoted};
-use super::grading::{Grading, Step};
+use super::grading::{Grading, SURVIVE, Step};
 use super::numbers::sums;
 use super::question::Question;
 use super::report::Fault;
@@ -259,10 +259,8 @@ impl Grading<'_> {
     pub(super) fn check_well_after(&mut self, after: &str) -> Step<()> {
         self.check_well().map_err(|fault| {
             let seen = format!("{after}{}", fault.seen);
-            let advice =
-                "Nothing that a client sends or does may end the server, or keep it from others.";
             let said: Vec<_> = self.last_output().collect();
-            let fault = Fault { seen, ..fault }.advice(advice);
+            let fault = Fault { seen, ..fault }.advice(SURVIVE);
             fault.remedy(&said)
         })
     }

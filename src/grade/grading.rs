@@ -22,6 +22,10 @@ pub(super) type Step<T> = Result<T, Fault>;
 /// The reason why no more is tested.
 const OUT_OF_TIME: &str = "the time limit was over";
 
+/// The advice to a server that has ended in a test.
+pub(super) const SURVIVE: &str =
+    "Nothing that a client sends or does may end the server, or keep it from others.";
+
 /// The time in which a server that ends is seen to have ended.
 const END_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -170,6 +174,10 @@ impl<'c> Grading<'c> {
             if same && self.subject.output_length() > before {
                 // It may have said why.
                 fault = fault.evidence(self.last_output());
+            }
+            if fault.advice.is_empty() && self.subject.ended().is_some() {
+                let said: Vec<_> = self.last_output().collect();
+                fault = fault.advice(SURVIVE).remedy(&said);
             }
             // What is left of a failed test must not be seen by the next.
             self.renew().ok();

@@ -41,6 +41,9 @@ const POLLING: u64 = 50;
 /// The processor time of an idle second from which on a server is busy.
 const BUSY: Duration = Duration::from_millis(200);
 
+/// The error of an occupied port, as languages tell it.
+const OCCUPIED: [&str; 3] = ["ddress already in use", "EADDRINUSE", "BindException"];
+
 /// The time of a server for its first failure on an occupied port, beside its usual start.
 const FAILURE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -76,7 +79,11 @@ pub(super) fn nothing_left(grading: &mut Grading<'_>) -> Step<Outcome> {
         let advice = "CLOSE_WAIT means that the client has closed and the server has not: close \
                       the socket when recv returns 0 (b\"\" in Python), in every process that has \
                       it.";
-        return Err(Fault::new(seen, advice).topic("close-wait"));
+        let processes = grading.subject.processes();
+        let held = processes.iter().map(|it| (it.pid, it.sockets().count()));
+        let held = held.filter(|&(_, count)| count > SLACK);
+        let evidence = held.map(|(pid, count)| format!("process {pid} has {count} sockets"));
+        return Err(Fault::new(seen, advice).topic("close-wait").evidence(evidence));
     }
     if grown(now) {
         let seen = format!("after {VISITS} clients have left: {}", now.difference(before));
@@ -255,7 +262,9 @@ pub(super) fn port_occupied(grading: &mut Grading<'_>) -> Step<Outcome> {
     drop(occupied);
     let outcome = match started {
         Err(NotListening::Ended(end, lines)) => {
-            let said = lines.last().map(|line| format!(", saying \"{line}\"")).unwrap_or_default();
+            let tells = |line: &&String| OCCUPIED.iter().any(|it| line.contains(it));
+            let line = lines.iter().find(tells).or(lines.last());
+            let said = line.map(|line| format!(", saying \"{line}\"")).unwrap_or_default();
             Ok(Outcome::Holds(Some(format!("it ended with {end}{said}"))))
         }
         Err(NotListening::Elsewhere(ports, lines)) => {

@@ -238,6 +238,11 @@ impl Shape {
         self.tail.as_ref().is_some_and(|tail| tail.ends_with(b"\n"))
     }
 
+    /// True if a newline follows the value of right answers, at the end or before more text.
+    pub(super) fn has_newline(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.contains(&b'\n'))
+    }
+
     /// True if an answer goes on behind a NUL, with what was in the buffer before.
     pub(super) fn has_leftovers(&self) -> bool {
         self.leftovers
