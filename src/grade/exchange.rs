@@ -8,14 +8,17 @@ use super::grading::{Grading, SURVIVE, Step};
 use super::numbers::sums;
 use super::question::Question;
 use super::report::Fault;
-use super::text::without_digits;
-use super::{Service, wait_until};
+use super::text::{Occurrences, without_digits};
+use super::{Service, now, wait_until};
 use crate::error::cause_of;
 use crate::subject::sockets::{self, Socket, State};
 
 /// The shortest time for a connection: with a full accept queue the kernel drops the SYN, and the
 /// client sends it again after 1 s and after 3 s.
 const SYN_PATIENCE: Duration = Duration::from_millis(3500);
+
+/// The longest time in which the answers to many questions are read.
+pub(super) const READING_TIME: Duration = Duration::from_secs(5);
 
 /// The name of a player. Without digits no greeting can make it a sum.
 const NAME: &[u8] = b"Bob";
@@ -153,6 +156,22 @@ impl Grading<'_> {
             reply.extend(more);
         }
         reply
+    }
+
+    /// The number of answers to so many questions that a client sends together. None if it is not
+    /// known: their text is not, or they take too long.
+    pub(super) fn answers_to(&mut self, asked: usize) -> Option<usize> {
+        let question = self.questions.draw();
+        let mut found = Occurrences::new(&question.value_text()?);
+        let mut client = self.connect().ok()?;
+        client.send(&self.dialogue.write(&question).repeat(asked));
+        let silence = self.dialogue.last_patience();
+        let is_all = client.receive_each(silence, now() + READING_TIME, |bytes| {
+            found.add(bytes);
+            found.count >= asked
+        });
+        client.close();
+        is_all.then_some(found.count)
     }
 
     /// Receives an answer that comes within this time, if at all.

@@ -11,6 +11,12 @@ use super::{Service, quiz};
 /// The length of the long line, in bytes.
 const LONG_LINE: usize = 100_000;
 
+/// Questions that are sent together: more than fit into 1,024 bytes.
+const MANY: usize = 200;
+
+/// The most lines of a reply to one line.
+const MOST_LINES: usize = 20;
+
 /// The reason why a test of newlines does not concern a server.
 pub(super) const NO_NEWLINES: &str = "a message to it has no newline at the end";
 
@@ -181,7 +187,7 @@ pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
     let reply = grading.receive_answers(&mut client, &questions);
     if grading.dialogue.shape.has_answers(&reply, &questions) {
         client.close();
-        return Ok(Outcome::Holds(None));
+        return many_in_one(grading);
     }
     let got = match reply.trim_ascii() {
         [] => "nothing".to_owned(),
@@ -194,12 +200,39 @@ pub(super) fn two_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
     Err(Fault::new(seen, advice).topic("coalescing").evidence(client.evidence()))
 }
 
+/// The same with more questions than a receive may bring.
+fn many_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
+    let Some(count) = grading.answers_to(MANY).filter(|&count| count < MANY) else {
+        return Ok(Outcome::Holds(None));
+    };
+    let seen = format!("asked {MANY} questions in one packet, got {count} answers");
+    let advice = "One recv may bring a part of what has arrived: go on until all of it is received \
+                  (with an edge-triggered epoll until EAGAIN), and keep the piece of a question at \
+                  the end for the next round.";
+    let edge = grading.design.as_ref().is_some_and(|it| it.evidence.contains("edge-triggered"));
+    Err(Fault::new(seen, advice).topic(if edge { "edge" } else { "coalescing" }))
+}
+
 pub(super) fn long_line(grading: &mut Grading<'_>) -> Step<Outcome> {
     let line = "1+".repeat(LONG_LINE / 2) + "1";
     if line.len() > grading.dialogue.writing.frame.longest() {
         return Ok(Outcome::skipped("two bytes can tell no such length"));
     }
     let bytes = grading.dialogue.wrap(line.as_bytes());
+    // One that answers each receive has failed two-in-one.
+    if grading.dialogue.shape.has_newline() && grading.answers_to(MANY) == Some(MANY) {
+        let mut client = grading.connect_ready()?;
+        client.send_some(&bytes, grading.dialogue.patience());
+        let reply = client.receive(grading.dialogue.patience(), |_| false);
+        let lines = memchr::memchr_iter(b'\n', &reply).count();
+        client.close();
+        if lines > MOST_LINES {
+            let seen = format!("a line of 100,000 bytes got {lines} replies");
+            let advice = "A line may be longer than a buffer: read on to its newline, and reply \
+                          once; or say that it is too long, and close.";
+            return Err(Fault::new(seen, advice).evidence([format!("got {}", quoted(&reply))]));
+        }
+    }
     survives(grading, &bytes, "after a line of 100,000 bytes, ")
 }
 

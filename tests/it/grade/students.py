@@ -294,6 +294,28 @@ def cuts_two(client: socket.socket) -> None:
         client.sendall(answer(received[:-2].decode(errors="replace")).encode() + b"\n")
 
 
+def short_lines(client: socket.socket) -> None:
+    """It reads as fgets does: at most 256 bytes of a line."""
+    file = client.makefile("rb")
+    while line := file.readline(256):
+        client.sendall(answer(line.decode(errors="replace")).encode() + b"\n")
+
+
+def reads_once(client: socket.socket) -> None:
+    """It waits edge-triggered, and receives once for an event."""
+    epoll = select.epoll()
+    epoll.register(client, select.EPOLLIN | select.EPOLLET)
+    received = b""
+    while epoll.poll():
+        more = client.recv(1024)
+        *whole, received = (received + (more or b"\n")).split(b"\n")
+        for line in whole:
+            if more or line:
+                client.sendall(answer(line.decode(errors="replace")).encode() + b"\n")
+        if not more:
+            break
+
+
 def fixed_port_dies(client: socket.socket) -> None:
     for line in lines(client):
         try:
