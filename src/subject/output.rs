@@ -11,6 +11,9 @@ use crate::escape;
 /// The most bytes that are kept.
 const KEPT: usize = 64 * 1024;
 
+/// The most bytes of a line that are shown.
+const SHOWN: usize = 300;
+
 /// The longest wait for the end of the pipes: a process that nobody can end may hold one.
 const FINISH_TIME: Duration = Duration::from_secs(1);
 
@@ -77,15 +80,19 @@ impl Output {
         drop(wait);
     }
 
-    /// The last `most` lines, with hidden characters escaped. Left out are empty ones, and those
-    /// that mark a place in the line above.
+    /// The last `most` lines, cut if they are long, with hidden characters escaped. Left out are
+    /// empty ones, and those that mark a place in the line above.
     pub(super) fn last_lines(&self, most: usize) -> Vec<String> {
         let kept: Vec<u8> = self.kept().bytes.iter().copied().collect();
         let lines = kept.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
         let says = |line: &&[u8]| line.iter().any(|byte| !b" \t^~".contains(byte));
         let lines: Vec<_> = lines.filter(says).collect();
         let last = &lines[lines.len().saturating_sub(most)..];
-        last.iter().map(|line| escape::for_failure(line)).collect()
+        let shown = |line: &&[u8]| match line.get(..SHOWN) {
+            Some(beginning) => escape::for_failure(beginning) + "...",
+            None => escape::for_failure(line),
+        };
+        last.iter().map(shown).collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
