@@ -220,11 +220,16 @@ pub(super) fn long_line(grading: &mut Grading<'_>) -> Step<Outcome> {
     }
     let bytes = grading.dialogue.wrap(line.as_bytes());
     // One that answers each receive has failed two-in-one.
-    if grading.dialogue.shape.has_newline() && grading.answers_to(MANY) == Some(MANY) {
+    let lines_of = |reply: &[u8]| memchr::memchr_iter(b'\n', reply).count();
+    let may_count = grading.dialogue.shape.has_newline()
+        && lines_of(&grading.wrong_input().reply) <= MOST_LINES
+        && grading.answers_to(MANY) == Some(MANY);
+    if may_count {
+        grading.revive()?;
         let mut client = grading.connect_ready()?;
         client.send_some(&bytes, grading.dialogue.patience());
         let reply = client.receive(grading.dialogue.patience(), |_| false);
-        let lines = memchr::memchr_iter(b'\n', &reply).count();
+        let lines = lines_of(&reply);
         client.close();
         if lines > MOST_LINES {
             let seen = format!("a line of 100,000 bytes got {lines} replies");
