@@ -2,7 +2,7 @@
 
 use super::client::{Client, End, quoted};
 use super::course::{ONE_ANSWER, no_harm, one_at_a_time};
-use super::exchange::READING_TIME;
+use super::exchange::{READING_TIME, SILENCE};
 use super::grading::{Grading, Step};
 use super::input::NO_NEWLINES;
 use super::question::Question;
@@ -221,7 +221,7 @@ fn read_late(
 ) -> Step<()> {
     let Some(value) = question.value_text() else { return Ok(()) };
     let mut found = Occurrences::new(&value);
-    let silence = grading.dialogue.last_patience() * STUCK;
+    let silence = grading.dialogue.last_patience() * SILENCE;
     let is_all = slow.receive_each(silence, now() + READING_TIME, |bytes| {
         found.add(bytes);
         found.count >= asked

@@ -20,6 +20,9 @@ const SYN_PATIENCE: Duration = Duration::from_millis(3500);
 /// The longest time in which the answers to many questions are read.
 pub(super) const READING_TIME: Duration = Duration::from_secs(5);
 
+/// The longest waits that pass before one of many answers is missed: a server may collect garbage.
+pub(super) const SILENCE: u32 = 3;
+
 /// The name of a player. Without digits no greeting can make it a sum.
 const NAME: &[u8] = b"Bob";
 
@@ -173,7 +176,7 @@ impl Grading<'_> {
         }
         let mut found = Occurrences::new(&value);
         client.send(&self.dialogue.write(&question).repeat(asked));
-        let silence = self.dialogue.last_patience();
+        let silence = self.dialogue.last_patience() * SILENCE;
         let is_all = client.receive_each(silence, now() + READING_TIME, |bytes| {
             found.add(bytes);
             found.count >= asked
