@@ -302,18 +302,19 @@ def short_lines(client: socket.socket) -> None:
 
 
 def reads_once(client: socket.socket) -> None:
-    """It waits edge-triggered, and receives once for an event."""
+    """It waits edge-triggered, and receives once for an event, but for the last one."""
     epoll = select.epoll()
-    epoll.register(client, select.EPOLLIN | select.EPOLLET)
-    received = b""
-    while epoll.poll():
-        more = client.recv(1024)
-        *whole, received = (received + (more or b"\n")).split(b"\n")
+    epoll.register(client, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
+    received, last = b"", False
+    while not last:
+        ((_, events),) = epoll.poll()
+        last = bool(events & select.EPOLLRDHUP)
+        received += client.recv(1 << 20 if last else 1024)
+        *whole, received = received.split(b"\n")
+        if last and received:
+            whole.append(received)
         for line in whole:
-            if more or line:
-                client.sendall(answer(line.decode(errors="replace")).encode() + b"\n")
-        if not more:
-            break
+            client.sendall(answer(line.decode(errors="replace")).encode() + b"\n")
 
 
 def fixed_port_dies(client: socket.socket) -> None:
