@@ -94,13 +94,13 @@ pub(super) fn second_after_first(grading: &mut Grading<'_>) -> Step<Outcome> {
     let advice = "When a client has left (recv returns 0), close its socket and accept the next.";
     if let Some(end) = grading.dialogue.end_after_one {
         let seen = format!("the server ended when its first client had left: {end}");
-        let said = grading.dialogue.last_words.clone();
+        let said = grading.dialogue.output_at_end.clone();
         return Err(Fault::new(seen, advice).evidence(said).remedy(&[end.to_string()]));
     }
     if let Some(count) = grading.dialogue.most_clients {
         let seen = format!("the server ended by itself after {}", number::counted(count, "client"));
         let fault = Fault::new(seen, "Accept clients in a loop that has no end.");
-        return Err(fault.evidence(grading.dialogue.last_words.clone()));
+        return Err(fault.evidence(grading.dialogue.output_at_end.clone()));
     }
     for _ in 0..2 {
         let mut client = grading.connect()?;

@@ -47,7 +47,7 @@ pub(super) struct Dialogue {
     /// The number of clients after which the server ends by itself, if it is small.
     pub(super) most_clients: Option<usize>,
     /// The last output of the server at such an end, a line each.
-    pub(super) last_words: Vec<String>,
+    pub(super) output_at_end: Vec<String>,
     /// The effect of a wrong question, once that was tried.
     pub(super) wrong_input: Option<WrongInput>,
     /// Later clients that were not greeted.

@@ -2,13 +2,11 @@
 
 use super::client::{Client, End, quoted};
 use super::course::{ONE_ANSWER, no_harm, one_at_a_time};
-use super::exchange::{READING_TIME, SILENCE};
 use super::grading::{Grading, Step};
 use super::input::NO_NEWLINES;
 use super::question::Question;
 use super::report::{Fault, Outcome};
-use super::text::Occurrences;
-use super::{now, wait_until};
+use super::wait_until;
 use crate::number;
 
 /// The receive buffer of the client that does not read, in bytes.
@@ -44,7 +42,7 @@ pub(super) fn half_close(grading: &mut Grading<'_>) -> Step<Outcome> {
             let answer = grading.receive_answer(&mut client, &question);
             grading.expect_right(&client, &question, &answer)?;
             if client.is_closed_by_server() {
-                // There is no end of input to answer, and ours would bring its port TIME_WAIT.
+                // It has no end of input to answer, and our FIN would leave its port in TIME_WAIT.
                 continue;
             }
         }
@@ -220,18 +218,11 @@ fn read_late(
     asked: usize,
 ) -> Step<()> {
     let Some(value) = question.value_text() else { return Ok(()) };
-    let mut found = Occurrences::new(&value);
-    let silence = grading.dialogue.last_patience() * SILENCE;
-    let is_all = slow.receive_each(silence, now() + READING_TIME, |bytes| {
-        found.add(bytes);
-        found.count >= asked
-    });
-    if !is_all || slow.end().is_some() || found.count >= asked {
-        return Ok(());
-    }
+    let count = grading.count_answers(slow, &value, asked).filter(|&count| count < asked);
+    let Some(count) = count.filter(|_| slow.end().is_none()) else { return Ok(()) };
     let seen = format!(
         "a client that read late got {} of its {} answers",
-        number::grouped(found.count as u64),
+        number::grouped(count as u64),
         number::grouped(asked as u64)
     );
     let advice = "send may take a part of the bytes, or fail with EAGAIN: keep the rest, and send \

@@ -18,10 +18,11 @@ use crate::subject::sockets::{self, Socket, State};
 const SYN_PATIENCE: Duration = Duration::from_millis(3500);
 
 /// The longest time in which the answers to many questions are read.
-pub(super) const READING_TIME: Duration = Duration::from_secs(5);
+const READING_TIME: Duration = Duration::from_secs(5);
 
-/// The longest waits that pass before one of many answers is missed: a server may collect garbage.
-pub(super) const SILENCE: u32 = 3;
+/// The longest waits for an answer that pass before one of many counts as missing: a server may
+/// collect garbage.
+const SILENCE: u32 = 3;
 
 /// The name of a player. Without digits no greeting can make it a sum.
 const NAME: &[u8] = b"Bob";
@@ -174,14 +175,26 @@ impl Grading<'_> {
         if found.count != 1 {
             return None;
         }
-        let mut found = Occurrences::new(&value);
         client.send(&self.dialogue.write(&question).repeat(asked));
+        let count = self.count_answers(&mut client, &value, asked);
+        client.close();
+        count
+    }
+
+    /// Receives so many answers with this value, or fewer if no more come. Returns their number;
+    /// none, if they take too long.
+    pub(super) fn count_answers(
+        &self,
+        client: &mut Client,
+        value: &str,
+        asked: usize,
+    ) -> Option<usize> {
+        let mut found = Occurrences::new(value);
         let silence = self.dialogue.last_patience() * SILENCE;
         let is_all = client.receive_each(silence, now() + READING_TIME, |bytes| {
             found.add(bytes);
             found.count >= asked
         });
-        client.close();
         is_all.then_some(found.count)
     }
 

@@ -28,7 +28,7 @@ const THREAD_SLACK: usize = 50;
 const WATCHED: Duration = Duration::from_secs(1);
 
 /// The looks at a server before it is said not to sleep: a virtual machine that has just started
-/// compiles, and others tidy up.
+/// compiles, and a garbage collector runs.
 const LOOKS: usize = 3;
 
 /// Voluntary switches of an idle second that every runtime may have.

@@ -209,8 +209,9 @@ fn many_in_one(grading: &mut Grading<'_>) -> Step<Outcome> {
     let advice = "One recv may bring a part of what has arrived: go on until all of it is received \
                   (with an edge-triggered epoll until EAGAIN), and keep the piece of a question at \
                   the end for the next round.";
+    let fault = Fault::new(seen, advice);
     let edge = grading.design.as_ref().is_some_and(|it| it.evidence.contains("edge-triggered"));
-    Err(Fault::new(seen, advice).topic(if edge { "edge" } else { "coalescing" }))
+    Err(if edge { fault.topic("edge") } else { fault.topic("coalescing") })
 }
 
 pub(super) fn long_line(grading: &mut Grading<'_>) -> Step<Outcome> {
@@ -224,24 +225,16 @@ pub(super) fn long_line(grading: &mut Grading<'_>) -> Step<Outcome> {
     let may_count = grading.dialogue.shape.has_newline()
         && lines_of(&grading.wrong_input().reply) <= MOST_LINES
         && grading.answers_to(MANY) == Some(MANY);
-    if may_count {
-        grading.revive()?;
-        let mut client = grading.connect_ready()?;
-        client.send_some(&bytes, grading.dialogue.patience());
-        let reply = client.receive(grading.dialogue.patience(), |_| false);
-        let lines = lines_of(&reply);
-        client.close();
-        if lines > MOST_LINES {
-            let seen = format!("a line of 100,000 bytes got {lines} replies");
-            let advice = "A line may be longer than a buffer: read on to its newline, and reply \
-                          once; or say that it is too long, and close.";
-            return Err(Fault::new(seen, advice).evidence([format!("got {}", quoted(&reply))]));
-        }
+    grading.revive()?;
+    let (outcome, reply) = survives(grading, &bytes, "after a line of 100,000 bytes, ")?;
+    let lines = lines_of(&reply);
+    if may_count && lines > MOST_LINES {
+        let seen = format!("a line of 100,000 bytes got {lines} replies");
+        let advice = "A line may be longer than a buffer: read on to its newline, and reply once; \
+                      or say that it is too long, and close.";
+        return Err(Fault::new(seen, advice).evidence([format!("got {}", quoted(&reply))]));
     }
-    if grading.ended().is_some() {
-        grading.renew()?;
-    }
-    survives(grading, &bytes, "after a line of 100,000 bytes, ")
+    Ok(outcome)
 }
 
 pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
@@ -249,7 +242,8 @@ pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
     for bytes in [&b"\0"[..], b"\xff\xfe", "ä + ö".as_bytes()] {
         let bytes = grading.dialogue.wrap(bytes);
         grading.revive()?;
-        let next = survives(grading, &bytes, &format!("after the bytes {}, ", quoted(&bytes)))?;
+        let (next, _) =
+            survives(grading, &bytes, &format!("after the bytes {}, ", quoted(&bytes)))?;
         if matches!(outcome, Outcome::Holds(_)) {
             outcome = next;
         }
@@ -257,17 +251,18 @@ pub(super) fn odd_bytes(grading: &mut Grading<'_>) -> Step<Outcome> {
     Ok(outcome)
 }
 
-/// Whatever the server makes of `bytes`, it serves the next client.
-fn survives(grading: &mut Grading<'_>, bytes: &[u8], after: &str) -> Step<Outcome> {
+/// Whatever the server makes of `bytes`, it serves the next client. Returns its reply as well.
+fn survives(grading: &mut Grading<'_>, bytes: &[u8], after: &str) -> Step<(Outcome, Vec<u8>)> {
     let mut client = grading.connect_ready()?;
     let patience = grading.dialogue.patience();
     client.send_some(bytes, patience);
-    client.receive(patience, |_| false);
+    let reply = client.receive(patience, |_| false);
     client.close();
-    match grading.check_well_after(after) {
+    let outcome = match grading.check_well_after(after) {
         Err(_) if grading.ended().is_some() && grading.wrong_input_ends() => {
             Ok(Outcome::untested("any wrong text ends this server: see wrong-input"))
         }
         result => result.map(|()| no_harm(grading)),
-    }
+    };
+    Ok((outcome?, reply))
 }

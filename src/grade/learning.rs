@@ -42,7 +42,7 @@ impl Grading<'_> {
         // One that has answered has seen the end of the question.
         let mut right = self.try_writings(&Writing::USUAL, FIRST_PATIENCE, &mut wrong);
         if !right {
-            // Unless it only cuts off a line's end of two bytes.
+            // A server that cuts off two bytes answers wrongly, but takes CR LF.
             let rare = if wrong.is_none() { &Writing::RARE[..] } else { &Writing::RARE[..1] };
             right = self.try_writings(rare, RARE_PATIENCE, &mut wrong);
         }
@@ -211,7 +211,7 @@ impl Grading<'_> {
     fn leave(&mut self, client: Client) {
         client.close();
         self.dialogue.end_after_one = self.ended();
-        self.dialogue.last_words = self.last_output().collect();
+        self.dialogue.output_at_end = self.last_output().collect();
     }
 
     /// True if a question makes the server wait for its standard input.
@@ -255,7 +255,7 @@ impl Grading<'_> {
             if self.check_well().is_err() {
                 let ended = self.ended() == Some(EndStatus::Exit(0));
                 self.dialogue.most_clients = Some(served).filter(|_| ended);
-                self.dialogue.last_words = self.last_output().collect();
+                self.dialogue.output_at_end = self.last_output().collect();
                 return;
             }
         }

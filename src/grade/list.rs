@@ -69,7 +69,7 @@ choices! {
         /// On an occupied port the server reports a failure and ends.
         PortOccupied = "port-occupied",
         /// The server can be started again at once, on the same port.
-        // Last: it leaves the port in TIME_WAIT, where some cannot bind it.
+        // Last: it leaves the port in TIME_WAIT, and some servers cannot bind it then.
         Restart = "restart",
     }
 }

@@ -10,29 +10,6 @@ use crate::error::Failure;
 /// Tests that one cause fails: a server that takes what a recv(2) returns for one question.
 const FRAMING: [Test; 3] = [Test::TwoPieces, Test::ByteByByte, Test::TwoInOne];
 
-/// The errors of a server that does not expect them, as languages tell them; what to do, and the
-/// topic that explains it.
-const REMEDIES: [(&[&str], &str, &str); 3] = [
-    (
-        &["EINTR", "Interrupted system call", "InterruptedError"],
-        "A signal interrupts the call (EINTR), such as SIGCHLD when a child has ended: make the \
-         call again, or set SA_RESTART.",
-        "interrupted",
-    ),
-    (
-        &["SIGPIPE"],
-        "A send to a client that is gone raises SIGPIPE, which ends a process: ignore that signal \
-         or send with MSG_NOSIGNAL. When send fails, close the connection.",
-        "sigpipe",
-    ),
-    (
-        &["EPIPE", "Broken pipe", "BrokenPipe", "ECONNRESET", "onnection reset", "ConnectionReset"],
-        "send and recv fail when the client is gone: handle that error where the client is served, \
-         and close its connection only.",
-        "rst",
-    ),
-];
-
 /// A grading that has ended.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -223,11 +200,33 @@ impl Fault {
     /// The same fault with the advice for an error that the server has told, if that is known.
     #[must_use]
     pub fn remedy(self, said: &[String]) -> Self {
-        let has = |text: &str| said.iter().chain(&self.evidence).any(|line| line.contains(text));
-        let remedy = REMEDIES.iter().find(|(errors, ..)| errors.iter().any(|it| has(it)));
-        match remedy {
-            Some((_, advice, topic)) => self.advice(*advice).topic(topic),
-            None => self,
+        let has = |errors: &[&str]| {
+            let mut lines = said.iter().chain(&self.evidence);
+            lines.any(|line| errors.iter().any(|error| line.contains(error)))
+        };
+        let gone = [
+            "EPIPE",
+            "Broken pipe",
+            "BrokenPipe",
+            "ECONNRESET",
+            "onnection reset",
+            "ConnectionReset",
+        ];
+        if has(&["EINTR", "Interrupted system call", "InterruptedError"]) {
+            let advice = "A signal interrupts the call (EINTR), such as SIGCHLD when a child has \
+                          ended: make the call again, or set SA_RESTART.";
+            self.advice(advice).topic("interrupted")
+        } else if has(&["SIGPIPE"]) {
+            let advice = "A send to a client that is gone raises SIGPIPE, which ends a process: \
+                          ignore that signal or send with MSG_NOSIGNAL. When send fails, close \
+                          the connection.";
+            self.advice(advice).topic("sigpipe")
+        } else if has(&gone) {
+            let advice = "send and recv fail when the client is gone: handle that error where the \
+                          client is served, and close its connection only.";
+            self.advice(advice).topic("rst")
+        } else {
+            self
         }
     }
 
