@@ -15,9 +15,10 @@ KIND is one of
     light      requests that cost little, as many as the server takes
     large      replies of the largest size, which are never read
 
-Except for resets, a connection that the server ends is opened again, for SECONDS. The probe sends one
-sum after the other; unless it is `alone`, newcomers open connections of their own, ask for one sum
-and leave. Every reply must be right. Prints the 99th percentile of the reply times before the attack
+Except for resets, a connection that the server ends is opened again. The attack lasts SECONDS, and
+longer on a slow machine: until all resets are done, and the server has ended a connection of the
+kinds drip and unread. The probe sends one sum after the other; unless it is `alone`, newcomers open
+connections of their own, ask for one sum and leave. Every reply must be right. Prints the 99th percentile of the reply times before the attack
 and during it, in milliseconds, the number of replies, and the number of connections of the attackers.
 """
 
@@ -29,12 +30,16 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 QUIET = 0.3  # seconds before the attack, or a fifth of SECONDS if that is longer
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close that resets
 PERIOD = 0.1  # seconds between two sends of one attacker
 TIMEOUT = 20  # seconds
+# The kinds whose attackers print DONE when they have had what an attack needs.
+AWAITED = ("reset", "drip", "unread")
+DONE = "done"
 # What a client that reads sends again whenever everything is answered.
 ROUNDS = {
     "strings": b"bin((1<<65000))," * 255 + b"\n",
@@ -123,7 +128,7 @@ def reset(address, connections, rng):
                 pass
             except OSError as error:
                 sys.exit(f"{n} connections reset, then {error}")
-    print(f"{connections} reset", end=" ")
+    print(f"{DONE}\n{connections} reset", end=" ")
 
 
 def attack(kind, address, count):
@@ -134,12 +139,15 @@ def attack(kind, address, count):
         return
     selector = selectors.DefaultSelector()
     attackers = [Attacker(kind, address, selector, rng) for _ in range(count)]
-    stopped = []
+    stopped, done = [], False
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     while not stopped:
         until = time.monotonic() + PERIOD
         for attacker in attackers:
             attacker.send()
+        if not done and any(attacker.connections > 1 for attacker in attackers):
+            done = True
+            print(DONE, flush=True)
         while (left := until - time.monotonic()) > 0:
             for key, _ in selector.select(left):
                 key.data.receive()
@@ -208,18 +216,31 @@ def main():
                          + [share, "0", "attack"], stdout=subprocess.PIPE, text=True)
         for kind in kinds
     ]
-    if kind == "reset":
-        is_over = lambda: all(process.poll() is not None for process in attackers)
-    else:
-        is_over = after(seconds)
+    # Of the others nothing is awaited.
+    awaited = [
+        threading.Thread(target=process.stdout.readline)
+        for process, its_kind in zip(attackers, kinds)
+        if its_kind in AWAITED and not alone
+    ]
+    for thread in awaited:
+        thread.start()
+    is_long_enough = after(0 if kind == "reset" else seconds)
+    is_too_long = after(float("inf") if kind == "reset" else seconds + TIMEOUT)
+
+    def is_over():
+        is_done = not any(thread.is_alive() for thread in awaited)
+        return is_long_enough() and (is_done or is_too_long())
+
     attacked = probe.run(is_over, alone)
     for process in attackers:
         process.terminate()
-    connections = "".join(process.communicate()[0] for process in attackers)
-    if any(process.returncode > 0 for process in attackers):
+    for thread in awaited:
+        thread.join()
+    rest = " ".join(process.stdout.read().replace(DONE, "").strip() for process in attackers)
+    if any(process.wait() > 0 for process in attackers):
         sys.exit("an attacker failed")
     print(f"p99 {quiet:.2f} {attacked:.2f} ms, {probe.replies} replies,"
-          f" {probe.newcomers} newcomers, attackers: {connections}")
+          f" {probe.newcomers} newcomers, attackers: {rest}")
 
 
 main()
