@@ -16,7 +16,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-TIMEOUT = 10  # seconds
+TIMEOUT = 5  # seconds
 GAP = 0.025  # seconds without a byte that end a text without a terminator
 PAUSE = 0.1  # seconds between a reply and the next text that are the machine's, not the client's
 TYPING = 0.1  # seconds before the name of a player, in the first attempt
