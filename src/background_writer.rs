@@ -12,6 +12,10 @@ use std::time::Duration;
 /// The most bytes of lines that wait to be written.
 const QUEUE_LIMIT: usize = 1 << 20;
 
+/// The most times that a flush waits in a row while the destination has room: its thread only waits
+/// for a processor.
+const FLUSH_TURNS: usize = 20;
+
 /// A destination for lines, which may block.
 type Destination = Box<dyn Write + Send>;
 
@@ -91,11 +95,19 @@ impl BackgroundWriter {
         }
     }
 
-    /// Waits until all lines are written, for at most `patience`.
+    /// Waits until all lines are written, for at most `patience`, or [`FLUSH_TURNS`] times that
+    /// while the destination has room.
     pub fn flush(&self, patience: Duration) {
-        let busy = |queue: &mut Queue| queue.writing || !queue.lines.is_empty();
-        let queue = self.shared.queue();
-        let _queue = self.shared.changed.wait_timeout_while(queue, patience, busy);
+        for _ in 0..FLUSH_TURNS {
+            let busy = |queue: &mut Queue| queue.writing || !queue.lines.is_empty();
+            let waited =
+                self.shared.changed.wait_timeout_while(self.shared.queue(), patience, busy);
+            let (queue, result) = waited.unwrap_or_else(PoisonError::into_inner);
+            drop(queue);
+            if !result.timed_out() || !(self.has_room)() {
+                return;
+            }
+        }
     }
 
     /// Starts the thread, if it has not started.
@@ -158,6 +170,7 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
@@ -205,6 +218,20 @@ mod tests {
         let dropped = 20 - lines;
         assert!((4..=5).contains(&lines));
         assert_eq!(last, format!("{dropped} lines were dropped here: nobody read them in time\n"));
+    }
+
+    #[test]
+    fn a_flush_waits_longer_while_there_is_room() {
+        static ROOM: AtomicUsize = AtomicUsize::new(3);
+        let has_room = || ROOM.fetch_sub(1, Ordering::Relaxed) > 1;
+        let (open, wait) = channel();
+        let (written, read) = channel();
+        let writer = BackgroundWriter::new("test", Gate { open: wait, written }, has_room);
+        writer.push(b"a");
+        writer.flush(Duration::ZERO);
+        assert_eq!(ROOM.load(Ordering::Relaxed), 0, "it asks after each wait");
+        open.send(()).unwrap();
+        assert_eq!(read.recv().unwrap(), b"a");
     }
 
     #[test]

@@ -19,10 +19,11 @@ use socklab::error::{Exit, Failure};
 use socklab::explain;
 use socklab::{client, compare, escape, grade, lesson, load, model, signal, subject, with};
 
-/// The longest wait at the end for output that nobody reads.
+/// The longest wait at the end for output that nobody reads. It is longer while there is room: on a
+/// machine that is overloaded, the thread that writes has had no processor yet.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 
-// A server ends within 0.5 s of a second signal.
+// A server ends within 0.5 s of a second signal, whoever does not read its log.
 const _: () = assert!(model::FORCED_WAITS.as_millis() + FLUSH_PATIENCE.as_millis() < 500);
 
 /// The exit status of a command that has done what it was told.
