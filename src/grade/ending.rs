@@ -1,5 +1,7 @@
 //! The tests of how connections end, and of clients that do not read.
 
+use std::time::Duration;
+
 use super::client::{Client, End, quoted};
 use super::course::{ONE_ANSWER, no_harm, one_at_a_time};
 use super::grading::{Grading, Step};
@@ -17,6 +19,9 @@ const UNREAD_QUESTIONS: usize = 16 << 20;
 
 /// The bytes of one send of that client.
 const BURST: usize = 64 * 1024;
+
+/// The longest time in which its answers are read late: there may be a million.
+const LATE_READING: Duration = Duration::from_secs(20);
 
 /// Questions of a client that leaves without reading the answers.
 const UNREAD: usize = 2000;
@@ -218,8 +223,9 @@ fn read_late(
     asked: usize,
 ) -> Step<()> {
     let Some(value) = question.value_text() else { return Ok(()) };
-    let count = grading.count_answers(slow, &value, asked).filter(|&count| count < asked);
-    let Some(count) = count.filter(|_| slow.end().is_none()) else { return Ok(()) };
+    let count = grading.count_answers(slow, &value, asked, LATE_READING);
+    let is_open = slow.end().is_none();
+    let Some(count) = count.filter(|&count| count < asked && is_open) else { return Ok(()) };
     let seen = format!(
         "a client that read late got {} of its {} answers",
         number::grouped(count as u64),

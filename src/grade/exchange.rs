@@ -17,7 +17,7 @@ use crate::subject::sockets::{self, Socket, State};
 /// client sends it again after 1 s and after 3 s.
 const SYN_PATIENCE: Duration = Duration::from_millis(3500);
 
-/// The longest time in which the answers to many questions are read.
+/// The longest time in which the answers to many questions are read, to see if a server answers all.
 const READING_TIME: Duration = Duration::from_secs(5);
 
 /// The longest waits for an answer that pass before one of many counts as missing: a server may
@@ -176,22 +176,23 @@ impl Grading<'_> {
             return None;
         }
         client.send(&self.dialogue.write(&question).repeat(asked));
-        let count = self.count_answers(&mut client, &value, asked);
+        let count = self.count_answers(&mut client, &value, asked, READING_TIME);
         client.close();
         count
     }
 
     /// Receives so many answers with this value, or fewer if no more come. Returns their number;
-    /// none, if they take too long.
+    /// none, if they take longer than `limit`.
     pub(super) fn count_answers(
         &self,
         client: &mut Client,
         value: &str,
         asked: usize,
+        limit: Duration,
     ) -> Option<usize> {
         let mut found = Occurrences::new(value);
         let silence = self.dialogue.last_patience() * SILENCE;
-        let is_all = client.receive_each(silence, now() + READING_TIME, |bytes| {
+        let is_all = client.receive_each(silence, now() + limit, |bytes| {
             found.add(bytes);
             found.count >= asked
         });

@@ -1,6 +1,7 @@
 //! The texts of replies.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
+use memchr::memmem::{self, Finder};
 
 /// The least letters of a word that tells an error.
 const WORD: usize = 2;
@@ -27,7 +28,7 @@ pub(super) fn words(text: &[u8]) -> Vec<String> {
 
 /// The number of times that a text is in another one that comes in pieces.
 pub(super) struct Occurrences {
-    text: Vec<u8>,
+    text: Finder<'static>,
     /// The end of the pieces, in which it may have begun.
     rest: Vec<u8>,
     pub(super) count: usize,
@@ -35,18 +36,19 @@ pub(super) struct Occurrences {
 
 impl Occurrences {
     pub(super) fn new(text: &str) -> Self {
-        Self { text: text.as_bytes().to_vec(), rest: Vec::new(), count: 0 }
+        Self { text: Finder::new(text.as_bytes()).into_owned(), rest: Vec::new(), count: 0 }
     }
 
     /// Adds a piece.
     pub(super) fn add(&mut self, piece: &[u8]) {
         self.rest.extend_from_slice(piece);
+        let length = self.text.needle().len();
         let mut at = 0;
-        while let Some(found) = memmem::find(&self.rest[at..], &self.text) {
-            at += found + self.text.len();
+        for found in self.text.find_iter(&self.rest) {
+            at = found + length;
             self.count += 1;
         }
-        let kept = self.rest.len().saturating_sub(self.text.len() - 1);
+        let kept = self.rest.len().saturating_sub(length - 1);
         self.rest.drain(..at.max(kept));
     }
 }
