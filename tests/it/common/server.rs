@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use socket2::{Domain, Socket, Type};
+use socklab::session::GAP;
 
 use super::assert_bytes;
 
@@ -303,6 +305,19 @@ impl Client {
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends `bytes`, so many at a time. Returns false if the machine made a pause in which the
+    /// server may have seen the end of a message.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the machine's pauses")]
+    pub fn send_in_pieces(&mut self, bytes: &[u8], piece: usize) -> bool {
+        let mut last = Instant::now();
+        bytes.chunks(piece).all(|bytes| {
+            let this = Instant::now();
+            self.send(bytes);
+            mem::replace(&mut last, this).elapsed() < GAP
+        })
     }
 
     /// Receives as many bytes as `expected` has, and compares them.
