@@ -17,7 +17,7 @@ use crate::subject::sockets::{self, Socket, State};
 /// client sends it again after 1 s and after 3 s.
 const SYN_PATIENCE: Duration = Duration::from_millis(3500);
 
-/// The longest time in which the answers to many questions are read, to see if a server answers all.
+/// The longest time in which the answers to many questions are read, to see if all are given.
 const READING_TIME: Duration = Duration::from_secs(5);
 
 /// The longest waits for an answer that pass before one of many counts as missing: a server may
