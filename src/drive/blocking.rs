@@ -14,13 +14,17 @@ use super::slots::Slots;
 use super::{close_reason_of, halt};
 use crate::buffer::Pool;
 use crate::explain;
-use crate::service::WORK_PER_SLICE;
+use crate::service::{MIN_WORK, WORK_PER_SLICE};
 use crate::session::{ActiveSession, CloseReason, Session, Want};
 
 /// The most by which a socket's timeout may exceed the wait asked for, and so the delay with which
 /// a deadline may be noticed. Setting a timeout is a system call, so any shorter timeout is left as
 /// it is: a call that times out early is repeated.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
+
+/// The most work after which the clock is not read again, in products of 64-bit limbs: it takes a
+/// few microseconds.
+const LITTLE_WORK: u32 = 16 * MIN_WORK;
 
 /// The outcome of a receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,9 @@ fn serve_on(
 /// Runs a session until its budget is used up, its next message is heavy, or it is finished.
 /// Returns true if it is finished.
 ///
+/// A send is tried without a wait first: most need none. The clock is read after what may take
+/// time, which is a wait, or more than a little work.
+///
 /// A timer fires only after a call that did not wait and found nothing: a call that was
 /// interrupted, or timed out late because the process was halted, says nothing about what has
 /// arrived.
@@ -114,14 +121,23 @@ fn run_slice(
     session: &mut ActiveSession<'_>,
     now: &mut Instant,
 ) -> bool {
+    let mut has_room = true;
     loop {
-        *now = read_clock(session, *now, halt::longest_run(1, session.work().into()));
-        let wait = session.deadline().map(|deadline| deadline.saturating_duration_since(*now));
-        let is_due = wait == Some(Duration::ZERO);
+        if session.work() > LITTLE_WORK {
+            *now = read_clock(session, *now, halt::longest_run(1, session.work().into()));
+        }
+        let tries = has_room && session.owes();
+        let until_due = |deadline: Instant| deadline.saturating_duration_since(*now);
+        let wait = if tries { Some(Duration::ZERO) } else { session.deadline().map(until_due) };
+        let is_due = !tries && wait == Some(Duration::ZERO);
         let failed = match session.want() {
             Want::Send(bytes) => {
+                let length = bytes.len();
                 let sent = stream.send(bytes, wait);
-                *now = read_clock(session, *now, longest_call(wait, &sent));
+                has_room = sent.as_ref().is_ok_and(|&n| n == length);
+                if !tries {
+                    *now = read_clock(session, *now, longest_call(wait, &sent));
+                }
                 sent.map(|n| session.sent(n, *now))
             }
             Want::Receive(room) => {

@@ -141,6 +141,12 @@ impl<'s> ActiveSession<'s> {
         }
     }
 
+    /// True if replies are owed, so that the next action is to send.
+    #[inline]
+    pub fn owes(&self) -> bool {
+        self.session.owes()
+    }
+
     /// True if the rest of a message is awaited.
     #[inline]
     pub fn awaits_rest(&self) -> bool {
