@@ -8,7 +8,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socklab::drive::blocking::{self, TimedSocket};
+use socklab::drive::blocking;
+use socklab::drive::timed_socket::TimedSocket;
 use socklab::reactor::{Mio, Reactor};
 use socklab::service::{Peer, ServiceKind, ServiceSpec};
 use socklab::session::Session;

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socklab::drive::blocking::{self, TimedSocket};
+use socklab::drive::blocking;
 use socklab::drive::slots::Slots;
+use socklab::drive::timed_socket::TimedSocket;
 use socklab::service::{Event, Framing, Next, Output, Service};
 use socklab::session::{CloseReason, Session};
 
