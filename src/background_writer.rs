@@ -95,8 +95,8 @@ impl BackgroundWriter {
         }
     }
 
-    /// Waits until all lines are written, for at most `patience`, or [`FLUSH_TURNS`] times that
-    /// while the destination has room.
+    /// Waits until all lines are written, for at most `patience`, or 20 times that while the
+    /// destination has room.
     pub fn flush(&self, patience: Duration) {
         for _ in 0..FLUSH_TURNS {
             let busy = |queue: &mut Queue| queue.writing || !queue.lines.is_empty();

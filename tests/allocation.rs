@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socklab::drive::blocking;
-use socklab::drive::timed_socket::TimedSocket;
+use socklab::drive::timed_socket::{Ticks, TimedSocket};
 use socklab::reactor::{Mio, Reactor};
 use socklab::service::{Peer, ServiceKind, ServiceSpec};
 use socklab::session::Session;
@@ -47,7 +47,8 @@ fn allocations_blocking(spec: &ServiceSpec, reply: &[u8], count: usize) -> u64 {
     client.shutdown(Shutdown::Write).unwrap();
     let now = now();
     let mut session = session(spec, now);
-    let mut wire = TimedSocket::new(&socket, || false);
+    let ticks = Ticks::default();
+    let mut wire = TimedSocket::new(&socket, &ticks, || false);
     let info = allocation_counter::measure(|| blocking::serve(&mut wire, &mut session, now, None));
     drop(socket);
     let mut replies = Vec::new();

@@ -18,6 +18,9 @@ use crate::session::{ActiveSession, CloseReason, Session, Want};
 /// it is: a call that times out early is repeated.
 pub(super) const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 
+/// The shortest wait for a client's next message that need not end in time.
+const LONG_WAIT: Duration = Duration::from_secs(60);
+
 /// The most work after which the clock is not read again, in products of 64-bit limbs: it takes a
 /// few microseconds.
 const LITTLE_WORK: u32 = 16 * MIN_WORK;
@@ -29,6 +32,8 @@ pub enum Received {
     Bytes(usize),
     /// No bytes: the server stops, and nothing more should be waited for. Returned once.
     Stop,
+    /// No bytes, for all the time that [`BlockingStream::receive_next`] may wait.
+    Silence,
 }
 
 /// A connection whose calls block for at most `wait`, or without limit if that is `None`; with a
@@ -41,6 +46,11 @@ pub trait BlockingStream {
 
     /// Receives into `room`; waits until there is at least one byte or the end of input.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
+
+    /// The same for a long wait between two messages, which may last longer than `wait`.
+    fn receive_next(&mut self, room: &mut [u8], wait: Duration) -> io::Result<Received> {
+        self.receive(room, Some(wait))
+    }
 
     /// Sends some of these bytes, and returns their number.
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize>;
@@ -126,6 +136,7 @@ fn run_slice(
         let until_due = |deadline: Instant| deadline.saturating_duration_since(*now);
         let wait = if tries { Some(Duration::ZERO) } else { session.deadline().map(until_due) };
         let is_due = !tries && wait == Some(Duration::ZERO);
+        let long_wait = wait.filter(|&it| it >= LONG_WAIT && session.is_between_messages());
         let failed = match session.want() {
             Want::Send(bytes) => {
                 let length = bytes.len();
@@ -137,18 +148,13 @@ fn run_slice(
                 sent.map(|n| session.sent(n, *now))
             }
             Want::Receive(room) => {
-                let received = stream.receive(room, wait);
-                *now = read_clock(session, *now, longest_call(wait, &received));
-                received.map(|received| match received {
-                    Received::Bytes(n) => {
-                        session.renew_budget();
-                        session.received(n, *now);
-                        if session.awaits_rest() {
-                            stream.acknowledge();
-                        }
-                    }
-                    Received::Stop => session.end_input(*now),
-                })
+                let received = match long_wait {
+                    Some(wait) => stream.receive_next(room, wait),
+                    None => stream.receive(room, wait),
+                };
+                let limit = wait.filter(|_| long_wait.is_none());
+                *now = read_clock(session, *now, longest_call(limit, &received));
+                received.map(|received| report(received, stream, session, *now))
             }
             Want::ShutDown => stream.shut_down_sending().map(|()| session.shut_down()),
             Want::Yield => return false,
@@ -170,6 +176,26 @@ fn run_slice(
             }
             Err((_, error)) => session.cut(close_reason_of(&error)),
         }
+    }
+}
+
+/// Reports the outcome of a receive to the session.
+fn report(
+    received: Received,
+    stream: &mut impl BlockingStream,
+    session: &mut ActiveSession<'_>,
+    now: Instant,
+) {
+    match received {
+        Received::Bytes(n) => {
+            session.renew_budget();
+            session.received(n, now);
+            if session.awaits_rest() {
+                stream.acknowledge();
+            }
+        }
+        Received::Stop => session.end_input(now),
+        Received::Silence => session.cut(CloseReason::Idle),
     }
 }
 
@@ -203,6 +229,7 @@ impl<S: BlockingStream + AsFd> BlockingStream for Explained<&mut S> {
         match &received {
             Ok(Received::Bytes(n)) => self.tell_receive(room, Ok(*n)),
             Ok(Received::Stop) => self.tell_stop(),
+            Ok(Received::Silence) => {}
             Err(error) => self.tell_receive(room, Err(error)),
         }
         received

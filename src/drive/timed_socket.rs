@@ -1,8 +1,9 @@
-//! The socket of a thread, with the timeouts of its calls.
+//! The socket of a thread, with the timeouts of its calls, and the ticks of its longest wait.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -10,12 +11,52 @@ use socket2::SockRef;
 
 use super::blocking::{BlockingStream, Received, TIMEOUT_SLACK};
 
+/// The ticks by which a wait for a client's next message is measured, if it is long.
+///
+/// A timeout of the socket costs a timer of the kernel in each receive, 3 % of a reply. A thread
+/// that may wait for a minute or longer has none: the server's loop counts the ticks of all threads
+/// that wait, and shuts down the receiving half of a socket whose ticks are over. A halt of the
+/// process takes as many ticks as any other time: none or one.
+#[derive(Debug, Default)]
+pub struct Ticks {
+    /// The ticks of the wait that are left; 0 if nobody waits, or the wait is over.
+    left: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Ticks {
+    /// The time from a tick to the next, and so the most by which a wait is longer than asked for.
+    pub const PERIOD: Duration = Duration::from_secs(5);
+
+    /// Counts a tick. Returns true if the wait of the thread is over with it.
+    pub fn count(&self) -> bool {
+        let left =
+            self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        let is_over = left == Ok(1);
+        if is_over {
+            self.is_over.store(true, Ordering::Release);
+        }
+        is_over
+    }
+
+    fn begin(&self, wait: Duration) {
+        // A part of a period needs a tick as well, and the first may come at once.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.left.store(seconds.div_ceil(Self::PERIOD.as_secs()) + 1, Ordering::Release);
+    }
+
+    fn end(&self) {
+        self.left.store(0, Ordering::Release);
+    }
+}
+
 /// A blocking socket with its timeouts.
 ///
 /// To stop a session, another thread makes `stopped` return true and shuts down the receiving half
 /// of the socket, which ends the wait. An end of input is then not the peer's.
 pub struct TimedSocket<'a, F> {
     socket: &'a TcpStream,
+    ticks: &'a Ticks,
     stopped: F,
     /// True once [`Received::Stop`] was returned.
     reported: bool,
@@ -24,10 +65,20 @@ pub struct TimedSocket<'a, F> {
 }
 
 impl<'a, F: Fn() -> bool> TimedSocket<'a, F> {
-    /// Wraps a socket that has no timeouts yet.
-    pub fn new(socket: &'a TcpStream, stopped: F) -> Self {
+    /// Wraps a socket that has no timeouts yet. Somebody counts the `ticks` while it waits.
+    pub fn new(socket: &'a TcpStream, ticks: &'a Ticks, stopped: F) -> Self {
         let (receive_timeout, send_timeout) = (Timeout::default(), Timeout::default());
-        Self { socket, stopped, reported: false, receive_timeout, send_timeout }
+        Self { socket, ticks, stopped, reported: false, receive_timeout, send_timeout }
+    }
+
+    /// The outcome of a receive that has returned `n`.
+    fn received(&mut self, n: usize) -> Received {
+        if n == 0 && !self.reported && (self.stopped)() {
+            self.reported = true;
+            return Received::Stop;
+        }
+        let is_over = n == 0 && self.ticks.is_over.load(Ordering::Acquire);
+        if is_over { Received::Silence } else { Received::Bytes(n) }
     }
 }
 
@@ -40,13 +91,16 @@ impl<F: Fn() -> bool> BlockingStream for TimedSocket<'_, F> {
             self.receive_timeout.set(wait, |time| socket.set_read_timeout(time))?;
             self.receive_timeout.note(socket.read(room))
         };
-        match received? {
-            0 if !self.reported && (self.stopped)() => {
-                self.reported = true;
-                Ok(Received::Stop)
-            }
-            n => Ok(Received::Bytes(n)),
-        }
+        received.map(|n| self.received(n))
+    }
+
+    fn receive_next(&mut self, room: &mut [u8], wait: Duration) -> io::Result<Received> {
+        let mut socket = self.socket;
+        self.receive_timeout.set(None, |time| socket.set_read_timeout(time))?;
+        self.ticks.begin(wait);
+        let received = socket.read(room);
+        self.ticks.end();
+        received.map(|n| self.received(n))
     }
 
     fn send(&mut self, bytes: &[u8], wait: Option<Duration>) -> io::Result<usize> {
@@ -110,5 +164,58 @@ impl Timeout {
             self.current = None;
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// Receives once in a thread, in which `meanwhile` begins when it waits.
+    fn receive_next(
+        wait: Duration,
+        meanwhile: impl FnOnce(&Ticks, &TcpStream, TcpStream),
+    ) -> Received {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        let ticks = Ticks::default();
+        thread::scope(|scope| {
+            let body =
+                || TimedSocket::new(&socket, &ticks, || false).receive_next(&mut [0; 8], wait);
+            let thread = thread::Builder::new().spawn_scoped(scope, body).unwrap();
+            while ticks.left.load(Ordering::Acquire) == 0 {
+                thread::yield_now();
+            }
+            meanwhile(&ticks, &socket, peer);
+            thread.join().unwrap().unwrap()
+        })
+    }
+
+    #[test]
+    fn a_wait_for_the_next_message_is_over_with_its_last_tick() {
+        let received = receive_next(Duration::from_secs(60), |ticks, socket, _peer| {
+            let counted = (1..100).find(|_| ticks.count());
+            assert_eq!(counted, Some(13), "60 s, and up to a period of 5 s");
+            socket.shutdown(Shutdown::Read).unwrap();
+        });
+        assert_eq!(received, Received::Silence);
+    }
+
+    #[test]
+    fn a_message_ends_the_wait_for_it_and_no_tick_counts_after_it() {
+        let received = receive_next(Duration::from_secs(60), |ticks, _, mut peer| {
+            assert!(!ticks.count());
+            peer.write_all(b"1 + 2\n").unwrap();
+            while ticks.left.load(Ordering::Acquire) > 0 {
+                thread::yield_now();
+            }
+            assert!(!(0..100).any(|_| ticks.count()));
+        });
+        assert_eq!(received, Received::Bytes(6));
     }
 }

@@ -147,7 +147,8 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
         let drain_until = self.drain_until.filter(|_| self.done < Stage::Closing);
         let now = self.reactor.now();
         let drained_at = drain_until.map(|until| now + until.saturating_duration_since(clock()));
-        drained_at.into_iter().chain(self.listener.wake_at(now)).min()
+        let ticks_at = self.workers.as_ref().and_then(|workers| workers.wake_at());
+        drained_at.into_iter().chain(ticks_at).chain(self.listener.wake_at(now)).min()
     }
 
     fn handle_signals(&mut self) {
@@ -325,7 +326,10 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
             // What it has freed may be just what the machine had run out of.
             self.listener.end_backoff();
         }
-        self.workers.iter_mut().for_each(|workers| workers.reap());
+        if let Some(workers) = &mut self.workers {
+            workers.reap();
+            workers.tick(self.reactor.now());
+        }
     }
 
     /// Ends the connections that are still open.

@@ -18,7 +18,7 @@ use super::stats::{Client, Stats};
 use super::workers::{Arrival, KILL_GRACE, Sessions, Workers};
 use crate::drive::blocking;
 use crate::drive::slots::Slots;
-use crate::drive::timed_socket::TimedSocket;
+use crate::drive::timed_socket::{Ticks, TimedSocket};
 use crate::error::Failure;
 use crate::reactor::Source;
 use crate::session::CloseReason;
@@ -32,6 +32,8 @@ pub(super) struct Threads {
     /// The threads that were started beforehand; none if each client's is started for it.
     pool: Option<Pool>,
     shared: Arc<ThreadState>,
+    /// The time of the next tick for the threads that wait; none while there are none.
+    tick_at: Option<Instant>,
 }
 
 /// The state that the threads share with the loop that starts them.
@@ -56,6 +58,8 @@ struct ThreadState {
 struct ClientSocket {
     /// Taken when the client leaves; in front of the socket, which closes after that.
     client: Mutex<Option<Client>>,
+    /// Measures how long the thread waits for its client.
+    ticks: Ticks,
     socket: TcpStream,
 }
 
@@ -92,6 +96,7 @@ impl Threads {
         let waker = Waker::new(registry, Source::Waker.token());
         Ok(Box::new(Self {
             pool,
+            tick_at: None,
             shared: Arc::new(ThreadState {
                 open: Mutex::default(),
                 left: Condvar::new(),
@@ -114,8 +119,10 @@ impl Threads {
         named.stack_size(STACK_SIZE).spawn(body).map(drop)
     }
 
-    fn shut_down(&self, how: Shutdown) {
-        for connection in self.shared.open().iter().filter_map(|(_, it)| it.upgrade()) {
+    /// Shuts down the sockets that are `chosen`.
+    fn shut_down(&self, how: Shutdown, chosen: impl Fn(&ClientSocket) -> bool) {
+        let open = self.shared.open();
+        for connection in open.iter().filter_map(|(_, it)| it.upgrade()).filter(|it| chosen(it)) {
             // A connection that the peer has reset meanwhile needs no waking.
             connection.socket.shutdown(how).ok();
         }
@@ -133,14 +140,16 @@ impl Workers for Threads {
         let number = client.number;
         let mut session = sessions.serve(number, address, now);
         let socket = TcpStream::from(socket);
-        let connection = Arc::new(ClientSocket { client: Mutex::new(Some(client)), socket });
+        let client = Mutex::new(Some(client));
+        let connection = Arc::new(ClientSocket { client, ticks: Ticks::default(), socket });
         let key = self.shared.open().insert(Arc::downgrade(&connection));
         let (own, shared) = (Arc::clone(&connection), Arc::clone(&self.shared));
         let body = move || {
             let mut guard = ExitGuard { key, reason: CloseReason::Broken, connection: own, shared };
             let ThreadState { slots, stops, cuts, .. } = &*guard.shared;
             let stopped = || stops.load(Ordering::Acquire);
-            let mut socket = TimedSocket::new(&guard.connection.socket, stopped);
+            let ClientSocket { socket, ticks, .. } = &*guard.connection;
+            let mut socket = TimedSocket::new(socket, ticks, stopped);
             blocking::serve(&mut socket, &mut session, now, Some(slots));
             let reason = session.close_reason().unwrap_or(CloseReason::Broken);
             let cut = cuts.load(Ordering::Acquire);
@@ -148,7 +157,10 @@ impl Workers for Threads {
         };
         let blocks = connection.socket.set_nonblocking(false);
         let started = blocks.and_then(|()| self.run(number, body));
-        let Err(error) = started else { return Ok(()) };
+        let Err(error) = started else {
+            self.tick_at.get_or_insert(now + Ticks::PERIOD);
+            return Ok(());
+        };
         self.shared.open().remove(key);
         let connection = Arc::into_inner(connection).expect("only a thread would have shared it");
         let client = connection.client.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -162,19 +174,31 @@ impl Workers for Threads {
         self.shared.open().len()
     }
 
+    fn wake_at(&self) -> Option<Instant> {
+        self.tick_at
+    }
+
+    /// Counts a tick of all threads that wait, if it is time.
+    fn tick(&mut self, now: Instant) {
+        if self.tick_at.is_some_and(|at| at <= now) {
+            self.tick_at = Some(now + Ticks::PERIOD).filter(|_| self.len() > 0);
+            self.shut_down(Shutdown::Read, |it| it.ticks.count());
+        }
+    }
+
     /// Shuts down the receiving half of every socket. That ends the wait of a thread in its system
     /// call; what came before can still be received. It hides the peer's FIN, so a thread that
     /// is stopped closes without lingering; a loop lingers.
     fn drain(&mut self) {
         self.shared.stops.store(true, Ordering::Release);
-        self.shut_down(Shutdown::Read);
+        self.shut_down(Shutdown::Read, |_| true);
     }
 
     /// Shuts down every socket, and gives the threads time to finish their sessions.
     fn cut(&mut self) {
         self.shared.stops.store(true, Ordering::Release);
         self.shared.cuts.store(true, Ordering::Release);
-        self.shut_down(Shutdown::Both);
+        self.shut_down(Shutdown::Both, |_| true);
         self.shared.slots.close();
         let shared = &self.shared;
         let some = |open: &mut Slab<_>| !open.is_empty();

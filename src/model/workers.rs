@@ -64,6 +64,14 @@ pub(super) trait Workers: Send {
     /// Drops the permits of clients that have left, where a worker cannot do it itself.
     fn reap(&mut self) {}
 
+    /// The time of the next [`tick`](Self::tick); none if none is needed.
+    fn wake_at(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Notices that time has passed.
+    fn tick(&mut self, _now: Instant) {}
+
     /// The number of clients with a worker.
     fn len(&self) -> usize;
 

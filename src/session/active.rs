@@ -147,6 +147,16 @@ impl<'s> ActiveSession<'s> {
         self.session.owes()
     }
 
+    /// True if the client's next message is awaited, for which there is no limit but that on its
+    /// silence.
+    #[inline]
+    pub fn is_between_messages(&self) -> bool {
+        let session = &self.session;
+        session.phase == Phase::Serving(Awaited::Message)
+            && session.waiting_since.is_none()
+            && session.framer.deadline().is_none()
+    }
+
     /// True if the rest of a message is awaited.
     #[inline]
     pub fn awaits_rest(&self) -> bool {

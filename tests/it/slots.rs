@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use socklab::drive::blocking;
 use socklab::drive::slots::Slots;
-use socklab::drive::timed_socket::TimedSocket;
+use socklab::drive::timed_socket::{Ticks, TimedSocket};
 use socklab::service::{Event, Framing, Next, Output, Service};
 use socklab::session::{CloseReason, Session};
 
@@ -54,7 +54,9 @@ fn serve(socket: &TcpStream, steps: &Arc<Steps>, slots: &Slots) -> Option<CloseR
     let service = Box::new(Counting(Arc::clone(steps)));
     let now = Instant::now();
     let mut session = Session::new(service, Arc::default(), 1, now);
-    blocking::serve(&mut TimedSocket::new(socket, || false), &mut session, now, Some(slots));
+    let ticks = Ticks::default();
+    let mut socket = TimedSocket::new(socket, &ticks, || false);
+    blocking::serve(&mut socket, &mut session, now, Some(slots));
     session.close_reason()
 }
 
