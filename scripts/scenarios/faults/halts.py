@@ -35,13 +35,15 @@ def main():
     def talk(names):
         while not over.is_set():
             for name in names:
-                client = shapes.Client(name, (host, port))
+                client = None
                 try:
+                    client = shapes.Client(name, (host, port))
                     shapes.converse(client, "calc", [])
-                except (AssertionError, OSError) as error:
-                    if not client.was_late:
+                except Exception as error:
+                    if client is None or not client.was_late:
                         failures.append(f"{name}: {error!r}")
                         over.set()
+                        break
                 with lock:
                     counts["late" if client.was_late else "right"] += 1
                 if over.is_set():
@@ -65,6 +67,8 @@ def main():
     over.set()
     for thread in threads:
         thread.join()
+    if not any(counts.values()):
+        failures.append("no conversation came to its end")
     print(f"{n + 1} halts of {1000 * halted:.0f} ms in all;", *counts.values())
     sys.exit("\n".join(failures) or 0)
 
