@@ -18,8 +18,9 @@ KIND is one of
 Except for resets, a connection that the server ends is opened again. The attack lasts SECONDS, and
 longer on a slow machine: until all resets are done, and the server has ended a connection of the
 kinds drip and unread. The probe sends one sum after the other; unless it is `alone`, newcomers open
-connections of their own, ask for one sum and leave. Every reply must be right. Prints the 99th percentile of the reply times before the attack
-and during it, in milliseconds, the number of replies, and the number of connections of the attackers.
+connections of their own, ask for one sum and leave. Every reply must be right. Prints the 99th
+percentile of the reply times before the attack and during it, in milliseconds, the number of replies,
+and the number of connections of the attackers.
 """
 
 import os
@@ -216,31 +217,32 @@ def main():
                          + [share, "0", "attack"], stdout=subprocess.PIPE, text=True)
         for kind in kinds
     ]
-    # Of the others nothing is awaited.
-    awaited = [
-        threading.Thread(target=process.stdout.readline)
-        for process, its_kind in zip(attackers, kinds)
-        if its_kind in AWAITED and not alone
-    ]
-    for thread in awaited:
+    awaited = set() if alone else set(kinds) & set(AWAITED)
+    connections = []
+
+    def listen(its_kind, process):
+        for line in map(str.strip, process.stdout):
+            if line == DONE:
+                awaited.discard(its_kind)
+            else:
+                connections.append(line)
+
+    threads = [threading.Thread(target=listen, args=pair) for pair in zip(kinds, attackers)]
+    for thread in threads:
         thread.start()
     is_long_enough = after(0 if kind == "reset" else seconds)
     is_too_long = after(float("inf") if kind == "reset" else seconds + TIMEOUT)
 
-    def is_over():
-        is_done = not any(thread.is_alive() for thread in awaited)
-        return is_long_enough() and (is_done or is_too_long())
-
+    is_over = lambda: is_long_enough() and (not awaited or is_too_long())
     attacked = probe.run(is_over, alone)
     for process in attackers:
         process.terminate()
-    for thread in awaited:
+    for thread in threads:
         thread.join()
-    rest = " ".join(process.stdout.read().replace(DONE, "").strip() for process in attackers)
     if any(process.wait() > 0 for process in attackers):
         sys.exit("an attacker failed")
     print(f"p99 {quiet:.2f} {attacked:.2f} ms, {probe.replies} replies,"
-          f" {probe.newcomers} newcomers, attackers: {rest}")
+          f" {probe.newcomers} newcomers, attackers: {', '.join(connections)}")
 
 
 main()

@@ -114,7 +114,8 @@ fn a_forced_close_is_counted_with_the_traffic_of_its_client() {
         let line = server.log_line("accepted=1 open=0");
         let counters = parsed(&line);
         assert_eq!(counters["forced"], 1, "{model}: {line}");
-        assert!(counters["received"] > 6 && counters["sent"] > 3, "{model}: {line}");
+        // More than the first message and its reply.
+        assert!(counters["received"] > 6 && counters["sent"] > 2, "{model}: {line}");
         assert_eq!(server.wait().code(), Some(0));
     }
 }
