@@ -12,8 +12,8 @@ use std::time::Duration;
 /// The most bytes of lines that wait to be written.
 const QUEUE_LIMIT: usize = 1 << 20;
 
-/// The most times that a flush waits in a row while the destination has room: its thread only waits
-/// for a processor.
+/// The most waits of a flush while the destination has room: the thread that writes only lacks a
+/// processor then.
 const FLUSH_TURNS: usize = 20;
 
 /// A destination for lines, which may block.
@@ -98,6 +98,9 @@ impl BackgroundWriter {
     /// Waits until all lines are written, for at most `patience`, or 20 times that while the
     /// destination has room.
     pub fn flush(&self, patience: Duration) {
+        if !*self.started.lock().unwrap_or_else(PoisonError::into_inner) {
+            return self.shared.write_while(self.has_room);
+        }
         for _ in 0..FLUSH_TURNS {
             let busy = |queue: &mut Queue| queue.writing || !queue.lines.is_empty();
             let waited =

@@ -23,7 +23,7 @@ use socklab::{client, compare, escape, grade, lesson, load, model, signal, subje
 /// machine that is overloaded, the thread that writes has had no processor yet.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(50);
 
-// A server ends within 0.5 s of a second signal, whoever does not read its log.
+// A server whose log has no room ends within 0.5 s of a second signal.
 const _: () = assert!(model::FORCED_WAITS.as_millis() + FLUSH_PATIENCE.as_millis() < 500);
 
 /// The exit status of a command that has done what it was told.
