@@ -181,7 +181,7 @@ impl Grading<'_> {
         count
     }
 
-    /// Receives so many answers with this value, or fewer if no more come. Returns their number;
+    /// Receives up to `asked` answers with this value, fewer if no more come. Returns their number;
     /// none, if they take longer than `limit`.
     pub(super) fn count_answers(
         &self,

@@ -42,7 +42,8 @@ impl Grading<'_> {
         // One that has answered has seen the end of the question.
         let mut right = self.try_writings(&Writing::USUAL, FIRST_PATIENCE, &mut wrong);
         if !right {
-            // A server that cuts off two bytes answers wrongly, but takes CR LF.
+            // A wrong answer may come from a server that cuts off two bytes: it needs CR LF, the
+            // first of these.
             let rare = if wrong.is_none() { &Writing::RARE[..] } else { &Writing::RARE[..1] };
             right = self.try_writings(rare, RARE_PATIENCE, &mut wrong);
         }
