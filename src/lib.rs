@@ -112,8 +112,9 @@
 //!
 //! Under `thread`, `pool`, `process` and `prefork` a message follows the same path with
 //! [`drive::blocking`] in place of the reactor and [`drive::ready`]; the loop measures how long a
-//! thread waits ([`drive::timed_socket::Ticks`]). Under `poll` the reactor waits with poll(2),
-//! which is told in every wait what each connection has no hint of ([`reactor::Poll`]).
+//! thread waits for its client's next message ([`drive::timed_socket::Ticks`]). Under `poll` the
+//! reactor waits with poll(2), which is told in every wait what each connection has no hint of
+//! ([`reactor::Poll`]).
 //!
 //! # Life of a connection
 //!

@@ -95,8 +95,8 @@ pub(super) struct SessionOptions {
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().max_message,
         value_parser = message_limit)]
     max_message: usize,
-    /// The longest silence of a client, such as 90s or 5m. From 1m on, the models thread and pool
-    /// notice it up to 5s late.
+    /// The longest silence of a client, such as 90s or 5m. The models thread and pool may notice
+    /// one of 1m or more up to 10s late.
     #[arg(long, value_name = "TIME", default_value_t = Limits::default().idle.into(),
         value_parser = time)]
     idle_timeout: humantime::Duration,

@@ -18,7 +18,7 @@ use crate::session::{ActiveSession, CloseReason, Session, Want};
 /// it is: a call that times out early is repeated.
 pub(super) const TIMEOUT_SLACK: Duration = Duration::from_millis(10);
 
-/// The shortest wait for a client's next message that need not end in time.
+/// The shortest wait for a client's next message that may end late.
 const LONG_WAIT: Duration = Duration::from_secs(60);
 
 /// The most work after which the clock is not read again, in products of 64-bit limbs: it takes a
@@ -32,7 +32,7 @@ pub enum Received {
     Bytes(usize),
     /// No bytes: the server stops, and nothing more should be waited for. Returned once.
     Stop,
-    /// No bytes, for all the time that [`BlockingStream::receive_next`] may wait.
+    /// No bytes: the client was silent for as long as it may be.
     Silence,
 }
 
@@ -47,7 +47,8 @@ pub trait BlockingStream {
     /// Receives into `room`; waits until there is at least one byte or the end of input.
     fn receive(&mut self, room: &mut [u8], wait: Option<Duration>) -> io::Result<Received>;
 
-    /// The same for a long wait between two messages, which may last longer than `wait`.
+    /// The same for a long wait between two messages, which may last longer than `wait`. It ends
+    /// with [`Received::Silence`], or fails as a receive does.
     fn receive_next(&mut self, room: &mut [u8], wait: Duration) -> io::Result<Received> {
         self.receive(room, Some(wait))
     }
@@ -116,8 +117,8 @@ fn serve_on(
 /// Runs a session until its budget is used up, its next message is heavy, or it is finished.
 /// Returns true if it is finished.
 ///
-/// A send is tried without a wait first: most need none. The clock is read after what may take
-/// time, which is a wait, or more than a little work.
+/// A send is tried without a wait first: most need none. The clock is read after each call, and
+/// before the next one if there was more than a little work.
 ///
 /// A timer fires only after a call that did not wait and found nothing: a call that was
 /// interrupted, or timed out late because the process was halted, says nothing about what has
@@ -142,9 +143,7 @@ fn run_slice(
                 let length = bytes.len();
                 let sent = stream.send(bytes, wait);
                 has_room = sent.as_ref().is_ok_and(|&n| n == length);
-                if !tries {
-                    *now = read_clock(session, *now, longest_call(wait, &sent));
-                }
+                *now = read_clock(session, *now, longest_call(wait, &sent));
                 sent.map(|n| session.sent(n, *now))
             }
             Want::Receive(room) => {
@@ -152,8 +151,7 @@ fn run_slice(
                     Some(wait) => stream.receive_next(room, wait),
                     None => stream.receive(room, wait),
                 };
-                let limit = wait.filter(|_| long_wait.is_none());
-                *now = read_clock(session, *now, longest_call(limit, &received));
+                *now = read_clock(session, *now, longest_call(wait, &received));
                 received.map(|received| report(received, stream, session, *now))
             }
             Want::ShutDown => stream.shut_down_sending().map(|()| session.shut_down()),
@@ -229,6 +227,7 @@ impl<S: BlockingStream + AsFd> BlockingStream for Explained<&mut S> {
         match &received {
             Ok(Received::Bytes(n)) => self.tell_receive(room, Ok(*n)),
             Ok(Received::Stop) => self.tell_stop(),
+            // Only a receive_next of the inner stream returns it, which is not called.
             Ok(Received::Silence) => {}
             Err(error) => self.tell_receive(room, Err(error)),
         }

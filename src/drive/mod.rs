@@ -1,8 +1,8 @@
 //! The two drivers, which move bytes between a connection and a session: one waits in the system
 //! call ([`blocking`]), the other never waits ([`ready`]). Each is one match on
-//! [`Want`](crate::session::Want). The blocking driver serves a socket
-//! ([`timed_socket`]), or the standard input and output of the process ([`stdio`]). Threads that it
-//! drives share [`slots`] for heavy work.
+//! [`Want`](crate::session::Want). The blocking driver serves a socket ([`timed_socket`]), or the
+//! standard input and output of the process ([`stdio`]). Threads that it drives share [`slots`] for
+//! heavy work.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;

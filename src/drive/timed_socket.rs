@@ -13,26 +13,29 @@ use super::blocking::{BlockingStream, Received, TIMEOUT_SLACK};
 
 /// The ticks by which a wait for a client's next message is measured, if it is long.
 ///
-/// A timeout of the socket costs a timer of the kernel in each receive, 3 % of a reply. A thread
-/// that may wait for a minute or longer has none: the server's loop counts the ticks of all threads
-/// that wait, and shuts down the receiving half of a socket whose ticks are over. A halt of the
-/// process takes as many ticks as any other time: none or one.
+/// A timeout of the socket costs a kernel timer in each receive, 3 % of a reply. A thread that may
+/// wait for a minute or longer has none: the server's loop counts the ticks of all threads that
+/// wait, and shuts down the receiving half of a socket whose ticks are over. A halt of the process
+/// counts as one tick at most, however long it is.
 #[derive(Debug, Default)]
 pub struct Ticks {
     /// The ticks of the wait that are left; 0 if nobody waits, or the wait is over.
     left: AtomicU64,
+    /// True once a wait was over: the receiving half of the socket is shut down then, for good.
     is_over: AtomicBool,
 }
 
 impl Ticks {
-    /// The time from a tick to the next, and so the most by which a wait is longer than asked for.
+    /// The time from a tick to the next. A wait is at most twice this longer than asked for.
     pub const PERIOD: Duration = Duration::from_secs(5);
 
-    /// Counts a tick. Returns true if the wait of the thread is over with it.
-    pub fn count(&self) -> bool {
+    /// Counts a tick. Returns true if the wait of the thread is over with it: no tick is left, and
+    /// nothing has arrived. What arrives between that look and the shutdown is answered, and the
+    /// connection ends after it.
+    pub fn count(&self, socket: &TcpStream) -> bool {
         let left =
             self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
-        let is_over = left == Ok(1);
+        let is_over = left == Ok(1) && is_empty(socket);
         if is_over {
             self.is_over.store(true, Ordering::Release);
         }
@@ -131,9 +134,16 @@ impl<F> AsFd for TimedSocket<'_, F> {
     }
 }
 
-/// The timeout that is set on a socket for one direction.
+/// True if a receive would wait.
+fn is_empty(socket: &TcpStream) -> bool {
+    let peeked = recv(socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    peeked.is_err_and(|error| io::Error::from(error).kind() == io::ErrorKind::WouldBlock)
+}
+
+/// The timeout of one direction of a socket.
 #[derive(Default)]
 struct Timeout {
+    /// The timeout that is set, or one that is longer than any.
     current: Option<Duration>,
 }
 
@@ -156,12 +166,12 @@ impl Timeout {
         }
     }
 
-    /// Forgets the timeout after a call that timed out: the next call gets its full wait.
+    /// Makes the next call set its timeout, after one that timed out: it gets its full wait.
     fn note(&mut self, result: io::Result<usize>) -> io::Result<usize> {
         if let Err(error) = &result
             && matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
         {
-            self.current = None;
+            self.current = Some(Duration::MAX);
         }
         result
     }
@@ -175,14 +185,18 @@ mod tests {
 
     use super::*;
 
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (listener.accept().unwrap().0, peer)
+    }
+
     /// Receives once in a thread, in which `meanwhile` begins when it waits.
     fn receive_next(
         wait: Duration,
         meanwhile: impl FnOnce(&Ticks, &TcpStream, TcpStream),
     ) -> Received {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (socket, _) = listener.accept().unwrap();
+        let (socket, peer) = pair();
         let ticks = Ticks::default();
         thread::scope(|scope| {
             let body =
@@ -198,23 +212,45 @@ mod tests {
 
     #[test]
     fn a_wait_for_the_next_message_is_over_with_its_last_tick() {
-        let received = receive_next(Duration::from_secs(60), |ticks, socket, _peer| {
-            let counted = (1..100).find(|_| ticks.count());
-            assert_eq!(counted, Some(13), "60 s, and up to a period of 5 s");
+        let received = receive_next(Duration::from_secs(61), |ticks, socket, _peer| {
+            let counted = (1..100).find(|_| ticks.count(socket));
+            assert_eq!(counted, Some(14), "61 s need 13 periods, and a tick may come at once");
             socket.shutdown(Shutdown::Read).unwrap();
         });
         assert_eq!(received, Received::Silence);
     }
 
     #[test]
+    fn a_message_that_has_arrived_comes_before_the_last_tick() {
+        let (socket, mut peer) = pair();
+        let ticks = Ticks::default();
+        ticks.begin(Duration::from_secs(60));
+        peer.write_all(b"1 + 2\n").unwrap();
+        socket.peek(&mut [0; 1]).unwrap();
+        assert!(!(0..100).any(|_| ticks.count(&socket)));
+    }
+
+    #[test]
+    fn a_long_wait_that_follows_a_timeout_has_none() {
+        let (socket, mut peer) = pair();
+        let ticks = Ticks::default();
+        let mut socket = TimedSocket::new(&socket, &ticks, || false);
+        socket.receive(&mut [0; 8], Some(Duration::from_millis(1))).unwrap_err();
+        peer.write_all(b"1").unwrap();
+        let received = socket.receive_next(&mut [0; 8], Duration::from_secs(60));
+        assert_eq!(received.unwrap(), Received::Bytes(1));
+        assert_eq!(socket.socket.read_timeout().unwrap(), None);
+    }
+
+    #[test]
     fn a_message_ends_the_wait_for_it_and_no_tick_counts_after_it() {
-        let received = receive_next(Duration::from_secs(60), |ticks, _, mut peer| {
-            assert!(!ticks.count());
+        let received = receive_next(Duration::from_secs(60), |ticks, socket, mut peer| {
+            assert!(!ticks.count(socket));
             peer.write_all(b"1 + 2\n").unwrap();
             while ticks.left.load(Ordering::Acquire) > 0 {
                 thread::yield_now();
             }
-            assert!(!(0..100).any(|_| ticks.count()));
+            assert!(!(0..100).any(|_| ticks.count(socket)));
         });
         assert_eq!(received, Received::Bytes(6));
     }

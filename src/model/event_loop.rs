@@ -124,6 +124,7 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
                 self.listener.end_backoff();
             }
             self.reap();
+            self.workers.iter_mut().for_each(|workers| workers.tick(self.reactor.now()));
             self.advance_shutdown().map_err(cannot_accept)?;
             self.listener.resume_listening(self.reactor.now());
             self.accept().map_err(cannot_accept)?;
@@ -326,10 +327,7 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
             // What it has freed may be just what the machine had run out of.
             self.listener.end_backoff();
         }
-        if let Some(workers) = &mut self.workers {
-            workers.reap();
-            workers.tick(self.reactor.now());
-        }
+        self.workers.iter_mut().for_each(|workers| workers.reap());
     }
 
     /// Ends the connections that are still open.

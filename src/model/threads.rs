@@ -32,7 +32,7 @@ pub(super) struct Threads {
     /// The threads that were started beforehand; none if each client's is started for it.
     pool: Option<Pool>,
     shared: Arc<ThreadState>,
-    /// The time of the next tick for the threads that wait; none while there are none.
+    /// The time of the next tick for the threads that wait; none if no client has a thread.
     tick_at: Option<Instant>,
 }
 
@@ -182,7 +182,7 @@ impl Workers for Threads {
     fn tick(&mut self, now: Instant) {
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick_at = Some(now + Ticks::PERIOD).filter(|_| self.len() > 0);
-            self.shut_down(Shutdown::Read, |it| it.ticks.count());
+            self.shut_down(Shutdown::Read, |it| it.ticks.count(&it.socket));
         }
     }
 
@@ -233,5 +233,63 @@ impl Drop for ExitGuard {
         self.shared.left.notify_all();
         // The loop may wait for the last client, or for a permit.
         self.shared.waker.wake().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::limiter::{Capacity, WhenFull};
+    use crate::service::ServiceKind;
+    use crate::session::{Context, Limits};
+
+    /// The most ticks that the test counts, a millisecond apart.
+    const MOST_TICKS: usize = 60_000;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a start for virtual time")]
+    fn a_client_that_is_silent_for_minutes_is_closed_by_ticks() {
+        let when_full = WhenFull::Reply;
+        let capacity = Capacity { clients: 1, per_source: None, rejected: 1, when_full };
+        let shared = Shared::new(capacity, vec![Arc::default()], Arc::default());
+        let poll = mio::Poll::new().unwrap();
+        let mut threads = Threads::boxed(None, &shared, poll.registry()).unwrap();
+        let context = Arc::new(Context::from(Limits::default()));
+        let sessions = Sessions { service: ServiceKind::Calc.into(), context };
+
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, address) = listener.accept().unwrap();
+        let permit = shared.limiter.try_acquire(address.ip()).ok().unwrap();
+        let client = Client { number: shared.stats.accepted(), permit };
+        let socket = mio::net::TcpStream::from_std(socket);
+        let mut now = Instant::now();
+        assert!(threads.start(Arrival { client, socket, address }, &sessions, now).is_ok());
+        peer.write_all(b"1 + 2\n").unwrap();
+        peer.read_exact(&mut [0; 2]).unwrap();
+
+        peer.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let is_closed = (0..MOST_TICKS).any(|_| {
+            now = threads.wake_at().expect("a client has a thread");
+            threads.tick(now);
+            match peer.read(&mut [0]) {
+                Ok(n) => n == 0,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                    false
+                }
+            }
+        });
+        assert!(is_closed);
+        while threads.len() > 0 {
+            thread::yield_now();
+        }
+        assert!(shared.stats.to_string().contains(" idle=1 "), "{}", shared.stats);
+        threads.tick(now + Ticks::PERIOD);
+        assert_eq!(threads.wake_at(), None, "nobody waits");
     }
 }

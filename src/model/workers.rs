@@ -69,7 +69,7 @@ pub(super) trait Workers: Send {
         None
     }
 
-    /// Notices that time has passed.
+    /// Does what is due at `now`.
     fn tick(&mut self, _now: Instant) {}
 
     /// The number of clients with a worker.
