@@ -23,6 +23,10 @@ use crate::service::{Game, Receipt, RecordSink, RecordState};
 /// The most records that wait to be written.
 const QUEUE_LENGTH: usize = 1024;
 
+/// The looks at a line without an end before it counts as torn, and the time between two of them.
+const LOOKS: usize = 50;
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 /// The mode of a new file: it has names and addresses of people in it.
 const MODE: u32 = 0o640;
 
@@ -156,8 +160,7 @@ impl Table {
         let mut bytes = Vec::new();
         if file.metadata()?.len() == 0 {
             bytes.extend(row::line(&self.header)?);
-        } else if !ends_in_newline(&mut file)? {
-            // Another process, or an editor, has left a line without an end.
+        } else if is_torn(&mut file)? {
             bytes.push(b'\n');
         }
         bytes.extend(row::line(&row::cells_of(game, clock()))?);
@@ -171,11 +174,21 @@ fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
     if written == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
 }
 
-fn ends_in_newline(file: &mut File) -> io::Result<bool> {
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+/// True if another process, or an editor, has left a line without an end. One that a process is
+/// writing just now has its end soon: the kernel shows a long row in parts.
+fn is_torn(file: &mut File) -> io::Result<bool> {
+    for look in 0..LOOKS {
+        if look > 0 {
+            thread::park_timeout(LOOK_AGAIN);
+        }
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last == *b"\n" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn not_regular() -> io::Error {
@@ -267,6 +280,26 @@ mod tests {
         fs::remove_file(&path).unwrap();
         write("Dan", 2);
         fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_row_that_another_process_is_writing_is_not_taken_for_a_torn_one() {
+        let path = path("two-writers");
+        // Longer than a page: the kernel shows the first part before the rest is written.
+        let name = "x".repeat(10_000);
+        let writers = [(); 2].map(|()| Results::open(&path, 2).unwrap());
+        for _ in 0..500 {
+            for results in &writers {
+                results.record(Box::new(game(&name)));
+            }
+        }
+        for results in &writers {
+            results.flush(Duration::from_secs(60));
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(text.lines().filter(|line| line.is_empty()).count(), 0);
+        assert_eq!(text.lines().count(), 1001);
     }
 
     #[test]
