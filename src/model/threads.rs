@@ -20,6 +20,7 @@ use crate::drive::blocking;
 use crate::drive::slots::Slots;
 use crate::drive::timed_socket::{Ticks, TimedSocket};
 use crate::error::Failure;
+use crate::explain;
 use crate::reactor::Source;
 use crate::session::CloseReason;
 
@@ -158,7 +159,10 @@ impl Workers for Threads {
         let blocks = connection.socket.set_nonblocking(false);
         let started = blocks.and_then(|()| self.run(number, body));
         let Err(error) = started else {
-            self.tick_at.get_or_insert(now + Ticks::PERIOD);
+            // A thread that explains itself has a timeout in each wait.
+            if !explain::is_enabled() {
+                self.tick_at.get_or_insert(now + Ticks::PERIOD);
+            }
             return Ok(());
         };
         self.shared.open().remove(key);
