@@ -105,8 +105,8 @@ impl<'a, K: SystemKernel> EventLoop<'a, K> {
     }
 
     /// Serves until the server stops. Each round waits for events and runs the connections that
-    /// have one, handles signals, goes on with a shutdown, counts out the clients that have left,
-    /// and accepts new ones.
+    /// have one, handles signals, counts out the clients that have left, ends the waits of workers
+    /// that are over, goes on with a shutdown, and accepts new clients.
     pub(super) fn run(&mut self) -> Result<(), Failure> {
         let cannot_accept = |error: io::Error| Failure::cannot("accept clients", &error);
         while self.shared.shutdown.stage() != Stage::Over {
