@@ -4,19 +4,20 @@ connection ends when the last copy is closed: each side closes what the other on
     python3 process.py HOST PORT
 """
 
+import contextlib
 import os
 import signal
 
 import calculator
 
-CHILD_ENDS = {signal.SIGCHLD}
 children: set[int] = set()
 
 
 def reap(*_: object) -> None:
     """Waits for the children that have ended, or they would stay as zombies."""
-    while children and (child := os.waitpid(-1, os.WNOHANG)[0]):
-        children.discard(child)
+    with contextlib.suppress(ChildProcessError):  # none is left: SIGCHLD interrupts this as well
+        while child := os.waitpid(-1, os.WNOHANG)[0]:
+            children.discard(child)
 
 
 listener = calculator.listen()
@@ -24,8 +25,7 @@ signal.signal(signal.SIGCHLD, reap)
 try:
     while True:
         client, _ = listener.accept()
-        # A child must be noted before it is reaped.
-        signal.pthread_sigmask(signal.SIG_BLOCK, CHILD_ENDS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # until the child is noted
         if (child := os.fork()) == 0:
             try:
                 listener.close()
@@ -33,7 +33,7 @@ try:
             finally:
                 os._exit(0)
         children.add(child)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, CHILD_ENDS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         client.close()
 finally:
     for child in list(children):
