@@ -105,7 +105,7 @@ fn an_idle_client_is_closed_and_counted() {
 #[test]
 fn a_forced_close_is_counted_with_the_traffic_of_its_client() {
     for model in CONCURRENT {
-        let mut server = Server::start(&["--model", model, "--drain-timeout", "100ms"]);
+        let mut server = Server::start(&["--model", model, "--drain-timeout", "1s"]);
         let mut unread = server.connect();
         unread.ask(b"1 + 2\n", b"3\n");
         unread.fill(&b"(1,) * 10000\n".repeat(1000));
@@ -114,8 +114,7 @@ fn a_forced_close_is_counted_with_the_traffic_of_its_client() {
         let line = server.log_line("accepted=1 open=0");
         let counters = parsed(&line);
         assert_eq!(counters["forced"], 1, "{model}: {line}");
-        // More than the first message and its reply.
-        assert!(counters["received"] > 6 && counters["sent"] > 2, "{model}: {line}");
+        assert!(counters["received"] > 6 && counters["sent"] > 65_536, "{model}: {line}");
         assert_eq!(server.wait().code(), Some(0));
     }
 }

@@ -128,7 +128,8 @@ fn every_model_explains_what_serves_a_client_and_what_it_waits_in() {
         };
         let mut client = server.connect();
         client.ask(b"1+1\n", b"2\n");
-        let told = ["recv from client 1: 4 bytes", "message of client 1: \"1+1\", ended by", WAITS];
+        let message = "message of client 1: \"1+1\", ended by a newline";
+        let told = ["recv from client 1: 4 bytes", message, WAITS];
         let [received, _, line] = lines_of_an_accepted_client(&mut server, told, place == "pid ");
         assert!(received.starts_with(place), "{received}");
         let waits = if matches!(place, "turn " | "loop ") {
