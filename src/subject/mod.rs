@@ -18,13 +18,14 @@ mod isolation;
 mod output;
 pub mod processes;
 mod program;
+mod reports;
 pub mod sockets;
 mod start;
 pub mod supervisor;
 mod usage;
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::process::Child;
@@ -38,6 +39,7 @@ pub use isolation::isolate;
 use output::Output;
 use processes::ProcessState;
 pub use program::{Finished, run_program};
+use reports::Reports;
 use sockets::Socket;
 pub use start::{NotListening, start, try_start};
 pub use supervisor::{ProcessSettings, THIS_PROGRAM};
@@ -76,7 +78,7 @@ pub struct Subject {
     supervisor: Child,
     /// The connection to the supervisor: orders out, reports in.
     orders: UnixStream,
-    reports: BufReader<UnixStream>,
+    reports: Reports,
     /// Its first process, and the leader of its group.
     first: Pid,
     /// The end of that process, once it is known.
@@ -154,8 +156,7 @@ impl Subject {
 
     /// Its end, if none of its processes is left. Does not wait.
     pub fn ended(&mut self) -> Option<EndStatus> {
-        self.reports.get_ref().set_nonblocking(true).ok();
-        while self.receive().is_ok_and(|more| more) {}
+        while self.receive(Some(Duration::ZERO)).is_ok_and(|more| more) {}
         self.gone.then_some(self.end).flatten()
     }
 
@@ -186,14 +187,9 @@ impl Subject {
     /// Receives reports until `done`, for at most `patience`.
     fn wait_until(&mut self, patience: Duration, done: fn(&Self) -> bool) {
         let until = now() + patience;
-        self.reports.get_ref().set_nonblocking(false).ok();
         while !done(self) {
             let left = until.saturating_duration_since(now());
-            // A timeout of zero would mean none.
-            if left.is_zero() || self.reports.get_ref().set_read_timeout(Some(left)).is_err() {
-                return;
-            }
-            if self.receive().is_err() {
+            if left.is_zero() || self.receive(Some(left)).is_err() {
                 return;
             }
         }
@@ -213,28 +209,22 @@ impl Subject {
     fn stop_within(&mut self, grace: Duration) -> Option<EndStatus> {
         if !self.gone {
             writeln!(self.orders, "stop {}", grace.as_millis()).ok();
-            let reports = self.reports.get_ref();
-            reports.set_nonblocking(false).and_then(|()| reports.set_read_timeout(None)).ok();
             // Ends with the supervisor, at the latest.
-            while !self.gone && self.receive().is_ok_and(|more| more) {}
+            while !self.gone && self.receive(None).is_ok_and(|more| more) {}
         }
         self.supervisor.wait().ok();
         self.end
     }
 
-    /// Receives a report. Returns false at the end of the connection.
-    fn receive(&mut self) -> io::Result<bool> {
-        let mut line = String::new();
-        if self.reports.read_line(&mut line)? == 0 {
-            self.gone = true;
-            return Ok(false);
-        }
-        match line.trim_end().split_once(' ') {
+    /// Receives a report ([`Reports::receive`]). Returns false at the end of the connection.
+    fn receive(&mut self, patience: Option<Duration>) -> io::Result<bool> {
+        let report = self.reports.receive(patience)?;
+        match report.as_deref().map(|line| line.split_once(' ').unwrap_or((line, ""))) {
             Some(("ended", end)) => self.end = EndStatus::decode(end),
-            None if line == "gone\n" => self.gone = true,
-            _ => {}
+            Some(("gone", _)) | None => self.gone = true,
+            Some(_) => {}
         }
-        Ok(true)
+        Ok(report.is_some())
     }
 
     fn supervisor_pid(&self) -> Pid {

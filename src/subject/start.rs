@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use super::processes::ProcessState;
 use super::sockets::{self, Socket, reachable};
 use super::supervisor::this_program;
-use super::{EndStatus, Output, Spec, Subject, listeners, now};
+use super::{EndStatus, Output, Reports, Spec, Subject, listeners, now};
 use crate::duration;
 use crate::error::{Exit, Failure};
 
@@ -193,7 +193,7 @@ pub(super) fn spawn_supervised(
     output.keep(File::from(output_end))?;
     let mut subject = Subject {
         supervisor,
-        reports: BufReader::new(ours.try_clone()?),
+        reports: Reports::new(ours.try_clone()?),
         orders: ours,
         first: Pid::INIT,
         end: None,
@@ -205,9 +205,8 @@ pub(super) fn spawn_supervised(
         output,
         grace: spec.grace,
     };
-    let mut line = String::new();
-    subject.reports.read_line(&mut line)?;
-    let report = line.trim_end().split_once(' ').unwrap_or_default();
+    let line = subject.reports.receive(None)?.unwrap_or_default();
+    let report = line.split_once(' ').unwrap_or_default();
     subject.first = match report {
         ("started", pid) => pid.parse().ok().and_then(Pid::from_raw),
         _ => None,

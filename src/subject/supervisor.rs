@@ -266,7 +266,7 @@ impl Supervisor {
 
     fn report(&mut self, text: &str) {
         // We may be gone.
-        writeln!(self.parent, "{text}").ok();
+        self.parent.write_all(format!("{text}\n").as_bytes()).ok();
     }
 }
 
