@@ -7,7 +7,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use crate::net::limited_listener::Admission;
+use crate::net::accept::Admission;
 use crate::net::limiter::Rejection;
 use crate::service::Busy;
 

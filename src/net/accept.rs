@@ -1,8 +1,37 @@
-//! The errors of accept(2), classified by a server's reaction.
+//! The outcomes of accept(2): a connection with the decision about its client, or an error,
+//! classified by a server's reaction.
 
 use std::io;
+use std::net::SocketAddr;
 
 use rustix::io::Errno;
+
+use super::limiter::{Permit, Rejection};
+
+/// The decision about a client that was accepted.
+#[derive(Debug)]
+pub enum Admission {
+    /// It is served.
+    Serve(Permit),
+    /// It is told why it is not served, at its own pace.
+    ReplyBusy(Permit, Rejection),
+    /// It is told so without waiting, and closed: its descriptor is needed.
+    Shed(Rejection),
+    /// It is reset.
+    Reset(Rejection),
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// Its socket.
+    pub socket: S,
+    /// The peer's address. It comes from accept(2): a peer that has reset the connection since has
+    /// no address any more.
+    pub address: SocketAddr,
+    /// The decision about it.
+    pub admission: Admission,
+}
 
 /// A class of errors of accept(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

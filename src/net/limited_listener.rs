@@ -1,8 +1,8 @@
 //! A listening socket with a limit on clients: every model accepts and admits through it.
 //!
 //! [`LimitedListener::accept`] returns a connection together with its [`Admission`], the permit
-//! inside. An accept that is pending while the limit is reached is remembered: an edge-triggered
-//! listener does not report the same connection twice.
+//! inside. A client that waits while the limit is reached is remembered: an edge-triggered listener
+//! does not report the same connection twice.
 //!
 //! A process without a free descriptor cannot accept, and accept(2) fails with `EMFILE` for as long
 //! as a client waits, so a loop would spin. One descriptor is therefore kept in reserve (the libev
@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::{DupFlags, dup3};
 
-use super::accept::{AcceptError, triage};
-use super::limiter::{AcceptGuard, Limiter, Permit, Rejection, WhenFull};
+use super::accept::{AcceptError, Accepted, Admission, triage};
+use super::limiter::{AcceptGuard, Limiter, Rejection, WhenFull};
 use super::listener::{BindSpec, Listener};
 use super::rate_limit::RateLimit;
 use crate::error::errno;
@@ -33,31 +33,6 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// The most connections that may fail in one accept before other connections are served.
 const FAILURES_PER_ACCEPT: usize = 64;
 
-/// The decision about a client that was accepted.
-#[derive(Debug)]
-pub enum Admission {
-    /// It is served.
-    Serve(Permit),
-    /// It is told why it is not served, at its own pace.
-    ReplyBusy(Permit, Rejection),
-    /// It is told so without waiting, and closed: its descriptor is needed.
-    Shed(Rejection),
-    /// It is reset.
-    Reset(Rejection),
-}
-
-/// A connection that was accepted.
-#[derive(Debug)]
-pub struct Accepted<S> {
-    /// Its socket.
-    pub socket: S,
-    /// The peer's address. It comes from accept(2): a peer that has reset the connection since has
-    /// no address any more.
-    pub address: SocketAddr,
-    /// The decision about it.
-    pub admission: Admission,
-}
-
 /// The state of the listening socket.
 #[derive(Debug)]
 enum ListenState<L> {
@@ -69,6 +44,17 @@ enum ListenState<L> {
     Closed,
 }
 
+/// The accept queue, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AcceptQueue {
+    /// Nobody waits. The next client has an event.
+    Empty,
+    /// A client may wait: one was accepted since the last event.
+    Unknown,
+    /// A client waits, or the listener has an error.
+    Ready,
+}
+
 /// A listener that accepts as many clients as its limiter allows.
 #[derive(Debug)]
 pub struct LimitedListener<L = TcpListener> {
@@ -77,8 +63,7 @@ pub struct LimitedListener<L = TcpListener> {
     /// Shared with the other listeners of the server, if it has any.
     limiter: Arc<Limiter>,
     log_limit: Arc<RateLimit>,
-    /// True if a client may wait in the accept queue.
-    accept_pending: bool,
+    queue: AcceptQueue,
     /// The end of the back-off while the machine has no resources for a client.
     backoff_until: Option<Instant>,
     /// The descriptor in reserve; none while a client that was accepted with it is open.
@@ -114,7 +99,7 @@ impl<L: Listener> LimitedListener<L> {
             spec,
             limiter,
             log_limit,
-            accept_pending: true,
+            queue: AcceptQueue::Ready,
             backoff_until: None,
             spare_fd: Some(dev_null()?),
             dev_null: dev_null()?,
@@ -142,7 +127,7 @@ impl<L: Listener> LimitedListener<L> {
             Ok(()) => {
                 *listens = true;
                 self.backoff_until = None;
-                self.accept_pending = true;
+                self.queue = AcceptQueue::Ready;
             }
             Err(error) => {
                 self.backoff_until = Some(now + ACCEPT_BACKOFF);
@@ -164,7 +149,7 @@ impl<L: Listener> LimitedListener<L> {
 
     /// Notes an event of the listening socket.
     pub fn mark_readable(&mut self) {
-        self.accept_pending = true;
+        self.queue = AcceptQueue::Ready;
     }
 
     /// Ends a back-off: a client has left, and may have freed what the machine had run out of.
@@ -177,7 +162,7 @@ impl<L: Listener> LimitedListener<L> {
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let pending = match self.state {
             // mutant: forget-pending-accepts
-            ListenState::Open { listens: true, .. } => self.accept_pending,
+            ListenState::Open { listens: true, .. } => self.queue != AcceptQueue::Empty,
             ListenState::Open { listens: false, .. } => true,
             ListenState::Closed => false,
         };
@@ -206,10 +191,15 @@ impl<L: Listener> LimitedListener<L> {
             if self.backoff_until.is_some() {
                 break;
             }
+            if self.queue == AcceptQueue::Unknown && self.nobody_waits() {
+                self.mark_empty(now);
+                break;
+            }
             let (accepted, guard) = self.accept_guarded(&limiter, now);
             match accepted {
                 Ok(None) => break,
                 Ok(Some((socket, address))) => {
+                    self.queue = AcceptQueue::Unknown;
                     reap();
                     let admission = self.admit(address.ip());
                     drop(guard);
@@ -287,9 +277,8 @@ impl<L: Listener> LimitedListener<L> {
         match triage(&error) {
             AcceptError::Transient => return Ok(true),
             AcceptError::WouldBlock => {
-                self.accept_pending = false; // mutant: accept-after-refusal
                 log::debug!(target: TARGET, "accept: nobody waits ({})", errno(&error));
-                self.refill_spare(now);
+                self.mark_empty(now);
             }
             AcceptError::FdLimit | AcceptError::NoMemory => {
                 let serving = self.limiter.serving();
@@ -300,6 +289,21 @@ impl<L: Listener> LimitedListener<L> {
             AcceptError::Fatal => return Err(error),
         }
         Ok(false)
+    }
+
+    /// Asks whether the accept queue is empty.
+    fn nobody_waits(&self) -> bool {
+        let ListenState::Open { socket, listens: true } = &self.state else { return false };
+        let empty = socket.is_empty();
+        if empty {
+            log::debug!(target: TARGET, "poll: nobody else waits for accept");
+        }
+        empty
+    }
+
+    fn mark_empty(&mut self, now: Instant) {
+        self.queue = AcceptQueue::Empty; // mutant: accept-after-refusal
+        self.refill_spare(now);
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -327,7 +331,7 @@ impl<L: Listener> LimitedListener<L> {
         if self.spare_fd.is_none() {
             self.spare_fd = dev_null().ok();
             if self.spare_fd.is_none() {
-                self.accept_pending = true;
+                self.queue = AcceptQueue::Ready;
                 self.backoff_until = Some(now + ACCEPT_BACKOFF);
             }
         }

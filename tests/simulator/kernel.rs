@@ -327,6 +327,12 @@ impl Listener for FakeListener {
         Ok((FakeSocket { id, world: Rc::clone(&self.world) }, (source(id), 4242).into()))
     }
 
+    fn is_empty(&self) -> bool {
+        let mut world = self.world.borrow_mut();
+        world.may_halt();
+        world.backlog.is_empty()
+    }
+
     fn suspend(&self) -> io::Result<()> {
         unreachable!("no simulated server has the policy refuse")
     }

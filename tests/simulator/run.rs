@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use socklab::buffer::{BUFFER_SIZE, POOL_SIZE};
 use socklab::drive::ready::RECEIVES_PER_SLICE;
-use socklab::net::limited_listener::{Admission, LimitedListener};
+use socklab::net::accept::Admission;
+use socklab::net::limited_listener::LimitedListener;
 use socklab::net::limiter::{Capacity, Limiter, Permit, Rejection, WhenFull};
 use socklab::net::listener::BindSpec;
 use socklab::reactor::{Reactor, Source};
