@@ -37,4 +37,5 @@ try:
         client.close()
 finally:
     for child in list(children):
-        os.kill(child, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended, and been waited for
+            os.kill(child, signal.SIGTERM)
