@@ -65,7 +65,7 @@
 //! | 1 | [`arithmetic`]: the language of the calculator | messages |
 //! | 2 | [`service`]: calc, echo, hello, quiz, fourops; busy, which only rejects | sockets, clocks, framing |
 //! | 3 | [`session`]: framing, inbox, outbox, phases, timers | sockets, clocks |
-//! | 4 | [`drive`]: the blocking and the ready driver; [`net`]: listener, limiter, accept errors; [`signal`] | which service runs |
+//! | 4 | [`drive`]: the blocking and the ready driver; [`net`]: listener, limiter, admission; [`signal`] | which service runs |
 //! | 5 | [`reactor`]: the readiness loop, on a [`Kernel`](reactor::Kernel) | listeners, models |
 //! | 6 | [`model`]: the server designs; [`load`]: the load generator; [`client`] | the command line |
 //! | 7 | [`subject`]: starts a server from a command, sees it listen, watches it in /proc, stops it | what it is asked |
@@ -249,7 +249,7 @@
 //! | subject | file |
 //! | --- | --- |
 //! | accepting; a client beyond the limit; no free descriptor (EMFILE) | `src/net/limited_listener.rs` |
-//! | errors of accept(2), by class | `src/net/accept.rs` |
+//! | the decision about an accepted client; errors of accept(2), by class | `src/net/accept.rs` |
 //! | the limit on clients, also from one address, and their count | `src/net/limiter.rs` |
 //! | the end of a message | `src/session/framing.rs` |
 //! | the deadlines of a connection | `src/session/timers.rs` |

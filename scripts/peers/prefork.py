@@ -29,7 +29,7 @@ try:
         if (worker := os.fork()) == 0:
             work()
         workers.append(worker)
-    os.wait()  # until SIGTERM; if a worker fails, all end
+    workers.remove(os.wait()[0])  # until SIGTERM; if a worker fails, all end
 finally:
     for worker in workers:
         os.kill(worker, signal.SIGTERM)

@@ -1,4 +1,4 @@
-//! The outcomes of accept(2): a connection with the decision about its client, or an error,
+//! An accepted connection with the decision about its client, and the errors of accept(2),
 //! classified by a server's reaction.
 
 use std::io;

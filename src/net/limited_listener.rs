@@ -49,10 +49,10 @@ enum ListenState<L> {
 enum AcceptQueue {
     /// Nobody waits. The next client has an event.
     Empty,
-    /// A client may wait: one was accepted since the last event.
+    /// A client has been accepted since the last event: look before the next accept.
     Unknown,
-    /// A client waits, or the listener has an error.
-    Ready,
+    /// A client is expected: accept without a look.
+    Expecting,
 }
 
 /// A listener that accepts as many clients as its limiter allows.
@@ -99,7 +99,7 @@ impl<L: Listener> LimitedListener<L> {
             spec,
             limiter,
             log_limit,
-            queue: AcceptQueue::Ready,
+            queue: AcceptQueue::Expecting,
             backoff_until: None,
             spare_fd: Some(dev_null()?),
             dev_null: dev_null()?,
@@ -127,7 +127,7 @@ impl<L: Listener> LimitedListener<L> {
             Ok(()) => {
                 *listens = true;
                 self.backoff_until = None;
-                self.queue = AcceptQueue::Ready;
+                self.queue = AcceptQueue::Expecting;
             }
             Err(error) => {
                 self.backoff_until = Some(now + ACCEPT_BACKOFF);
@@ -149,7 +149,7 @@ impl<L: Listener> LimitedListener<L> {
 
     /// Notes an event of the listening socket.
     pub fn mark_readable(&mut self) {
-        self.queue = AcceptQueue::Ready;
+        self.queue = AcceptQueue::Expecting;
     }
 
     /// Ends a back-off: a client has left, and may have freed what the machine had run out of.
@@ -157,8 +157,8 @@ impl<L: Listener> LimitedListener<L> {
         self.backoff_until = None;
     }
 
-    /// The time of the next accept, whether or not the listener has an event by then: `now` while
-    /// an accept is pending, or the end of a back-off.
+    /// The time of the next accept, whether or not the listener has an event by then: `now` while a
+    /// client may wait, or the end of a back-off.
     pub fn wake_at(&self, now: Instant) -> Option<Instant> {
         let pending = match self.state {
             // mutant: forget-pending-accepts
@@ -291,12 +291,12 @@ impl<L: Listener> LimitedListener<L> {
         Ok(false)
     }
 
-    /// Asks whether the accept queue is empty.
+    /// Looks whether the accept queue is empty.
     fn nobody_waits(&self) -> bool {
         let ListenState::Open { socket, listens: true } = &self.state else { return false };
         let empty = socket.is_empty();
         if empty {
-            log::debug!(target: TARGET, "poll: nobody else waits for accept");
+            log::debug!(target: TARGET, "poll of the listener: nobody else waits");
         }
         empty
     }
@@ -331,7 +331,7 @@ impl<L: Listener> LimitedListener<L> {
         if self.spare_fd.is_none() {
             self.spare_fd = dev_null().ok();
             if self.spare_fd.is_none() {
-                self.queue = AcceptQueue::Ready;
+                self.queue = AcceptQueue::Unknown;
                 self.backoff_until = Some(now + ACCEPT_BACKOFF);
             }
         }

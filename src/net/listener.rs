@@ -32,8 +32,8 @@ pub trait Listener {
     /// Takes the connection that has waited longest.
     fn accept(&self) -> io::Result<(Self::Socket, SocketAddr)>;
 
-    /// True if no connection waits. It is the quick way to know: accept(2) allocates a socket
-    /// before it finds that there is none, and takes ten times as long.
+    /// True if no connection waits. This takes much less time than an accept that fails: accept(2)
+    /// allocates a socket before it looks into the queue.
     fn is_empty(&self) -> bool;
 
     /// Stops listening and keeps the address. The kernel resets the connections in the accept
@@ -158,5 +158,24 @@ pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
             failure.hint("ports below 1024 are for privileged users")
         }
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_listener_is_empty_unless_a_connection_waits() {
+        let (listener, spec) = listen(vec![([127, 0, 0, 1], 0).into()], BACKLOG, false).unwrap();
+        assert!(listener.is_empty());
+        let _clients = [(); 2].map(|()| TcpStream::connect(spec.address).unwrap());
+        for _ in 0..2 {
+            while listener.is_empty() {}
+            listener.accept().unwrap();
+        }
+        assert!(listener.is_empty());
     }
 }

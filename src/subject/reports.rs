@@ -18,9 +18,9 @@ impl Reports {
         Self { stream: BufReader::new(stream), begun: Vec::new() }
     }
 
-    /// Receives a report, or waits for it: until it comes, for at most `patience`, or not at all
-    /// (zero). None at the end of the connection. A report of which a part has come is received
-    /// by a later call.
+    /// Receives a report, or none at the end of the connection. Waits for it for at most
+    /// `patience`; if that is none, without limit. If the report has not come whole by then, fails
+    /// with `WouldBlock`, and a later call receives it.
     pub(super) fn receive(&mut self, patience: Option<Duration>) -> io::Result<Option<String>> {
         let socket = self.stream.get_ref();
         let wait = patience.filter(|patience| !patience.is_zero());

@@ -206,13 +206,9 @@ fn a_permit_is_released_before_the_client_sees_the_close() {
     }
 }
 
-/// A listener with a limit on clients.
-fn new_limited<L: Listener>(
-    listener: L,
-    clients: usize,
-    when_full: WhenFull,
-) -> LimitedListener<L> {
-    let capacity = Capacity { clients, per_source: None, rejected: 1, when_full };
+/// A listener with a limit of one client.
+fn new_limited<L: Listener>(listener: L, when_full: WhenFull) -> LimitedListener<L> {
+    let capacity = Capacity { clients: 1, per_source: None, rejected: 1, when_full };
     let address = ([127, 0, 0, 1], 5000).into();
     let spec = BindSpec { address, backlog: 1024, reuse_port: false };
     let limiter = Arc::new(Limiter::new(capacity, Arc::default()));
@@ -247,7 +243,7 @@ impl Listener for Aborted {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn aborted_connections_do_not_keep_the_loop_in_accept() {
-    let mut limited = new_limited(Aborted(Cell::new(0)), 1, WhenFull::Queue);
+    let mut limited = new_limited(Aborted(Cell::new(0)), WhenFull::Queue);
     let now = Instant::now();
     for _ in 0..3 {
         assert!(limited.accept(now, || {}).unwrap().is_none());
@@ -281,7 +277,7 @@ impl Listener for Occupied {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn a_listener_that_cannot_listen_again_is_tried_again_later() {
-    let mut limited = new_limited(Occupied, 1, WhenFull::Refuse);
+    let mut limited = new_limited(Occupied, WhenFull::Refuse);
     let now = Instant::now();
     let first = limited.accept(now, || {}).unwrap().unwrap();
     assert!(matches!(first.admission, Admission::Serve(_)));
@@ -320,14 +316,16 @@ impl Listener for Queue {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "any instant will do")]
 fn after_an_event_all_that_wait_are_accepted_and_no_accept_fails() {
-    let mut limited = new_limited(Queue(Cell::new(3)), 100, WhenFull::Reply);
+    let mut limited = new_limited(Queue(Cell::new(0)), WhenFull::Reply);
     let now = Instant::now();
-    for newcomers in [1, 2, 7] {
-        while limited.accept(now, || {}).unwrap().is_some() {}
-        assert_eq!(limited.listener().unwrap().0.get(), 0);
-        assert_eq!(limited.wake_at(now), None, "it waits for an event");
-        limited.listener().unwrap().0.set(newcomers);
+    for waiting in [3, 1, 100] {
+        limited.listener().unwrap().0.set(waiting);
         limited.mark_readable();
-        assert_eq!(limited.wake_at(now), Some(now));
+        for _ in 0..waiting {
+            assert_eq!(limited.wake_at(now), Some(now));
+            limited.accept(now, || {}).unwrap().unwrap();
+        }
+        assert!(limited.accept(now, || {}).unwrap().is_none());
+        assert_eq!(limited.wake_at(now), None, "it waits for an event");
     }
 }
