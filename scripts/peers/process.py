@@ -24,17 +24,16 @@ listener = calculator.listen()
 signal.signal(signal.SIGCHLD, reap)
 try:
     while True:
-        client, _ = listener.accept()
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # until the child is noted
-        if (child := os.fork()) == 0:
-            try:
-                listener.close()
-                calculator.talk(client)
-            finally:
-                os._exit(0)
-        children.add(child)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        client.close()
+        with listener.accept()[0] as client:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])  # until the child is noted
+            if (child := os.fork()) == 0:
+                try:
+                    listener.close()
+                    calculator.talk(client)
+                finally:
+                    os._exit(0)
+            children.add(child)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
 finally:
     for child in list(children):
         with contextlib.suppress(ProcessLookupError):  # it may have ended, and been waited for
