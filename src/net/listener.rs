@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::error::Failure;
+use crate::explain::TARGET;
 
 /// The default length of the accept queue. Linux queues one connection more than this, and no more
 /// than `net.core.somaxconn` (listen(2)).
@@ -63,7 +64,9 @@ impl Listener for TcpListener {
         let socket = SockRef::from(self);
         // With the option, any user could bind an address on which no socket listens.
         socket.set_reuse_address(false)?;
-        socket.shutdown(Shutdown::Read)
+        socket.shutdown(Shutdown::Read)?;
+        log::debug!(target: TARGET, "shutdown of the listener: full, so others are refused");
+        Ok(())
     }
 
     fn resume(&self, backlog: u32) -> io::Result<()> {
@@ -73,6 +76,8 @@ impl Listener for TcpListener {
         let resumed = listening(&socket, backlog);
         if resumed.is_err() {
             socket.set_reuse_address(false)?;
+        } else {
+            log::debug!(target: TARGET, "listen: there is a place, so clients may connect");
         }
         resumed
     }

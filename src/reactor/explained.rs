@@ -60,6 +60,9 @@ impl<K: Kernel> Explained<K> {
     fn words(&self, event: Event) -> String {
         let source = [Source::Listener, Source::Signals, Source::Waker, Source::Computed];
         let text = match source.into_iter().find(|source| source.token() == event.token) {
+            Some(Source::Listener) if event.ready.readable > Readable::UntilShort => {
+                "the listener has been shut down"
+            }
             Some(Source::Listener) => "the listener is readable: somebody connects",
             Some(Source::Signals) => "a signal has come",
             Some(Source::Waker) => "a worker or another loop has news, or SIGCONT has come",
@@ -219,6 +222,7 @@ mod tests {
             Ok(vec![client, source(Source::Listener)]),
             Ok(vec![event(Token(2), Readable::UntilBlock, false); EVENTS_TOLD + 3]),
             Err(rustix::io::Errno::INTR.into()),
+            Ok(vec![event(Source::Listener.token(), Readable::UntilBlock, true)]),
             Ok(vec![]),
             Ok(vec![]),
         ];
@@ -233,6 +237,7 @@ mod tests {
             kernel.wait(Some(Duration::from_millis(25))).unwrap();
             kernel.wait(Some(Duration::ZERO)).unwrap_err();
             kernel.wait(Some(Duration::ZERO)).unwrap();
+            kernel.wait(Some(Duration::ZERO)).unwrap();
             kernel.wait(Some(Duration::from_secs(2))).unwrap();
         });
         let end = "client 9's socket is readable to its end (FIN, RST or urgent data); ";
@@ -244,6 +249,7 @@ mod tests {
             "epoll_wait: nothing to do; waits for an event, for at most 25 ms",
             &format!("epoll_wait: {}3 more events", end.repeat(EVENTS_TOLD)),
             "epoll_wait: EINTR: a signal interrupted it; it is made again",
+            "epoll_wait: the listener has been shut down",
             "epoll_wait: no event; it did not wait",
             "epoll_wait: nothing to do; waits for an event, for at most 2 s",
             "epoll_wait: no event; the time is over: a timer is due",

@@ -151,7 +151,7 @@ pub(super) fn clock() -> Instant {
 /// The readiness that an event reports. An error counts as readable: after a reset there may be
 /// data to receive, and receiving also returns the error.
 #[inline]
-fn hint(event: &mio::event::Event) -> Readiness {
+pub(super) fn hint(event: &mio::event::Event) -> Readiness {
     let broken = event.is_error();
     let readable = if event.is_read_closed() || event.is_priority() || broken {
         Readable::UntilBlock

@@ -15,7 +15,7 @@ use mio::{Events, Poll as Epoll, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::compute::{Compute, ComputeThread};
-use super::kernel::{Calls, EVENTS_PER_TURN, Event, Kernel, SystemKernel, clock};
+use super::kernel::{self, Calls, EVENTS_PER_TURN, Event, Kernel, SystemKernel, clock};
 use crate::drive::ready::{Readable, Readiness};
 
 /// poll(2) for the sockets of connections and for one descriptor more: an epoll that has the other
@@ -96,10 +96,9 @@ impl Kernel for Poll {
         }
         if source_is_ready {
             self.sources.poll(&mut self.source_events, Some(Duration::ZERO))?;
-            // A source is named by its token. What it is ready for, its owner finds out.
-            let named = self.source_events.iter();
+            let sources = self.source_events.iter();
             self.events.extend(
-                named.map(|event| Event { token: event.token(), ready: Readiness::default() }),
+                sources.map(|event| Event { token: event.token(), ready: kernel::hint(event) }),
             );
         }
         Ok(())

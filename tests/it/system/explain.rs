@@ -195,6 +195,22 @@ fn a_rejected_client_is_told_busy_and_what_it_sends_then_is_discarded() {
 }
 
 #[test]
+fn a_full_server_that_refuses_clients_tells_how() {
+    for model in ["loop", "poll"] {
+        let limit = ["--max-clients", "1", "--when-full", "refuse"];
+        let mut server = Server::start(&[&["--explain", "--model", model][..], &limit].concat());
+        let mut client = server.connect();
+        client.ask(b"1\n", b"1\n");
+        expect_lines(&mut server, &["shutdown of the listener: full, so others are refused"]);
+        server.log_line("accept: client 1 from ");
+        server.log_line("the listener has been shut down");
+        drop(client);
+        expect_lines(&mut server, &["listen: there is a place, so clients may connect"]);
+        server.connect().ask(b"2\n", b"2\n");
+    }
+}
+
+#[test]
 fn verbose_adds_the_log_to_the_explanation_and_does_not_explain_alone() {
     for model in ["loop", "process"] {
         let exchange = "client 1: \"1+1\" -> \"2\"";
