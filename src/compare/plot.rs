@@ -4,6 +4,7 @@
 use super::report::{Metric, PointReport, Report, Row};
 use super::statistics::Interval;
 use super::svg::{Anchor, Svg};
+use super::table;
 use crate::load::figures::{short_time, tick_step, whole};
 use crate::number::grouped;
 
@@ -223,7 +224,7 @@ fn draw_line(picture: &mut Svg, contender: usize, piece: &[Mark], (x, y): (&Scal
 fn ratios(report: &Report) -> String {
     let rows: Vec<_> = report.points.iter().flat_map(|point| &point.rows).collect();
     let measured: Vec<_> = rows.iter().filter(|row| row.ratio.is_some()).collect();
-    let title = format!("{}, relative to {}", report.service, report.baseline);
+    let title = table::load(report);
     let count = f64::from(u32::try_from(measured.len()).unwrap_or(u32::MAX));
     let top = HEAD + 14.0;
     let bottom = top + RATIO_ROW * count.max(1.0);
@@ -260,7 +261,14 @@ fn ratios(report: &Report) -> String {
             picture.dot((x.at(it.median), y), 5.5, &format!("dot s{class}"));
         }
     }
-    picture.text((RIGHT, bottom + 40.0), Anchor::End, "soft", "ratio of replies a second");
+    let by = |metric| rows.iter().any(|row| row.ratio.is_some() && row.compared_by == metric);
+    let what = match (by(Metric::Rate), by(Metric::Cpu)) {
+        (true, true) => "replies a second (more is better) or of CPU a reply (less is better)",
+        (false, true) => "CPU a reply (less is better)",
+        (_, false) => "replies a second (more is better)",
+    };
+    let axis = format!("ratio to {} of {what}", report.baseline);
+    picture.text((RIGHT, bottom + 40.0), Anchor::End, "soft", &axis);
     picture.finish()
 }
 

@@ -28,16 +28,7 @@ fn head(report: &Report, text: &mut String) {
     let others = counted(report.contenders as u64, "contender");
     let seconds = three_digits(report.slice_s);
     let took = grouped(whole(report.took_s));
-    let points = match report.points.as_slice() {
-        [one] => connections(one),
-        more => format!("{} points", more.len()),
-    };
-    let load = match (report.reconnect, report.pipeline) {
-        (true, _) => ", a new connection for each request".to_owned(),
-        (false, 1) => String::new(),
-        (false, n) => format!(", {n} requests in flight on each"),
-    };
-    line(text, &format!("{}, {points}{load}", report.service));
+    line(text, &load(report));
     line(
         text,
         &format!(
@@ -53,6 +44,20 @@ fn head(report: &Report, text: &mut String) {
         let cores = if report.cores == 1 { "the only core" } else { "all cores" };
         line(text, &format!("the servers and the load share {cores}"));
     }
+}
+
+/// The service, the connections, and how they are used.
+pub(super) fn load(report: &Report) -> String {
+    let points = match report.points.as_slice() {
+        [one] => connections(one),
+        more => format!("{} points", more.len()),
+    };
+    let usage = match (report.reconnect, report.pipeline) {
+        (true, _) => ", a new connection for each request".to_owned(),
+        (false, 1) => String::new(),
+        (false, n) => format!(", {n} requests in flight on each"),
+    };
+    format!("{}, {points}{usage}", report.service)
 }
 
 fn connections(point: &PointReport) -> String {
@@ -181,7 +186,8 @@ fn verdict(report: &Report, row: &Row) -> String {
 fn foot(report: &Report, text: &mut String) {
     let rows = || report.points.iter().flat_map(|point| &point.rows);
     if rows().any(|row| row.compared_by == Metric::Cpu && row.ratio.is_some()) {
-        let note = "the load was busy all the time, so this is the ratio of CPU time a reply";
+        let note =
+            "the load was the limit for one of the two, so this is the ratio of CPU time a reply";
         line(text, &format!("{CPU_MARK} {note}"));
     }
     if report.repeated > 0 {

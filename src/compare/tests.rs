@@ -251,16 +251,20 @@ The same orders again: --seed 1
     );
     let picture = plot::draw(&report);
     assert!(picture.contains(">thread</text>") && !picture.contains(">py</text>"), "{picture}");
+    assert!(picture.contains("ratio to loop of replies a second (more is better)<"), "{picture}");
 }
 
 #[test]
 fn where_the_load_is_the_limit_only_cpu_time_is_compared() {
     let cells = vec![cell(100.0, 2.0, 0.99), cell(100.0, 2.0, 0.99), cell(100.0, 4.0, 0.5)];
-    let text = table::text(&report(&["loop", "thread"], cells));
+    let report = report(&["loop", "thread"], cells);
+    let text = table::text(&report);
     let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(line("loop (baseline)").contains("load-bound"), "{text}");
     assert!(line("loop again").contains("same CPU a reply within 5 %"), "{text}");
     let thread = line("thread ");
     assert!(thread.contains("2.00*") && thread.ends_with("more CPU a reply"), "{text}");
-    assert!(text.contains("\n* the load was busy all the time"), "{text}");
+    assert!(text.contains("\n* the load was the limit for one of the two, so"), "{text}");
+    let picture = plot::draw(&report);
+    assert!(picture.contains("ratio to loop of CPU a reply (less is better)<"), "{picture}");
 }
