@@ -203,12 +203,14 @@ fn foot(report: &Report, text: &mut String) {
         let names = report.running.join(", ");
         line(text, &format!("Running already, and not started anew for each slice: {names}."));
     }
-    let checked = rows().filter(|row| row.fault.is_none()).map(|row| row.checked).sum();
+    let checked: u64 = rows().filter(|row| row.fault.is_none()).map(|row| row.checked).sum();
     let of = if rows().any(|row| row.fault.is_some()) { " of those without a fault" } else { "" };
     let judged = rows().any(|row| row.ratio.is_some());
     let level = " All intervals hold together in 95 of 100 such comparisons.";
     let together = if judged { level } else { "" };
-    line(text, &format!("{} replies{of} checked, all right.{together}", grouped(checked)));
+    if checked > 0 {
+        line(text, &format!("{} replies{of} checked, all right.{together}", grouped(checked)));
+    }
     line(text, &format!("The same orders again: --seed {}", report.seed));
 }
 

@@ -255,6 +255,14 @@ The same orders again: --seed 1
 }
 
 #[test]
+fn of_servers_that_all_failed_no_reply_is_called_right() {
+    let failed = |reason: &str| Cell { fault: Some(reason.to_owned()), ..Cell::default() };
+    let cells = vec![failed("it ended"), failed("it ended"), failed("it is silent")];
+    let text = table::text(&report(&["loop", "thread"], cells));
+    assert!(text.contains("it is silent") && !text.contains("all right"), "{text}");
+}
+
+#[test]
 fn where_the_load_is_the_limit_only_cpu_time_is_compared() {
     let cells = vec![cell(100.0, 2.0, 0.99), cell(100.0, 2.0, 0.99), cell(100.0, 4.0, 0.5)];
     let report = report(&["loop", "thread"], cells);
