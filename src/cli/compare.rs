@@ -26,8 +26,8 @@ pub struct CompareArgs {
     contenders: Vec<ContenderSpec>,
     #[command(flatten)]
     pattern: PatternOptions,
-    /// The number of rounds, fixed beforehand. In each of them every contender runs once. The least
-    /// is 6, and more with several contenders.
+    /// The number of rounds, fixed beforehand. In each of them every contender runs once. At least
+    /// 6, and more with several contenders.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ROUNDS, value_parser = rounds)]
     rounds: usize,
     /// The measured time of each contender in a round.
